@@ -1,0 +1,47 @@
+package messages
+
+// CloseCode is the status code in a WebSocket close frame (RFC 6455, section
+// 7.4). The number alone tells a client whether to come back:
+//
+//	1000            the other side asked for it    stay away
+//	1001, 1012      the service is going down      come back after the delay in the reason, "retry=2300" (ms)
+//	1002 to 1009    what the client sent is wrong  stay away: it would be wrong again
+//	1011            the session failed             come back, with back-off
+//	1013            the service is full            come back, with back-off
+//	4000 to 4099    the connection is at fault     come back
+//	4100 to 4199    the session is somewhere else  stay away
+type CloseCode uint16
+
+const (
+	CloseNormal          CloseCode = 1000 // either side has finished
+	CloseGoingAway       CloseCode = 1001 // the service is shutting down
+	CloseProtocolError   CloseCode = 1002 // a violation of RFC 6455
+	CloseUnsupportedData CloseCode = 1003 // a binary message
+	CloseInvalidPayload  CloseCode = 1007 // a text message that is not UTF-8
+	ClosePolicyViolation CloseCode = 1008 // refused too often
+	CloseMessageTooBig   CloseCode = 1009 // a message over [MaxMessageBytes]
+	CloseInternalError   CloseCode = 1011 // the session failed; the cause is in the service's log
+	CloseServiceRestart  CloseCode = 1012 // the service is restarting
+	CloseTryAgainLater   CloseCode = 1013 // the service is full
+	CloseTooSlow         CloseCode = 4000 // the client does not read what is sent to it
+	CloseNoSignOfLife    CloseCode = 4001 // nothing came from the client for 60 s, not even a pong
+	CloseTakenOver       CloseCode = 4100 // another connection took this session over
+)
+
+// No close frame carries these two: a WebSocket library reports them when
+// none came, or one without a code (RFC 6455, section 7.4.1).
+const (
+	closeNoStatus CloseCode = 1005
+	closeAbnormal CloseCode = 1006
+)
+
+// Retry reports whether a client whose connection ended with c should connect
+// again by itself. A connection that ended without a close frame counts as
+// dropped, and the client should.
+func (c CloseCode) Retry() bool {
+	switch c {
+	case CloseGoingAway, closeNoStatus, closeAbnormal, CloseInternalError, CloseServiceRestart, CloseTryAgainLater:
+		return true
+	}
+	return c >= 4000 && c < 4100
+}

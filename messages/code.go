@@ -1,0 +1,61 @@
+package messages
+
+// Code says to programs why the service refused something. A code, once
+// published, keeps its meaning; the sentence that goes with it may change.
+type Code string
+
+const (
+	CodeMalformed       Code = "malformed"         // not a JSON object as [Decode] wants it, or a member is missing or not a string
+	CodeUnknownType     Code = "unknown-type"      // the message's type is none of [Type]
+	CodeNotLoggedIn     Code = "not-logged-in"     // a relay or a logout on a connection without a login
+	CodeAlreadyLoggedIn Code = "already-logged-in" // a second login on one connection
+	CodeLoginTaken      Code = "login-taken"       // another connection holds the login
+	CodeLoginInvalid    Code = "login-invalid"     // nobody may have this login, see [ParseLogin]
+	CodeWrongFrom       Code = "wrong-from"        // a relay's from is not the sender's own login
+	CodeWrongLogin      Code = "wrong-login"       // a logout of somebody else's login
+	CodePeerUnavailable Code = "peer-unavailable"  // nobody has the login in "to", be it never or no longer
+	CodePeerOverloaded  Code = "peer-overloaded"   // too much waits for the one in "to" already
+	CodePeerUnreachable Code = "peer-unreachable"  // the one in "to" is logged in elsewhere and cannot be reached just now
+	CodeAuthRequired    Code = "auth-required"     // a login without the token that the service wants
+	CodeAuthFailed      Code = "auth-failed"       // a login with a token that does not hold for it
+	CodeCapacity        Code = "capacity"          // the service is full
+	CodeTooMany         Code = "too-many"          // a list in the message is longer than the protocol allows
+)
+
+// Message returns the sentence for people that goes with c where nothing more
+// exact is known.
+func (c Code) Message() string {
+	switch c {
+	case CodeMalformed:
+		return "The message is not one that the signaling protocol knows how to read. Send one JSON object with its members as documented."
+	case CodeUnknownType:
+		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate or bye."
+	case CodeNotLoggedIn:
+		return "You are not logged in. Log in first."
+	case CodeAlreadyLoggedIn:
+		return "You are logged in already. Log out before you log in again."
+	case CodeLoginTaken:
+		return "This login is already in use. Choose another one."
+	case CodeLoginInvalid:
+		return "This login cannot be used. Choose another one."
+	case CodeWrongFrom:
+		return "A message goes out under your own login only. Put the login that you logged in with into from."
+	case CodeWrongLogin:
+		return "You can log out your own login only."
+	case CodePeerUnavailable:
+		return "Nobody with this login is here. Check how it is written, or try again later."
+	case CodePeerOverloaded:
+		return "The other side is not keeping up with what is sent to it. Try again in a moment."
+	case CodePeerUnreachable:
+		return "The other side cannot be reached at the moment. Try again in a moment."
+	case CodeAuthRequired:
+		return "This service wants proof of who you are. Log in with a token."
+	case CodeAuthFailed:
+		return "Your token does not hold for this login. Get a new one and log in again."
+	case CodeCapacity:
+		return "The service is full. Try again later."
+	case CodeTooMany:
+		return "The message asks for too much at once. Ask for less."
+	}
+	return "The service refused the message."
+}

@@ -1,0 +1,143 @@
+package messages
+
+import "fmt"
+
+// Limits of a message. A message beyond one of them is refused as malformed.
+const (
+	MaxMessageBytes = 64 << 10 // bytes in a whole message, all its fragments together
+	MaxDepth        = 64       // arrays and objects inside each other, the message's own object included
+)
+
+// Envelope is what the service reads of a message that a client sent.
+//
+// The values are unescaped. They alias Text where no escape stands in them,
+// which is nearly always; where one does, they are copies. What the message's
+// type does not need is nil, and was not looked at.
+type Envelope struct {
+	Type  Type
+	From  []byte // of a relayed message
+	To    []byte // of a relayed message
+	Login []byte // of a login or a logout
+	RawTo []byte // To as the JSON string that was sent, quotes included, to be echoed in an error
+	Text  []byte // the whole message, untouched
+}
+
+// DecodeError says why a message was refused.
+type DecodeError struct {
+	Code   Code   // [CodeMalformed] or [CodeUnknownType]
+	Reason string // a sentence for people, one of a fixed set: it never repeats the message
+	Offset int    // the byte of the message at which the reason was found; its length where something is missing
+}
+
+// Error returns the reason with the place.
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("%s at byte %d: %s", e.Code, e.Offset, e.Reason)
+}
+
+// Decode reads the envelope of a message and checks the rest of it: text must
+// be one object in I-JSON (RFC 7493, and with it RFC 8259) as the package
+// comment has it, with the members that its type needs. Nothing else in it is
+// looked at, and nothing is changed.
+//
+// The error is always a [*DecodeError]. A text that Decode accepts is valid
+// UTF-8.
+//
+// Decode takes time linear in the length of text, whatever it is. It
+// allocates only for an error, and for a from, to or login that is written
+// with escapes.
+func Decode(text []byte) (Envelope, error) {
+	if len(text) > MaxMessageBytes {
+		return Envelope{}, &DecodeError{CodeMalformed, string(reasonSize), MaxMessageBytes}
+	}
+	s := scanner{text: text}
+	s.names.open = s.names.inline[:0]
+	ok := s.message()
+	s.names.release()
+	if !ok {
+		return Envelope{}, &DecodeError{CodeMalformed, string(s.reason), s.offset}
+	}
+	return s.envelope()
+}
+
+// A member is one of the members of a message that are read.
+type member uint8
+
+const (
+	memberOther member = iota
+	memberType
+	memberFrom
+	memberTo
+	memberLogin
+	members // how many there are
+)
+
+func parseMember(name []byte) member {
+	switch string(name) {
+	case "type":
+		return memberType
+	case "from":
+		return memberFrom
+	case "to":
+		return memberTo
+	case "login":
+		return memberLogin
+	}
+	return memberOther
+}
+
+// A value is where a member's value stands in the text.
+type value struct {
+	start, end int // with the quotes, if it is a string; 0, 0: the member is missing
+	isString   bool
+	escaped    bool // an escape stands in the string
+}
+
+// envelope returns what message found.
+func (s *scanner) envelope() (Envelope, error) {
+	spelling, ok := s.stringOf(memberType)
+	if !ok {
+		return Envelope{}, s.missing(memberType, reasonType)
+	}
+	t := parseType(spelling)
+	if t == 0 {
+		return Envelope{}, &DecodeError{CodeUnknownType, string(reasonUnknownType), s.found[memberType].start}
+	}
+	e := Envelope{Type: t, Text: s.text}
+	if !t.Relayed() {
+		if e.Login, ok = s.stringOf(memberLogin); !ok {
+			return Envelope{}, s.missing(memberLogin, reasonLogin)
+		}
+		return e, nil
+	}
+	if e.From, ok = s.stringOf(memberFrom); !ok {
+		return Envelope{}, s.missing(memberFrom, reasonFrom)
+	}
+	if e.To, ok = s.stringOf(memberTo); !ok {
+		return Envelope{}, s.missing(memberTo, reasonTo)
+	}
+	to := s.found[memberTo]
+	e.RawTo = s.text[to.start:to.end:to.end]
+	return e, nil
+}
+
+// stringOf returns a member's value, unescaped; false if it is no string.
+func (s *scanner) stringOf(m member) ([]byte, bool) {
+	v := &s.found[m]
+	if !v.isString {
+		return nil, false
+	}
+	content := s.text[v.start+1 : v.end-1 : v.end-1]
+	if v.escaped {
+		content = appendUnescaped(make([]byte, 0, len(content)), content)
+	}
+	return content, true
+}
+
+// missing says that a member is missing or no string.
+func (s *scanner) missing(m member, why reason) error {
+	offset := len(s.text)
+	if v := s.found[m]; v.end != 0 {
+		offset = v.start
+	}
+	return &DecodeError{CodeMalformed, string(why), offset}
+}

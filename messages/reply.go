@@ -1,0 +1,60 @@
+package messages
+
+import "unicode/utf8"
+
+// AppendLoginAccepted appends the reply to an accepted login to dst.
+func AppendLoginAccepted(dst []byte) []byte {
+	return append(dst, `{"type":"login","success":true}`...)
+}
+
+// AppendLoginRefused appends the reply to a refused login to dst. An empty
+// message stands for code's own.
+func AppendLoginRefused(dst []byte, code Code, message string) []byte {
+	dst = append(dst, `{"type":"login","success":false`...)
+	dst = appendWhy(dst, code, message)
+	return append(dst, '}')
+}
+
+// AppendError appends an error to dst. An empty message stands for code's own.
+// Where the error is about a relay, rawTo is that relay's [Envelope.RawTo];
+// otherwise it is nil.
+func AppendError(dst []byte, code Code, message string, rawTo []byte) []byte {
+	dst = append(dst, `{"type":"error"`...)
+	dst = appendWhy(dst, code, message)
+	if rawTo != nil {
+		dst = append(dst, `,"to":`...)
+		dst = append(dst, rawTo...)
+	}
+	return append(dst, '}')
+}
+
+func appendWhy(dst []byte, code Code, message string) []byte {
+	if message == "" {
+		message = code.Message()
+	}
+	dst = append(dst, `,"code":`...)
+	dst = appendString(dst, string(code))
+	dst = append(dst, `,"message":`...)
+	return appendString(dst, message)
+}
+
+// appendString appends s as a JSON string. What I-JSON does not allow in one
+// (invalid UTF-8, noncharacters) becomes U+FFFD, so that the output can
+// always be sent.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
+		case isNoncharacter(r):
+			dst = utf8.AppendRune(dst, utf8.RuneError)
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return append(dst, '"')
+}
