@@ -1,0 +1,168 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"p2p-messaging/messages"
+)
+
+// Message is one message that the service sent.
+type Message struct {
+	// Type is the type as it is spelled on the wire: "offer", "answer", "ice-candidate" or "bye" for what another login
+	// sent, "error" for what the service reports.
+	Type string
+	// From and To are the logins of a relayed message; an error has at most To.
+	From, To string
+	// Payload is the value under the key that Type names, or, for "ice-candidate", "iceCandidate", as the original
+	// client spells it; for "bye" that under "reason". It is nil where there is none, and is a part of Text.
+	Payload json.RawMessage
+	// Text is the whole message as it came.
+	Text []byte
+
+	login bool // "success" of a reply to a login
+	code  messages.Code
+	words string
+}
+
+const (
+	typeError        = "error"
+	candidateBySeed  = "iceCandidate"
+	reasonOfBye      = "reason"
+	typeOfLoginReply = "login"
+)
+
+// Err is a [*ServiceError] when m is an error that the service reports, and nil otherwise.
+func (m Message) Err() error {
+	if m.Type != typeError {
+		return nil
+	}
+	return &ServiceError{Code: m.code, Message: m.words, To: m.To}
+}
+
+// concernsLogin tells whether m answers a login: a reply, or an error that only a login can have caused.
+func (m Message) concernsLogin() bool {
+	if m.Type == typeOfLoginReply {
+		return true
+	}
+	if m.Type != typeError {
+		return false
+	}
+	switch m.code {
+	case messages.CodeAlreadyLoggedIn, messages.CodeLoginTaken, messages.CodeLoginInvalid,
+		messages.CodeAuthRequired, messages.CodeAuthFailed, messages.CodeCapacity:
+		return true
+	}
+	return false
+}
+
+// refusal is nil when m is the reply to a login that was accepted.
+func (m Message) refusal() error {
+	if m.login {
+		return nil
+	}
+	return &RefusedError{Code: m.code, Message: m.words}
+}
+
+// parse reads a message. Keys are matched exactly, which decoding into a struct would not do: a peer may add any key,
+// and its "FROM" must not be taken for "from", which the service has checked.
+func parse(text []byte) (Message, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return Message{}, errors.New("not a JSON object") // encoding/json's own words would repeat content
+	}
+	m := Message{Text: text}
+	var typed bool
+	for key, target := range map[string]any{
+		"type": &m.Type, "from": &m.From, "to": &m.To, "success": &m.login, "code": &m.code, "message": &m.words,
+	} {
+		value, present := fields[key]
+		if !present {
+			continue
+		}
+		// What others send may have anything under keys that their type does not use.
+		err := json.Unmarshal(value, target)
+		typed = typed || (key == "type" && err == nil && m.Type != "")
+	}
+	if !typed {
+		return Message{}, errors.New("no type")
+	}
+	switch m.Type {
+	case messages.TypeBye.String():
+		m.Payload = fields[reasonOfBye]
+	case messages.TypeICECandidate.String():
+		m.Payload = fields[m.Type]
+		if m.Payload == nil {
+			m.Payload = fields[candidateBySeed]
+		}
+	default:
+		m.Payload = fields[m.Type]
+	}
+	return m, nil
+}
+
+// loginText builds a login or a logout.
+func loginText(typ messages.Type, login string) ([]byte, error) {
+	var w objectWriter
+	w.member("type", typ.String())
+	w.member("login", login)
+	return w.finish()
+}
+
+// relayText builds a message of a relayed type.
+func relayText(typ messages.Type, payload any, from, to string) ([]byte, error) {
+	if !typ.Relayed() {
+		return nil, errors.New("the service does not relay this type")
+	}
+	if !utf8.ValidString(to) {
+		return nil, errors.New("a login must be valid UTF-8")
+	}
+	key := typ.String()
+	if typ == messages.TypeBye {
+		key = reasonOfBye
+	}
+	var w objectWriter
+	w.member("type", typ.String())
+	w.member(key, payload)
+	w.member("from", from)
+	w.member("to", to)
+	text, err := w.finish()
+	if err == nil && len(text) > messages.MaxMessageBytes {
+		err = fmt.Errorf("the message has %d bytes, and the service takes %d at most", len(text), messages.MaxMessageBytes)
+	}
+	return text, err
+}
+
+// objectWriter writes a JSON object, its members in the order in which they are given. Its zero value is ready.
+type objectWriter struct {
+	buffer bytes.Buffer
+	err    error
+}
+
+func (w *objectWriter) member(key string, value any) {
+	if w.err != nil {
+		return
+	}
+	if w.buffer.Len() == 0 {
+		w.buffer.WriteByte('{')
+	} else {
+		w.buffer.WriteByte(',')
+	}
+	fmt.Fprintf(&w.buffer, "%q:", key)
+	encoder := json.NewEncoder(&w.buffer)
+	encoder.SetEscapeHTML(false)
+	if w.err = encoder.Encode(value); w.err == nil {
+		w.buffer.Truncate(w.buffer.Len() - 1) // the newline that Encode ends with
+	}
+}
+
+func (w *objectWriter) finish() ([]byte, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	w.buffer.WriteByte('}')
+	return w.buffer.Bytes(), nil
+}
