@@ -1,0 +1,110 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"p2p-messaging/messages"
+)
+
+// What connections, sessions and the registry say to each other.
+type (
+	// claim asks the registry for a login. It is answered with granted or refused.
+	claim struct {
+		login messages.Login
+		link  Link
+	}
+	granted struct{ session *actor.PID }
+	refused struct{ code messages.Code }
+
+	// loggedOut answers a Logout once the login is free again, stillLoggedIn where it was not the client's to end.
+	loggedOut     struct{}
+	stillLoggedIn struct{}
+
+	// disconnected tells a session that its connection has ended.
+	disconnected struct{}
+)
+
+// IgnoreDeadLetterLogging spares protoactor a timer for each: what comes too late needs no report.
+func (*claim) IgnoreDeadLetterLogging()       {}
+func (disconnected) IgnoreDeadLetterLogging() {}
+
+// registry is the actor that enforces unique logins. It is the parent of every session, and the only writer of the
+// directory. It lives as long as its System.
+type registry struct {
+	mailbox mailbox
+
+	system   *System
+	sessions map[*actor.PID]*session
+
+	// spawning is the session being spawned: props are shared by all sessions, so that none keeps its own.
+	spawning *session
+	props    *actor.Props
+}
+
+func newRegistry(system *System) *registry {
+	r := &registry{system: system, sessions: make(map[*actor.PID]*session)}
+	r.mailbox.handBack = system.handBack
+	r.props = actor.PropsFromProducer(
+		func() actor.Actor { return r.spawning },
+		actor.WithMailbox(func() actor.Mailbox { return &r.spawning.mailbox }),
+	)
+	return r
+}
+
+// Receive implements actor.Actor.
+func (r *registry) Receive(ctx actor.Context) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.system.logger.Error("the registry failed and goes on",
+				slog.Any("cause", cause), "stack", string(debug.Stack()))
+			if ctx.Sender() != nil {
+				ctx.Respond(errFailed)
+			}
+			panic(cause) // for the guardian, which resumes it
+		}
+	}()
+	switch m := ctx.Message().(type) {
+	case *claim:
+		ctx.Respond(r.claim(ctx, m))
+	case *actor.Terminated:
+		r.release(ctx, m.Who)
+	case *actor.Stopping:
+		r.mailbox.close()
+	case *actor.Stopped:
+		close(r.system.ended)
+	}
+}
+
+func (r *registry) claim(ctx actor.Context, c *claim) any {
+	if r.system.directory.owner([]byte(c.login.Key)) != nil {
+		return refused{messages.CodeLoginTaken}
+	}
+	s := &session{system: r.system, link: c.link, login: c.login}
+	s.mailbox.handBack, s.mailbox.limit = r.system.handBack, r.system.queueLimit
+	r.spawning = s
+	pid := ctx.Spawn(r.props)
+	r.spawning = nil
+	r.sessions[pid] = s
+	// Only now, after the session has told its client that it is logged in, can others send to it.
+	r.system.directory.put(c.login.Key, pid)
+	r.system.sessions.Add(1)
+	return granted{pid}
+}
+
+// release frees the login of a session that has ended.
+func (r *registry) release(ctx actor.Context, pid *actor.PID) {
+	s, ok := r.sessions[pid]
+	if !ok {
+		panic(fmt.Sprintf("session %v ended and is not known", pid))
+	}
+	delete(r.sessions, pid)
+	r.system.directory.remove(s.login.Key)
+	r.system.sessions.Add(-1)
+	if s.answerTo != nil {
+		ctx.Send(s.answerTo, loggedOut{})
+	}
+}

@@ -1,0 +1,122 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"p2p-messaging/messages"
+)
+
+// DefaultQueueLimit is how many bytes may wait for one client where Options says nothing else.
+const DefaultQueueLimit = 256 << 10
+
+// Options says how a System behaves. The zero value is useful.
+type Options struct {
+	// Logger is told of sessions that fail; nil means slog.Default(). No message's content is ever logged.
+	Logger *slog.Logger
+	// QueueLimit is how many bytes may wait for one client before what is sent to it is refused with
+	// peer-overloaded. 0 means DefaultQueueLimit.
+	QueueLimit int
+}
+
+// System is the actor system of one service: the registry and its sessions. Its methods may be called from any
+// goroutine.
+type System struct {
+	logger     *slog.Logger
+	queueLimit int
+	directory  *directory
+	sessions   atomic.Int64
+
+	actors   *actor.ActorSystem
+	root     *actor.RootContext
+	registry *actor.PID
+	stop     sync.Once
+	ended    chan struct{} // closed by the registry when it has ended, the last of all
+}
+
+// NewSystem starts a registry. Stop ends it.
+func NewSystem(o Options) *System {
+	s := &System{logger: o.Logger, queueLimit: o.QueueLimit, directory: newDirectory(), ended: make(chan struct{})}
+	if s.logger == nil {
+		s.logger = slog.Default()
+	}
+	if s.queueLimit == 0 {
+		s.queueLimit = DefaultQueueLimit
+	}
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		// Sessions and the registry log their own failures, once and with the stack; protoactor would add lines
+		// without it, and whole messages for dead letters.
+		return slog.New(slog.DiscardHandler)
+	}))
+	s.actors.EventStream.Subscribe(func(event any) {
+		if letter, ok := event.(*actor.DeadLetterEvent); ok {
+			s.handBack(letter.Message, messages.CodePeerUnavailable)
+		}
+	})
+	// A registry that restarted would take every session down with it, so it goes on with the state that it has.
+	resume := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
+	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
+	s.root = s.actors.Root
+	r := newRegistry(s)
+	s.registry = s.root.Spawn(actor.PropsFromProducer(
+		func() actor.Actor { return r },
+		actor.WithMailbox(func() actor.Mailbox { return &r.mailbox }),
+		actor.WithGuardian(resume),
+		actor.WithSupervisor(stop),
+	))
+	return s
+}
+
+// Sessions returns how many logins are taken.
+func (s *System) Sessions() int { return int(s.sessions.Load()) }
+
+// QueueLimit returns how many bytes may wait for one client.
+func (s *System) QueueLimit() int { return s.queueLimit }
+
+// Stop ends every session, which closes its link with 1001, and then the registry. It returns when all have ended, or
+// with ctx's error when ctx ends first. Logins that come later are refused.
+func (s *System) Stop(ctx context.Context) error {
+	s.stop.Do(func() { s.root.Stop(s.registry) })
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// find returns the session that owns login, or nil.
+func (s *System) find(login []byte) *actor.PID {
+	var buf [messages.MaxLoginCharacters]byte
+	key, ok := messages.LoginKey(buf[:0], login)
+	if !ok {
+		return nil
+	}
+	return s.directory.owner(key)
+}
+
+// handBack deals with a message that its actor will not receive, so that nobody waits for it and whoever sent it is
+// told.
+func (s *System) handBack(message any, reason messages.Code) {
+	switch m := message.(type) {
+	case *messages.Deliver:
+		m.Refusal = reason
+		s.root.Send(m.Sender.(*actor.PID), (*messages.Return)(m))
+	case *messages.Send:
+		// Its session has ended, and with it the connection that the answer would go to.
+		(*messages.Relay)(m).Release()
+	case *messages.Return:
+		(*messages.Relay)(m).Release()
+	case *actor.MessageEnvelope:
+		switch m.Message.(type) {
+		case *claim:
+			s.root.Send(m.Sender, errStopped)
+		case *messages.Logout:
+			s.root.Send(m.Sender, loggedOut{})
+		}
+	}
+}

@@ -1,0 +1,558 @@
+package actors
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"p2p-messaging/messages"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newTestSystem(t testing.TB, o Options) *System {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(failingLog{t}, nil))
+	}
+	s := NewSystem(o)
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		if n := s.Sessions(); n != 0 {
+			t.Errorf("%d sessions are left after Stop, want none", n)
+		}
+	})
+	return s
+}
+
+// failingLog fails its test when anything is logged.
+type failingLog struct{ testing.TB }
+
+func (l failingLog) Write(line []byte) (int, error) {
+	l.Errorf("logged: %s", line)
+	return len(line), nil
+}
+
+func TestALoginBelongsToOneConnectionUntilItIsGivenUp(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice := join(t, s, "alice")
+	other := connect(s)
+
+	other.send(t, `{"type":"login","login":"alice"}`)
+	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
+
+	alice.logout(t)
+	other.mustLogin(t, "alice")
+	alice.send(t, `{"type":"login","login":"alice"}`)
+	wantRefused(t, alice.link.next(t), messages.CodeLoginTaken)
+
+	other.Closed()
+	alice.mustLogin(t, "alice")
+}
+
+func TestLoginsThatCompareEqualAreTheSame(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	zoe := join(t, s, "Zoë")
+	for _, login := range []string{"zoë", "ZOË", "zoe\u0308", "  Zoë "} {
+		c := connect(s)
+		c.send(t, fmt.Sprintf(`{"type":"login","login":%q}`, login))
+		wantRefused(t, c.link.next(t), messages.CodeLoginTaken)
+	}
+	bob := join(t, s, "bob")
+	offer := bob.offer("ZOË", 1)
+	bob.send(t, offer)
+	if got := zoe.link.next(t); got != offer {
+		t.Errorf("got %s, want %s", got, offer)
+	}
+	answer := `{"type":"answer","answer":{},"from":"zoe` + "\u0308" + `","to":"Bob"}`
+	zoe.send(t, answer)
+	if got := bob.link.next(t); got != answer {
+		t.Errorf("got %s, want %s", got, answer)
+	}
+}
+
+func TestARefusedLoginSaysWhy(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	join(t, s, "bob")
+	alice := join(t, s, "alice")
+	anonymous := connect(s)
+	for _, c := range []struct {
+		who   *peer
+		login string
+		code  messages.Code
+	}{
+		{anonymous, "bob", messages.CodeLoginTaken},
+		{anonymous, "", messages.CodeLoginInvalid},
+		{anonymous, "   ", messages.CodeLoginInvalid},
+		{anonymous, strings.Repeat("a", 10_000), messages.CodeLoginInvalid},
+		{anonymous, "a\u200bb", messages.CodeLoginInvalid},
+		{anonymous, `a\u0007b`, messages.CodeLoginInvalid},
+		{alice, "carol", messages.CodeAlreadyLoggedIn},
+		{alice, "alice", messages.CodeAlreadyLoggedIn},
+	} {
+		c.who.send(t, `{"type":"login","login":"`+c.login+`"}`)
+		wantRefused(t, c.who.link.next(t), c.code)
+	}
+}
+
+func TestTheTwentiethRefusedLoginClosesTheConnection(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	c := connect(s)
+	for n := 1; n <= 20; n++ {
+		if code, _ := c.link.closedWith(); code != 0 {
+			t.Fatalf("closed with %d before refusal %d", code, n)
+		}
+		c.send(t, `{"type":"login","login":""}`)
+	}
+	if code, _ := c.link.closedWith(); code != messages.ClosePolicyViolation {
+		t.Errorf("after 20 refusals: close code %d, want 1008", code)
+	}
+	if n := len(c.link.rest()); n != 20 {
+		t.Errorf("%d refusals were answered, want 20", n)
+	}
+}
+
+func TestWhatAClientMayNotDoIsAnErrorAndChangesNothing(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, bob, anonymous := join(t, s, "alice"), join(t, s, "bob"), connect(s)
+	for _, c := range []struct {
+		who  *peer
+		text string
+		code messages.Code
+		to   string
+	}{
+		{anonymous, `{"type":"offer","offer":{},"from":"alice","to":"bob"}`, messages.CodeNotLoggedIn, "bob"},
+		{anonymous, `{"type":"logout","login":"alice"}`, messages.CodeNotLoggedIn, ""},
+		{alice, `{"type":"offer","offer":{},"from":"bob","to":"bob"}`, messages.CodeWrongFrom, "bob"},
+		{alice, `{"type":"bye","from":"","to":"bob"}`, messages.CodeWrongFrom, "bob"},
+		{alice, `{"type":"logout","login":"bob"}`, messages.CodeWrongLogin, ""},
+		{alice, `{"type":"answer","answer":{},"from":"alice","to":"nobody"}`, messages.CodePeerUnavailable, "nobody"},
+		{alice, `{"type":"answer","answer":{},"from":"alice","to":""}`, messages.CodePeerUnavailable, ""},
+	} {
+		c.who.send(t, c.text)
+		if got := c.who.link.next(t); c.to != "" || !strings.Contains(got, `"to":""`) {
+			wantError(t, got, c.code, c.to)
+		}
+	}
+	if rest := bob.link.rest(); len(rest) != 0 {
+		t.Errorf("bob got %q, want nothing", rest)
+	}
+	if n := s.Sessions(); n != 2 {
+		t.Errorf("%d sessions, want 2", n)
+	}
+}
+
+func TestPeerUnavailableReadsTheSameForOneWhoLeftAndOneWhoNeverCame(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, bob := join(t, s, "alice"), join(t, s, "bob")
+	ask := func() string {
+		alice.send(t, alice.offer("bob", 0))
+		return alice.link.next(t)
+	}
+	bob.logout(t)
+	afterLogout := ask()
+	bob.mustLogin(t, "bob")
+	bob.Closed()
+	afterClose := ask()
+	wantError(t, afterLogout, messages.CodePeerUnavailable, "bob")
+	if afterClose != afterLogout {
+		t.Errorf("after the connection's end: %s\nafter logout: %s", afterClose, afterLogout)
+	}
+}
+
+func TestWhatFollowsALogoutSeesItsEffect(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, bob := join(t, s, "alice"), join(t, s, "bob")
+	alice.send(t, alice.offer("bob", 1))
+	alice.logout(t)
+	alice.send(t, alice.offer("bob", 2))
+	wantError(t, alice.link.next(t), messages.CodeNotLoggedIn, "bob")
+	if got := bob.link.rest(); len(got) != 1 {
+		t.Errorf("bob got %q, want the first offer only", got)
+	}
+	alice.mustLogin(t, "carol")
+	carolsOffer := alice.offer("bob", 3)
+	alice.send(t, carolsOffer)
+	if got := bob.link.next(t); got != carolsOffer {
+		t.Errorf("bob got %s, want %s", got, carolsOffer)
+	}
+}
+
+func TestOneMayWriteToOneself(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice := join(t, s, "alice")
+	offer := alice.offer("alice", 1)
+	alice.send(t, offer)
+	if got := alice.link.next(t); got != offer {
+		t.Errorf("got %s, want %s", got, offer)
+	}
+}
+
+func TestOfManyConnectionsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	const racers, rounds = 50, 20
+	peers := make([]*peer, racers)
+	for i := range peers {
+		peers[i] = connect(s)
+	}
+	for round := range rounds {
+		var won atomic.Int32
+		var winner atomic.Pointer[peer]
+		var racing sync.WaitGroup
+		for _, p := range peers {
+			racing.Go(func() {
+				m, err := messages.NewRelay([]byte(`{"type":"login","login":"alice"}`))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p.refusals = 0 // twenty rounds would be twenty refusals
+				p.Receive(m)
+				if strings.Contains(p.link.next(t), `"success":true`) {
+					won.Add(1)
+					winner.Store(p)
+				}
+			})
+		}
+		racing.Wait()
+		if n := won.Load(); n != 1 {
+			t.Fatalf("round %d: %d connections got the login, want 1", round, n)
+		}
+		winner.Load().login = "alice"
+		winner.Load().logout(t)
+	}
+}
+
+func TestEveryPairSeesItsMessagesOnceInOrderAndUnmodified(t *testing.T) {
+	s := newTestSystem(t, Options{QueueLimit: 1 << 30}) // the senders outrun any reader
+	const senders, each = 16, 2000
+	bob := join(t, s, "bob")
+	var sending sync.WaitGroup
+	for n := range senders {
+		p := join(t, s, fmt.Sprintf("sender%d", n))
+		sending.Go(func() {
+			for i := range each {
+				m, err := messages.NewRelay([]byte(p.offer("bob", i)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p.Receive(m)
+			}
+		})
+	}
+	sending.Wait()
+	next := make(map[string]int)
+	for range senders * each {
+		got := bob.link.next(t)
+		var number int
+		var from string
+		if _, err := fmt.Sscanf(got, `{"type":"offer","offer":{"number":%d},"from":%q,"to":"bob"}`, &number, &from); err != nil {
+			t.Fatalf("got %s, which nobody sent: %v", got, err)
+		}
+		if number != next[from] {
+			t.Fatalf("from %s came number %d, want %d", from, number, next[from])
+		}
+		next[from]++
+	}
+	if rest := bob.link.rest(); len(rest) != 0 {
+		t.Errorf("%d more messages came than were sent", len(rest))
+	}
+}
+
+// Each message is either delivered or refused, while its addressee logs out and in all the time.
+func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	const senders, each = 4, 3000
+	bob := connect(s)
+	bob.login = "bob"
+	var sending sync.WaitGroup
+	peers := make([]*peer, senders)
+	for n := range peers {
+		peers[n] = join(t, s, fmt.Sprintf("sender%d", n))
+		sending.Go(func() {
+			for i := range each {
+				peers[n].send(t, peers[n].offer("bob", i))
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { sending.Wait(); close(done) }()
+	for coming := true; coming; {
+		select {
+		case <-done:
+			coming = false
+		default:
+		}
+		bob.send(t, `{"type":"login","login":"bob"}`)
+		bob.logout(t)
+	}
+	var delivered, refused int
+	for _, text := range bob.link.rest() {
+		if strings.HasPrefix(text, `{"type":"offer"`) {
+			delivered++
+		}
+	}
+	// A message that is handed back by another goroutine may still be on its way: wait for the sum, not for a time.
+	for _, p := range peers {
+		p.logout(t)
+		refused += len(p.link.rest())
+	}
+	if delivered+refused != senders*each {
+		t.Errorf("%d delivered and %d refused, together %d, want %d", delivered, refused, delivered+refused, senders*each)
+	}
+}
+
+func TestAReaderThatDoesNotReadCostsItsSendersAnErrorAndNobodyElseAnything(t *testing.T) {
+	s := newTestSystem(t, Options{QueueLimit: 1000})
+	alice, bob, carol := join(t, s, "alice"), join(t, s, "bob"), join(t, s, "carol")
+	bob.link.setStuck(true)
+	offer := alice.offer("bob", 1)
+	for range 1000 / len(offer) {
+		alice.send(t, offer)
+	}
+	if rest := alice.link.rest(); len(rest) != 0 {
+		t.Fatalf("below the limit alice got %q, want nothing", rest)
+	}
+	alice.send(t, offer)
+	wantError(t, alice.link.next(t), messages.CodePeerOverloaded, "bob")
+
+	toCarol := alice.offer("carol", 2)
+	alice.send(t, toCarol)
+	if got := carol.link.next(t); got != toCarol {
+		t.Errorf("carol got %s, want %s", got, toCarol)
+	}
+	if n := len(bob.link.rest()); n != 1000/len(offer) {
+		t.Errorf("bob's link took %d messages, want %d", n, 1000/len(offer))
+	}
+	bob.link.setStuck(false)
+	alice.send(t, offer)
+	if got := bob.link.next(t); got != offer {
+		t.Errorf("after draining bob got %s, want %s", got, offer)
+	}
+}
+
+func TestAMessageForAConnectionThatIsBeingClosedIsRefused(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, bob := join(t, s, "alice"), join(t, s, "bob")
+	bob.link.Close(messages.CloseTooSlow, "")
+	alice.send(t, alice.offer("bob", 1))
+	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
+}
+
+func TestAPanicInOneSessionEndsThatSessionAndNobodyElseNotices(t *testing.T) {
+	var logged bytes.Buffer
+	s := newTestSystem(t, Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	alice, bob, mallory := join(t, s, "alice"), join(t, s, "bob"), join(t, s, "mallory")
+	mallory.link.onSend = func(string) { panic("mallory's link is broken") }
+
+	stop := make(chan struct{})
+	var talking sync.WaitGroup
+	talking.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			offer := alice.offer("bob", i)
+			alice.send(t, offer)
+			if got := bob.link.next(t); got != offer {
+				t.Errorf("bob got %s, want %s", got, offer)
+			}
+		}
+	})
+	carol := join(t, s, "carol")
+	carol.send(t, carol.offer("mallory", 1)) // runs mallory's session on carol's goroutine
+	if code, _ := mallory.link.closedWith(); code != messages.CloseInternalError {
+		t.Errorf("mallory's connection: close code %d, want 1011", code)
+	}
+	close(stop)
+	talking.Wait()
+
+	if n := strings.Count(logged.String(), "mallory's link is broken"); n != 1 {
+		t.Errorf("the cause was logged %d times, want once:\n%s", n, &logged)
+	}
+	if strings.Contains(logged.String(), "number") {
+		t.Errorf("the log has a message's content:\n%s", &logged)
+	}
+	for _, p := range []*peer{alice, bob, carol} {
+		if code, _ := p.link.closedWith(); code != 0 {
+			t.Errorf("%s: closed with %d", p.login, code)
+		}
+	}
+	carol.send(t, carol.offer("mallory", 2))
+	wantError(t, carol.link.next(t), messages.CodePeerUnavailable, "mallory")
+	mallory.Closed()
+	join(t, s, "mallory")
+}
+
+func TestAPanicWhileAClosingSessionIsClosedStopsNothing(t *testing.T) {
+	var logged bytes.Buffer
+	s := NewSystem(Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	link := panickingLink{newFakeLink()}
+	c := s.Connect(link)
+	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"mallory"}`))
+	c.Receive(m)
+	if err := s.Stop(context.Background()); err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	if !strings.Contains(logged.String(), "closing is broken") {
+		t.Errorf("the cause was not logged: %s", &logged)
+	}
+}
+
+type panickingLink struct{ *fakeLink }
+
+func (panickingLink) Close(messages.CloseCode, string) { panic("closing is broken") }
+
+func TestAPanicAtLoginOrLogoutIsAnsweredByClosingTheConnection(t *testing.T) {
+	s := newTestSystem(t, Options{Logger: slog.New(slog.DiscardHandler)})
+	c := connect(s)
+	c.link.onSend = func(string) { panic("broken") }
+	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"mallory"}`))
+	c.Receive(m)
+	if code, _ := c.link.closedWith(); code != messages.CloseInternalError {
+		t.Errorf("close code %d, want 1011", code)
+	}
+	c.Closed()
+	join(t, s, "mallory")
+
+	d := join(t, s, "dave")
+	d.link.onSend = func(string) { panic("broken") }
+	d.send(t, `{"type":"logout","login":"mallory"}`) // the refusal panics
+	if code, _ := d.link.closedWith(); code != messages.CloseInternalError {
+		t.Errorf("close code %d, want 1011", code)
+	}
+}
+
+func TestStopClosesEveryConnectionAndRefusesNewLogins(t *testing.T) {
+	s := NewSystem(Options{})
+	var peers []*peer
+	for n := range 100 {
+		peers = append(peers, join(t, s, fmt.Sprintf("peer%d", n)))
+	}
+	late := connect(s)
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	late.send(t, `{"type":"login","login":"late"}`)
+	for _, p := range append(peers, late) {
+		if code, _ := p.link.closedWith(); code != messages.CloseGoingAway {
+			t.Errorf("%s: close code %d, want 1001", p.login, code)
+		}
+		p.Closed()
+	}
+	if n := s.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left, want none", n)
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		t.Errorf("stopping again: %v", err)
+	}
+}
+
+func TestARelayAllocatesNothing(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice := join(t, s, "alice")
+	bob := s.Connect(discard{})
+	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"bob"}`))
+	bob.Receive(m)
+	text := []byte(alice.offer("bob", 1))
+	if n := testing.AllocsPerRun(1000, func() {
+		m, err := messages.NewRelay(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice.Receive(m)
+	}); n >= 1 {
+		t.Errorf("a relay allocates %v times, want never", n)
+	}
+}
+
+// discard is a client that reads everything at once.
+type discard struct{}
+
+func (discard) Send([]byte) bool                 { return true }
+func (discard) Waiting() int                     { return 0 }
+func (discard) Close(messages.CloseCode, string) {}
+
+func TestLoginsAndLogoutsLeaveNothingBehind(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	c := connect(s)
+	for range 1000 {
+		c.mustLogin(t, "alice")
+		c.logout(t)
+	}
+	for i := range s.directory.shards {
+		if n := len(s.directory.shards[i].owners); n != 0 {
+			t.Errorf("the directory holds %d logins, want none", n)
+		}
+	}
+	if rest := c.link.rest(); !slices.Equal(rest, nil) {
+		t.Errorf("unexpected %q", rest)
+	}
+}
+
+func BenchmarkRelay(b *testing.B) {
+	s := newTestSystem(b, Options{})
+	for _, size := range []int{300, 2048} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			var pair atomic.Int32
+			b.RunParallel(func(pb *testing.PB) {
+				n := pair.Add(1)
+				from, to := s.Connect(discard{}), s.Connect(discard{})
+				login := func(c *Connection, name string) {
+					m, err := messages.NewRelay(fmt.Appendf(nil, `{"type":"login","login":%q}`, name))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					c.Receive(m)
+				}
+				a, z := fmt.Sprintf("from%d", n), fmt.Sprintf("to%d", n)
+				login(from, a)
+				login(to, z)
+				defer from.Closed()
+				defer to.Closed()
+				head := fmt.Sprintf(`{"type":"offer","from":%q,"to":%q,"offer":{"sdp":"`, a, z)
+				text := []byte(head + strings.Repeat("v", size-len(head)-3) + `"}}`)
+				for pb.Next() {
+					m, err := messages.NewRelay(text)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					from.Receive(m)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkLoginLogout(b *testing.B) {
+	s := newTestSystem(b, Options{})
+	c := s.Connect(discard{})
+	login, logout := []byte(`{"type":"login","login":"alice"}`), []byte(`{"type":"logout","login":"alice"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, text := range [][]byte{login, logout} {
+			m, err := messages.NewRelay(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.Receive(m)
+		}
+	}
+}
