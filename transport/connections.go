@@ -1,0 +1,167 @@
+package transport
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// shardCount is over how many shards connections are spread, so that no mutex is shared by all of them.
+	shardCount = 64
+	// sweepInterval is how often connections are looked at whose time has come.
+	sweepInterval = time.Second
+)
+
+// connections is all of a server's connections, and the one goroutine that visits them: there is no timer for each. It
+// runs only while there are any.
+type connections struct {
+	now      func() int64
+	ping     time.Duration // pings are spread over it
+	interval time.Duration // between two sweeps
+
+	next   atomic.Uint32 // the shard of the next connection
+	shards [shardCount]shard
+
+	mu       sync.Mutex
+	count    int
+	sweeping bool
+	changed  sync.Cond     // count or sweeping is zero now
+	none     chan struct{} // tells the sweep that count has been zero
+}
+
+// shard is a part of the connections.
+type shard struct {
+	mu    sync.Mutex
+	visit []visit
+}
+
+// visit says when the sweep looks at a connection again. It keeps the time beside the pointer so that a sweep touches
+// only connections that are due.
+type visit struct {
+	due  int64
+	conn *conn
+}
+
+// init prepares for connections that are pinged every ping and may be idle for idle.
+func (s *connections) init(now func() int64, ping, idle time.Duration) {
+	s.now = now
+	s.ping = ping
+	// Short times, as tests have them, are kept as exactly in proportion as the usual ones.
+	s.interval = max(min(sweepInterval, ping/10, idle/10), time.Millisecond)
+	s.changed.L = &s.mu
+	s.none = make(chan struct{}, 1)
+}
+
+// add takes on a connection, to be visited from now on.
+func (s *connections) add(c *conn) {
+	now := s.now()
+	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
+	c.lastRead.Store(now)
+	c.shard = uint8(s.next.Add(1) % shardCount)
+	shard := &s.shards[c.shard]
+	shard.mu.Lock()
+	c.index = int32(len(shard.visit))
+	shard.visit = append(shard.visit, visit{due: c.nextPing, conn: c})
+	shard.mu.Unlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if !s.sweeping {
+		s.sweeping = true
+		go s.sweep()
+	}
+}
+
+// remove forgets a connection that has ended.
+func (s *connections) remove(c *conn) {
+	shard := &s.shards[c.shard]
+	shard.mu.Lock()
+	last := len(shard.visit) - 1
+	shard.visit[c.index] = shard.visit[last]
+	shard.visit[c.index].conn.index = c.index
+	shard.visit[last] = visit{}
+	shard.visit = shard.visit[:last]
+	if last == 0 {
+		shard.visit = nil
+	}
+	shard.mu.Unlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count--; s.count == 0 {
+		s.changed.Broadcast()
+		select {
+		case s.none <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// each calls f with every connection, holding up adding and removing.
+func (s *connections) each(f func(*conn)) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		for _, v := range shard.visit {
+			f(v.conn)
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// sweep visits connections when they are due, until there are none.
+func (s *connections) sweep() {
+	ticker := time.NewTicker(s.interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			now := s.now()
+			for i := range s.shards {
+				s.shards[i].sweep(now)
+			}
+		case <-s.none:
+			s.mu.Lock()
+			if s.count == 0 {
+				s.sweeping = false
+				s.changed.Broadcast()
+				s.mu.Unlock()
+				return
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (s *shard) sweep(now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.visit {
+		if v := &s.visit[i]; v.due <= now {
+			v.due = v.conn.check(now)
+		}
+	}
+}
+
+// wait returns once there are no connections and no sweep any more, or ctx's error when it ends first.
+func (s *connections) wait(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.count > 0 || s.sweeping {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.changed.Wait()
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+)
+
+const (
+	// maxHeaderBytes bounds a request's headers; a browser's take one or two kilobytes.
+	maxHeaderBytes = 16 << 10
+	// pageTimeout bounds the sending of a file to a slow reader.
+	pageTimeout = 30 * time.Second
+	// keepAliveTimeout is how long an HTTP connection without a request stays open.
+	keepAliveTimeout = 30 * time.Second
+	// The delay after which a client is asked to come back when the service goes down is drawn from these, so that
+	// not all come back in the same instant.
+	minRetryDelay = 500 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
+	// requestGrace is how long Shutdown waits for requests for the page, at most.
+	requestGrace = time.Second
+	// cutGrace is how long Shutdown waits for goroutines whose sockets it has closed.
+	cutGrace = time.Second
+)
+
+// Server is the service as it is seen from the network. It is an [http.Handler]: [Server.Serve] runs it in an HTTP
+// server of its own, and it can be mounted in somebody else's. [New] makes it; Shutdown ends it, and the
+// [actors.System] given to New outlives it.
+type Server struct {
+	options  Options
+	connect  func(actors.Link) session
+	origins  origins
+	page     *page
+	http     *http.Server
+	upgrader *gws.Upgrader
+	started  time.Time
+	shutdown atomic.Bool
+	buffers  sync.Pool // of *buffer
+
+	queueLimit    int64
+	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
+	burstInterval int64 // how far ahead of that rate a connection may be, in nanoseconds
+
+	connections connections
+}
+
+// New returns a Server whose connections' messages go to system. The error says which option is wrong.
+func New(system *actors.System, o Options) (*Server, error) {
+	return newServer(func(l actors.Link) session { return system.Connect(l) }, system.QueueLimit(), o)
+}
+
+func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*Server, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		options:    o,
+		connect:    connect,
+		upgrader:   newGWSUpgrader(),
+		started:    time.Now(),
+		buffers:    sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, bufferSize)} }},
+		queueLimit: int64(queueLimit),
+	}
+	var err error
+	if s.origins, err = newOrigins(o); err != nil {
+		return nil, err
+	}
+	if s.page, err = newPage(o.Page); err != nil {
+		return nil, err
+	}
+	if o.Rate > 0 {
+		s.frameInterval = int64(time.Second) / int64(o.Rate)
+		s.burstInterval = s.frameInterval * int64(o.Burst)
+	}
+	s.connections.init(s.now, o.PingInterval, o.IdleTimeout)
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: o.HandshakeTimeout,
+		ReadTimeout:       o.HandshakeTimeout,
+		WriteTimeout:      pageTimeout,
+		IdleTimeout:       keepAliveTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// now is the server's clock: nanoseconds since it was made, never going back.
+func (s *Server) now() int64 { return int64(time.Since(s.started)) }
+
+// Serve accepts connections from l, several listeners at once if need be, until Shutdown or until l fails. After
+// Shutdown the error is [http.ErrServerClosed].
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.options.Logger.Error("a request failed", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+			panic(http.ErrAbortHandler) // said once
+		}
+	}()
+	switch ws := r.URL.Path == "/ws"; {
+	case (ws || r.URL.Path == "/") && isUpgrade(r):
+		s.upgrade(w, r)
+	case ws:
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		http.Error(w, "Connect to this address with a WebSocket. The page is at /.", http.StatusUpgradeRequired)
+	default:
+		s.page.ServeHTTP(w, r)
+	}
+}
+
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	if !checkHandshake(w, r) {
+		return
+	}
+	if !s.origins.permits(r) {
+		http.Error(w, "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin.", http.StatusForbidden)
+		return
+	}
+	if s.shutdown.Load() {
+		http.Error(w, "The service is going down. Come back in a moment.", http.StatusServiceUnavailable)
+		return
+	}
+	socket, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.options.Logger.Error("the HTTP server does not hand over its connections for WebSockets", slog.Any("error", err))
+		http.Error(w, "This service cannot open WebSockets here.", http.StatusInternalServerError)
+		return
+	}
+	_ = socket.SetDeadline(time.Time{}) // those of the HTTP server
+	g := &gwsSocket{conn: conn{server: s, socket: socket}}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		g.ahead = make([]byte, n)
+		_, _ = buffered.Reader.Read(g.ahead) // they are in memory
+	}
+	reader, err := g.upgrade(s.upgrader, r.Header.Get("Sec-Websocket-Key"))
+	if err != nil {
+		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
+		g.cut()
+		return
+	}
+	g.session = s.connect(&g.conn)
+	s.connections.add(&g.conn)
+	if s.shutdown.Load() {
+		g.conn.Close(goingDown())
+	}
+	go g.read(reader)
+}
+
+// goingDown is what clients are told when the service shuts down.
+func goingDown() (messages.CloseCode, string) {
+	delay := minRetryDelay + rand.N(maxRetryDelay-minRetryDelay)
+	return messages.CloseGoingAway, fmt.Sprintf("retry=%d", delay.Milliseconds())
+}
+
+// Shutdown accepts no more connections, closes those there are with 1001 and a delay after which to come back, and
+// returns when all have gone. Connections that are still there when ctx ends are cut off, and the error is ctx's. A
+// Server that was shut down stays so.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.shutdown.Store(true)
+	requests := make(chan struct{})
+	go func() {
+		defer close(requests)
+		grace, cancel := context.WithTimeout(ctx, requestGrace)
+		defer cancel()
+		if s.http.Shutdown(grace) != nil {
+			_ = s.http.Close()
+		}
+	}()
+	s.connections.each(func(c *conn) { c.Close(goingDown()) })
+	err := s.connections.wait(ctx)
+	if err != nil {
+		s.connections.each(func(c *conn) { c.cut() })
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+		_ = s.connections.wait(grace)
+		err = fmt.Errorf("shut down: connections were cut off: %w", err)
+	}
+	<-requests
+	return err
+}
