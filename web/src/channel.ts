@@ -1,0 +1,275 @@
+import type { Correspondence, Letter } from "./correspondence.js";
+import { type ChannelFrame, FrameError, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
+
+/** Above this many bytes in the browser's send buffer nothing more is put into it … */
+const BUFFER_HIGH = 1024 * 1024;
+/** … until it has sunk to this many. */
+const BUFFER_LOW = 256 * 1024;
+/** Time between two signs of life, in ms. */
+const HEARTBEAT = 2_500;
+/** So many heartbeats in a row without a sign of life mean that the other page is gone. */
+const MISSED_HEARTBEATS = 3;
+/** Longest text for a peer without framing, in bytes: every browser takes messages of this size. */
+const BARE_TEXT_BYTES = 64 * 1024;
+
+/** Why a channel ended: the other side said goodbye, nothing comes any more, or it sent nonsense. */
+export type ChannelEnd = "goodbye" | "lost" | "garbled";
+
+export interface ChannelListener {
+  /** Both sides are there and texts can pass. */
+  ready(): void;
+  received(text: string): void;
+  /** The other page has these. */
+  delivered(letters: Letter[]): void;
+  /** These are on their way to a peer that confirms nothing. */
+  sent(letters: Letter[]): void;
+  /** At most once, and never after `close`. */
+  ended(end: ChannelEnd): void;
+}
+
+/** A way for texts to the other page. */
+export interface PeerChannel {
+  /** A letter has been posted to the correspondence. */
+  flush(): void;
+  /**
+   * Tells the other side that this one is going, and takes nothing but receipts from then on. Resolves when
+   * the channel has closed.
+   */
+  leave(): Promise<void>;
+  /** Stops listening and closes the channel; what was sent goes out first. Resolves when it has closed. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the channel has closed. */
+function closed(channel: RTCDataChannel): Promise<void> {
+  return new Promise((resolve) => {
+    if (channel.readyState === "closed") resolve();
+    else channel.addEventListener("close", () => resolve(), { once: true });
+  });
+}
+
+/** The framed channel (framing.ts) between two pages of this kind. */
+export class FramedChannel implements PeerChannel {
+  readonly #assembler = new TextAssembler();
+  #peerInstance = "";
+  #leaving = false;
+  #closed = false;
+  #sending: Generator<Uint8Array<ArrayBuffer>, void> | undefined;
+  #lastSent = 0;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #alive = false;
+  #missed = 0;
+  #buffered = 0;
+
+  constructor(
+    private readonly channel: RTCDataChannel,
+    private readonly correspondence: Correspondence,
+    private readonly listener: ChannelListener,
+  ) {
+    channel.binaryType = "arraybuffer";
+    channel.bufferedAmountLowThreshold = BUFFER_LOW;
+    channel.onopen = () => this.#opened();
+    channel.onmessage = (event) => this.#message(event.data);
+    channel.onbufferedamountlow = () => this.flush();
+    channel.onclose = () => this.#end("lost");
+    if (channel.readyState === "open") this.#opened();
+  }
+
+  flush(): void {
+    if (this.#peerInstance === "") return;
+    while (!this.#leaving && !this.#closed && this.channel.bufferedAmount < BUFFER_HIGH) {
+      const chunk = this.#nextChunk();
+      if (chunk === undefined) return;
+      this.#send(chunk);
+    }
+  }
+
+  leave(): Promise<void> {
+    this.#send(encodeFrame({ kind: "goodbye" }));
+    this.#leaving = true;
+    clearInterval(this.#heartbeat);
+    return closed(this.channel);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#heartbeat);
+    this.channel.close();
+    return closed(this.channel);
+  }
+
+  #opened(): void {
+    if (this.#closed || this.#heartbeat !== undefined) return;
+    const { instance, received } = this.correspondence;
+    this.#send(encodeFrame({ kind: "hello", instance, received }));
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
+  }
+
+  #nextChunk(): Uint8Array<ArrayBuffer> | undefined {
+    const next = this.#sending?.next();
+    if (next !== undefined && next.done !== true) return next.value;
+    const letter = this.correspondence.waiting.find(({ id }) => id > this.#lastSent);
+    if (letter === undefined) {
+      this.#sending = undefined;
+      return undefined;
+    }
+    this.#lastSent = letter.id;
+    this.#sending = textChunks(letter.id, new TextEncoder().encode(letter.text));
+    return this.#sending.next().value ?? undefined;
+  }
+
+  #send(frame: Uint8Array<ArrayBuffer>): void {
+    if (this.#closed || this.channel.readyState !== "open") return;
+    try {
+      this.channel.send(frame);
+    } catch {
+      this.#end("lost");
+    }
+  }
+
+  #message(data: unknown): void {
+    if (this.#closed) return;
+    this.#alive = true;
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new FrameError("text where a frame was expected");
+      this.#frame(decodeFrame(new Uint8Array(data)));
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#end("garbled");
+    }
+  }
+
+  #frame(frame: ChannelFrame): void {
+    if (this.#leaving && frame.kind !== "receipt") return;
+    switch (frame.kind) {
+      case "hello": {
+        if (this.#peerInstance !== "") return;
+        this.#peerInstance = frame.instance;
+        const confirmed = this.correspondence.confirmHello(frame.received);
+        this.listener.ready();
+        if (confirmed.length > 0) this.listener.delivered(confirmed);
+        this.flush();
+        return;
+      }
+      case "text": {
+        if (this.#peerInstance === "") throw new FrameError("text before hello");
+        const text = this.#assembler.add(frame);
+        if (text === undefined) return;
+        if (this.correspondence.take(this.#peerInstance, frame.id)) this.listener.received(text);
+        this.#send(encodeFrame({ kind: "receipt", id: frame.id }));
+        return;
+      }
+      case "receipt": {
+        // A receipt for what was never sent confirms nothing.
+        const confirmed = this.correspondence.confirm(Math.min(frame.id, this.#lastSent));
+        if (confirmed.length > 0) this.listener.delivered(confirmed);
+        return;
+      }
+      case "goodbye":
+        this.#end("goodbye");
+        return;
+      case "ping":
+        this.#send(encodeFrame({ kind: "pong" }));
+        return;
+      case "pong":
+      case "unknown":
+        return;
+    }
+  }
+
+  #beat(): void {
+    // A buffer that empties is a sign of life too: behind a long text on a slow line a ping waits its turn.
+    const draining = this.channel.bufferedAmount < this.#buffered;
+    this.#buffered = this.channel.bufferedAmount;
+    this.#missed = this.#alive || draining ? 0 : this.#missed + 1;
+    this.#alive = false;
+    if (this.#missed >= MISSED_HEARTBEATS) this.#end("lost");
+    else this.#send(encodeFrame({ kind: "ping" }));
+  }
+
+  #end(end: ChannelEnd): void {
+    if (this.#closed || this.#leaving) return;
+    this.#leaving = true;
+    clearInterval(this.#heartbeat);
+    this.listener.ended(end);
+  }
+}
+
+/**
+ * The way of clients that know no framing: each side sends bare text on a channel that it has opened itself
+ * and receives on the one that the other has opened. Nothing is confirmed.
+ */
+export class BareChannel implements PeerChannel {
+  #closed = false;
+
+  constructor(
+    private readonly outgoing: RTCDataChannel,
+    private readonly correspondence: Correspondence,
+    private readonly listener: ChannelListener,
+  ) {
+    outgoing.onopen = () => this.#opened();
+    outgoing.onclose = () => this.#end();
+    outgoing.bufferedAmountLowThreshold = BUFFER_LOW;
+    outgoing.onbufferedamountlow = () => this.flush();
+  }
+
+  /** The other side's channel has arrived. */
+  listen(incoming: RTCDataChannel): void {
+    incoming.onmessage = (event) => {
+      if (!this.#closed && typeof event.data === "string") this.listener.received(event.data);
+    };
+    incoming.onclose = () => this.#end();
+  }
+
+  flush(): void {
+    if (this.#closed || this.outgoing.readyState !== "open") return;
+    for (const letter of [...this.correspondence.waiting]) {
+      if (this.outgoing.bufferedAmount >= BUFFER_HIGH) return;
+      for (const part of bareParts(letter.text)) {
+        try {
+          this.outgoing.send(part);
+        } catch {
+          this.#end();
+          return;
+        }
+      }
+      this.listener.sent(this.correspondence.confirm(letter.id));
+    }
+  }
+
+  /** Such a client knows no goodbye: it sees the channel close. */
+  leave(): Promise<void> {
+    return this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.outgoing.close();
+    return closed(this.outgoing);
+  }
+
+  #opened(): void {
+    if (this.#closed) return;
+    this.listener.ready();
+    this.flush();
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.listener.ended("goodbye");
+  }
+}
+
+/** A text in parts that every browser takes as one message; a part never ends inside a character. */
+export function* bareParts(text: string): Generator<string, void> {
+  const longest = BARE_TEXT_BYTES / 4; // A UTF-16 unit takes 3 bytes of UTF-8 at most.
+  let start = 0;
+  do {
+    let end = Math.min(start + longest, text.length);
+    const last = text.charCodeAt(end - 1);
+    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;
+    yield text.slice(start, end);
+    start = end;
+  } while (start < text.length);
+}

@@ -1,0 +1,241 @@
+import { Backoff } from "./backoff.js";
+import { type Outgoing, type ServiceError, type PeerFrame, parseFrame } from "./signaling.js";
+
+/** How long a connection must last before it counts as one that holds, in ms. */
+const HOLDS_AFTER = 10_000;
+/** How long a person waits for the answer to Join, in ms. */
+const JOIN_TIMEOUT = 10_000;
+/** How long one attempt to connect may take, in ms. */
+const CONNECT_TIMEOUT = 10_000;
+
+/** Where the connection to the service stands. */
+export type ServiceState =
+  | { kind: "connecting" }
+  | { kind: "connected" }
+  /** Waits before the next attempt; `until` is a `Date.now()`. */
+  | { kind: "waiting"; until: number }
+  /** Does not come back by itself. `reason` is for people. */
+  | { kind: "stopped"; reason: string };
+
+export type JoinResult = { joined: true } | { joined: false; code: string; message: string };
+
+export interface ServiceListener {
+  /** The state of the connection has changed. */
+  stateChanged(): void;
+  /** A frame from another client, or an error; in the order in which they came. */
+  received(frame: PeerFrame | ServiceError): void;
+  /** After a reconnect the service refused the login that was held before; it is tried again. */
+  loginLost(code: string): void;
+}
+
+type LoginWaiter = (result: JoinResult) => void;
+
+/**
+ * The page's connection to the service. It opens at once, comes back whenever it drops, and logs in again
+ * by itself. It lives as long as the page.
+ */
+export class ServiceConnection {
+  /** The login that this connection holds, or takes again after a reconnect. */
+  login: string | undefined;
+
+  #state: ServiceState = { kind: "connecting" };
+  #socket: WebSocket | undefined;
+  #loggedIn = false;
+  /** One entry for each login frame that is under way on this socket, oldest first. */
+  #replies: LoginWaiter[] = [];
+  #joining: { login: string; finish: LoginWaiter } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #holdTimer: ReturnType<typeof setTimeout> | undefined;
+  #loginTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #loginBackoff = new Backoff(1_000, 30_000);
+
+  constructor(
+    private readonly url: string,
+    private readonly listener: ServiceListener,
+    private readonly backoff: Backoff = new Backoff(),
+  ) {}
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  /** Whether frames for others can be sent now. */
+  get ready(): boolean {
+    return this.#loggedIn;
+  }
+
+  /** Connects now, whether the next attempt was due or the connection had been given up. */
+  connect(): void {
+    if (this.#socket !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#setState({ kind: "connecting" });
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(this.url);
+    } catch {
+      this.#setState({ kind: "stopped", reason: `${this.url} is not the address of a service.` });
+      return;
+    }
+    this.#socket = socket;
+    this.#timer = setTimeout(() => this.#drop(socket), CONNECT_TIMEOUT);
+    socket.onopen = () => this.#opened(socket);
+    socket.onmessage = (event) => {
+      if (socket === this.#socket && typeof event.data === "string") this.#received(event.data);
+    };
+    socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
+  }
+
+  /** Asks for a login. A further call for one that is under way is the same request. */
+  join(login: string): Promise<JoinResult> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        const socket = this.#socket;
+        const open = socket?.readyState === WebSocket.OPEN;
+        finish({
+          joined: false,
+          code: "no-answer",
+          message: open ? "The service did not answer. Please try again." : "The service cannot be reached now. Please try again when it is back.",
+        });
+        // A late answer would give this page a login that it no longer asks for.
+        if (open && socket !== undefined) this.#drop(socket);
+      }, JOIN_TIMEOUT);
+      const finish = (result: JoinResult) => {
+        clearTimeout(timer);
+        this.#joining = undefined;
+        resolve(result);
+      };
+      this.#joining = { login, finish };
+      if (this.#socket?.readyState === WebSocket.OPEN) this.#sendLogin();
+      else this.connect();
+    });
+  }
+
+  /** Gives the login up. The connection stays. */
+  leave(): void {
+    const login = this.login ?? this.#joining?.login;
+    clearTimeout(this.#loginTimer);
+    this.login = undefined;
+    this.#loggedIn = false;
+    this.#joining?.finish({ joined: false, code: "", message: "" });
+    if (login !== undefined && this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify({ type: "logout", login }));
+    }
+    this.listener.stateChanged();
+  }
+
+  /** Sends a frame to another client. False: there is no login now, and the frame is not sent. */
+  send(frame: Outgoing): boolean {
+    if (!this.#loggedIn || this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify({ ...frame, from: this.login }));
+    return true;
+  }
+
+  #setState(state: ServiceState): void {
+    this.#state = state;
+    this.listener.stateChanged();
+  }
+
+  #opened(socket: WebSocket): void {
+    if (socket !== this.#socket) return;
+    clearTimeout(this.#timer);
+    this.#holdTimer = setTimeout(() => this.backoff.reset(), HOLDS_AFTER);
+    this.#setState({ kind: "connected" });
+    this.#sendLogin();
+  }
+
+  /** Sends the login that is wanted: the one that a person asks for now, or the one held before the drop. */
+  #sendLogin(): void {
+    clearTimeout(this.#loginTimer);
+    const socket = this.#socket;
+    const joining = this.#joining;
+    const login = joining?.login ?? this.login;
+    if (socket === undefined || login === undefined) return;
+    this.#replies.push((result) => {
+      if (joining !== undefined) {
+        if (this.#joining !== joining) return;
+        if (result.joined) this.#accepted(login);
+        joining.finish(result);
+      } else if (this.login === login) {
+        if (result.joined) this.#accepted(login);
+        else this.#loginRefused(result.code);
+      }
+    });
+    socket.send(JSON.stringify({ type: "login", login }));
+  }
+
+  #accepted(login: string): void {
+    this.login = login;
+    this.#loggedIn = true;
+    this.#loginBackoff.reset();
+    this.listener.stateChanged();
+  }
+
+  /**
+   * The service may hold the login for the connection that dropped until it notices the drop itself, so it
+   * is asked again.
+   */
+  #loginRefused(code: string): void {
+    this.#loginTimer = setTimeout(() => this.#sendLogin(), 1_000 + this.#loginBackoff.next());
+    this.listener.loginLost(code);
+  }
+
+  #received(data: string): void {
+    const frame = parseFrame(data);
+    if (frame === undefined) return;
+    if (frame.type !== "login") {
+      this.listener.received(frame);
+      return;
+    }
+    this.#replies.shift()?.(
+      frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message },
+    );
+  }
+
+  /** Lets go of a socket without waiting for its close event. */
+  #drop(socket: WebSocket): void {
+    socket.close();
+    this.#closed(socket, 1006, "");
+  }
+
+  #closed(socket: WebSocket, code: number, reason: string): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    this.#loggedIn = false;
+    this.#replies = [];
+    clearTimeout(this.#timer);
+    clearTimeout(this.#holdTimer);
+    clearTimeout(this.#loginTimer);
+    const stop = stopReason(code);
+    if (stop !== undefined) {
+      this.#joining?.finish({ joined: false, code: "stopped", message: stop });
+      this.#setState({ kind: "stopped", reason: stop });
+      return;
+    }
+    const wait = retryAfter(reason) ?? this.backoff.next();
+    this.#timer = setTimeout(() => this.connect(), wait);
+    this.#setState({ kind: "waiting", until: Date.now() + wait });
+  }
+}
+
+/** The wait in ms that the service asks for in a close reason (`retry=2300`), an hour at most. */
+function retryAfter(reason: string): number | undefined {
+  const match = /^retry=(\d{1,7})$/u.exec(reason);
+  return match === null ? undefined : Math.min(Number(match[1]), 3_600_000);
+}
+
+/** Why a client must not come back by itself after this close code, for people. */
+function stopReason(code: number): string | undefined {
+  switch (code) {
+    case 1002:
+    case 1003:
+    case 1007:
+    case 1009:
+      return "The service did not understand this page.";
+    case 1008:
+      return "The service refused this page too often.";
+    case 4100:
+      return "This login is in use in another window.";
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The frames that the page exchanges with the service, one JSON object each. What comes from outside is
+ * checked here, once: the rest of the page works with these types only.
+ */
+
+/** Why a call was ended or refused, as a `bye` says it. */
+export type ByeReason = "declined" | "busy" | "left";
+
+/** An answer to `login`. */
+export interface LoginReply {
+  type: "login";
+  success: boolean;
+  code: string;
+  message: string;
+}
+
+/** The service could not do what a frame asked for. `to` is there where the frame was for somebody. */
+export interface ServiceError {
+  type: "error";
+  code: string;
+  message: string;
+  to?: string;
+}
+
+/** A frame from another client. `call` is missing where that client does not number its calls. */
+export type PeerFrame = { from: string; call?: string } & (
+  | { type: "offer"; sdp: string }
+  | { type: "answer"; sdp: string }
+  | { type: "ice-candidate"; candidate: RTCIceCandidateInit | null }
+  | { type: "bye"; reason: ByeReason }
+);
+
+export type Frame = LoginReply | ServiceError | PeerFrame;
+
+/** A frame for another client, before `from` is put in. */
+export type Outgoing = { to: string; call: string } & (
+  | { type: "offer"; offer: RTCSessionDescriptionInit }
+  | { type: "answer"; answer: RTCSessionDescriptionInit }
+  | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit }
+  | { type: "bye"; reason: ByeReason }
+);
+
+type Fields = Record<string, unknown>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Reads one frame. `undefined` stands for a frame that means nothing to this page. */
+export function parseFrame(data: string): Frame | undefined {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+  if (!isFields(fields)) return undefined;
+  switch (fields.type) {
+    case "login":
+      return {
+        type: "login",
+        success: fields.success === true,
+        code: text(fields.code),
+        message: text(fields.message),
+      };
+    case "error":
+      return {
+        type: "error",
+        code: text(fields.code),
+        message: text(fields.message),
+        ...(typeof fields.to === "string" ? { to: fields.to } : {}),
+      };
+    default:
+      return parsePeerFrame(fields);
+  }
+}
+
+function parsePeerFrame(fields: Fields): PeerFrame | undefined {
+  if (typeof fields.from !== "string" || fields.from === "") return undefined;
+  const common = {
+    from: fields.from,
+    ...(typeof fields.call === "string" && fields.call !== "" ? { call: fields.call } : {}),
+  };
+  switch (fields.type) {
+    case "offer":
+    case "answer": {
+      const description = fields[fields.type];
+      if (!isFields(description) || typeof description.sdp !== "string") return undefined;
+      return { ...common, type: fields.type, sdp: description.sdp };
+    }
+    case "ice-candidate": {
+      // The original client writes iceCandidate where its README says ice-candidate.
+      const candidate = fields["ice-candidate"] ?? fields.iceCandidate ?? null;
+      if (candidate === null) return { ...common, type: "ice-candidate", candidate: null };
+      if (!isFields(candidate) || typeof candidate.candidate !== "string") return undefined;
+      return {
+        ...common,
+        type: "ice-candidate",
+        candidate: {
+          candidate: candidate.candidate,
+          sdpMid: typeof candidate.sdpMid === "string" ? candidate.sdpMid : null,
+          sdpMLineIndex: typeof candidate.sdpMLineIndex === "number" ? candidate.sdpMLineIndex : null,
+          usernameFragment: typeof candidate.usernameFragment === "string" ? candidate.usernameFragment : null,
+        },
+      };
+    }
+    case "bye":
+      return {
+        ...common,
+        type: "bye",
+        reason: fields.reason === "busy" || fields.reason === "declined" ? fields.reason : "left",
+      };
+    default:
+      return undefined;
+  }
+}
