@@ -1,0 +1,506 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/client"
+)
+
+// binary is the program, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", name)
+	if err == nil {
+		binary = filepath.Join(dir, name)
+		var output []byte
+		if output, err = exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, output)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building the program:", err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// command is the program with arguments, and with none of its variables but those given.
+func command(ctx context.Context, variables []string, arguments ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, binary, arguments...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "PORT=") && !strings.HasPrefix(v, "P2P_") {
+			c.Env = append(c.Env, v)
+		}
+	}
+	c.Env = append(c.Env, variables...)
+	return c
+}
+
+// result is what a process left behind.
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+// finish runs the program to its end.
+func finish(t *testing.T, variables []string, arguments ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := command(ctx, variables, arguments...)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("running the program: %v", err)
+	}
+	return result{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
+}
+
+// service is a running service.
+type service struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	ready   string // what it printed to stdout, up to the ready line
+	address string // host and port
+	log     *log
+	exited  chan struct{}
+}
+
+// start runs the program until it says that it is ready.
+func start(t *testing.T, variables []string, arguments ...string) *service {
+	t.Helper()
+	s := &service{t: t, cmd: command(context.Background(), variables, arguments...), log: newLog(), exited: make(chan struct{})}
+	s.cmd.Stderr = s.log
+	out := newLog()
+	s.cmd.Stdout = out
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("starting the program: %v", err)
+	}
+	go func() {
+		defer close(s.exited)
+		_ = s.cmd.Wait() // its status is looked at where it matters
+		out.end()
+		s.log.end()
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.exited
+	})
+	if !out.waitFor("is ready") {
+		t.Fatalf("the program ended before it was ready; stdout %q, stderr %q", out, s.log)
+	}
+	s.ready = out.String()
+	match := regexp.MustCompile(`open http://(\S+)/ in two browser windows\n`).FindStringSubmatch(s.ready)
+	if match == nil {
+		t.Fatalf("the ready line is %q; wanted an address to open", s.ready)
+	}
+	s.address = match[1]
+	return s
+}
+
+func (s *service) dial() *client.Client {
+	s.t.Helper()
+	c, err := client.Dial(s.t.Context(), "ws://"+s.address)
+	if err != nil {
+		s.t.Fatalf("Dial: %v", err)
+	}
+	s.t.Cleanup(c.CloseNow)
+	return c
+}
+
+func (s *service) signal(signal os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		s.t.Fatalf("sending %v: %v", signal, err)
+	}
+}
+
+// end waits for the end of the process.
+func (s *service) end() *os.ProcessState {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+	case <-time.After(5 * time.Second):
+		s.t.Fatalf("the program still runs 5 s after the signal; stderr: %s", s.log)
+	}
+	return s.cmd.ProcessState
+}
+
+// log collects what a process writes, and tells when a text stands in it.
+type log struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	text    bytes.Buffer
+	ended   bool
+}
+
+func newLog() *log {
+	l := &log{}
+	l.changed = sync.NewCond(&l.mu)
+	return l
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed.Broadcast()
+	return l.text.Write(p)
+}
+
+func (l *log) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.changed.Broadcast()
+}
+
+// waitFor returns once text stands in l, or false when it never will.
+func (l *log) waitFor(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !bytes.Contains(l.text.Bytes(), []byte(text)) {
+		if l.ended {
+			return false
+		}
+		l.changed.Wait()
+	}
+	return true
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestWithoutACommandItServesThePageAndTheService(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0")
+	if !strings.HasPrefix(s.ready, "P2P Messaging is ready: open http://localhost:") {
+		t.Errorf("the ready line is %q; wanted it to begin with where to point the browser", s.ready)
+	}
+
+	response, err := http.Get("http://" + s.address + "/")
+	if err != nil {
+		t.Fatalf("getting the page: %v", err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(strings.ToLower(string(page)), "<!doctype html>") {
+		t.Errorf("the page is %q, status %d, %v; wanted HTML", page, response.StatusCode, err)
+	}
+
+	alice, bob := s.dial(), s.dial()
+	if err := alice.Login(t.Context(), "alice"); err != nil {
+		t.Fatalf("Login: %v", err)
+	}
+	if err := bob.Login(t.Context(), "bob"); err != nil {
+		t.Fatalf("Login: %v", err)
+	}
+	if err := alice.Send(t.Context(), messages.TypeOffer, "bob", "an offer"); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	m, err := bob.Receive(t.Context())
+	if err != nil || m.From != "alice" || string(m.Payload) != `"an offer"` {
+		t.Errorf("bob received %s, %v; wanted alice's offer", m.Text, err)
+	}
+}
+
+func TestOnlyTheGivenAddressIsListenedOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, []string{"P2P_HOST=127.0.0.1"}, "serve", "--port=0")
+	if !strings.HasPrefix(s.address, "127.0.0.1:") || strings.Count(s.ready, "\n") != 1 {
+		t.Errorf("the program printed %q; wanted the given address, and no other", s.ready)
+	}
+}
+
+func TestAFlagWinsOverItsVariable(t *testing.T) {
+	t.Parallel()
+	taken := takePort(t)
+	if r := finish(t, []string{"PORT=" + taken}); r.status != 1 || !strings.Contains(r.stderr, "port "+taken+" is in use") {
+		t.Errorf("with PORT=%s, which is in use: %+v; wanted status 1 and a word about that port", taken, r)
+	}
+	start(t, []string{"PORT=" + taken}, "--port=0")
+}
+
+func TestOptionsReachTheService(t *testing.T) {
+	t.Parallel()
+	s := start(t, []string{"P2P_ALLOW_ORIGIN=https://one.test,https://two.test"}, "--port=0", "--host=127.0.0.1", "--no-file-origin", "--rate=0")
+	for origin, want := range map[string]bool{
+		"https://one.test": true, "https://two.test": true, "http://" + s.address: true, "https://three.test": false, "null": false,
+	} {
+		c, err := client.Dial(t.Context(), "ws://"+s.address, client.WithOrigin(origin))
+		if err == nil {
+			c.CloseNow()
+		}
+		var refused *client.HandshakeError
+		if (err == nil) != want || (!want && (!errors.As(err, &refused) || refused.StatusCode != http.StatusForbidden)) {
+			t.Errorf("Dial from %s: %v; wanted it to be permitted: %v", origin, err, want)
+		}
+	}
+}
+
+// takePort returns a port of this machine that is in use until the test's end.
+func takePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+}
+
+func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		arguments, variable string
+		want                []string // in the line
+	}{
+		{arguments: "--port=abc", want: []string{"--port", `"abc"`, "65535"}},
+		{arguments: "--port=-1", want: []string{"--port", `"-1"`}},
+		{arguments: "--port=65536", want: []string{"--port", `"65536"`}},
+		{variable: "PORT=http", want: []string{"--port", "PORT", `"http"`}},
+		{variable: "PORT=", want: []string{"--port", "PORT"}},
+		{arguments: "--port", want: []string{"--port"}},
+		{arguments: "--host=203.0.113.1", want: []string{"--host", "203.0.113.1"}},
+		{arguments: "--allow-origin=chat.example.org", want: []string{"chat.example.org", "https://"}},
+		{variable: "P2P_ALLOW_ORIGIN=https://a.test,b.test", want: []string{"b.test", "https://"}},
+		{arguments: "--file-origin=perhaps", want: []string{"--file-origin", "perhaps"}},
+		{arguments: "--rate=-1", want: []string{"rate", "-1"}},
+		{arguments: "--rate=fast", want: []string{"--rate", "fast"}},
+		{variable: "P2P_RATE=fast", want: []string{"P2P_RATE", "fast"}},
+		{arguments: "--burst=0", want: []string{"burst", "0"}},
+		{arguments: "--queue-limit=0", want: []string{"--queue-limit", "256KiB"}},
+		{arguments: "--queue-limit=3KB", want: []string{"--queue-limit", "3KB"}},
+		{arguments: "--queue-limit=9999999999GiB", want: []string{"--queue-limit", "9999999999GiB"}},
+		{arguments: "--write-timeout=10", want: []string{"--write-timeout", "10", "unit"}},
+		{arguments: "--write-timeout=-10s", want: []string{"write timeout", "-10s"}},
+		{arguments: "--ping-interval=2m", want: []string{"ping interval", "idle timeout", "2m"}},
+		{arguments: "--idle-timeout=1s", want: []string{"ping interval", "idle timeout", "1s"}},
+		{arguments: "--handshake-timeout=soon", want: []string{"--handshake-timeout", "soon"}},
+		{arguments: "--log-level=loud", want: []string{"--log-level", "loud", "debug"}},
+		{arguments: "--log-format=xml", want: []string{"--log-format", "xml", "json"}},
+		{arguments: "--unknown", want: []string{"--unknown", "--help"}},
+		{arguments: "unknown", want: []string{"unknown", "--help"}},
+		{arguments: "version --port=1", want: []string{"--port"}},
+	} {
+		t.Run(strings.TrimSpace(c.variable+" "+c.arguments), func(t *testing.T) {
+			t.Parallel()
+			// Should the wrong value be taken, the program ends all the same: its port is in use.
+			variables := []string{"PORT=" + takePort(t)}
+			if c.variable != "" {
+				variables = append(variables, c.variable)
+			}
+			r := finish(t, variables, strings.Fields(c.arguments)...)
+			if r.status != 2 || r.stdout != "" {
+				t.Errorf("status %d, stdout %q, stderr %q; wanted status 2 and nothing on stdout", r.status, r.stdout, r.stderr)
+			}
+			if strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, name+": ") {
+				t.Errorf("stderr is %q; wanted one line with the program's name", r.stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(r.stderr, want) {
+					t.Errorf("stderr is %q; wanted it to contain %q", r.stderr, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAPortInUseIsOneLineAndStatus1(t *testing.T) {
+	t.Parallel()
+	taken := takePort(t)
+	for _, host := range []string{"", "0.0.0.0", "localhost"} {
+		r := finish(t, nil, "--port="+taken, "--host="+host)
+		want := name + ": port " + taken + " is in use: stop what listens there, or choose another port with --port\n"
+		if r.status != 1 || r.stdout != "" || r.stderr != want {
+			t.Errorf("with host %q: %+v; wanted status 1 and %q", host, r, want)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlagItsVariableAndItsDefault(t *testing.T) {
+	t.Parallel()
+	general, serving := finish(t, nil, "--help"), finish(t, nil, "serve", "--help")
+	for _, r := range []result{general, serving} {
+		if r.status != 0 || r.stderr != "" {
+			t.Errorf("%+v; wanted status 0 and nothing on stderr", r)
+		}
+	}
+	var cli commandLine
+	parser, err := newParser(&cli, io.Discard, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var flags int
+	for _, command := range parser.Model.Leaves(false) {
+		for _, flag := range command.Flags {
+			flags++
+			if flag.Help == "" || len(flag.Envs) != 1 {
+				t.Errorf("--%s has the help %q and the variables %q; wanted a sentence and one variable", flag.Name, flag.Help, flag.Envs)
+				continue
+			}
+			if flag.Envs[0] != "PORT" && !strings.HasPrefix(flag.Envs[0], "P2P_") {
+				t.Errorf("--%s has the variable %s; wanted it to begin with P2P_", flag.Name, flag.Envs[0])
+			}
+			named := "--" + flag.Name
+			if flag.Tag.Negatable != "" {
+				named = "--[no-]" + flag.Name
+			}
+			for _, want := range []string{named, "$" + flag.Envs[0], flag.Default} {
+				if !strings.Contains(general.stdout, want) || !strings.Contains(serving.stdout, want) {
+					t.Errorf("the help does not mention %q of --%s", want, flag.Name)
+				}
+			}
+		}
+		if !strings.Contains(general.stdout, command.Name) {
+			t.Errorf("the general help does not mention the command %s", command.Name)
+		}
+	}
+	if flags == 0 {
+		t.Error("no flag was found to look for")
+	}
+}
+
+func TestVersionSaysWhatThisIs(t *testing.T) {
+	t.Parallel()
+	r := finish(t, nil, "version")
+	if r.status != 0 || !regexp.MustCompile(`^p2p-messaging \S+.*, go1\.\S+, \w+/\w+\n$`).MatchString(r.stdout) {
+		t.Errorf("%+v; wanted status 0 and a line with program, version, Go version and platform", r)
+	}
+}
+
+func TestClientsAreToldWhenTheServiceEnds(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, nil, "--port=0")
+			clients := []*client.Client{s.dial(), s.dial(), s.dial()}
+			for i, c := range clients[1:] {
+				if err := c.Login(t.Context(), fmt.Sprint("login", i)); err != nil {
+					t.Fatalf("Login: %v", err)
+				}
+			}
+			s.signal(signal)
+			if state := s.end(); state.ExitCode() != 0 {
+				t.Errorf("the program ended with %v; wanted status 0; stderr: %s", state, s.log)
+			}
+			for _, c := range clients {
+				<-c.Done()
+				var closed *client.CloseError
+				if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseGoingAway ||
+					!regexp.MustCompile(`^retry=\d+$`).MatchString(closed.Reason) {
+					t.Errorf("the connection ended with %v; wanted 1001 and retry=<ms>", err)
+				}
+			}
+		})
+	}
+}
+
+// stall opens a WebSocket whose client takes no notice of anything, its closing included.
+func stall(t *testing.T, s *service) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", s.address)
+	answer := make([]byte, len("HTTP/1.1 101"))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 101" {
+		t.Fatalf("the service answered %q, %v; wanted status 101", answer, err)
+	}
+}
+
+func TestAClientThatTakesNoNoticeDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0")
+	stall(t, s)
+	s.signal(os.Interrupt)
+	if state := s.end(); state.ExitCode() != 0 {
+		t.Errorf("the program ended with %v; wanted status 0; stderr: %s", state, s.log)
+	}
+}
+
+func TestASecondInterruptEndsItAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0")
+	stall(t, s)
+	s.signal(os.Interrupt)
+	if !s.log.waitFor("stopping") {
+		t.Fatalf("the program did not say that it is stopping; stderr: %s", s.log)
+	}
+	s.signal(os.Interrupt)
+	status, ok := s.end().Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("the program ended with %v; wanted it to be ended by the signal", s.cmd.ProcessState)
+	}
+}
+
+func TestTheLogIsJSONIfWantedAndHasNoLogins(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0", "--log-level=debug", "--log-format=json")
+	c := s.dial()
+	const login = "a-login-of-nobody-else"
+	if err := c.Login(t.Context(), login); err != nil {
+		t.Fatalf("Login: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	s.signal(os.Interrupt)
+	s.end()
+	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
+	for _, line := range lines {
+		var record struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &record); err != nil || record.Level == "" || record.Msg == "" {
+			t.Errorf("the log has the line %q, %v; wanted JSON with level and msg", line, err)
+		}
+	}
+	if strings.Contains(s.log.String(), login) {
+		t.Errorf("the log names a login: %s", s.log)
+	}
+}
+
+func TestSizesAreNumbersOfBytesOrHaveAUnit(t *testing.T) {
+	for text, want := range map[string]size{"1": 1, "262144": 1 << 18, "256KiB": 1 << 18, "256 KiB": 1 << 18, "1MiB": 1 << 20, "2GiB": 2 << 30} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q is %d bytes, %v; wanted %d", text, s, err, want)
+		}
+		var again size
+		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+			t.Errorf("%d is written %q, which is read as %d, %v", s, s, again, err)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "KiB", "1.5MiB", "1kib", "0x10", "9223372036854775808", "9007199254740992GiB"} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is %d bytes; wanted an error", text, s)
+		}
+	}
+}
