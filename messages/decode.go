@@ -1,6 +1,9 @@
 package messages
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // Limits of a message. A message beyond one of them is refused as malformed.
 const (
@@ -49,15 +52,16 @@ func Decode(text []byte) (Envelope, error) {
 	if len(text) > MaxMessageBytes {
 		return Envelope{}, &DecodeError{CodeMalformed, string(reasonSize), MaxMessageBytes}
 	}
-	s := scanner{text: text}
-	s.names.open = s.names.inline[:0]
-	ok := s.message()
-	s.names.release()
-	if !ok {
-		return Envelope{}, &DecodeError{CodeMalformed, string(s.reason), s.offset}
-	}
-	return s.envelope()
+	s := scanners.Get().(*scanner)
+	s.reset(text)
+	e, err := s.envelope()
+	s.text = nil // the pool is not to keep it alive
+	scanners.Put(s)
+	return e, err
 }
+
+// scanners holds scanners between messages, with the memory that they use.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
 // A member is one of the members of a message that are read.
 type member uint8
@@ -92,8 +96,11 @@ type value struct {
 	escaped    bool // an escape stands in the string
 }
 
-// envelope returns what message found.
+// envelope scans the message and returns what was found.
 func (s *scanner) envelope() (Envelope, error) {
+	if !s.message() {
+		return Envelope{}, &DecodeError{CodeMalformed, string(s.reason), s.offset}
+	}
 	spelling, ok := s.stringOf(memberType)
 	if !ok {
 		return Envelope{}, s.missing(memberType, reasonType)

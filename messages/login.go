@@ -24,12 +24,12 @@ func (e LoginError) Error() string { return string(e) }
 
 // The reasons why [ParseLogin] refuses a login.
 const (
-	ErrLoginEmpty      LoginError = "The login is empty. Type at least one letter, digit or symbol."
-	ErrLoginTooLong    LoginError = "The login is too long. Shorten it to 64 characters."
-	ErrLoginUTF8       LoginError = "The login is not valid UTF-8. Encode it as UTF-8."
-	ErrLoginControl    LoginError = "The login has a control character in it, such as a tab or a line break. Leave it out."
-	ErrLoginCharacter  LoginError = "The login has a character in it that is invisible or not allowed in logins. Use letters, digits, punctuation, symbols and single spaces."
-	ErrLoginOnlyAccent LoginError = "The login is made of accents only. Put a letter, a digit or a symbol under them."
+	ErrLoginEmpty     LoginError = "The login is empty. Type at least one letter, digit or symbol."
+	ErrLoginTooLong   LoginError = "The login is too long. Shorten it to 64 characters."
+	ErrLoginUTF8      LoginError = "The login is not valid UTF-8. Encode it as UTF-8."
+	ErrLoginControl   LoginError = "The login has a control character in it, such as a tab or a line break. Leave it out."
+	ErrLoginCharacter LoginError = "The login has a character in it that is invisible or not allowed in logins. Use letters, digits, punctuation, symbols and single spaces."
+	ErrLoginMarksOnly LoginError = "The login is made of accents only. Put a letter, a digit or a symbol under them."
 )
 
 // invisible are characters that RFC 8264 allows in a nickname although
@@ -94,15 +94,15 @@ func loginKey(buf, login []byte) ([]byte, error) {
 	if err != nil {
 		return nil, ErrLoginCharacter
 	}
-	accentsOnly := true
+	marksOnly := true
 	for _, r := range string(key) {
 		if unicode.Is(invisible, r) {
 			return nil, ErrLoginCharacter
 		}
-		accentsOnly = accentsOnly && (r == ' ' || unicode.Is(unicode.M, r))
+		marksOnly = marksOnly && (r == ' ' || unicode.Is(unicode.M, r))
 	}
-	if accentsOnly {
-		return nil, ErrLoginOnlyAccent
+	if marksOnly {
+		return nil, ErrLoginMarksOnly
 	}
 	return key, nil
 }

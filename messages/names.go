@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
-	"sync"
 )
 
 // names finds names that stand twice in one object.
@@ -15,36 +14,28 @@ import (
 // last. Nearly every object is small, and a new name is compared with each
 // before it. An object that outgrows that has its names in a hash table
 // instead, with a seed made for the message, so that nobody can choose names
-// that collide. Whatever does not fit into the inline array is in scratch
-// memory from a pool.
+// that collide.
 //
 // The objects nest, so open is a stack: each object's names stand behind a
 // header entry that remembers where its parent's begin.
 type names struct {
-	open    []name
-	inline  [32]name
-	first   int // where the innermost object's names begin; its header is before them
-	hashed  uint32
-	scratch *scratch
+	open      []name
+	first     int // where the innermost object's names begin; its header is before them
+	unescaped []byte
+	hashed    uint32 // how many objects have outgrown linear
+	slots     []slot // the hash table; a power of two of them
+	seed      maphash.Seed
 }
 
 const linear = 16 // names in an object that are compared with each other
 
 // A name is a member's name, as a span of the text, or, if it was written
 // with escapes, of the unescaped names: these count on from the text's end.
+// An object's header has its number among the hashed objects as its mark, 0
+// until it is one of them, and its parent's first as its start.
 type name struct {
 	mark       uint64 // equal for equal names
 	start, end uint32
-}
-
-// scratch is what a message that is out of the ordinary needs. Its size is
-// bounded because a message's is: 16,384 slots for the 11,000 names that 64
-// KiB can hold, and all else is smaller.
-type scratch struct {
-	open      []name
-	unescaped []byte
-	slots     []slot // a power of two of them
-	seed      maphash.Seed
 }
 
 // A slot of the hash table holds a name of one object; object is never 0.
@@ -52,39 +43,15 @@ type slot struct {
 	object, hash, start, end uint32
 }
 
-var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
-
-// borrow returns the scratch memory, taking it from the pool at its first use.
-func (n *names) borrow() *scratch {
-	if n.scratch == nil {
-		n.scratch = scratchPool.Get().(*scratch)
-	}
-	return n.scratch
-}
-
-// release gives the scratch memory back.
-func (n *names) release() {
-	if s := n.scratch; s != nil {
-		s.open, s.unescaped, s.slots = s.open[:0], s.unescaped[:0], s.slots[:0]
-		scratchPool.Put(s)
-		n.scratch = nil
-	}
-}
-
-// push puts an entry onto the stack of open names.
-func (n *names) push(e name) {
-	if len(n.open) == cap(n.open) {
-		s := n.borrow()
-		s.open = append(append(s.open[:0], n.open...), e)
-		n.open = s.open
-		return
-	}
-	n.open = append(n.open, e)
+// reset forgets all names. What memory they took is kept for the next
+// message; it is bounded, because a message is, to some 350 KB.
+func (n *names) reset() {
+	n.open, n.first, n.unescaped, n.hashed = n.open[:0], 0, n.unescaped[:0], 0
 }
 
 // enter begins an object.
 func (n *names) enter() {
-	n.push(name{start: uint32(n.first)})
+	n.open = append(n.open, name{start: uint32(n.first)})
 	n.first = len(n.open)
 }
 
@@ -101,11 +68,10 @@ func (n *names) leave() {
 func (n *names) add(text []byte, start, end int, escaped bool) (spelling []byte, ok bool) {
 	spelling = text[start:end]
 	if escaped {
-		s := n.borrow()
-		start = len(text) + len(s.unescaped)
-		s.unescaped = appendUnescaped(s.unescaped, spelling)
-		end = len(text) + len(s.unescaped)
-		spelling = s.unescaped[start-len(text):]
+		start = len(text) + len(n.unescaped)
+		n.unescaped = appendUnescaped(n.unescaped, spelling)
+		end = len(text) + len(n.unescaped)
+		spelling = n.unescaped[start-len(text):]
 	}
 	e := name{mark(spelling), uint32(start), uint32(end)}
 	siblings := n.open[n.first:]
@@ -117,25 +83,23 @@ func (n *names) add(text []byte, start, end int, escaped bool) (spelling []byte,
 			return spelling, false
 		}
 	}
-	n.push(e)
+	n.open = append(n.open, e)
 	return spelling, true
 }
 
 func (n *names) spelling(text []byte, start, end uint32) []byte {
 	if int(start) >= len(text) {
-		return n.scratch.unescaped[int(start)-len(text) : int(end)-len(text)]
+		return n.unescaped[int(start)-len(text) : int(end)-len(text)]
 	}
 	return text[start:end]
 }
 
-// addHashed is add for an object that has reached linear names. Its header's
-// mark is its number among the hashed ones, 0 until it is one of them.
+// addHashed is add for an object that has reached linear names.
 func (n *names) addHashed(text []byte, e name, spelling []byte) bool {
-	s := n.borrow()
 	header := &n.open[n.first-1]
 	if header.mark == 0 {
 		if n.hashed == 0 {
-			s.startTable(len(text))
+			n.startTable(len(text))
 		}
 		n.hashed++
 		header.mark = uint64(n.hashed)
@@ -149,12 +113,11 @@ func (n *names) addHashed(text []byte, e name, spelling []byte) bool {
 // insert puts a name of the innermost object into the hash table; false if it
 // is there.
 func (n *names) insert(text []byte, e name, spelling []byte) bool {
-	s := n.scratch
 	object := uint32(n.open[n.first-1].mark)
-	hash := uint32(maphash.Bytes(s.seed, spelling)) + object*0x9e3779b9
-	last := len(s.slots) - 1
+	hash := uint32(maphash.Bytes(n.seed, spelling)) + object*0x9e3779b9
+	last := len(n.slots) - 1
 	for i := int(hash) & last; ; i = (i + 1) & last {
-		o := &s.slots[i]
+		o := &n.slots[i]
 		if o.object == 0 {
 			*o = slot{object, hash, e.start, e.end}
 			return true
@@ -169,11 +132,11 @@ func (n *names) insert(text []byte, e name, spelling []byte) bool {
 // of so many bytes. A member takes six bytes and more ("a":0, and there is one
 // empty name at most), so a quarter of the bytes leaves a third of the slots
 // free.
-func (s *scratch) startTable(bytes int) {
+func (n *names) startTable(bytes int) {
 	size := 1 << bits.Len(uint(max(bytes/4, 8*linear)-1))
-	s.slots = slices.Grow(s.slots[:0], size)[:size]
-	clear(s.slots)
-	s.seed = maphash.MakeSeed()
+	n.slots = slices.Grow(n.slots[:0], size)[:size]
+	clear(n.slots)
+	n.seed = maphash.MakeSeed()
 }
 
 // mark returns a number that is equal for equal names and seldom for others.

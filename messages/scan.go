@@ -21,6 +21,13 @@ type scanner struct {
 	offset int
 }
 
+// reset makes s ready for a text.
+func (s *scanner) reset(text []byte) {
+	s.text = text
+	s.found = [members]value{}
+	s.names.reset()
+}
+
 // fail notes why the message is refused.
 func (s *scanner) fail(why reason, offset int) int {
 	if offset >= len(s.text) {
@@ -202,14 +209,16 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 		case c < ' ':
 			return s.fail(reasonControl, i), false
 		default:
-			r, size := utf8.DecodeRune(text[i:])
-			if r == utf8.RuneError && size == 1 {
-				return s.fail(reasonUTF8, i), false
+			for i < len(text) && text[i] >= utf8.RuneSelf {
+				r, size := utf8.DecodeRune(text[i:])
+				if r == utf8.RuneError && size == 1 {
+					return s.fail(reasonUTF8, i), false
+				}
+				if isNoncharacter(r) {
+					return s.fail(reasonNoncharacter, i), false
+				}
+				i += size
 			}
-			if isNoncharacter(r) {
-				return s.fail(reasonNoncharacter, i), false
-			}
-			i += size
 		}
 	}
 }
@@ -247,22 +256,20 @@ func (s *scanner) escape(i int) int {
 		return i + 2
 	case 'u':
 	default:
-		return s.fail(reasonEscape, i)
+		return s.fail(reasonEscape, i+1)
 	}
-	r, ok := hex4(s.text, i+2)
-	if !ok {
-		return s.fail(reasonEscape, i)
+	r, end := hex4(s.text, i+2)
+	if end != i+6 {
+		return s.fail(reasonEscape, end)
 	}
-	end := i + 6
 	if utf16.IsSurrogate(r) {
-		low := rune(0)
-		if s.at(end) == '\\' && s.at(end+1) == 'u' {
-			low, _ = hex4(s.text, end+2)
+		var low rune
+		if s.at(i+6) == '\\' && s.at(i+7) == 'u' {
+			low, end = hex4(s.text, i+8)
 		}
-		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		if r = utf16.DecodeRune(r, low); r == utf8.RuneError || end != i+12 {
 			return s.fail(reasonSurrogate, i)
 		}
-		end += 6
 	}
 	if isNoncharacter(r) {
 		return s.fail(reasonNoncharacter, i)
@@ -270,23 +277,21 @@ func (s *scanner) escape(i int) int {
 	return end
 }
 
-// hex4 reads the four digits of a \u escape.
-func hex4(text []byte, i int) (r rune, ok bool) {
-	if len(text)-i < 4 {
-		return 0, false
-	}
-	for _, c := range text[i : i+4] {
+// hex4 reads the digits of a \u escape, four at most. They end before end.
+func hex4(text []byte, i int) (r rune, end int) {
+	for end = i; end < min(i+4, len(text)); end++ {
+		c := text[end]
 		switch {
 		case '0' <= c && c <= '9':
 			c -= '0'
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			c = c | 0x20 - 'a' + 10
 		default:
-			return 0, false
+			return r, end
 		}
 		r = r<<4 | rune(c)
 	}
-	return r, true
+	return r, end
 }
 
 // isNoncharacter reports whether r is one of the code points that Unicode

@@ -1,0 +1,222 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/text/secure/precis"
+)
+
+// FuzzDecode compares Decode with two other readers, both ways: what Decode
+// takes, they read with the same values; and what go-json-experiment/json,
+// which is strict by itself, takes within this protocol's own limits, Decode
+// takes too.
+func FuzzDecode(f *testing.F) {
+	for _, v := range messageVectors(f) {
+		f.Add([]byte(v.Message))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		sent := bytes.Clone(text)
+		e, err := Decode(text)
+		if !bytes.Equal(sent, text) {
+			t.Fatalf("Decode changed %q to %q", sent, text)
+		}
+		want, code := referenceDecode(text)
+		if err != nil {
+			if refused := refusal(t, text, err); refused.Code != code {
+				t.Errorf("Decode(%q) = %v, want code %q", text, err, code)
+			}
+			return
+		}
+		if code != "" {
+			t.Fatalf("Decode(%q) accepted it, want code %q", text, code)
+		}
+		if !utf8.Valid(text) {
+			t.Errorf("Decode(%q) accepted it, want it refused: it is not UTF-8", text)
+		}
+		var loose map[string]any
+		if err := json.Unmarshal(text, &loose); err != nil {
+			t.Fatalf("Decode(%q) accepted it, encoding/json does not: %v", text, err)
+		}
+		for _, read := range []map[string]any{want, loose} {
+			equalMember(t, text, "type", []byte(e.Type.String()), read)
+			equalMember(t, text, "from", e.From, read)
+			equalMember(t, text, "to", e.To, read)
+			equalMember(t, text, "login", e.Login, read)
+		}
+		if e.Type.Relayed() != (e.From != nil && e.To != nil && e.RawTo != nil) || e.Type.Relayed() == (e.Login != nil) {
+			t.Errorf("Decode(%q) = %+v, want the members that its type needs and no others", text, e)
+		}
+		if e.RawTo != nil {
+			var to string
+			if err := json.Unmarshal(e.RawTo, &to); err != nil || to != string(e.To) {
+				t.Errorf("Decode(%q): to as it was sent is %q, want a JSON string of %q", text, e.RawTo, e.To)
+			}
+		}
+	})
+}
+
+func equalMember(t *testing.T, text []byte, name string, got []byte, read map[string]any) {
+	t.Helper()
+	if got == nil {
+		return
+	}
+	if want, ok := read[name].(string); !ok || want != string(got) {
+		t.Errorf("Decode(%q): %s is %q, want %#v", text, name, got, read[name])
+	}
+}
+
+// referenceDecode is Decode as PROTOCOL.md has it, on top of another JSON
+// library. It returns the members, and the code if text is to be refused.
+func referenceDecode(text []byte) (map[string]any, Code) {
+	var read any
+	if len(text) > MaxMessageBytes || jsonv2.Unmarshal(text, &read) != nil || tooDeep(text) || hasNoncharacter(read) {
+		return nil, CodeMalformed
+	}
+	object, ok := read.(map[string]any)
+	if !ok {
+		return nil, CodeMalformed
+	}
+	isString := func(name string) bool { _, ok := object[name].(string); return ok }
+	switch object["type"] {
+	case "login", "logout":
+		ok = isString("login")
+	case "offer", "answer", "ice-candidate", "bye":
+		ok = isString("from") && isString("to")
+	default:
+		if isString("type") {
+			return nil, CodeUnknownType
+		}
+		ok = false
+	}
+	if !ok {
+		return nil, CodeMalformed
+	}
+	return object, ""
+}
+
+func tooDeep(text []byte) bool {
+	d := jsontext.NewDecoder(bytes.NewReader(text))
+	for {
+		if _, err := d.ReadToken(); err != nil {
+			return false
+		}
+		if d.StackDepth() > MaxDepth {
+			return true
+		}
+	}
+}
+
+func hasNoncharacter(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.ContainsFunc(v, func(r rune) bool {
+			return r >= 0xFDD0 && r <= 0xFDEF || r%0x10000 >= 0xFFFE
+		})
+	case []any:
+		for _, element := range v {
+			if hasNoncharacter(element) {
+				return true
+			}
+		}
+	case map[string]any:
+		for name, member := range v {
+			if hasNoncharacter(name) || hasNoncharacter(member) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// FuzzNumber compares what counts as a number, and as too large a one, with
+// encoding/json.
+func FuzzNumber(f *testing.F) {
+	for _, n := range []string{"0", "-0", "1e308", "1e309", "-1.7976931348623157e308", "1.797693134862315807e308",
+		"1.797693134862315808e308", "0.0001e312", "179769313486231580793e288", tooLarge, tooLarge + "0e-1", tooLarge[:308] + "1",
+		tooLarge[:308] + "1.9999999", "0." + tooLarge + "e309", "0." + tooLarge + "e308", "01", "1.", "1e", "1e99999999999999999999", "0e99999999999999999999"} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n string) {
+		if n == "" || n[0] != '-' && (n[0] < '0' || n[0] > '9') || len(n) > MaxMessageBytes {
+			return
+		}
+		s := scanner{text: []byte(n)}
+		got := s.number(0) == len(n)
+		var float float64
+		err := json.Unmarshal([]byte(n), &float)
+		if want := err == nil && strings.TrimRight(n, " \t\r\n") == n; got != want {
+			t.Errorf("%q is a number: %t, want %t (encoding/json: %v)", n, got, want, err)
+		}
+	})
+}
+
+// FuzzLoginKey compares the keys of logins with x/text's, checks that they
+// are stable, and that no character slips through the mappings that a login
+// may not have.
+func FuzzLoginKey(f *testing.F) {
+	v := readLoginVectors(f)
+	for _, a := range v.Accepted {
+		f.Add([]byte(a.Typed))
+	}
+	for _, group := range append(v.Same, v.Different...) {
+		for _, l := range group.Logins {
+			f.Add([]byte(l))
+		}
+	}
+	for _, r := range v.Refused {
+		f.Add([]byte(r.Typed))
+	}
+	f.Fuzz(func(t *testing.T, typed []byte) {
+		sent := bytes.Clone(typed)
+		login, err := ParseLogin(typed)
+		key, ok := LoginKey(make([]byte, 0, 64), typed)
+		if !bytes.Equal(sent, typed) {
+			t.Fatalf("%+q was changed to %+q", sent, typed)
+		}
+		if ok != (err == nil) || string(key) != login.Key {
+			t.Fatalf("LoginKey(%+q) = %+q, %t; want what ParseLogin says: %+q, %v", typed, key, ok, login.Key, err)
+		}
+		if err != nil {
+			if reason, ok := err.(LoginError); !ok || reason == "" || login != (Login{}) {
+				t.Errorf("ParseLogin(%+q) = %+q, %#v; want no login and a LoginError", typed, login, err)
+			}
+			if printable(typed) && 0 < len(bytes.Trim(typed, " ")) && len(bytes.Trim(typed, " ")) <= MaxLoginCharacters {
+				t.Errorf("ParseLogin(%q) = %v, want it accepted", typed, err)
+			}
+			return
+		}
+		want, err := precis.Nickname.CompareKey(string(typed))
+		if err != nil || login.Key != want {
+			t.Errorf("the key of %+q is %+q, want x/text's, %+q, %v", typed, login.Key, want, err)
+		}
+		if again, err := precis.Nickname.CompareKey(login.Key); err != nil || again != login.Key {
+			t.Errorf("the key of %+q is %+q, and the key of that %+q, %v; want the same", typed, login.Key, again, err)
+		}
+		if n := utf8.RuneCountInString(login.Shown); n == 0 || n > MaxLoginCharacters {
+			t.Errorf("%+q is shown with %d characters, want 1 to 64", typed, n)
+		}
+		if !bytes.Contains(typed, []byte(login.Shown)) {
+			t.Errorf("%+q is shown as %+q, want what was typed", typed, login.Shown)
+		}
+		for _, r := range login.Shown + login.Key {
+			if neverInLogins(r) {
+				t.Errorf("ParseLogin(%+q) = %+q, want it refused because of %U", typed, login, r)
+			}
+		}
+	})
+}
+
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

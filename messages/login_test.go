@@ -1,0 +1,105 @@
+package messages
+
+import (
+	"bytes"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/secure/precis"
+)
+
+// neverInLogins reports whether r may stand in no login, neither as typed nor
+// in its key: it is a control character, a format character, ignorable, not
+// assigned, or invisible. The two joiners are not among them, because some
+// scripts need them between letters.
+func neverInLogins(r rune) bool {
+	if r == '\u200C' || r == '\u200D' {
+		return false
+	}
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs) ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point, invisible)
+}
+
+// Of RFC 8266's rules the mappings come before the check of what is left, so
+// that a character might be mapped to an allowed one before anybody sees that
+// it is none. None is.
+func TestNoCharacterSlipsThroughTheMappings(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		for _, typed := range []string{string(r), "a" + string(r) + "b"} {
+			login, err := ParseLogin([]byte(typed))
+			if err != nil {
+				continue
+			}
+			for _, c := range login.Shown + login.Key {
+				if neverInLogins(c) {
+					t.Errorf("ParseLogin(%+q) = %+q, want it refused because of %U", typed, login, c)
+				}
+			}
+			if again, err := precis.Nickname.CompareKey(login.Key); err != nil || again != login.Key {
+				t.Errorf("the key of %+q is %+q, and the key of that %+q, %v; want the same", typed, login.Key, again, err)
+			}
+		}
+	}
+}
+
+func TestLoginKeyOfASCIIIsAsXTextHasIt(t *testing.T) {
+	for a := rune(0); a < utf8.RuneSelf; a++ {
+		for b := rune(0); b < utf8.RuneSelf; b++ {
+			for _, login := range []string{string([]rune{a, b}), string([]rune{a, ' ', b}), string([]rune{a, ' ', ' ', b})} {
+				want, err := precis.Nickname.CompareKey(login)
+				if key, ok := LoginKey(nil, []byte(login)); ok != (err == nil) || string(key) != want {
+					t.Errorf("LoginKey(%q) = %q, %t; want %q, %v", login, key, ok, want, err)
+				}
+			}
+		}
+	}
+}
+
+func TestLoginKeyAliasesALoginThatIsItsOwnKey(t *testing.T) {
+	login := []byte(" alice ")
+	key, ok := LoginKey(nil, login)
+	if !ok || string(key) != "alice" || &key[0] != &login[1] {
+		t.Errorf("LoginKey(%q) = %q, %t; want the middle of the login itself", login, key, ok)
+	}
+}
+
+func TestLoginKeyUsesTheBuffer(t *testing.T) {
+	buf := []byte("something from before, with room for what comes")
+	key, ok := LoginKey(buf, []byte("Alice  B"))
+	if !ok || string(key) != "alice b" || &key[0] != &buf[0] {
+		t.Errorf("LoginKey = %q, %t; want alice b, in the buffer", key, ok)
+	}
+}
+
+func TestLoginKeyOfASCIIDoesNotAllocate(t *testing.T) {
+	buf := make([]byte, 0, MaxLoginCharacters)
+	for _, login := range []string{"alice", " alice ", "Alice", "ALICE  B", "", "a\tb", string(bytes.Repeat([]byte("x"), 60_000))} {
+		login := []byte(login)
+		if n := testing.AllocsPerRun(100, func() { LoginKey(buf, login) }); n != 0 {
+			t.Errorf("LoginKey(%.20q) allocates %v times, want 0", login, n)
+		}
+	}
+}
+
+// A hostile login must not reach the normalization, which takes far longer
+// for each byte than anything else here, and allocates.
+func TestAHugeLoginIsRefusedWithoutWork(t *testing.T) {
+	for _, login := range [][]byte{
+		bytes.Repeat([]byte("\u0301"), 30_000),
+		bytes.Repeat([]byte("\uFDFA"), 20_000),
+		bytes.Repeat([]byte("\u3000"), 20_000),
+		bytes.Repeat([]byte{0xFF}, 60_000),
+		append(bytes.Repeat([]byte(" "), 60_000), "\u0301\xFF"...),
+	} {
+		if n := testing.AllocsPerRun(10, func() { LoginKey(nil, login) }); n > 0 {
+			t.Errorf("LoginKey of %d bytes of %.6q allocates %v times, want 0", len(login), login, n)
+		}
+		if _, err := ParseLogin(login); err == nil {
+			t.Errorf("ParseLogin of %d bytes of %.6q accepted it, want it refused", len(login), login)
+		}
+	}
+}
