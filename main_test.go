@@ -120,9 +120,9 @@ func start(t *testing.T, variables []string, arguments ...string) *service {
 	return s
 }
 
-func (s *service) dial() *client.Client {
+func (s *service) dial(options ...client.Option) *client.Client {
 	s.t.Helper()
-	c, err := client.Dial(s.t.Context(), "ws://"+s.address)
+	c, err := client.Dial(s.t.Context(), "ws://"+s.address, options...)
 	if err != nil {
 		s.t.Fatalf("Dial: %v", err)
 	}
@@ -420,25 +420,41 @@ func TestClientsAreToldWhenTheServiceEnds(t *testing.T) {
 	}
 }
 
-// stall opens a WebSocket whose client takes no notice of anything, its closing included.
+// stall logs bob in, who reads nothing, and sends to him until everything between them is full.
 func stall(t *testing.T, s *service) {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.address)
-	if err != nil {
+	alice, bob := s.dial(), s.dial(client.WithBuffer(0))
+	if err := errors.Join(alice.Login(t.Context(), "alice"), bob.Login(t.Context(), "bob")); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", s.address)
-	answer := make([]byte, len("HTTP/1.1 101"))
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 101" {
-		t.Fatalf("the service answered %q, %v; wanted status 101", answer, err)
+	payload := strings.Repeat("a", messages.MaxMessageBytes-1000)
+	for refusals := 0; refusals < 50; { // in a row: what waits for bob does not get less
+		err := errors.Join(
+			alice.Send(t.Context(), messages.TypeOffer, "bob", payload),
+			alice.Send(t.Context(), messages.TypeOffer, "nobody", nil), // its refusal is the last answer
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := alice.Receive(t.Context())
+		var refusal *client.ServiceError
+		if err != nil || !errors.As(m.Err(), &refusal) {
+			t.Fatalf("alice received %s, %v; wanted an error of the service", m.Text, err)
+		}
+		if refusal.Code != messages.CodePeerOverloaded {
+			refusals = 0
+			continue
+		}
+		refusals++
+		if _, err := alice.Receive(t.Context()); err != nil {
+			t.Fatalf("Receive: %v", err)
+		}
 	}
 }
 
-func TestAClientThatTakesNoNoticeDoesNotHoldUpTheEnd(t *testing.T) {
+func TestAClientThatReadsNothingDoesNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "--port=0")
+	s := start(t, nil, "--port=0", "--rate=0")
 	stall(t, s)
 	s.signal(os.Interrupt)
 	if state := s.end(); state.ExitCode() != 0 {
@@ -448,7 +464,7 @@ func TestAClientThatTakesNoNoticeDoesNotHoldUpTheEnd(t *testing.T) {
 
 func TestASecondInterruptEndsItAtOnce(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "--port=0")
+	s := start(t, nil, "--port=0", "--rate=0")
 	stall(t, s)
 	s.signal(os.Interrupt)
 	if !s.log.waitFor("stopping") {
