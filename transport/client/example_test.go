@@ -1,0 +1,149 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/client"
+)
+
+// Alice calls bob. What they exchange here they would pass to and take from their WebRTC stacks.
+func Example() {
+	address, stop := startService() // or the address of one that runs: ws://localhost:7777
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	bob, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer bob.Close()
+	if err := bob.Login(ctx, "bob"); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	alice, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close()
+	var refused *client.RefusedError
+	if err := alice.Login(ctx, "bob"); errors.As(err, &refused) {
+		fmt.Println("alice may not be bob:", refused.Code)
+	}
+	if err := alice.Login(ctx, "alice"); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	description := map[string]string{"type": "offer", "sdp": "v=0…"}
+	if err := alice.Send(ctx, messages.TypeOffer, "bob", description); err != nil {
+		fmt.Println(err)
+		return
+	}
+	offer, err := bob.Receive(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("bob: %s from %s: %s\n", offer.Type, offer.From, offer.Payload)
+	if err := bob.Send(ctx, messages.TypeBye, offer.From, "busy"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	bye, err := alice.Receive(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("alice: %s from %s: %s\n", bye.Type, bye.From, bye.Payload)
+
+	// Output:
+	// alice may not be bob: login-taken
+	// bob: offer from alice: {"sdp":"v=0…","type":"offer"}
+	// alice: bye from bob: "busy"
+}
+
+// What the service has to say about a message comes as a message, too.
+func ExampleMessage_Err() {
+	address, stop := startService()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	alice, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close()
+	if err := alice.Login(ctx, "alice"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := alice.Send(ctx, messages.TypeOffer, "nobody", nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := alice.Receive(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var refusal *client.ServiceError
+	if errors.As(m.Err(), &refusal) && refusal.Code == messages.CodePeerUnavailable {
+		fmt.Println(refusal.To, "is not here")
+	}
+	// Output: nobody is not here
+}
+
+// The service tells those who are connected when it goes down.
+func ExampleCloseError() {
+	address, stop := startService()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	alice, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close()
+	stop()
+	_, err = alice.Receive(ctx)
+	var closed *client.CloseError
+	if errors.As(err, &closed) && closed.Code.Retry() {
+		fmt.Println("to be dialed again, after a delay; code", closed.Code)
+	}
+	// Output: to be dialed again, after a delay; code 1001
+}
+
+// startService starts a service on a free port.
+func startService() (address string, stop func()) {
+	logger := slog.New(slog.DiscardHandler)
+	system := actors.NewSystem(actors.Options{Logger: logger})
+	options := transport.DefaultOptions()
+	options.Logger = logger
+	server, err := transport.New(system, options)
+	if err != nil {
+		panic(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go server.Serve(listener)
+	return "ws://" + listener.Addr().String(), func() {
+		_ = server.Shutdown(context.Background())
+		_ = system.Stop(context.Background())
+	}
+}
