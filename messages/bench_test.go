@@ -15,15 +15,13 @@ var (
 	offerMessage     = message("offer", `{"type":"offer","sdp":"`+offerSDP+`"}`)
 	unicodeMessage   = message("offer", `{"text":"`+strings.Repeat("\u65e5\u672c\u8a9e Zo\u00eb \U0001F389 ", 60)+`"}`)
 
-	manyNames    = hostile(func(i int) string { return fmt.Sprintf(`"%x":0,`, i) })
-	escapedNames = hostile(func(i int) string { return fmt.Sprintf(`"\u00%02x%x":0,`, 0x61+i%26, i) })
+	manyNames    = hostile(shortName)
+	escapedNames = hostile(escapedName)
 	alikeNames   = hostile(func(i int) string { return fmt.Sprintf(`"aaaaaaaa%04xaaaaaaaa":0,`, i) })
 	smallObjects = hostile(func(i int) string {
 		return fmt.Sprintf(`"%x":{"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0,"i":0,"j":0,"k":0,"l":0,"m":0,"n":0,"o":0,"p":0},`, i)
 	})
-	largeObjects = hostile(func(i int) string {
-		return fmt.Sprintf(`"%x":{"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0,"i":0,"j":0,"k":0,"l":0,"m":0,"n":0,"o":0,"p":0,"q":0},`, i)
-	})
+	largeObjects   = hostile(largeObject)
 	emptyObjects   = hostile(func(i int) string { return fmt.Sprintf(`"%x":[{},{},{},{},{},{},{},{},{},{},{},{}],`, i) })
 	escapes        = hostile(func(i int) string { return fmt.Sprintf(`"%x":"`+strings.Repeat(`\ud83d\ude00\n`, 40)+`",`, i) })
 	closeToTheEdge = hostile(func(i int) string { return fmt.Sprintf(`"%x":1.79769313486231580793728971405303e308,`, i) })
@@ -43,17 +41,25 @@ var offerSDP = `v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 
 	`m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\na=ice-options:trickle\r\n` +
 	`a=fingerprint:sha-256 D2:FA:0E:C3:22:59:5E:14:95:69:92:3D:13:B4:84:24:2C:C2:A2:C0:3E:FD:34:8E:5E:EA:6F:AF:52:CE:E6:0F\r\na=setup:actpass\r\na=mid:1\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n`
 
+func shortName(i int) string   { return fmt.Sprintf(`"%x":0,`, i) }
+func escapedName(i int) string { return fmt.Sprintf(`"\u00%02x%x":0,`, 0x61+i%26, i) }
+func largeObject(i int) string {
+	return fmt.Sprintf(`"%x":{"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0,"i":0,"j":0,"k":0,"l":0,"m":0,"n":0,"o":0,"p":0,"q":0},`, i)
+}
+
 func message(typ, payload string) []byte {
 	return []byte(`{"type":"` + typ + `","` + typ + `":` + payload + `,"from":"alice","to":"bob","call":"7f3a9c"}`)
 }
 
 // hostile returns a message that is filled with members up to the limit.
-func hostile(memberAt func(int) string) []byte {
+func hostile(memberAt func(int) string) []byte { return filled(MaxMessageBytes, memberAt) }
+
+func filled(size int, memberAt func(int) string) []byte {
 	const end = `"from":"alice","to":"bob"}`
 	b := []byte(`{"type":"bye",`)
 	for i := 0; ; i++ {
 		m := memberAt(i)
-		if len(b)+len(m)+len(end) > MaxMessageBytes {
+		if len(b)+len(m)+len(end) > size {
 			return append(b, end...)
 		}
 		b = append(b, m...)

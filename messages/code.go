@@ -41,7 +41,7 @@ func (c Code) Message() string {
 	case CodeWrongFrom:
 		return "A message goes out under your own login only. Put the login that you logged in with into from."
 	case CodeWrongLogin:
-		return "You can log out your own login only."
+		return "You can log out your own login only. Name the one that you logged in with."
 	case CodePeerUnavailable:
 		return "Nobody with this login is here. Check how it is written, or try again later."
 	case CodePeerOverloaded:

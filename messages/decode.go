@@ -38,16 +38,16 @@ func (e *DecodeError) Error() string {
 }
 
 // Decode reads the envelope of a message and checks the rest of it: text must
-// be one object in I-JSON (RFC 7493, and with it RFC 8259) as the package
-// comment has it, with the members that its type needs. Nothing else in it is
+// be one object in I-JSON (RFC 7493) within the limits, as the package comment
+// has it, with the members that its type needs. Nothing else in it is
 // looked at, and nothing is changed.
 //
 // The error is always a [*DecodeError]. A text that Decode accepts is valid
 // UTF-8.
 //
 // Decode takes time linear in the length of text, whatever it is. It
-// allocates only for an error, and for a from, to or login that is written
-// with escapes.
+// allocates only for an error, and for a value that it returns and that is
+// written with escapes.
 func Decode(text []byte) (Envelope, error) {
 	if len(text) > MaxMessageBytes {
 		return Envelope{}, &DecodeError{CodeMalformed, string(reasonSize), MaxMessageBytes}
@@ -61,7 +61,9 @@ func Decode(text []byte) (Envelope, error) {
 }
 
 // scanners holds scanners between messages, with the memory that they use.
-var scanners = sync.Pool{New: func() any { return new(scanner) }}
+var scanners = sync.Pool{New: func() any {
+	return &scanner{names: names{open: make([]name, 0, 2*linear)}}
+}}
 
 // A member is one of the members of a message that are read.
 type member uint8

@@ -263,11 +263,11 @@ func (s *scanner) escape(i int) int {
 		return s.fail(reasonEscape, end)
 	}
 	if utf16.IsSurrogate(r) {
-		var low rune
+		var low rune // what has fewer than four digits is no surrogate
 		if s.at(i+6) == '\\' && s.at(i+7) == 'u' {
 			low, end = hex4(s.text, i+8)
 		}
-		if r = utf16.DecodeRune(r, low); r == utf8.RuneError || end != i+12 {
+		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 			return s.fail(reasonSurrogate, i)
 		}
 	}

@@ -1,0 +1,107 @@
+package messages
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+var codes = []Code{
+	CodeMalformed, CodeUnknownType, CodeNotLoggedIn, CodeAlreadyLoggedIn, CodeLoginTaken, CodeLoginInvalid, CodeWrongFrom,
+	CodeWrongLogin, CodePeerUnavailable, CodePeerOverloaded, CodePeerUnreachable, CodeAuthRequired, CodeAuthFailed,
+	CodeCapacity, CodeTooMany,
+}
+
+func TestRepliesAreAsTheProtocolHasThem(t *testing.T) {
+	for _, tt := range []struct {
+		got  []byte
+		want string
+	}{
+		{AppendLoginAccepted(nil), `{"type":"login","success":true}`},
+		{AppendLoginRefused(nil, CodeLoginTaken, ""), `{"type":"login","success":false,"code":"login-taken","message":"This login is already in use. Choose another one."}`},
+		{AppendLoginRefused(nil, CodeLoginInvalid, "No."), `{"type":"login","success":false,"code":"login-invalid","message":"No."}`},
+		{AppendError(nil, CodeNotLoggedIn, "", nil), `{"type":"error","code":"not-logged-in","message":"You are not logged in. Log in first."}`},
+		{AppendError(nil, CodePeerUnavailable, "Gone.", []byte(`"b\u006fb"`)), `{"type":"error","code":"peer-unavailable","message":"Gone.","to":"b\u006fb"}`},
+		{AppendError([]byte("before "), CodeCapacity, "Full.", nil), `before {"type":"error","code":"capacity","message":"Full."}`},
+	} {
+		if string(tt.got) != tt.want {
+			t.Errorf("got  %s\nwant %s", tt.got, tt.want)
+		}
+	}
+}
+
+func TestRepliesAreStrictJSONWhateverTheMessageSays(t *testing.T) {
+	for message, want := range map[string]string{
+		"plain":                        "plain",
+		"\"\\/ \b\f\n\r\t\x00\x1f\x7f": "\"\\/ \b\f\n\r\t\x00\x1f\x7f",
+		"Zo\u00eb \U0001F389\u2028":    "Zo\u00eb \U0001F389\u2028",
+		"a\xff\xed\xa0\x80b":           "a\ufffd\ufffd\ufffd\ufffdb",
+		"\ufdd0\uffff\U0001fffe":       "\ufffd\ufffd\ufffd",
+	} {
+		for _, reply := range [][]byte{
+			AppendLoginRefused(nil, CodeLoginInvalid, message),
+			AppendError(nil, CodeMalformed, message, nil),
+			AppendError(nil, CodeMalformed, message, []byte(`"bob"`)),
+		} {
+			checkReply(t, reply, want)
+		}
+	}
+	for _, code := range append(codes, "code of tomorrow") {
+		checkReply(t, AppendLoginRefused(nil, code, ""), code.Message())
+		checkReply(t, AppendError(nil, code, "", nil), code.Message())
+	}
+	checkReply(t, AppendLoginAccepted(nil), "")
+}
+
+// checkReply checks that reply is JSON as strict as what the service takes,
+// with this message.
+func checkReply(t *testing.T, reply []byte, message string) {
+	t.Helper()
+	var s scanner
+	s.reset(reply)
+	if !s.message() {
+		t.Errorf("%q is not what this package itself would read: %s", reply, s.reason)
+	}
+	var read struct{ Message string }
+	if err := json.Unmarshal(reply, &read); err != nil || read.Message != message {
+		t.Errorf("%q has the message %q, %v; want %q", reply, read.Message, err, message)
+	}
+}
+
+func TestRepliesDoNotAllocate(t *testing.T) {
+	buf := make([]byte, 0, 1024)
+	to := []byte(`"bob"`)
+	if n := testing.AllocsPerRun(100, func() {
+		AppendLoginAccepted(buf)
+		AppendLoginRefused(buf, CodeLoginInvalid, string(ErrLoginTooLong))
+		AppendError(buf, CodePeerUnavailable, "", to)
+	}); n != 0 {
+		t.Errorf("the replies allocate %v times, want 0", n)
+	}
+}
+
+func TestEverySentenceTellsPeopleWhatToDo(t *testing.T) {
+	var sentences []string
+	for _, c := range codes {
+		if c.Message() == Code("").Message() {
+			t.Errorf("%s has no sentence of its own", c)
+		}
+		sentences = append(sentences, c.Message())
+	}
+	for _, why := range rules {
+		sentences = append(sentences, string(why))
+	}
+	for _, why := range loginRules {
+		sentences = append(sentences, why.Error())
+	}
+	seen := make(map[string]bool)
+	for _, s := range sentences {
+		if !strings.HasSuffix(s, ".") || strings.Count(s, ".") < 2 {
+			t.Errorf("%q does not say what is wrong and then what to do", s)
+		}
+		if s != string(reasonUnknownType) && seen[s] {
+			t.Errorf("%q stands for two things", s)
+		}
+		seen[s] = true
+	}
+}
