@@ -27,8 +27,9 @@ type connections struct {
 
 	mu       sync.Mutex
 	count    int
+	refusing bool // nobody may enter any more
 	sweeping bool
-	changed  sync.Cond     // count or sweeping is zero now
+	changed  sync.Cond     // count is zero or sweeping is false now
 	none     chan struct{} // tells the sweep that count has been zero
 }
 
@@ -55,8 +56,44 @@ func (s *connections) init(now func() int64, ping, idle time.Duration) {
 	s.none = make(chan struct{}, 1)
 }
 
-// add takes on a connection, to be visited from now on.
-func (s *connections) add(c *conn) {
+// enter counts a connection that is about to be opened, and reports whether it may be.
+func (s *connections) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refusing {
+		return false
+	}
+	s.count++
+	if !s.sweeping {
+		s.sweeping = true
+		go s.sweep()
+	}
+	return true
+}
+
+// leave ends what enter began, once for each, when no goroutine has to do with the connection any more.
+func (s *connections) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count--; s.count == 0 {
+		s.changed.Broadcast()
+		select {
+		case s.none <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// refuse lets nobody enter from now on.
+func (s *connections) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusing = true
+}
+
+// add has a connection that entered visited from now on. It reports whether others still may enter: if not, each may
+// have missed it.
+func (s *connections) add(c *conn) bool {
 	now := s.now()
 	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
 	c.lastRead.Store(now)
@@ -66,17 +103,12 @@ func (s *connections) add(c *conn) {
 	c.index = int32(len(shard.visit))
 	shard.visit = append(shard.visit, visit{due: c.nextPing, conn: c})
 	shard.mu.Unlock()
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.count++
-	if !s.sweeping {
-		s.sweeping = true
-		go s.sweep()
-	}
+	return !s.refusing
 }
 
-// remove forgets a connection that has ended.
+// remove ends the visits to a connection, which leaves.
 func (s *connections) remove(c *conn) {
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -89,16 +121,7 @@ func (s *connections) remove(c *conn) {
 		shard.visit = nil
 	}
 	shard.mu.Unlock()
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.count--; s.count == 0 {
-		s.changed.Broadcast()
-		select {
-		case s.none <- struct{}{}:
-		default:
-		}
-	}
+	s.leave()
 }
 
 // each calls f with every connection, holding up adding and removing.

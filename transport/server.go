@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -46,7 +45,6 @@ type Server struct {
 	http     *http.Server
 	upgrader *gws.Upgrader
 	started  time.Time
-	shutdown atomic.Bool
 	buffers  sync.Pool // of *buffer
 
 	queueLimit    int64
@@ -132,12 +130,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin.", http.StatusForbidden)
 		return
 	}
-	if s.shutdown.Load() {
+	if !s.connections.enter() {
 		http.Error(w, "The service is going down. Come back in a moment.", http.StatusServiceUnavailable)
 		return
 	}
 	socket, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		s.connections.leave()
 		s.options.Logger.Error("the HTTP server does not hand over its connections for WebSockets", slog.Any("error", err))
 		http.Error(w, "This service cannot open WebSockets here.", http.StatusInternalServerError)
 		return
@@ -152,11 +151,11 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
 		g.cut()
+		s.connections.leave()
 		return
 	}
 	g.session = s.connect(&g.conn)
-	s.connections.add(&g.conn)
-	if s.shutdown.Load() {
+	if !s.connections.add(&g.conn) {
 		g.conn.Close(goingDown())
 	}
 	go g.read(reader)
@@ -172,7 +171,7 @@ func goingDown() (messages.CloseCode, string) {
 // returns when all have gone. Connections that are still there when ctx ends are cut off, and the error is ctx's. A
 // Server that was shut down stays so.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.shutdown.Store(true)
+	s.connections.refuse()
 	requests := make(chan struct{})
 	go func() {
 		defer close(requests)

@@ -1,0 +1,226 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/memnet"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+// brokenSession fails at what it is told to fail at.
+type brokenSession struct {
+	receive any
+	closed  any
+	ended   atomic.Int64
+}
+
+func (s *brokenSession) Receive(m *messages.Relay) {
+	m.Release()
+	if s.receive != nil {
+		panic(s.receive)
+	}
+}
+
+func (s *brokenSession) Closed() {
+	s.ended.Add(1)
+	if s.closed != nil {
+		panic(s.closed)
+	}
+}
+
+// lockedBuffer is a log.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
+	for name, broken := range map[string]*brokenSession{
+		"while receiving":                        {receive: "the cause"},
+		"that looks like a frame's wrong length": {receive: func() (cause any) { defer func() { cause = recover() }(); n := -1; _ = make([]byte, 1)[:n]; return nil }()},
+		"while ending":                           {closed: errors.New("the cause")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := new(lockedBuffer)
+				o := DefaultOptions()
+				o.Logger = slog.New(slog.NewTextHandler(log, nil))
+				sessions := make(chan session, 2)
+				sessions <- broken
+				sessions <- new(brokenSession)
+				s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := memnet.Listen(1 << 10)
+				go s.Serve(l)
+				open := func() *rawws.Conn {
+					socket, err := l.Dial()
+					if err != nil {
+						t.Fatal(err)
+					}
+					c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return c
+				}
+				failing, other := open(), open()
+				want := uint16(messages.CloseNormal)
+				send := rawws.CloseFrame(1000, "")
+				if broken.receive != nil {
+					want = uint16(messages.CloseInternalError)
+					send = rawws.Message(`{"type":"login","login":"alice"}`)
+				}
+				if _, err := failing.Write(send); err != nil {
+					t.Fatal(err)
+				}
+				if code, _, _, err := failing.ReadClose(); code != want || err != nil {
+					t.Errorf("closed with %d, %v; want %d", code, err, want)
+				}
+				failing.Close()
+				if _, err := other.Write(rawws.Message("{}")); err != nil {
+					t.Fatal(err)
+				}
+				if text, err := other.ReadText(); err != nil {
+					t.Errorf("the other connection answered %s, %v", text, err)
+				}
+				other.Close()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if n := broken.ended.Load(); n != 1 {
+					t.Errorf("the session was ended %d times, want once", n)
+				}
+				if got := log.String(); strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "brokenSession") {
+					t.Errorf("the log is\n%s\nwant one error with the stack", got)
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyTheFirstCloseCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := newServer(nil, actors.DefaultQueueLimit, DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, far := memnet.Pipe(1 << 10)
+		c := &conn{server: s, socket: socket, session: new(brokenSession)}
+		s.connections.enter()
+		s.connections.add(c)
+		c.Send([]byte("first"))
+		c.Close(messages.CloseTooSlow, "the reason")
+		c.Close(messages.CloseNormal, "another")
+		if c.Send([]byte("too late")) {
+			t.Error("a closed link took a message")
+		}
+		far.Close()
+		c.end(nil)
+		if n := c.Waiting(); n != 0 {
+			t.Errorf("%d bytes wait in a link that has ended, want none", n)
+		}
+		s.connections.wait(t.Context())
+	})
+}
+
+func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := newServer(nil, actors.DefaultQueueLimit, DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, far := memnet.Pipe(100)
+		c := &conn{server: s, socket: socket, session: new(brokenSession)}
+		s.connections.enter()
+		s.connections.add(c)
+		received := make(chan int)
+		go func() {
+			n, b := 0, make([]byte, 64)
+			for {
+				k, err := far.Read(b)
+				if n += k; err != nil {
+					far.Close()
+					received <- n
+					return
+				}
+			}
+		}()
+		var wg sync.WaitGroup
+		var taken atomic.Int64
+		for range 8 {
+			wg.Go(func() {
+				for range 200 {
+					if c.Send([]byte("message")) {
+						taken.Add(9)
+					}
+					if c.Waiting() < 0 {
+						t.Error("less than nothing waits")
+					}
+				}
+			})
+		}
+		wg.Go(func() { time.Sleep(time.Microsecond); c.Close(messages.CloseNormal, "") })
+		wg.Wait()
+		c.end(nil)
+		if got := int64(<-received); got != taken.Load()+4 {
+			t.Errorf("%d bytes arrived, want the %d taken and a close frame", got, taken.Load())
+		}
+		s.connections.wait(t.Context())
+	})
+}
+
+func TestACloseReasonIsCutBetweenCharacters(t *testing.T) {
+	for _, reason := range []string{"", "short", strings.Repeat("x", 123), strings.Repeat("x", 200), strings.Repeat("é", 100), "x" + strings.Repeat("é", 100), strings.Repeat("😀", 40)} {
+		got := string(appendClosePayload(nil, messages.CloseNormal, reason)[2:])
+		if len(got) > 123 || !utf8.ValidString(got) || !strings.HasPrefix(reason, got) || len(reason) <= 123 && got != reason || len(reason) > 123 && len(got) < 120 {
+			t.Errorf("the reason %q is cut to %q", reason, got)
+		}
+	}
+}
+
+func TestAFrameHasTheShortestHeader(t *testing.T) {
+	for _, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
+		near, far := memnet.Pipe(1 << 20)
+		frame := appendFrame(nil, opText, bytes.Repeat([]byte("x"), size))
+		if got := frameSize(append(frame, "behind"...)); got != len(frame) {
+			t.Errorf("the size of a frame of %d bytes is taken for %d", len(frame), got)
+		}
+		_, _ = near.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"))
+		_, _ = near.Write(frame)
+		c, err := rawws.Open(far, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := c.ReadFrame(); err != nil || len(f.Payload) != size || f.Opcode != rawws.Text || f.More {
+			t.Errorf("a frame of %d bytes was read as %d bytes, %v", size, len(f.Payload), err)
+		}
+		if waits := len(frame) - size; waits != 2 && waits != 4 && waits != 10 {
+			t.Errorf("the header has %d bytes", waits)
+		}
+	}
+}

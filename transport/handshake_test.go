@@ -1,0 +1,269 @@
+package transport_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+// handler returns a Server that is not running, for requests that are not upgraded.
+func handler(t *testing.T, change ...func(*transport.Options)) *transport.Server {
+	t.Helper()
+	o := transport.DefaultOptions()
+	o.Logger = slog.New(slog.DiscardHandler)
+	for _, f := range change {
+		f(&o)
+	}
+	system := actors.NewSystem(actors.Options{})
+	t.Cleanup(func() { _ = system.Stop(context.Background()) })
+	s, err := transport.New(system, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// handshake returns a proper request for a WebSocket.
+func handshake(target string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	return r
+}
+
+func TestAnUpgradeIsTakenOnTheRootAndOnWS(t *testing.T) {
+	s := listen(t)
+	for _, path := range []string{"/", "/ws", "/ws?x=y"} {
+		for name, lines := range map[string][]string{
+			"as browsers ask":     nil,
+			"in a list":           {"Connection: keep-alive"},
+			"with an extension":   {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"},
+			"with a sub-protocol": {"Sec-WebSocket-Protocol: chat"},
+		} {
+			t.Run(path+" "+name, func(t *testing.T) {
+				socket, err := s.dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer socket.Close()
+				request := rawws.Request(path, s.host, lines...)
+				if name == "in a list" {
+					request = strings.ReplaceAll(request, "Connection: Upgrade", "Connection: foo, upGRADE")
+					request = strings.ReplaceAll(request, "Upgrade: websocket", "Upgrade: h2c, WebSocket")
+				}
+				c, err := rawws.Open(socket, request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, c, rawws.Message(loginFrame))
+				wantText(t, c, loginAccepted)
+				write(t, c, rawws.CloseFrame(1000, ""))
+				wantClose(t, c, 1000)
+			})
+		}
+	}
+}
+
+func TestAnImproperHandshakeIsRefusedWithASentence(t *testing.T) {
+	s := handler(t)
+	for name, row := range map[string]struct {
+		change func(*http.Request)
+		status int
+		header string // that the answer must have
+	}{
+		"POST":                   {func(r *http.Request) { r.Method = "POST" }, 405, "Allow: GET"},
+		"HTTP/1.0":               {func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0 }, 505, ""},
+		"HTTP/2":                 {func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0 }, 505, ""},
+		"no Connection":          {func(r *http.Request) { r.Header.Del("Connection") }, 400, ""},
+		"Connection: keep-alive": {func(r *http.Request) { r.Header.Set("Connection", "keep-alive") }, 400, ""},
+		"a body":                 {func(r *http.Request) { r.ContentLength = 3 }, 400, ""},
+		"a body without length":  {func(r *http.Request) { r.ContentLength = -1 }, 400, ""},
+		"no version":             {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Version") }, 426, "Sec-Websocket-Version: 13"},
+		"version 8":              {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, 426, "Sec-Websocket-Version: 13"},
+		"two versions":           {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Version", "8") }, 426, "Sec-Websocket-Version: 13"},
+		"no key":                 {func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, 400, ""},
+		"a short key":            {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "c2hvcnQ=") }, 400, ""},
+		"a key that is not one":  {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ") }, 400, ""},
+		"two keys":               {func(r *http.Request) { r.Header.Add("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==") }, 400, ""},
+		"another path":           {func(r *http.Request) { r.URL.Path = "/elsewhere" }, 404, ""},
+		"no upgrade at all":      {func(r *http.Request) { r.Header.Del("Upgrade") }, 426, "Upgrade: websocket"},
+		"another upgrade":        {func(r *http.Request) { r.Header.Set("Upgrade", "h2c") }, 426, "Upgrade: websocket"},
+		"a foreign page":         {func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := handshake("http://service.test/ws")
+			row.change(r)
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != row.status {
+				t.Errorf("answered with %d, want %d", w.Code, row.status)
+			}
+			if name, value, _ := strings.Cut(row.header, ": "); w.Header().Get(name) != value {
+				t.Errorf("the answer's headers are %v, want %s", w.Header(), row.header)
+			}
+			if sentence := strings.TrimSpace(w.Body.String()); !strings.HasSuffix(sentence, ".") || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+				t.Errorf("answered with %q, want a sentence", sentence)
+			}
+		})
+	}
+}
+
+func TestOnlyPagesOfPermittedOriginsMayConnect(t *testing.T) {
+	const yes, no = true, false
+	for _, row := range []struct {
+		host   string
+		origin []string
+		file   bool
+		want   bool
+	}{
+		{"service.test", nil, no, yes}, // no browser
+		{"service.test", []string{"http://service.test"}, no, yes},
+		{"service.test", []string{"https://service.test"}, no, yes}, // behind a proxy
+		{"service.test", []string{"HTTP://Service.Test"}, no, yes},
+		{"SERVICE.test", []string{"http://service.TEST"}, no, yes},
+		{"service.test", []string{"http://service.test:80"}, no, yes},
+		{"service.test", []string{"https://service.test:443"}, no, yes},
+		{"service.test:80", []string{"http://service.test"}, no, yes},
+		{"service.test:443", []string{"https://service.test"}, no, yes},
+		{"service.test:7777", []string{"http://service.test:7777"}, no, yes},
+		{"localhost:7777", []string{"http://localhost:7777"}, no, yes},
+		{"[::1]:7777", []string{"http://[::1]:7777"}, no, yes},
+		{"[::1]", []string{"http://[::1]"}, no, yes},
+
+		{"service.test:7777", []string{"http://service.test"}, no, no},
+		{"service.test", []string{"http://service.test:7777"}, no, no},
+		{"service.test", []string{"http://service.test:443"}, no, no},
+		{"service.test:7777", []string{"http://localhost:7777"}, no, no},
+		{"service.test", []string{"http://evil.example"}, yes, no},
+		{"service.test", []string{"http://service.test.evil.example"}, no, no},
+		{"service.test", []string{"http://evil-service.test"}, no, no},
+		{"service.test", []string{"http://sub.service.test"}, no, no},
+		{"service.test", []string{"http://service.test@evil.example"}, no, no},
+		{"service.test", []string{"http://evil.example@service.test"}, no, no},
+		{"service.test", []string{"http://service.test/"}, no, no},
+		{"service.test", []string{"http://service.test?"}, no, no},
+		{"service.test", []string{"http://service.test#"}, no, no},
+		{"service.test", []string{"ftp://service.test"}, no, no},
+		{"service.test", []string{"service.test"}, no, no},
+		{"service.test", []string{"//service.test"}, no, no},
+		{"service.test", []string{""}, yes, no},
+		{"service.test", []string{"http://service.test", "http://service.test"}, no, no},
+		{"service.test", []string{"http://service.test http://evil.example"}, no, no},
+		{"", []string{"http://"}, yes, no},
+
+		{"service.test", []string{"null"}, yes, yes},
+		{"service.test", []string{"file://"}, yes, yes},
+		{"service.test", []string{"null"}, no, no},
+		{"service.test", []string{"file://"}, no, no},
+		{"service.test", []string{"file://evil.example"}, yes, no},
+
+		{"service.test", []string{"https://listed.example"}, no, yes},
+		{"service.test", []string{"https://listed.example:443"}, no, yes},
+		{"service.test", []string{"HTTPS://LISTED.example"}, no, yes},
+		{"service.test", []string{"http://listed.example"}, no, no},
+		{"service.test", []string{"https://listed.example:8443"}, no, no},
+		{"service.test", []string{"http://other.example:8080"}, no, yes},
+		{"service.test", []string{"http://other.example"}, no, no},
+	} {
+		t.Run(row.host+" "+strings.Join(row.origin, "+"), func(t *testing.T) {
+			s := handler(t, func(o *transport.Options) {
+				o.FileOrigin = row.file
+				o.AllowedOrigins = []string{"https://listed.example", "http://Other.Example:8080"}
+			})
+			r := handshake("http://x/")
+			r.Host = row.host
+			for _, origin := range row.origin {
+				r.Header.Add("Origin", origin)
+			}
+			w := httptest.NewRecorder() // which cannot be hijacked: 500 is past the origin's check
+			s.ServeHTTP(w, r)
+			want := http.StatusForbidden
+			if row.want {
+				want = http.StatusInternalServerError
+			}
+			if w.Code != want {
+				t.Errorf("file origin %v: answered with %d, want %d", row.file, w.Code, want)
+			}
+		})
+	}
+}
+
+func TestAServerCanBeMountedInAnotherHTTPServer(t *testing.T) {
+	s := listen(t) // for its checks at the end
+	mux := http.NewServeMux()
+	mux.Handle("/", s.Server)
+	outer := httptest.NewUnstartedServer(mux)
+	outer.Config.ReadTimeout = time.Second // which must not outlive the handshake
+	outer.Start()
+	defer outer.Close()
+	s.host = strings.TrimPrefix(outer.URL, "http://")
+	c := s.client(t, "alice")
+	if err := c.Logout(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
+	system := actors.NewSystem(actors.Options{})
+	defer system.Stop(t.Context())
+	for name, change := range map[string]func(*transport.Options){
+		"an origin with a path":        func(o *transport.Options) { o.AllowedOrigins = []string{"https://listed.example/"} },
+		"an origin without scheme":     func(o *transport.Options) { o.AllowedOrigins = []string{"listed.example"} },
+		"any origin":                   func(o *transport.Options) { o.AllowedOrigins = []string{"*"} },
+		"a negative rate":              func(o *transport.Options) { o.Rate = -1 },
+		"a rate without a burst":       func(o *transport.Options) { o.Burst = 0 },
+		"a negative timeout":           func(o *transport.Options) { o.WriteTimeout = -time.Second },
+		"a page without index":         func(o *transport.Options) { o.Page = fstest.MapFS{"app.js": {}} },
+		"pings after the idle timeout": func(o *transport.Options) { o.PingInterval = time.Minute },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := transport.DefaultOptions()
+			change(&o)
+			if _, err := transport.New(system, o); err == nil {
+				t.Error("New took it, want an error")
+			} else if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error is %q, want one line", err)
+			}
+		})
+	}
+}
+
+func TestBytesAreNotLostBetweenHTTPAndWebSocket(t *testing.T) {
+	s := listen(t)
+	// More than net/http's and gws's buffers hold, in one write with the handshake.
+	var behind []byte
+	const frames = 500
+	for range frames {
+		behind = append(behind, rawws.Message(`{"type":"unknown"}`)...)
+	}
+	c := s.connect(t, append(behind, rawws.CloseFrame(1000, "")...)...)
+	_, _, texts, err := c.ReadClose()
+	if err != nil || len(texts) != frames {
+		t.Errorf("%d answers came, %v; want %d", len(texts), err, frames)
+	}
+}
+
+func TestAClientThatEndsItsSideStillGetsItsAnswers(t *testing.T) {
+	s := listen(t)
+	c := s.connect(t)
+	write(t, c, rawws.Message("{}"))
+	if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, c, "malformed")
+	if f, err := c.ReadFrame(); err != io.EOF {
+		t.Errorf("then came %v, %v; want the end", f, err)
+	}
+}

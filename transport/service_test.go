@@ -1,0 +1,243 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/client"
+	"p2p-messaging/transport/internal/memnet"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds waits that succeed at once when all is well.
+const patience = 20 * time.Second
+
+// service is a running service under test.
+type service struct {
+	*transport.Server
+	system *actors.System
+	log    *record
+	dial   func() (net.Conn, error)
+	host   string
+}
+
+// listen starts a service on a loopback socket. It is shut down when the test ends, by which time nothing may have
+// failed in it.
+func listen(t testing.TB, change ...func(*transport.Options)) *service {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := l.Addr().String()
+	dial := func() (net.Conn, error) {
+		c, err := net.Dial("tcp", host)
+		if err == nil {
+			err = c.SetDeadline(time.Now().Add(patience))
+		}
+		return c, err
+	}
+	return start(t, l, host, dial, change...)
+}
+
+// listenInMemory starts a service on a network in memory, where buffer bytes fit between two ends.
+func listenInMemory(t testing.TB, buffer int, change ...func(*transport.Options)) *service {
+	t.Helper()
+	l := memnet.Listen(buffer)
+	return start(t, l, "service.test", func() (net.Conn, error) { return l.Dial() }, change...)
+}
+
+func start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
+	t.Helper()
+	s := &service{log: new(record), dial: dial, host: host}
+	o := transport.DefaultOptions()
+	o.Logger = slog.New(s.log)
+	o.Rate = 0
+	for _, f := range change {
+		f(&o)
+	}
+	s.system = actors.NewSystem(actors.Options{Logger: o.Logger})
+	var err error
+	if s.Server, err = transport.New(s.system, o); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve ended with %v, want http.ErrServerClosed", err)
+		}
+		if err := s.system.Stop(ctx); err != nil {
+			t.Errorf("stop the actor system: %v", err)
+		}
+		if failures := s.log.failures(); failures != "" {
+			t.Errorf("the service logged:\n%s", failures)
+		}
+	})
+	return s
+}
+
+// connect opens a raw connection, to be closed when the test ends.
+func (s *service) connect(t testing.TB, behind ...byte) *rawws.Conn {
+	t.Helper()
+	socket, err := s.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	c, err := rawws.Open(socket, rawws.Request("/ws", s.host), behind...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// login opens a raw connection and logs in.
+func (s *service) login(t testing.TB, login string) *rawws.Conn {
+	t.Helper()
+	c := s.connect(t)
+	write(t, c, rawws.Message(`{"type":"login","login":"`+login+`"}`))
+	wantText(t, c, `{"type":"login","success":true}`)
+	return c
+}
+
+// client opens a connection of the Go client's and logs in.
+func (s *service) client(t testing.TB, login string) *client.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := client.Dial(ctx, "ws://"+s.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Login(ctx, login); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// wantRelays has a new pair of logins relay to each other, to show that a service is well.
+func (s *service) wantRelays(t testing.TB) {
+	t.Helper()
+	a, b := s.login(t, "bystander a"), s.login(t, "bystander b")
+	offer := `{"type":"offer","offer":{"sdp":"v=0"},"from":"bystander a","to":"bystander b"}`
+	write(t, a, rawws.Message(offer))
+	wantText(t, b, offer)
+	for _, c := range []*rawws.Conn{a, b} {
+		write(t, c, rawws.CloseFrame(1000, ""))
+		wantClose(t, c, 1000)
+		c.Close()
+	}
+}
+
+func write(t testing.TB, c net.Conn, b []byte) {
+	t.Helper()
+	if _, err := c.Write(b); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+}
+
+// feed writes on a goroutine of its own, piece by piece, and returns how far it has come.
+func feed(t testing.TB, c net.Conn, pieces iter.Seq[[]byte]) *atomic.Int64 {
+	sent := new(atomic.Int64)
+	go func() {
+		for piece := range pieces {
+			if _, err := c.Write(piece); err != nil {
+				t.Errorf("write piece %d: %v", sent.Load(), err)
+				return
+			}
+			sent.Add(1)
+		}
+	}()
+	return sent
+}
+
+func wantText(t testing.TB, c *rawws.Conn, want string) {
+	t.Helper()
+	got, err := c.ReadText()
+	if err != nil {
+		t.Fatalf("read, wanting %s: %v", want, err)
+	}
+	if got != want {
+		t.Fatalf("received %s\nwant %s", got, want)
+	}
+}
+
+// wantError reads an error message and returns it.
+func wantError(t testing.TB, c *rawws.Conn, code string) string {
+	t.Helper()
+	got, err := c.ReadText()
+	if err != nil {
+		t.Fatalf("read, wanting an error %s: %v", code, err)
+	}
+	if !strings.HasPrefix(got, `{"type":"error","code":"`+code+`","message":"`) {
+		t.Fatalf("received %s\nwant an error with the code %s", got, code)
+	}
+	return got
+}
+
+func wantClose(t testing.TB, c *rawws.Conn, code uint16) (reason string) {
+	t.Helper()
+	got, reason, texts, err := c.ReadClose()
+	if got != code || err != nil || len(texts) > 0 {
+		t.Fatalf("closed with %d %q, texts %q, error %v; want the code %d at once", got, reason, texts, err, code)
+	}
+	return reason
+}
+
+// record keeps what is logged.
+type record struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *record) Enabled(context.Context, slog.Level) bool { return true }
+func (r *record) WithAttrs([]slog.Attr) slog.Handler       { return r }
+func (r *record) WithGroup(string) slog.Handler            { return r }
+
+func (r *record) Handle(_ context.Context, entry slog.Record) error {
+	var line strings.Builder
+	line.WriteString(entry.Level.String() + " " + entry.Message)
+	entry.Attrs(func(a slog.Attr) bool {
+		line.WriteString(" " + a.String())
+		return true
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line.String())
+	return nil
+}
+
+// failures returns what was logged above debug level.
+func (r *record) failures() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	for _, line := range r.lines {
+		if !strings.HasPrefix(line, "DEBUG ") {
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,237 @@
+package transport_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+func contextFor(t testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
+
+func offer(from, to string, size int) string {
+	return fmt.Sprintf(`{"type":"offer","offer":"%s","from":"%s","to":"%s"}`, strings.Repeat("x", size), from, to)
+}
+
+// stuck returns a connection, logged in as "stuck", that does not read and for which more waits than its network
+// takes.
+func (s *service) stuck(t *testing.T) *rawws.Conn {
+	t.Helper()
+	c, sender := s.login(t, "stuck"), s.login(t, "sender")
+	for range 8 {
+		write(t, sender, rawws.Message(offer("sender", "stuck", 1000)))
+	}
+	synctest.Wait()
+	write(t, sender, rawws.CloseFrame(1000, ""))
+	wantClose(t, sender, 1000)
+	sender.Close()
+	synctest.Wait()
+	return c
+}
+
+func TestAReaderThatTakesNothingFor10SecondsIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 1500)
+		start := time.Now()
+		c := s.stuck(t)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		if n := s.system.Sessions(); n != 1 {
+			t.Fatalf("%d sessions after 9 s, want the reader's", n)
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if n := s.system.Sessions(); n != 0 {
+			t.Errorf("%d sessions after %v, want none", n, time.Since(start))
+		}
+		// The login is free at once.
+		again := s.login(t, "stuck")
+		again.Close()
+		// Who wakes up now finds whole frames and then the reason.
+		code, _, texts, err := c.ReadClose()
+		if code != 4000 || err != nil {
+			t.Errorf("closed with %d, %v; want 4000", code, err)
+		}
+		if len(texts) == 0 || len(texts) > 3 {
+			t.Errorf("%d frames were still delivered, want those that were begun", len(texts))
+		}
+		for _, text := range texts {
+			if text != offer("sender", "stuck", 1000) {
+				t.Errorf("received %q", text)
+			}
+		}
+	})
+}
+
+func TestAReaderThatNeverWakesUpIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 1500)
+		c := s.stuck(t)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if _, err := c.Write([]byte{0}); err == nil {
+			t.Error("the socket is open 30 s after the reader stopped")
+		}
+	})
+}
+
+func TestASlowReaderThatMakesProgressStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 1500)
+		c := s.stuck(t)
+		var received strings.Builder
+		for received.Len() < 5000 {
+			time.Sleep(9 * time.Second)
+			b := make([]byte, 300)
+			n, err := c.Read(b)
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", received.Len(), err)
+			}
+			received.Write(b[:n])
+			write(t, c, rawws.Frame{Opcode: rawws.Pong}.Append(nil))
+		}
+		if n := s.system.Sessions(); n != 1 {
+			t.Errorf("%d sessions, want the slow reader's", n)
+		}
+		c.Close()
+	})
+}
+
+func TestAClientThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 4<<10)
+		c := s.connect(t)
+		const frames = 20_000 // whose answers are several times what may wait
+		sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
+		synctest.Wait()
+		if n := sent.Load(); n > frames/2 {
+			t.Errorf("%d of %d frames were read although no answer was", n, frames)
+		}
+		time.Sleep(9 * time.Second) // it is no slow reader yet
+		for range frames {
+			wantError(t, c, "malformed")
+		}
+	})
+}
+
+func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 4<<10)
+		c := s.connect(t)
+		// 8 MB, over two seconds: the close frame comes at the beginning, the client looks at the end.
+		write(t, c, rawws.Frame{Opcode: rawws.Text, Length: 8 << 20}.Append(nil))
+		for range 64 {
+			time.Sleep(2 * time.Second / 64)
+			write(t, c, make([]byte, 8<<20/64))
+		}
+		wantClose(t, c, 1009)
+	})
+}
+
+func TestAFloodedReaderThatNeverReadsHarmsNobody(t *testing.T) {
+	total := 300 << 20
+	if testing.Short() || raceEnabled {
+		total = 50 << 20 // more than enough to fail, and each byte is dear there
+	}
+	s := listen(t, func(o *transport.Options) { o.WriteTimeout = time.Second })
+	stalled, flooder := s.login(t, "stalled"), s.login(t, "flooder")
+	a, b := s.login(t, "a"), s.login(t, "b")
+	for _, c := range []*rawws.Conn{stalled, flooder, a, b} {
+		_ = c.SetDeadline(time.Now().Add(4 * patience))
+	}
+	before := heap()
+
+	// The flooder sends, and counts what it is told, until it hears that nobody is there any more.
+	text := offer("flooder", "stalled", 60_000)
+	frame := rawws.Message(text)
+	frames := total / len(frame)
+	flooded := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for i := 0; ; i++ {
+			if i >= frames {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+			if _, err := flooder.Write(frame); err != nil {
+				t.Errorf("flood: %v", err)
+				return
+			}
+		}
+	}()
+	var overloaded int
+	go func() {
+		defer close(ended)
+		for {
+			answer, err := flooder.ReadText()
+			switch {
+			case err != nil:
+				t.Errorf("the flooder was told %v", err)
+				return
+			case strings.Contains(answer, `"code":"peer-overloaded"`) && strings.HasSuffix(answer, `"to":"stalled"}`):
+				overloaded++
+			case strings.Contains(answer, `"code":"peer-unavailable"`):
+				go func() { _, _ = io.Copy(io.Discard, flooder) }()
+				return
+			default:
+				t.Errorf("the flooder was told %s", answer)
+			}
+		}
+	}()
+
+	// Meanwhile others go on.
+	relays := 0
+	relay := offer("a", "b", 300)
+	for done := false; !done; relays++ {
+		select {
+		case <-flooded:
+			done = true
+		default:
+		}
+		write(t, a, rawws.Message(relay))
+		wantText(t, b, relay)
+		if relays%1000 == 0 {
+			if grown := int64(heap()) - int64(before); grown > 64<<20 {
+				t.Fatalf("the heap grew by %d MB, want less than 64", grown>>20)
+			}
+		}
+	}
+	<-ended
+	t.Logf("%d frames were refused while %d relays of others went on, %.1f MB of heap afterwards",
+		overloaded, relays, float64(int64(heap())-int64(before))/(1<<20))
+	if overloaded == 0 {
+		t.Error("the flooder was never told that the other is overloaded")
+	}
+
+	// What the stalled one finds are whole frames and, if it has woken up in time, the reason.
+	code, _, texts, _ := stalled.ReadClose()
+	if code != 0 && code != 4000 {
+		t.Errorf("the stalled reader was closed with %d, want 4000", code)
+	}
+	for _, got := range texts {
+		if got != text {
+			t.Fatalf("the stalled reader received %.100q", got)
+		}
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse
+}

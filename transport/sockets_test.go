@@ -1,0 +1,312 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/client"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+// dialAll opens n clients at once.
+func (s *service) dialAll(t *testing.T, n int) []*client.Client {
+	t.Helper()
+	ctx, cancel := contextFor(t, patience)
+	defer cancel()
+	clients := make([]*client.Client, n)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			c, err := client.Dial(ctx, "ws://"+s.host+"/ws")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			clients[i] = c
+		})
+	}
+	wg.Wait()
+	t.Cleanup(func() {
+		var wg sync.WaitGroup
+		for _, c := range clients {
+			if c != nil {
+				wg.Go(c.CloseNow)
+			}
+		}
+		wg.Wait()
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+	return clients
+}
+
+func TestOfHundredsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
+	s := listen(t)
+	clients := s.dialAll(t, 300)
+	ctx, cancel := contextFor(t, patience)
+	defer cancel()
+	for round := range 3 {
+		var winners atomic.Int64
+		var winner atomic.Pointer[client.Client]
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for _, c := range clients {
+			wg.Go(func() {
+				<-start
+				err := c.Login(ctx, "alice")
+				refused, ok := errors.AsType[*client.RefusedError](err)
+				switch {
+				case err == nil:
+					winners.Add(1)
+					winner.Store(c)
+				case !ok || refused.Code != messages.CodeLoginTaken:
+					t.Errorf("login: %v, want it accepted or refused with %s", err, messages.CodeLoginTaken)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if n := winners.Load(); n != 1 {
+			t.Fatalf("round %d: %d clients got the login, want 1", round, n)
+		}
+		if err := winner.Load().Logout(ctx); err != nil {
+			t.Fatal(err)
+		}
+		// A login of another name shows that the logout has been acted on.
+		if err := winner.Load().Login(ctx, "somebody else"); err != nil {
+			t.Fatal(err)
+		}
+		if err := winner.Load().Logout(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestALoginIsGivenUpAndTakenAgainOverAndOver(t *testing.T) {
+	s := listen(t)
+	const rounds = 1000
+	c := s.connect(t)
+	var frames []byte
+	for range rounds {
+		frames = append(frames, rawws.Message(loginFrame)...)
+		frames = append(frames, rawws.Message(`{"type":"logout","login":"alice"}`)...)
+	}
+	feed(t, c, func(yield func([]byte) bool) { yield(frames) })
+	for range rounds {
+		wantText(t, c, loginAccepted)
+	}
+
+	// The same between two connections, each of which waits for the other to have given it up.
+	clients := s.dialAll(t, 2)
+	ctx, cancel := contextFor(t, patience)
+	defer cancel()
+	for i := range rounds / 4 {
+		c := clients[i%2]
+		if err := c.Logout(ctx); i > 1 && err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Login(ctx, "bob"); err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		if err := c.Logout(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Login(ctx, fmt.Sprint("waiting", i%2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestALoginIsFreeOnceItsConnectionHasClosed(t *testing.T) {
+	s := listen(t)
+	for range 200 {
+		c := s.login(t, "alice")
+		write(t, c, rawws.CloseFrame(1000, ""))
+		wantClose(t, c, 1000)
+		c.Close()
+	}
+}
+
+func TestTwentyRefusedLoginsCloseTheConnection(t *testing.T) {
+	s := listen(t)
+	s.login(t, "alice")
+	c := s.connect(t)
+	for range 25 {
+		write(t, c, rawws.Message(loginFrame))
+	}
+	code, reason, texts, err := c.ReadClose()
+	if code != 1008 || reason == "" || len(texts) != 20 || err != nil {
+		t.Errorf("closed with %d %q after %d answers, %v; want 1008 after 20", code, reason, len(texts), err)
+	}
+}
+
+func TestLoginsThatNobodyShouldHaveAreRefusedWithAReason(t *testing.T) {
+	s := listen(t)
+	for name, login := range map[string]string{
+		"empty":               ``,
+		"spaces":              `   `,
+		"10,000 characters":   strings.Repeat("a", 10_000),
+		"a control character": `a\u0007b`,
+		"an invisible one":    "a\u200bb",
+		"a line break":        `a\nb`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := s.connect(t)
+			write(t, c, rawws.Message(`{"type":"login","login":"`+login+`"}`))
+			got, err := c.ReadText()
+			if err != nil || !strings.HasPrefix(got, `{"type":"login","success":false,"code":"login-invalid","message":"`) {
+				t.Errorf("answered with %s, %v; want a refusal", got, err)
+			}
+		})
+	}
+}
+
+// pairs has n pairs relay frames to each other until stop is closed, and checks that each arrives as it was sent, in
+// order. It returns how many were relayed.
+func (s *service) pairs(t *testing.T, clients []*client.Client, least int, stop <-chan struct{}) int64 {
+	t.Helper()
+	ctx, cancel := contextFor(t, 3*patience)
+	defer cancel()
+	var relays atomic.Int64
+	var wg sync.WaitGroup
+	for i := 0; i+1 < len(clients); i += 2 {
+		a, b := clients[i], clients[i+1]
+		names := [2]string{fmt.Sprint("pair a", i), fmt.Sprint("pair b", i)}
+		if err := errors.Join(a.Login(ctx, names[0]), b.Login(ctx, names[1])); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			const window = 8
+			random := rand.New(rand.NewPCG(1, uint64(i)))
+			for n, done := 0, false; n < least || !done; n += window {
+				select {
+				case <-stop:
+					done = true
+				default:
+				}
+				var sent []string
+				for k := range window {
+					text := fmt.Sprintf(`{"type":"offer","offer":{"n":%d,"x":"%s"},"from":"%s","to":"%s"}`,
+						n+k, strings.Repeat("é", random.IntN(1500)), names[0], names[1])
+					sent = append(sent, text)
+					if err := a.SendText(ctx, []byte(text)); err != nil {
+						t.Errorf("pair %d: %v", i, err)
+						return
+					}
+				}
+				for _, want := range sent {
+					got, err := b.Receive(ctx)
+					if err != nil || string(got.Text) != want {
+						t.Errorf("pair %d received %.200s, %v\nwant %.200s", i, got.Text, err, want)
+						return
+					}
+					relays.Add(1)
+				}
+				a, b = b, a
+				names[0], names[1] = names[1], names[0]
+			}
+		})
+	}
+	wg.Wait()
+	return relays.Load()
+}
+
+func TestManyPairsRelayInOrderAndToTheByte(t *testing.T) {
+	s := listen(t)
+	stop := make(chan struct{})
+	close(stop)
+	s.pairs(t, s.dialAll(t, 200), 64, stop)
+}
+
+func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
+	s := listen(t)
+	clients := s.dialAll(t, 40)
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		const drops = 200
+		for i := range drops {
+			c, err := s.dropping(fmt.Sprint("dropping", i%10))
+			if err != nil {
+				t.Errorf("drop %d: %v", i, err)
+				return
+			}
+			// In the middle of sending, with an answer on its way that it does not read.
+			_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
+			_ = c.Conn.(*net.TCPConn).SetLinger(0) // a reset instead of an orderly end
+			_ = c.Close()
+		}
+	}()
+	s.pairs(t, clients, 1, stop)
+	<-stop
+	// Every login that was dropped is free again.
+	for i := range 10 {
+		c, err := s.dropping(fmt.Sprint("dropping", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+}
+
+// dropping logs in as login as soon as that is free again.
+func (s *service) dropping(login string) (*rawws.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		socket, err := s.dial()
+		if err != nil {
+			return nil, err
+		}
+		c, err := rawws.Open(socket, rawws.Request("/", s.host), rawws.Message(`{"type":"login","login":"`+login+`"}`)...)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := c.ReadText()
+		if err != nil {
+			return nil, err
+		}
+		if answer == loginAccepted {
+			return c, nil
+		}
+		c.Close()
+		time.Sleep(time.Millisecond) // another try, not a wait for luck
+	}
+	return nil, fmt.Errorf("the login %q has not become free", login)
+}
+
+func TestWhoSendsToSomebodyGoneIsTold(t *testing.T) {
+	s := listen(t)
+	a, b := s.login(t, "alice"), s.login(t, "bob")
+	_ = b.Conn.(*net.TCPConn).SetLinger(0)
+	b.Close()
+	// Until the service has noticed, frames go out; from then on each is refused.
+	for told := false; !told; {
+		write(t, a, rawws.Message(offer("alice", "bob", 10)))
+		write(t, a, rawws.Message("{}"))
+		got, err := a.ReadText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(got, `"code":"peer-unavailable"`) {
+			if !strings.HasSuffix(got, `,"to":"bob"}`) {
+				t.Errorf("the error is %s, want it to name bob", got)
+			}
+			told = true
+			got, _ = a.ReadText()
+		}
+		if !strings.Contains(got, `"code":"malformed"`) {
+			t.Fatalf("received %s", got)
+		}
+	}
+}
