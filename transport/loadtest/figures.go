@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,24 +176,6 @@ func (d *Distribution) Percentile(p float64) time.Duration {
 		return 0
 	}
 	return min(time.Duration(d.histogram.ValueAtPercentile(p))*resolution, d.max)
-}
-
-// percentilePoint is one point of a percentile plot.
-type percentilePoint struct {
-	percentile float64 // 0 to 100
-	value      time.Duration
-}
-
-// percentiles returns the points of a percentile plot: with half the distance to 100 % left, twice as close together.
-func (d *Distribution) percentiles() []percentilePoint {
-	if d.Count() == 0 {
-		return nil
-	}
-	var points []percentilePoint
-	for _, b := range d.histogram.CumulativeDistributionWithTicks(8) {
-		points = append(points, percentilePoint{b.Quantile, min(time.Duration(b.ValueAt)*resolution, d.max)})
-	}
-	return points
 }
 
 // distributionJSON is a [Distribution] on its way between processes.
@@ -402,8 +385,22 @@ func (r *Recorder) Observe(m Metric, d time.Duration) {
 // differs from case to case.
 func (r *Recorder) Error(code string) {
 	r.mu.Lock()
+	if _, known := r.s.errors[code]; !known && (len(r.s.errors) >= maxCodes || !wellFormed(code)) {
+		code = otherCode
+	}
 	r.s.addError(code, 1)
 	r.mu.Unlock()
+}
+
+// A service may say what it likes: codes of another form than the protocol's, and those beyond a sane number of them, are
+// counted as one.
+const (
+	maxCodes  = 64
+	otherCode = "other"
+)
+
+func wellFormed(code string) bool {
+	return code != "" && len(code) <= 64 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // CloseCode counts a connection that the service closed with this status code.
@@ -671,9 +668,6 @@ func total[K comparable](m map[K]int64) int64 {
 	}
 	return n
 }
-
-// sortedKeys returns a map's keys, in order.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // round returns v with as many digits behind the point as asked for.
 func round(v float64, places int) float64 {

@@ -1,0 +1,284 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// plainInterval is how often a display that is no terminal says how the run goes.
+const plainInterval = 5 * time.Second
+
+// display shows how a run goes: as a panel that is drawn anew each second on a terminal, as a line from time to time
+// elsewhere.
+type display struct {
+	w       io.Writer
+	options Options
+	width   func() int // columns of the terminal; nil: w is none
+	color   bool       // whether the terminal shows colours
+
+	drawn   int // lines of the panel that stand on the terminal
+	history map[Scenario][]float64
+	phase   Phase         // plain: of the last line
+	next    time.Duration // plain: when the next line is due
+}
+
+// historyLength is how many seconds of its rate the panel shows.
+const historyLength = 24
+
+// show is what [Run] calls each second.
+func (d *display) show(p Progress) {
+	if d.history == nil {
+		d.history = make(map[Scenario][]float64)
+	}
+	for _, s := range d.options.Scenarios {
+		h := append(d.history[s], p.Point.Rates[s.counter()])
+		d.history[s] = h[max(0, len(h)-historyLength):]
+	}
+	var out strings.Builder
+	d.erase(&out)
+	for _, note := range p.Notes {
+		out.WriteString(printable(note) + "\n")
+	}
+	switch {
+	case d.width != nil:
+		for _, line := range d.panel(p) {
+			out.WriteString(line + "\n")
+			d.drawn++
+		}
+	case p.Phase != d.phase || p.Elapsed >= d.next:
+		d.phase, d.next = p.Phase, p.Elapsed+plainInterval-time.Second/2 // seconds are not exact
+		out.WriteString(d.plainLine(p) + "\n")
+	}
+	_, _ = io.WriteString(d.w, out.String()) // who cannot see the progress still gets the figures
+}
+
+// end takes the panel away.
+func (d *display) end() {
+	var out strings.Builder
+	d.erase(&out)
+	_, _ = io.WriteString(d.w, out.String())
+}
+
+// erase moves to the beginning of the panel and clears from there on (ECMA-48: CUU, ED).
+func (d *display) erase(out *strings.Builder) {
+	if d.drawn > 0 {
+		fmt.Fprintf(out, "\r\x1b[%dA\x1b[J", d.drawn)
+		d.drawn = 0
+	}
+}
+
+// title says what the run does now.
+func (p Phase) title() string {
+	switch p {
+	case PhaseSetUp:
+		return "opening sessions"
+	case PhaseWarmUp:
+		return "warming up"
+	case PhaseMeasuring:
+		return "measuring"
+	case PhaseDraining:
+		return "waiting for what is under way"
+	}
+	return string(p)
+}
+
+// noun is what the counter counts, for "1,000 relays/s".
+func (c Counter) noun() string {
+	switch c {
+	case CounterLoggedIn:
+		return "logins"
+	case CounterCycles:
+		return "cycles"
+	case CounterReturned:
+		return "back"
+	case CounterCallsConnected:
+		return "calls"
+	case CounterRelaysDelivered:
+		return "relays"
+	}
+	return strings.ReplaceAll(c.String(), "_", " ")
+}
+
+// title says what the counter counts, for people.
+func (c Counter) title() string {
+	switch c {
+	case CounterReturned:
+		return "sessions back"
+	case CounterRelaysRefused:
+		return "frames refused"
+	case CounterCallsFailed:
+		return "calls failed"
+	case CounterMessagesReceived:
+		return "messages echoed"
+	}
+	return c.noun()
+}
+
+// style is a way to stress text (ECMA-48: SGR).
+type style string
+
+const (
+	bold   style = "1"
+	dim    style = "2"
+	red    style = "1;31"
+	normal style = ""
+)
+
+// panel returns the panel's lines, none of which is wider than the terminal.
+func (d *display) panel(p Progress) []string {
+	var lines []string
+	line := func(label string, s style, text string) {
+		const column = 11
+		text = cut(text, d.width()-column-1)
+		label = cut(fmt.Sprintf("%-*s", column, label), d.width()-1)
+		lines = append(lines, d.styled(dim, label)+d.styled(s, text))
+	}
+	line(cut(join(d.options.Scenarios), 10), bold, d.progressLine(p))
+	errors := int64(0)
+	if p.Totals != nil {
+		errors = p.Totals.ErrorCount()
+	}
+	line("sessions", normal, sessionsText(p))
+	if p.Phase == PhaseSetUp {
+		line("logins", normal, latencyText(p.Point, CounterLoggedIn, MetricLogin))
+	} else {
+		for _, s := range d.options.Scenarios {
+			text := latencyText(p.Point, s.counter(), liveMetric(s, p.Point))
+			line(string(s), normal, text+"  "+sparkline(d.history[s]))
+		}
+	}
+	if errors > 0 {
+		line("errors", red, errorsText(p.Totals.errors))
+	} else {
+		line("errors", normal, "none")
+	}
+	line("generator", normal, generatorText(p.Point))
+	if p.Point.ServiceKnown {
+		line("service", normal, serviceText(p.Point))
+	}
+	return lines
+}
+
+func (d *display) styled(s style, text string) string {
+	if !d.color || s == normal || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+func (d *display) progressLine(p Progress) string {
+	text := formatClock(p.Elapsed) + "  " + p.Phase.title()
+	done := 0.0
+	switch {
+	case p.Phase == PhaseSetUp && p.Wanted > 0:
+		done = float64(p.Point.Sessions) / float64(p.Wanted)
+	case p.Phase == PhaseMeasuring && d.options.Duration > 0:
+		done = 1 - p.Left.Seconds()/d.options.Duration.Seconds()
+		text += ", " + formatClock(p.Left) + " left"
+	default:
+		return text
+	}
+	const width = 24
+	full := int(min(max(done, 0), 1) * width)
+	return text + "  " + strings.Repeat("━", full) + strings.Repeat("╌", width-full)
+}
+
+// liveMetric returns the latency that the scenario shows now: the first of its own that has been measured.
+func liveMetric(s Scenario, p Point) Metric {
+	for _, m := range s.metrics() {
+		if p.Latency[m].Count > 0 {
+			return m
+		}
+	}
+	return s.metrics()[0]
+}
+
+func sessionsText(p Progress) string {
+	text := formatCount(p.Point.Sessions)
+	if p.Wanted > 0 {
+		text += " of " + formatCount(p.Wanted)
+	}
+	return text
+}
+
+func latencyText(p Point, c Counter, m Metric) string {
+	q := p.Latency[m]
+	text := fmt.Sprintf("%8s %s/s", formatRate(p.Rates[c]), c.noun())
+	if q.Count == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s  p50 %s  p99 %s  max %s", text, formatDuration(q.P50), formatDuration(q.P99), formatDuration(q.Max))
+}
+
+func generatorText(p Point) string {
+	text := significant(p.GeneratorCPU) + " cores, " + formatBytes(float64(p.GeneratorRSS))
+	if lag := p.Latency[MetricSendLag]; lag.Count > 0 {
+		text += ", send lag p99 " + formatDuration(lag.P99)
+	}
+	return text
+}
+
+func serviceText(p Point) string {
+	return fmt.Sprintf("%s cores, %s, %s files", significant(p.ServiceCPU), formatBytes(float64(p.ServiceRSS)), formatCount(p.ServiceFiles))
+}
+
+func errorsText(errors map[string]int64) string {
+	var parts []string
+	for _, code := range byCount(errors) {
+		parts = append(parts, code+" "+formatCount(errors[code]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// plainLine is the panel in one line.
+func (d *display) plainLine(p Progress) string {
+	parts := []string{formatClock(p.Elapsed) + " " + p.Phase.title(), "sessions " + sessionsText(p)}
+	if p.Phase == PhaseSetUp {
+		parts = append(parts, strings.TrimSpace(latencyText(p.Point, CounterLoggedIn, MetricLogin)))
+	} else {
+		for _, s := range d.options.Scenarios {
+			parts = append(parts, string(s)+" "+strings.TrimSpace(latencyText(p.Point, s.counter(), liveMetric(s, p.Point))))
+		}
+	}
+	if p.Totals != nil && p.Totals.ErrorCount() > 0 {
+		parts = append(parts, "errors "+errorsText(p.Totals.errors))
+	} else {
+		parts = append(parts, "errors none")
+	}
+	parts = append(parts, "generator "+generatorText(p.Point))
+	if p.Point.ServiceKnown {
+		parts = append(parts, "service "+serviceText(p.Point))
+	}
+	return strings.Join(parts, " | ")
+}
+
+// sparkline draws values beside each other, the highest as a full block.
+func sparkline(values []float64) string {
+	blocks := []rune("▁▂▃▄▅▆▇█")
+	highest := 0.0
+	for _, v := range values {
+		highest = max(highest, v)
+	}
+	if highest == 0 {
+		return ""
+	}
+	var out strings.Builder
+	for _, v := range values {
+		out.WriteRune(blocks[int(max(v, 0)/highest*float64(len(blocks)-1)+0.5)])
+	}
+	return out.String()
+}
+
+// cut shortens text to so many columns. What is shown has characters of one column only.
+func cut(text string, columns int) string {
+	if utf8.RuneCountInString(text) <= columns {
+		return text
+	}
+	if columns < 1 {
+		return ""
+	}
+	return string([]rune(text)[:columns-1]) + "…"
+}
