@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,8 +27,8 @@ import (
 // patience is how long a test waits for something that ought to happen; only failing tests wait so long.
 const patience = 30 * time.Second
 
-// watch is run in every page before its own script. It counts what changes, so that a test can wait for the next
-// change instead of asking over and over, and it collects whatever a page must never do.
+// watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
+// change instead of asking over and over, what the page sends to the service, and whatever a page must never do.
 const watch = `(() => {
 	const faults = [];
 	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
@@ -39,6 +38,9 @@ const watch = `(() => {
 		const original = console[level];
 		console[level] = (...args) => { faults.push("console." + level + ": " + args.join(" ")); original.apply(console, args); };
 	}
+	const sent = [];
+	const send = WebSocket.prototype.send;
+	WebSocket.prototype.send = function (data) { sent.push(JSON.parse(data)); return send.call(this, data); };
 	let changes = 0;
 	let wake = [];
 	const changed = () => { changes++; wake.forEach((f) => f()); wake = []; };
@@ -46,9 +48,9 @@ const watch = `(() => {
 	for (const event of ["input", "focusin", "focusout", "scroll", "load"]) addEventListener(event, changed, true);
 	globalThis.testing = {
 		faults,
+		sent,
 		get changes() { return changes; },
 		after: (n) => new Promise((resolve) => changes > n ? resolve() : wake.push(resolve)),
-		changed,
 	};
 })()`
 
@@ -495,5 +497,5 @@ func fromDisk(t *testing.T, file, address string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "file://" + filepath.ToSlash(path) + "?service=" + strings.Replace(address, "http", "ws", 1)
+	return "file://" + filepath.ToSlash(path) + "?service=ws://" + address
 }

@@ -1,7 +1,15 @@
 package web_test
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestTwoPagesChat(t *testing.T) {
@@ -11,14 +19,14 @@ func TestTwoPagesChat(t *testing.T) {
 	}{
 		{"from the service", false, false},
 		{"from disk", true, true},
-		{"one from the service, one from disk", false, true},
+		{"one from the service and one from disk", false, true},
 	} {
 		t.Run(place.name, func(t *testing.T) {
 			s := startService(t)
 			open := func(login string, disk bool) *page {
 				url := s.url()
 				if disk {
-					url = fromDisk(t, "index.html", "ws://"+s.address)
+					url = fromDisk(t, "index.html", s.address)
 				}
 				p := newPage(t, login, url)
 				p.join(login)
@@ -27,15 +35,202 @@ func TestTwoPagesChat(t *testing.T) {
 			alice, bob := open("alice", place.alice), open("bob", place.bob)
 			alice.shows("status", "Connection", "Connected")
 
+			started := time.Now()
 			alice.connectTo("bob")
 			alice.connected("bob")
 			bob.connected("alice")
 			alice.say("Hello Bob")
 			bob.hears("alice", "Hello Bob")
+			t.Logf("connected and the first message there after %v", time.Since(started).Round(time.Millisecond))
 			bob.say("Hello Alice")
 			alice.hears("bob", "Hello Alice")
 			alice.delivered()
 			bob.delivered()
 		})
 	}
+}
+
+func TestBothCallInTheSameInstant(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	for round := range 15 {
+		at := float64(time.Now().Add(50 * time.Millisecond).UnixMilli())
+		for _, p := range []struct {
+			*page
+			other string
+		}{{alice, "bob"}, {bob, "alice"}} {
+			p.fill("Other login", p.other)
+			_, err := call[chromedp.Void](p.ctx, p.find("button", "Connect to"),
+				"function(at) { setTimeout(() => this.click(), at - Date.now()) }", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		alice.connected("bob")
+		bob.connected("alice")
+		text := fmt.Sprintf("round %d", round)
+		alice.say(text)
+		bob.say(text)
+		bob.hears("alice", text)
+		alice.hears("bob", text)
+
+		ending, other := alice, bob
+		if round%2 == 1 {
+			ending, other = bob, alice
+		}
+		ending.click("button", "Disconnect from "+other.name)
+		other.vanish("button", "Disconnect from "+ending.name)
+	}
+	for _, p := range []*page{alice, bob} {
+		p.absent("alert", "")
+	}
+}
+
+func TestDisconnectAndConnectAgain(t *testing.T) {
+	s := startService(t)
+	alice, bob, carol := s.open("alice"), s.open("bob"), s.open("carol")
+	pairs := [][2]*page{{alice, bob}, {bob, alice}, {alice, bob}, {carol, alice}, {bob, carol}, {bob, alice}}
+	for i, pair := range pairs {
+		a, b := pair[0], pair[1]
+		a.connectTo(b.name)
+		a.connected(b.name)
+		b.connected(a.name)
+		text := fmt.Sprintf("conversation %d", i)
+		a.say(text)
+		b.hears(a.name, text)
+		a.delivered()
+		b.click("button", "Disconnect from "+a.name)
+		b.vanish("button", "Disconnect from "+a.name)
+		a.vanish("button", "Disconnect from "+b.name)
+		a.shows("log", "Discussion", b.name+" left")
+		a.shows("log", "Discussion", text)
+	}
+}
+
+func TestDisconnectRightAfterTheLastMessageLosesNothing(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	for i := range 5 {
+		text := fmt.Sprintf("last words %d", i)
+		alice.say(text)
+		alice.click("button", "Disconnect from bob")
+		bob.shows("log", "Discussion", "alice left")
+		bob.hears("alice", text)
+		bob.vanish("button", "Disconnect from alice")
+		alice.connectTo("bob")
+		alice.connected("bob")
+		bob.connected("alice")
+	}
+	alice.delivered()
+	want := []string{"last words 0", "last words 1", "last words 2", "last words 3", "last words 4"}
+	if got := bob.texts("alice"); !slices.Equal(got, want) {
+		t.Errorf("bob got %q, want %q", got, want)
+	}
+}
+
+func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	markup := `<b>bold</b> <img src=x onerror="document.title='run'"> <script>document.title="run"</script> &amp;`
+	alice.say(markup)
+	bob.hears("alice", markup)
+
+	alice.fill("Message", "first line")
+	alice.press(kb.Enter, chromedp.KeyModifiers(8)) // Shift
+	alice.press("second line")
+	alice.press(kb.Enter)
+	bob.hears("alice", "first line\nsecond line")
+
+	alice.say("see https://example.org/a_(b)?c=d&e, or javascript:alert(1).")
+	bob.hears("alice", "see https://example.org/a_(b)?c=d&e, or javascript:alert(1).")
+	link := bob.find("link", "https://example.org/a_(b)?c=d&e")
+	attributes, err := call[[]string](bob.ctx, link, "function() { return [this.href, this.rel, this.target] }")
+	if want := []string{"https://example.org/a_(b)?c=d&e", "noopener noreferrer", "_blank"}; err != nil || !slices.Equal(attributes, want) {
+		t.Errorf("the link has %q (%v), want %q", attributes, err, want)
+	}
+	if links := eval[int](bob, `document.querySelectorAll("[role=log] a").length`); links != 1 {
+		t.Errorf("there are %d links, want 1", links)
+	}
+	for _, p := range []*page{alice, bob} {
+		if title := eval[string](p, "document.title"); title != "Peer-to-peer messenger" {
+			t.Errorf("%s: the title is %q: markup in a message has run", p.name, title)
+		}
+	}
+}
+
+func TestATextOfOneMegabyteArrives(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	long := strings.Repeat("0123456789 äöü 👩🏽‍🚀 ", 1<<20/30) + "end"
+	if len(long) < 1<<20 {
+		t.Fatalf("the text has only %d bytes", len(long))
+	}
+	// As a paste does it: typing a megabyte takes the browser minutes.
+	alice.fill("Message", "")
+	eval[bool](alice, fmt.Sprintf(`(() => {
+		document.activeElement.value = %q;
+		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
+	})()`, long))
+	alice.press(kb.Enter)
+	bob.say("meanwhile")
+	alice.hears("bob", "meanwhile")
+	alice.delivered()
+	if got := bob.texts("alice"); len(got) != 1 || got[0] != long {
+		t.Errorf("bob got %d texts of together %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(long))
+	}
+}
+
+func TestWhatIsTypedIsNeverLost(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	alice.fill("Message", "a long thought")
+	alice.press(kb.Enter)
+	alice.shows("alert", "", "Nobody is connected")
+	if typed := alice.read("textbox", "Message"); typed != "a long thought" {
+		t.Errorf("the composer has %q, want what was typed", typed)
+	}
+
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.shows("textbox", "Message", "a long thought")
+
+	bob.connectTo("alice")
+	alice.connected("bob")
+	alice.shows("textbox", "Message", "a long thought")
+	bob.click("button", "Disconnect from alice")
+	alice.vanish("button", "Disconnect from bob")
+	alice.click("button", "Send")
+	alice.shows("alert", "", "Nobody is connected")
+
+	bob.connectTo("alice")
+	alice.connected("bob")
+	alice.click("button", "Send")
+	bob.hears("alice", "a long thought")
+	if left := alice.read("textbox", "Message"); left != "" {
+		t.Errorf("after sending, the composer has %q, want nothing", left)
+	}
+	alice.delivered()
+}
+
+func TestTheDiscussionFollowsTheNewestUnlessScrolledUp(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	const atEnd = `(() => { const log = document.querySelector("[role=log]");
+		return log.scrollTop + log.clientHeight >= log.scrollHeight - 2 })()`
+	for i := range 20 {
+		bob.say(fmt.Sprintf("message %d", i))
+	}
+	alice.hears("bob", "message 19")
+	alice.until("the newest message in view", func(context.Context) (bool, error) { return eval[bool](alice, atEnd), nil })
+
+	eval[int](alice, `document.querySelector("[role=log]").scrollTop = 0`)
+	alice.find("button", "Newest messages")
+	bob.say("one more")
+	alice.hears("bob", "one more")
+	if top := eval[float64](alice, `document.querySelector("[role=log]").scrollTop`); top != 0 {
+		t.Errorf("the reader was moved from the top to %v", top)
+	}
+	alice.click("button", "Newest messages")
+	alice.until("the newest message in view", func(context.Context) (bool, error) { return eval[bool](alice, atEnd), nil })
+	alice.vanish("button", "Newest messages")
 }

@@ -8,19 +8,41 @@ const LINK = /\bhttps?:\/\/[^\s<>"\u0000-\u001f\u007f]+/giu;
 /** A link with its address longer than this stays text. */
 const MAX_LINK = 2048;
 
+/**
+ * Longest plain piece, in UTF-16 units: a browser lays out a long text in time that grows with the square of
+ * its longest run.
+ */
+const MAX_PLAIN = 1000;
+
 /** Splits a text into plain pieces and http(s) links; together they are the text. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
+  const plain = (start: number, end: number) => {
+    while (start < end) {
+      const cut = end - start > MAX_PLAIN ? cutBefore(text, start + MAX_PLAIN) : end;
+      found.push({ text: text.slice(start, cut) });
+      start = cut;
+    }
+  };
   let from = 0;
   for (const match of text.matchAll(LINK)) {
     const link = withoutTrailingPunctuation(match[0]);
     if (link.length > MAX_LINK || !isAddress(link)) continue;
-    if (match.index > from) found.push({ text: text.slice(from, match.index) });
+    plain(from, match.index);
     found.push({ text: link, href: link });
     from = match.index + link.length;
   }
-  if (from < text.length) found.push({ text: text.slice(from) });
+  plain(from, text.length);
   return found;
+}
+
+/** Where to cut a text at `end` or a little before: behind a space, or at least not inside a character. */
+function cutBefore(text: string, end: number): number {
+  for (let cut = end; cut > end - MAX_PLAIN / 4; cut--) {
+    if (/\s/u.test(text[cut - 1]!)) return cut;
+  }
+  const last = text.charCodeAt(end - 1);
+  return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
 }
 
 /** A full stop after a link ends the sentence, and a bracket that was not opened in it belongs to the text. */

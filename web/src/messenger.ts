@@ -246,6 +246,7 @@ export class Messenger {
 
   #ended(call: Call, end: CallEnd): void {
     const { peer } = call;
+    if (call.wasOpen) this.alert = undefined;
     switch (end) {
       case "hung-up":
         this.#note(call.wasOpen ? `You disconnected from ${peer}` : `You cancelled the call to ${peer}`);

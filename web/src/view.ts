@@ -96,9 +96,9 @@ export class View {
           ? nothing
           : html`<div class="account">
               <span class="welcome" dir="auto">Welcome ${login}!</span>
-              <button type="button" class="btn btn-sm btn-outline-secondary" @click=${() => this.messenger.signOut()}>
-                Sign out
-              </button>
+              <button type="button" class="btn btn-sm btn-outline-secondary" @click=${() => this.messenger.signOut()}
+                >Sign out</button
+              >
             </div>`}
       </header>
       ${login === undefined ? this.#joinView() : this.#conversationView()}
@@ -188,7 +188,7 @@ export class View {
   }
 
   #conversationView(): TemplateResult {
-    const { entries } = this.messenger;
+    const { call, entries } = this.messenger;
     const connect = (event: SubmitEvent) => {
       event.preventDefault();
       const field = document.getElementById("other-login") as HTMLInputElement;
@@ -217,7 +217,7 @@ export class View {
             />
             <label for="other-login">Other login</label>
           </div>
-          <button class="btn btn-primary">Connect to</button>
+          <button class=${call === undefined ? "btn btn-primary" : "btn btn-quiet"}>Connect to</button>
         </form>
         ${this.#peer()} ${this.#alert()}
         <div class="discussion">
@@ -230,7 +230,7 @@ export class View {
           ${this.#following
             ? nothing
             : html`<button type="button" class="btn btn-sm btn-primary newest" @click=${() => this.#toNewest()}>
-                ${icon("down")} Newest messages
+                ${icon("down")}Newest messages
               </button>`}
         </div>
         ${this.#composer()}
@@ -286,14 +286,14 @@ export class View {
     `;
   }
 
-  #text(entry: Entry): (string | TemplateResult)[] {
+  #text(entry: Entry): TemplateResult[] {
     let found = this.#pieces.get(entry);
     if (found === undefined) {
       found = pieces(entry.text);
       this.#pieces.set(entry, found);
     }
     return found.map(({ text, href }) =>
-      href === undefined ? text : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
+      href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
     );
   }
 
@@ -314,23 +314,26 @@ export class View {
       event.preventDefault();
       send();
     };
+    // Where keys are synthesised, the line break may come in spite of a keydown that was prevented.
+    const keypress = (event: KeyboardEvent) => {
+      if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
+    };
     const input = (event: InputEvent) => this.#keepDraft((event.target as HTMLTextAreaElement).value);
     return html`
       <form class="composer" @submit=${submit} novalidate>
-        <div class="form-floating">
-          <textarea
-            id="message"
-            class="form-control"
-            placeholder="Message"
-            rows="1"
-            dir="auto"
-            aria-describedby="message-hint"
-            @keydown=${keydown}
-            @input=${input}
-          ></textarea>
-          <label for="message">Message</label>
-        </div>
-        <button class="btn btn-primary" aria-disabled=${open ? nothing : "true"}>${icon("send")} Send</button>
+        <label for="message" class="visually-hidden">Message</label>
+        <textarea
+          id="message"
+          class="form-control"
+          placeholder="Message"
+          rows="1"
+          dir="auto"
+          aria-describedby="message-hint"
+          @keydown=${keydown}
+          @keypress=${keypress}
+          @input=${input}
+        ></textarea>
+        <button class="btn btn-primary" aria-disabled=${open ? nothing : "true"}>${icon("send")}Send</button>
         <div id="message-hint" class="hint">
           ${open
             ? "Enter sends, Shift+Enter breaks the line."

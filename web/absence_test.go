@@ -1,0 +1,109 @@
+package web_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAClosedTabSaysLeft(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	bob.close()
+	alice.vanish("button", "Disconnect from bob")
+	// Without the goodbye the heartbeat would end the conversation, in other words and seconds later.
+	if discussion := alice.read("log", "Discussion"); !strings.Contains(discussion, "bob left\u00a0") && !strings.Contains(discussion, "bob left ") {
+		t.Errorf("the discussion shows %q, want bob left", discussion)
+	}
+}
+
+func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing.T) {
+	t.Parallel() // Its heartbeats pass beside the other slow tests.
+	s := startService(t)
+	alice, bob := s.pair()
+	alice.say("zero")
+	bob.hears("alice", "zero")
+	alice.delivered()
+	bob.crash()
+	for _, text := range []string{"one", "two", "three"} {
+		alice.say(text)
+	}
+	alice.shows("log", "Discussion", "sending")
+	alice.shows("log", "Discussion", "bob left")
+	alice.vanish("button", "Disconnect from bob")
+
+	again := s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	again.connected("alice")
+	alice.say("four")
+	alice.delivered()
+	if got, want := again.texts("alice"), []string{"one", "two", "three", "four"}; !slices.Equal(got, want) {
+		t.Errorf("bob got %q after the crash, want %q", got, want)
+	}
+}
+
+func TestAReloadedPageTakesItsConversationUpAgain(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	bob.navigate(s.url())
+	alice.vanish("button", "Disconnect from bob")
+	bob.join("bob")
+	bob.connectTo("alice")
+	bob.connected("alice")
+	alice.connected("bob")
+	bob.say("back")
+	alice.hears("bob", "back")
+}
+
+func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	s.stop()
+	alice.until("the service is away", func(ctx context.Context) (bool, error) {
+		return !strings.Contains(alice.read("status", "Connection"), "Connected"), nil
+	})
+	alice.say("without the service")
+	bob.hears("alice", "without the service")
+	bob.say("indeed")
+	alice.hears("bob", "indeed")
+
+	s.start()
+	alice.shows("status", "Connection", "Connected")
+	bob.shows("status", "Connection", "Connected")
+	alice.connected("bob")
+
+	// Both have logged in again: they can be called.
+	alice.click("button", "Disconnect from bob")
+	bob.vanish("button", "Disconnect from alice")
+	bob.until("both logged in", func(context.Context) (bool, error) { return s.system.Sessions() == 2, nil })
+	bob.connectTo("alice")
+	bob.connected("alice")
+	alice.connected("bob")
+	for _, p := range []*page{alice, bob} {
+		p.absent("alert", "")
+	}
+}
+
+func TestDisconnectingWorksWithoutTheService(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	s.stop()
+	bob.click("button", "Disconnect from alice")
+	bob.vanish("button", "Disconnect from alice")
+	alice.vanish("button", "Disconnect from bob")
+	alice.shows("log", "Discussion", "bob left")
+	alice.connectTo("bob")
+	alice.shows("alert", "", "The service cannot be reached")
+}
+
+func TestThePageWaitsForAServiceThatIsNotThereYet(t *testing.T) {
+	s := startService(t)
+	s.stop()
+	p := newPage(t, "alice", fromDisk(t, "index.html", s.address))
+	p.shows("status", "Connection", "onnecting")
+	s.start()
+	p.shows("status", "Connection", "Connected")
+	p.join("alice")
+}

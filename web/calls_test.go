@@ -1,0 +1,303 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/client"
+)
+
+// robot logs a client in that is no browser.
+func (s *service) robot(login string) *client.Client {
+	s.t.Helper()
+	c, err := client.Dial(s.t.Context(), "ws://"+s.address+"/ws")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = c.Close() })
+	if err := c.Login(s.t.Context(), login); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func TestAThirdCallerIsToldAndDisturbsNobody(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	carol := s.open("carol")
+	for _, busy := range []string{"alice", "bob"} {
+		carol.connectTo(busy)
+		carol.shows("alert", "", busy+" is busy")
+	}
+	for _, p := range []*page{alice, bob} {
+		p.absent("alert", "")
+	}
+	alice.say("still here?")
+	bob.hears("alice", "still here?")
+	bob.say("yes")
+	alice.hears("bob", "yes")
+
+	alice.click("button", "Disconnect from bob")
+	alice.vanish("button", "Disconnect from bob")
+	carol.connectTo("alice")
+	carol.connected("alice")
+}
+
+func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
+	s := startService(t)
+	alice := s.open("alice")
+	for _, try := range []struct{ other, want string }{
+		{"nobody", "nobody is not here"},
+		{"alice", "That is you"},
+		{" ALICE ", "That is you"},
+		{"", "Please type the login"},
+	} {
+		alice.fill("Other login", try.other)
+		alice.press(kb.Enter)
+		alice.shows("alert", "", try.want)
+	}
+	// And the page is ready for the next try.
+	bob := s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+	alice.absent("alert", "")
+}
+
+func TestACallThatNobodyAnswersEnds(t *testing.T) {
+	t.Parallel() // Its 20 seconds pass beside the other slow tests.
+	s := startService(t)
+	carol := s.robot("carol")
+	alice := s.open("alice")
+	alice.connectTo("carol")
+	alice.find("button", "Cancel the call to carol")
+	alice.shows("alert", "", "carol did not answer")
+	receive(t, carol, messages.TypeOffer)
+	receive(t, carol, messages.TypeBye)
+
+	bob := s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+}
+
+// receive returns the next message, which must be of a type, decoded.
+func receive(t *testing.T, c *client.Client, want messages.Type) map[string]any {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	m, err := c.Receive(ctx)
+	if err != nil {
+		t.Fatalf("receive %v: %v", want, err)
+	}
+	if m.Type != want.String() {
+		t.Fatalf("received %s, want %v", m.Text, want)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(m.Text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
+
+func sendText(t *testing.T, c *client.Client, fields map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SendText(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryFrameOfACallCarriesItsID(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	bob.click("button", "Disconnect from alice")
+	alice.vanish("button", "Disconnect from bob")
+	calls := map[string]bool{}
+	for _, p := range []*page{alice, bob} {
+		for _, call := range eval[[]string](p, `testing.sent.filter((frame) => frame.to).map((frame) => frame.call ?? "none")`) {
+			calls[call] = true
+		}
+		if other := eval[int](p, `testing.sent.filter((frame) => frame.type === "ice-candidate" &&
+			(frame["ice-candidate"] === undefined || frame.iceCandidate !== undefined)).length`); other != 0 {
+			t.Errorf("%s: %d candidates are not under ice-candidate alone", p.name, other)
+		}
+	}
+	if len(calls) != 1 || calls["none"] {
+		t.Errorf("the frames of one call carry the ids %v, want one", calls)
+	}
+}
+
+// Between the two pages sits one that passes on what they send each other, each answer only after its candidates.
+func TestCandidatesThatComeBeforeTheDescriptionWaitForIt(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	toAlice, toBob := s.robot("left"), s.robot("right")
+	alice.connectTo("left")
+
+	pass := func(to *client.Client, from, login string, fields map[string]any) {
+		fields["from"], fields["to"] = from, login
+		sendText(t, to, fields)
+	}
+	offer := receive(t, toAlice, messages.TypeOffer)
+	pass(toBob, "right", "bob", offer)
+	answer := receive(t, toBob, messages.TypeAnswer)
+	candidate := receive(t, toBob, messages.TypeICECandidate)
+	pass(toAlice, "left", "alice", candidate)
+	pass(toAlice, "left", "alice", answer)
+	alice.connected("left")
+	bob.connected("right")
+	alice.say("through")
+	bob.hears("right", "through")
+}
+
+// A candidate may even overtake the offer of its call.
+func TestCandidatesThatComeBeforeTheOfferWaitForIt(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	toAlice, toBob := s.robot("left"), s.robot("right")
+	alice.connectTo("left")
+	offer := receive(t, toAlice, messages.TypeOffer)
+	call := offer["call"]
+
+	// What the candidate says must be true, so it comes from a call that bob has answered before.
+	offer["from"], offer["to"], offer["call"] = "right", "bob", "first"
+	sendText(t, toBob, offer)
+	receive(t, toBob, messages.TypeAnswer)
+	sendText(t, toBob, map[string]any{"type": "bye", "reason": "left", "from": "right", "to": "bob", "call": "first"})
+	bob.shows("log", "Discussion", "right left")
+
+	sendText(t, toBob, map[string]any{
+		"type": "ice-candidate", "from": "right", "to": "bob", "call": call,
+		"ice-candidate": map[string]any{"candidate": "candidate:1 1 udp 2113937151 127.0.0.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0},
+	})
+	offer["call"] = call
+	sendText(t, toBob, offer)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		m, err := toBob.Receive(ctx)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(m.Text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields["call"] != call {
+			continue // what was left of the first call
+		}
+		fields["from"], fields["to"] = "left", "alice"
+		sendText(t, toAlice, fields)
+		if m.Type == "ice-candidate" {
+			break
+		}
+	}
+	alice.connected("left")
+	bob.connected("right")
+}
+
+func TestFramesOfCallsThatAreOverAreIgnored(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	mallory := s.robot("mallory")
+	for _, call := range []any{"over", nil} {
+		for _, fields := range []map[string]any{
+			{"type": "answer", "answer": map[string]any{"type": "answer", "sdp": "v=0"}},
+			{"type": "answer", "answer": "nonsense"},
+			{"type": "offer", "offer": nil},
+			{"type": "ice-candidate", "ice-candidate": map[string]any{"candidate": "nonsense"}},
+			{"type": "ice-candidate", "iceCandidate": nil},
+			{"type": "bye", "reason": "left"},
+			{"type": "bye"},
+		} {
+			fields["from"], fields["to"] = "mallory", "alice"
+			if call != nil {
+				fields["call"] = call
+			}
+			sendText(t, mallory, fields)
+		}
+	}
+	// Its place in the order shows that all before it have been dealt with.
+	sendText(t, mallory, map[string]any{"type": "offer", "offer": map[string]any{"type": "offer", "sdp": "v=0"},
+		"from": "mallory", "to": "alice", "call": "another"})
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		m, err := mallory.Receive(ctx)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields struct{ Call, Reason string }
+		if err := json.Unmarshal(m.Text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields.Call == "another" {
+			if fields.Reason != "busy" {
+				t.Errorf("the third caller got %s, want a bye that says busy", m.Text)
+			}
+			break
+		}
+	}
+	alice.absent("alert", "")
+	alice.say("undisturbed")
+	bob.hears("alice", "undisturbed")
+}
+
+func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
+	s := startService(t)
+	alice := s.open("alice")
+	mallory := s.robot("mallory")
+	sendText(t, mallory, map[string]any{"type": "offer", "offer": map[string]any{"type": "offer", "sdp": "nonsense"},
+		"from": "mallory", "to": "alice", "call": "bad"})
+	receive(t, mallory, messages.TypeBye)
+	alice.shows("alert", "", "No direct connection to mallory")
+	bob := s.open("bob")
+	bob.connectTo("alice")
+	bob.connected("alice")
+	alice.connected("bob")
+}
+
+func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {
+	s := startService(t)
+	for _, screen := range []struct {
+		name          string
+		width, height int64
+	}{{"desk", 1000, 700}, {"phone", 360, 640}} {
+		t.Run(screen.name, func(t *testing.T) {
+			alice, bob := s.open("alice"), s.open("bob")
+			alice.view(screen.width, screen.height, "light")
+			alice.fill("Other login", "bob")
+			x, y := alice.position(alice.find("button", "Connect to"))
+			bob.connectTo("alice")
+			alice.connected("bob")
+
+			// The click comes late: bob's call is on already.
+			alice.clickAt(x, y, 1)
+			alice.clickAt(x, y, 2)
+			alice.fill("Other login", "bob")
+			alice.press(kb.Enter)
+			alice.fill("Other login", "carol")
+			alice.press(kb.Enter)
+			alice.shows("alert", "", "You are connected to bob")
+			alice.clickAt(x, y, 1)
+			alice.connected("bob")
+			alice.say("still on")
+			bob.hears("alice", "still on")
+			if x2, y2 := alice.position(alice.find("button", "Connect to")); x2 != x || y2 != y {
+				t.Errorf("the button Connect to has moved from %v, %v to %v, %v", x, y, x2, y2)
+			}
+			alice.click("button", "Sign out")
+			bob.click("button", "Sign out")
+			alice.find("button", "Join")
+			bob.find("button", "Join")
+		})
+	}
+}

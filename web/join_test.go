@@ -1,0 +1,67 @@
+package web_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
+	s := startService(t)
+	s.open("alice")
+	second := newPage(t, "second", s.url())
+	second.fill("Login", "alice")
+	second.press(kb.Enter)
+	second.shows("alert", "", "alice is already in use")
+	if typed := second.read("textbox", "Login"); typed != "alice" {
+		t.Errorf("the field has %q, want alice", typed)
+	}
+	second.fill("Login", "")
+	second.click("button", "Join")
+	second.shows("alert", "", "Please type the login")
+	second.join("second")
+	second.absent("alert", "")
+}
+
+func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {
+	s := startService(t)
+	p := newPage(t, "alice", s.url())
+	p.fill("Login", "alice")
+	x, y := p.position(p.find("button", "Join"))
+	p.clickAt(x, y, 1)
+	p.clickAt(x, y, 2)
+	p.shows("heading", "", "Peer-to-peer messenger")
+	p.find("button", "Sign out")
+	p.absent("alert", "")
+	if logins := eval[int](p, `testing.sent.filter((frame) => frame.type === "login").length`); logins != 1 {
+		t.Errorf("the page asked for its login %d times, want once", logins)
+	}
+}
+
+func TestSignOutAndJoinAgain(t *testing.T) {
+	s := startService(t)
+	alice, bob := s.pair()
+	alice.say("before")
+	bob.hears("alice", "before")
+	alice.click("button", "Sign out")
+	alice.find("button", "Join")
+	alice.absent("button", "Sign out")
+	bob.vanish("button", "Disconnect from alice")
+	bob.shows("log", "Discussion", "alice left")
+
+	for _, login := range []string{"alice", "alice", "carol"} {
+		alice.join(login)
+		bob.connectTo(login)
+		bob.connected(login)
+		alice.connected("bob")
+		bob.say("hello " + login)
+		alice.hears("bob", "hello "+login)
+		alice.click("button", "Sign out")
+		bob.vanish("button", "Disconnect from "+login)
+	}
+	alice.find("button", "Join")
+
+	// The login is free: anybody may have it.
+	other := newPage(t, "other", s.url())
+	other.join("alice")
+}
