@@ -18,6 +18,8 @@ type (
 		link  Link
 	}
 	granted struct{ session *actor.PID }
+	// welcome is the first message of a session: it tells its client that the login is accepted.
+	welcome struct{}
 	refused struct{ code messages.Code }
 
 	// loggedOut answers a Logout once the login is free again, stillLoggedIn where it was not the client's to end.
@@ -85,13 +87,17 @@ func (r *registry) claim(ctx actor.Context, c *claim) any {
 	}
 	s := &session{system: r.system, link: c.link, login: c.login}
 	s.mailbox.handBack, s.mailbox.limit = r.system.handBack, r.system.queueLimit
+	// The client hears of its login before it hears from anybody else, and not before others can send to it: so the
+	// session is not let go until its welcome waits in front of all that they send.
+	s.mailbox.suspended = true
 	r.spawning = s
 	pid := ctx.Spawn(r.props)
 	r.spawning = nil
 	r.sessions[pid] = s
-	// Only now, after the session has told its client that it is logged in, can others send to it.
-	r.system.directory.put(c.login.Key, pid)
 	r.system.sessions.Add(1)
+	ctx.Send(pid, welcome{})
+	r.system.directory.put(c.login.Key, pid)
+	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	return granted{pid}
 }
 

@@ -42,7 +42,7 @@ func (s *session) Receive(ctx actor.Context) {
 		}
 	}()
 	switch m := ctx.Message().(type) {
-	case *actor.Started:
+	case welcome:
 		s.link.Send(messages.AppendLoginAccepted(nil))
 	case *messages.Send:
 		s.send(ctx, m)
