@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestAClosedTabSaysLeft(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	bob.close()
@@ -19,7 +22,7 @@ func TestAClosedTabSaysLeft(t *testing.T) {
 }
 
 func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing.T) {
-	t.Parallel() // Its heartbeats pass beside the other slow tests.
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.say("zero")
@@ -44,7 +47,28 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 	}
 }
 
+func TestAPageThatIsBusyForAWhileIsNotTakenForGone(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.pair()
+	ctx, cancel := context.WithTimeout(bob.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`{
+		const end = performance.now() + 15_000;
+		while (performance.now() < end);
+	}`)); err != nil {
+		t.Fatal(err)
+	}
+	alice.say("are you there?")
+	bob.hears("alice", "are you there?")
+	alice.connected("bob")
+	if discussion := alice.read("log", "Discussion"); strings.Contains(discussion, "left") {
+		t.Errorf("the discussion shows %q, want bob to be there all the time", discussion)
+	}
+}
+
 func TestAReloadedPageTakesItsConversationUpAgain(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	bob.navigate(s.url())
@@ -58,6 +82,7 @@ func TestAReloadedPageTakesItsConversationUpAgain(t *testing.T) {
 }
 
 func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	s.stop()
@@ -87,6 +112,7 @@ func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
 }
 
 func TestDisconnectingWorksWithoutTheService(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	s.stop()
@@ -99,6 +125,7 @@ func TestDisconnectingWorksWithoutTheService(t *testing.T) {
 }
 
 func TestThePageWaitsForAServiceThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	s.stop()
 	p := newPage(t, "alice", fromDisk(t, "index.html", s.address))

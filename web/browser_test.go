@@ -459,7 +459,7 @@ func (p *page) messages() []message {
 	p.t.Helper()
 	return eval[[]message](p, `[...document.querySelectorAll("[role=log] li.message")].map((li) => ({
 		author: li.querySelector("strong").textContent,
-		text: li.querySelector(".bubble").innerText,
+		text: li.querySelector(".bubble").textContent,
 		delivery: li.querySelector(".delivery")?.innerText.trim() ?? "",
 		own: li.classList.contains("own"),
 	}))`)

@@ -26,6 +26,7 @@ func (s *service) robot(login string) *client.Client {
 }
 
 func TestAThirdCallerIsToldAndDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	carol := s.open("carol")
@@ -48,6 +49,7 @@ func TestAThirdCallerIsToldAndDisturbsNobody(t *testing.T) {
 }
 
 func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice := s.open("alice")
 	for _, try := range []struct{ other, want string }{
@@ -69,7 +71,7 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 }
 
 func TestACallThatNobodyAnswersEnds(t *testing.T) {
-	t.Parallel() // Its 20 seconds pass beside the other slow tests.
+	t.Parallel()
 	s := startService(t)
 	carol := s.robot("carol")
 	alice := s.open("alice")
@@ -116,6 +118,7 @@ func sendText(t *testing.T, c *client.Client, fields map[string]any) {
 }
 
 func TestEveryFrameOfACallCarriesItsID(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	bob.click("button", "Disconnect from alice")
@@ -137,6 +140,7 @@ func TestEveryFrameOfACallCarriesItsID(t *testing.T) {
 
 // Between the two pages sits one that passes on what they send each other, each answer only after its candidates.
 func TestCandidatesThatComeBeforeTheDescriptionWaitForIt(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.open("alice"), s.open("bob")
 	toAlice, toBob := s.robot("left"), s.robot("right")
@@ -160,6 +164,7 @@ func TestCandidatesThatComeBeforeTheDescriptionWaitForIt(t *testing.T) {
 
 // A candidate may even overtake the offer of its call.
 func TestCandidatesThatComeBeforeTheOfferWaitForIt(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.open("alice"), s.open("bob")
 	toAlice, toBob := s.robot("left"), s.robot("right")
@@ -205,6 +210,7 @@ func TestCandidatesThatComeBeforeTheOfferWaitForIt(t *testing.T) {
 }
 
 func TestFramesOfCallsThatAreOverAreIgnored(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	mallory := s.robot("mallory")
@@ -252,6 +258,7 @@ func TestFramesOfCallsThatAreOverAreIgnored(t *testing.T) {
 }
 
 func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice := s.open("alice")
 	mallory := s.robot("mallory")
@@ -266,6 +273,7 @@ func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
 }
 
 func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	for _, screen := range []struct {
 		name          string

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTwoPagesChat(t *testing.T) {
+	t.Parallel()
 	for _, place := range []struct {
 		name       string
 		alice, bob bool // from disk
@@ -51,6 +52,7 @@ func TestTwoPagesChat(t *testing.T) {
 }
 
 func TestBothCallInTheSameInstant(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.open("alice"), s.open("bob")
 	for round := range 15 {
@@ -87,6 +89,7 @@ func TestBothCallInTheSameInstant(t *testing.T) {
 }
 
 func TestDisconnectAndConnectAgain(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob, carol := s.open("alice"), s.open("bob"), s.open("carol")
 	pairs := [][2]*page{{alice, bob}, {bob, alice}, {alice, bob}, {carol, alice}, {bob, carol}, {bob, alice}}
@@ -108,6 +111,7 @@ func TestDisconnectAndConnectAgain(t *testing.T) {
 }
 
 func TestDisconnectRightAfterTheLastMessageLosesNothing(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	for i := range 5 {
@@ -129,6 +133,7 @@ func TestDisconnectRightAfterTheLastMessageLosesNothing(t *testing.T) {
 }
 
 func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	markup := `<b>bold</b> <img src=x onerror="document.title='run'"> <script>document.title="run"</script> &amp;`
@@ -159,6 +164,7 @@ func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
 }
 
 func TestATextOfOneMegabyteArrives(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	long := strings.Repeat("0123456789 äöü 👩🏽‍🚀 ", 1<<20/30) + "end"
@@ -181,6 +187,7 @@ func TestATextOfOneMegabyteArrives(t *testing.T) {
 }
 
 func TestWhatIsTypedIsNeverLost(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.open("alice"), s.open("bob")
 	alice.fill("Message", "a long thought")
@@ -213,6 +220,7 @@ func TestWhatIsTypedIsNeverLost(t *testing.T) {
 }
 
 func TestTheDiscussionFollowsTheNewestUnlessScrolledUp(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	const atEnd = `(() => { const log = document.querySelector("[role=log]");

@@ -17,6 +17,7 @@ import (
 const maxCompressedBytes = 60 << 10
 
 func TestGeneratingAgainChangesNothing(t *testing.T) {
+	t.Parallel()
 	source, err := os.ReadFile("web.go")
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +61,7 @@ func TestGeneratingAgainChangesNothing(t *testing.T) {
 }
 
 func TestThePageIsSmall(t *testing.T) {
+	t.Parallel()
 	total := 0
 	err := fs.WalkDir(web.Files(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -91,6 +93,7 @@ func TestThePageIsSmall(t *testing.T) {
 
 // The page must open from disk, where nothing but its own folder is at hand.
 func TestThePageNamesNoOtherHost(t *testing.T) {
+	t.Parallel()
 	index, err := fs.ReadFile(web.Files(), "index.html")
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 )
 
 func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	s.open("alice")
 	second := newPage(t, "second", s.url())
@@ -24,6 +25,7 @@ func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
 }
 
 func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := newPage(t, "alice", s.url())
 	p.fill("Login", "alice")
@@ -39,6 +41,7 @@ func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {
 }
 
 func TestSignOutAndJoinAgain(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.say("before")

@@ -63,6 +63,7 @@ func chat(alice, bob *page) {
 }
 
 func TestScreenshotOfAChat(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.view(900, 640, "light")
@@ -104,6 +105,7 @@ func (p *page) axe(rules string) {
 }
 
 func TestEveryViewIsAccessible(t *testing.T) {
+	t.Parallel()
 	script, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") != "true" {
 		t.Skip("axe-core is not installed: run npm ci in web")
@@ -111,58 +113,57 @@ func TestEveryViewIsAccessible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startService(t)
-	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{360, 1000} {
-			t.Run(fmt.Sprintf("%s %d", scheme, width), func(t *testing.T) {
-				p := newPage(t, "alice", s.url())
-				p.view(width, 700, scheme)
-				look := func(what string) {
-					t.Helper()
-					p.name = what
-					eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
-					p.axe(string(script))
-					if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
-						t.Errorf("%s: %d h1, want one", what, h1)
-					}
-					if wide := eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
-						t.Errorf("%s: wider than the screen", what)
-					}
+	for _, screen := range []struct {
+		scheme string
+		width  int64
+	}{{"light", 360}, {"dark", 1000}, {"light", 1000}} {
+		t.Run(fmt.Sprintf("%s %d", screen.scheme, screen.width), func(t *testing.T) {
+			s := startService(t)
+			p := newPage(t, "alice", s.url())
+			p.view(screen.width, 700, screen.scheme)
+			look := func(what string) {
+				t.Helper()
+				p.name = what
+				eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
+				p.axe(string(script))
+				if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
+					t.Errorf("%s: %d h1, want one", what, h1)
 				}
-				p.find("button", "Join")
-				look("Join")
-				p.click("button", "Join")
-				p.find("alert", "")
-				look("Join with an alert")
-				p.join("alice")
-				look("nobody connected")
+				if wide := eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
+					t.Errorf("%s: wider than the screen", what)
+				}
+			}
+			p.find("button", "Join")
+			look("Join")
+			p.click("button", "Join")
+			p.find("alert", "")
+			look("Join with an alert")
+			p.join("alice")
+			look("nobody connected")
 
-				quiet := s.robot("quiet")
-				defer func() { _ = quiet.Close() }()
-				p.connectTo("quiet")
-				p.find("button", "Cancel the call to quiet")
-				look("calling")
-				p.click("button", "Cancel the call to quiet")
+			s.robot("quiet")
+			p.connectTo("quiet")
+			p.find("button", "Cancel the call to quiet")
+			look("calling")
+			p.click("button", "Cancel the call to quiet")
 
-				bob := s.open("bob")
-				p.connectTo("bob")
-				p.connected("bob")
-				chat(p, bob)
-				p.connectTo("carol")
-				p.find("alert", "")
-				look("a chat with an alert")
-				bob.click("button", "Sign out")
-				bob.find("button", "Join")
-				p.shows("log", "Discussion", "bob left")
-				look("bob left")
-				p.click("button", "Sign out")
-				p.find("button", "Join")
-			})
-		}
+			bob := s.open("bob")
+			p.connectTo("bob")
+			p.connected("bob")
+			chat(p, bob)
+			p.connectTo("carol")
+			p.find("alert", "")
+			look("a chat with an alert")
+			bob.click("button", "Sign out")
+			bob.find("button", "Join")
+			p.shows("log", "Discussion", "bob left")
+			look("bob left")
+		})
 	}
 }
 
 func TestStrictContentSecurityPolicy(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	response, err := http.Get(s.url())
 	if err != nil {

@@ -28,6 +28,7 @@ func (p *page) shown(line string) {
 }
 
 func TestOriginalClientCalls(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, seed := s.open("alice"), s.original("seed")
 	eval[bool](seed, "connect('alice').then(() => true)")
@@ -36,6 +37,7 @@ func TestOriginalClientCalls(t *testing.T) {
 }
 
 func TestOriginalClientIsCalled(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	alice, seed := s.open("alice"), s.original("seed")
 	alice.connectTo("seed")
@@ -58,7 +60,7 @@ func exchange(alice, seed *page) {
 
 // Such a client says no goodbye and has no heartbeat: the browser notices by ICE's consent checks (RFC 7675).
 func TestOriginalClientThatGoesIsNoticed(t *testing.T) {
-	t.Parallel() // They take some 15 seconds, beside the other slow tests.
+	t.Parallel()
 	s := startService(t)
 	alice, seed := s.open("alice"), s.original("seed")
 	alice.connectTo("seed")

@@ -99,7 +99,7 @@ export class Call {
     if (options.bare) this.#goBare();
     else {
       const channel = connection.createDataChannel("p2p-messaging", { negotiated: true, id: CHANNEL_ID });
-      this.#channel = new FramedChannel(channel, options.correspondence, this.#listen());
+      this.#channel = new FramedChannel(channel, options.correspondence, this.#listen(), () => this.#pulse());
     }
     this.#timer = setTimeout(() => this.#timedOut(), SETUP_TIMEOUT);
   }
@@ -281,6 +281,15 @@ export class Call {
       sent: (letters) => listener.sent(this, letters),
       ended: (end) => this.#channelEnded(end),
     };
+  }
+
+  /** Counts what has come from the other browser, whether its page is busy or not: SCTP and ICE answer. */
+  async #pulse(): Promise<number> {
+    let count = 0;
+    for (const report of (await this.#connection.getStats()).values()) {
+      if (report.type === "candidate-pair") count += (report.bytesReceived ?? 0) + (report.responsesReceived ?? 0);
+    }
+    return count;
   }
 
   #channelEnded(end: ChannelEnd): void {

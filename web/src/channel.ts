@@ -9,6 +9,8 @@ const BUFFER_LOW = 256 * 1024;
 const HEARTBEAT = 2_500;
 /** So many heartbeats in a row without a sign of life mean that the other page is gone. */
 const MISSED_HEARTBEATS = 3;
+/** So many, while the other browser still answers on the network: then its page hangs for good. */
+const MISSED_WHILE_BUSY = 16;
 /** Longest text for a peer without framing, in bytes: every browser takes messages of this size. */
 const BARE_TEXT_BYTES = 64 * 1024;
 
@@ -60,11 +62,14 @@ export class FramedChannel implements PeerChannel {
   #alive = false;
   #missed = 0;
   #buffered = 0;
+  #lastPulse = 0;
 
   constructor(
     private readonly channel: RTCDataChannel,
     private readonly correspondence: Correspondence,
     private readonly listener: ChannelListener,
+    /** Counts what the other browser has sent, below the pages; it rises as long as that browser lives. */
+    private readonly pulse: () => Promise<number>,
   ) {
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = BUFFER_LOW;
@@ -102,7 +107,7 @@ export class FramedChannel implements PeerChannel {
     if (this.#closed || this.#heartbeat !== undefined) return;
     const { instance, received } = this.correspondence;
     this.#send(encodeFrame({ kind: "hello", instance, received }));
-    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
+    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT);
   }
 
   #nextChunk(): Uint8Array<ArrayBuffer> | undefined {
@@ -177,14 +182,19 @@ export class FramedChannel implements PeerChannel {
     }
   }
 
-  #beat(): void {
+  async #beat(): Promise<void> {
     // A buffer that empties is a sign of life too: behind a long text on a slow line a ping waits its turn.
     const draining = this.channel.bufferedAmount < this.#buffered;
     this.#buffered = this.channel.bufferedAmount;
     this.#missed = this.#alive || draining ? 0 : this.#missed + 1;
     this.#alive = false;
-    if (this.#missed >= MISSED_HEARTBEATS) this.#end("lost");
-    else this.#send(encodeFrame({ kind: "ping" }));
+    this.#send(encodeFrame({ kind: "ping" }));
+
+    // A page that is busy, with a very long text for instance, answers late; its browser's network does not.
+    const pulse = await this.pulse();
+    const busy = pulse > this.#lastPulse;
+    this.#lastPulse = pulse;
+    if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.#end("lost");
   }
 
   #end(end: ChannelEnd): void {
