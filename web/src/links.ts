@@ -51,11 +51,16 @@ function withoutTrailingPunctuation(link: string): string {
   for (; end > 0; end--) {
     const last = link[end - 1]!;
     if (".,;:!?'*_~".includes(last)) continue;
-    if (last === ")" && !link.slice(0, end).includes("(")) continue;
-    if (last === "]" && !link.slice(0, end).includes("[")) continue;
+    if (last === ")" && surplus(link.slice(0, end), "(", ")")) continue;
+    if (last === "]" && surplus(link.slice(0, end), "[", "]")) continue;
     break;
   }
   return link.slice(0, end);
+}
+
+/** Whether more brackets are closed than opened. */
+function surplus(link: string, opening: string, closing: string): boolean {
+  return link.split(closing).length > link.split(opening).length;
 }
 
 function isAddress(link: string): boolean {

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Correspondence } from "./correspondence.js";
+
+test("each text arrives once and in order however often the channel breaks", () => {
+  // Every text and every receipt may be the last that passes before a break; all such histories are tried.
+  for (let history = 0; history < 3 ** 6; history++) {
+    const alice = new Correspondence("alice's page");
+    const bob = new Correspondence("bob's page");
+    for (const text of ["one", "two", "three"]) alice.post(text);
+    const arrived: string[] = [];
+    let steps = history;
+    for (let attempt = 0; attempt < 10 && alice.waiting.length > 0; attempt++) {
+      alice.confirmHello(bob.received);
+      for (const letter of [...alice.waiting]) {
+        const fate = steps % 3;
+        steps = Math.floor(steps / 3);
+        if (fate === 1) break; // The text is lost, and the channel with it.
+        if (bob.take(alice.instance, letter.id)) arrived.push(letter.text);
+        if (fate === 2) break; // The receipt is.
+        alice.confirm(letter.id);
+      }
+    }
+    assert.deepEqual(arrived, ["one", "two", "three"], `history ${history}`);
+    assert.equal(alice.waiting.length, 0);
+  }
+});
+
+test("a page that was loaded afresh starts anew on both sides", () => {
+  const bob = new Correspondence("bob's page");
+  assert.equal(bob.take("alice's first page", 5), true);
+  assert.equal(bob.take("alice's second page", 1), true);
+  assert.equal(bob.take("alice's second page", 1), false);
+
+  const alice = new Correspondence("alice's second page");
+  alice.post("not yet there");
+  assert.deepEqual(alice.confirmHello({ instance: "alice's first page", id: 5 }), []);
+  assert.equal(alice.waiting.length, 1);
+});

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseFrame } from "./signaling.js";
+
+test("frames are read with either spelling of candidates", () => {
+  const candidate = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: null };
+  for (const key of ["ice-candidate", "iceCandidate"]) {
+    const frame = parseFrame(JSON.stringify({ type: "ice-candidate", from: "bob", [key]: candidate }));
+    assert.deepEqual(frame, { type: "ice-candidate", from: "bob", candidate });
+  }
+  assert.deepEqual(parseFrame('{"type":"ice-candidate","from":"bob","iceCandidate":null}'), {
+    type: "ice-candidate",
+    from: "bob",
+    candidate: null,
+  });
+});
+
+test("what is no frame is nothing", () => {
+  for (const text of ["", "x", "null", "[]", "1", "{}", '{"type":"presence"}', '{"type":"offer","from":"bob"}',
+    '{"type":"offer","offer":{"sdp":1},"from":"bob"}', '{"type":"answer","answer":{"sdp":""}}', '{"type":"bye","from":7}']) {
+    assert.equal(parseFrame(text), undefined, text);
+  }
+});
