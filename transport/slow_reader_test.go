@@ -141,7 +141,7 @@ func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
 func TestAFloodedReaderThatNeverReadsHarmsNobody(t *testing.T) {
 	total := 300 << 20
 	if testing.Short() || raceEnabled {
-		total = 50 << 20 // more than enough to fail, and each byte is dear there
+		total = 20 << 20 // more than enough to fail, and each byte is dear there
 	}
 	s := listen(t, func(o *transport.Options) { o.WriteTimeout = time.Second })
 	stalled, flooder := s.login(t, "stalled"), s.login(t, "flooder")
