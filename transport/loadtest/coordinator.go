@@ -1,0 +1,276 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// coordinator merges what the processes of a run report, and adds what it sees of the service.
+type coordinator struct {
+	observe func(Progress)
+	result  *Result
+	service *observed
+	notes   []string
+	queues  [][]report // of each process: reports that the others' are awaited for
+	last    []report   // of each process
+	done    []bool
+	totals  Snapshot
+	began   time.Time
+	phase   Phase
+	entered time.Time // the phase
+	pace    float64   // frames a second that connections seem to be held to
+	relays  int64     // delivered in the measured phase, before draining
+}
+
+func (c *coordinator) note(format string, arguments ...any) {
+	c.notes = append(c.notes, fmt.Sprintf(format, arguments...))
+}
+
+// arrival is a report and whose it is; at the end of a process it is none.
+type arrival struct {
+	worker int
+	report *report
+}
+
+func (c *coordinator) run(ctx context.Context, prototype plan) (*Result, error) {
+	r := c.result
+	c.began, c.phase, c.entered = time.Now(), PhaseSetUp, time.Now()
+	r.Generator.Processes = prototype.Processes
+	r.Generator.Cores = min(runtime.GOMAXPROCS(0)*prototype.Processes, runtime.NumCPU())
+	if c.service != nil {
+		if s, ok := c.service.look(); ok {
+			r.Service = c.service.figures(s.rss)
+		}
+	}
+	workers, err := startWorkers(prototype)
+	if err != nil {
+		return nil, err
+	}
+	n := len(workers)
+	c.queues, c.last, c.done = make([][]report, n), make([]report, n), make([]bool, n)
+	arrivals := make(chan arrival)
+	for i, w := range workers {
+		go func() {
+			for r := range w.reports() {
+				arrivals <- arrival{i, &r}
+			}
+			arrivals <- arrival{i, nil}
+		}()
+	}
+	stopAll := func() {
+		for _, w := range workers {
+			w.stop()
+		}
+	}
+	ready, running := 0, n
+	end := ctx.Done()
+	for running > 0 {
+		select {
+		case <-end:
+			end = nil
+			r.Interrupted = true
+			stopAll()
+		case a := <-arrivals:
+			if a.report == nil {
+				running--
+				c.done[a.worker] = true
+				if err := workers[a.worker].err(); err != nil && r.Failed == "" {
+					r.Failed = err.Error()
+				}
+			} else {
+				c.queues[a.worker] = append(c.queues[a.worker], *a.report)
+				if a.report.Phase == PhaseSetUp && a.report.Last {
+					ready++
+				}
+				if a.report.Failed != "" && r.Failed == "" {
+					r.Failed = a.report.Failed
+				}
+			}
+			c.drain()
+			if ready == n {
+				ready = 0
+				r.SetUp = time.Since(c.began)
+				for _, w := range workers {
+					w.proceed()
+				}
+			}
+			if r.Failed != "" && running > 0 {
+				stopAll()
+			}
+		}
+	}
+	r.Elapsed = time.Since(c.began)
+	c.finish()
+	return r, nil
+}
+
+func startWorkers(prototype plan) ([]worker, error) {
+	if prototype.Processes == 1 {
+		return []worker{startLocal(prototype)}, nil
+	}
+	var workers []worker
+	for i := range prototype.Processes {
+		p := prototype
+		p.Process = i
+		w, err := startChild(p)
+		if err != nil {
+			for _, w := range workers {
+				w.stop()
+				for range w.reports() { //nolint:revive // until it has ended
+				}
+			}
+			return nil, err
+		}
+		workers = append(workers, w)
+	}
+	return workers, nil
+}
+
+// order is the order of the phases.
+func (p Phase) order() int {
+	return slices.Index([]Phase{PhaseSetUp, PhaseWarmUp, PhaseMeasuring, PhaseDraining}, p)
+}
+
+// drain makes points of the time, as far as all processes have told about it.
+func (c *coordinator) drain() {
+	for {
+		first := -1
+		for i, q := range c.queues {
+			if len(q) == 0 {
+				if !c.done[i] {
+					return
+				}
+				continue
+			}
+			if first < 0 || q[0].Phase.order() < c.queues[first][0].Phase.order() {
+				first = i
+			}
+		}
+		if first < 0 {
+			return
+		}
+		phase := c.queues[first][0].Phase
+		var parts []report
+		for i, q := range c.queues {
+			if len(q) > 0 && q[0].Phase == phase {
+				parts = append(parts, q[0])
+				c.last[i] = q[0]
+				c.queues[i] = q[1:]
+			}
+		}
+		c.point(phase, parts)
+	}
+}
+
+// point adds what happened in about a second.
+func (c *coordinator) point(phase Phase, parts []report) {
+	r := c.result
+	var delta Snapshot
+	var span, cpu time.Duration
+	for _, p := range parts {
+		delta.Merge(p.Snapshot)
+		span = max(span, p.Span)
+		cpu += p.CPU
+		if p.Verification != nil {
+			r.Verification.Merge(*p.Verification)
+		}
+		c.pace = max(c.pace, p.RateLimit)
+	}
+	if phase != c.phase {
+		c.phase, c.entered = phase, time.Now()
+	}
+	var sessions, rss, grown int64
+	for _, l := range c.last {
+		sessions += l.Sessions
+		rss += l.RSS
+		grown += l.Grown
+	}
+	c.totals.Merge(&delta)
+	if phase == PhaseSetUp || phase == PhaseWarmUp {
+		r.Snapshot.MergeWarmup(&delta)
+	} else {
+		r.Snapshot.Merge(&delta)
+	}
+	now := time.Since(c.began)
+	p := NewPoint(now, span, &delta)
+	p.Phase, p.Sessions, p.GeneratorRSS = phase, sessions, rss
+	r.PeakSessions = max(r.PeakSessions, sessions)
+	if span > 0 {
+		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
+	}
+	g := &r.Generator
+	g.PeakRSS = max(g.PeakRSS, rss)
+	if phase == PhaseMeasuring {
+		r.Measured += span
+		c.relays += delta.Count(CounterRelaysDelivered)
+		g.CPU += cpu
+		if span > reportEvery/2 {
+			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
+		}
+	}
+	if grown > 0 && sessions > 0 && g.BytesPerSession == 0 {
+		g.BytesPerSession = float64(grown) / float64(sessions)
+	}
+	c.look(&p, phase, span, sessions, parts)
+	if span == 0 {
+		return
+	}
+	r.Timeline = append(r.Timeline, p)
+	c.tell(p)
+}
+
+// look adds what the service's process did.
+func (c *coordinator) look(p *Point, phase Phase, span time.Duration, sessions int64, parts []report) {
+	f := c.result.Service
+	if f == nil || span == 0 {
+		return
+	}
+	s, ok := c.service.look()
+	if !ok {
+		return
+	}
+	p.ServiceKnown, p.ServiceRSS, p.ServiceFiles = true, s.rss, s.files
+	p.ServiceCPU = s.cpu.Seconds() / span.Seconds()
+	f.PeakRSS = max(f.PeakRSS, s.rss)
+	f.PeakFiles = max(f.PeakFiles, s.files)
+	if phase == PhaseMeasuring {
+		f.CPU += s.cpu
+		if span > reportEvery/2 {
+			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
+		}
+	}
+	if phase == PhaseSetUp && sessions > 0 && parts[0].Last {
+		f.BytesPerSession = max(0, float64(s.rss-f.IdleRSS)/float64(sessions))
+	}
+}
+
+func (c *coordinator) tell(p Point) {
+	o := c.result.Options
+	var left time.Duration
+	switch c.phase {
+	case PhaseWarmUp:
+		left = o.Warmup - time.Since(c.entered)
+	case PhaseMeasuring:
+		left = o.Duration - time.Since(c.entered)
+	}
+	c.observe(Progress{
+		Phase: c.phase, Elapsed: p.At, Left: max(0, left), Wanted: int64(o.TotalSessions()),
+		Point: p, Totals: &c.totals, Notes: c.notes,
+	})
+	c.notes = nil
+}
+
+// finish draws conclusions.
+func (c *coordinator) finish() {
+	r := c.result
+	if r.Measured > 0 {
+		r.Generator.MeanCPU = r.Generator.CPU.Seconds() / r.Measured.Seconds()
+	}
+	if f := r.Service; f != nil && c.relays > 0 {
+		f.CPUPerRelay = f.CPU / time.Duration(c.relays)
+	}
+	r.Warnings = append(r.Warnings, c.warnings()...)
+}

@@ -1,0 +1,133 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
+)
+
+// patience bounds waits that succeed at once when all is well.
+const patience = 30 * time.Second
+
+// serve starts a service on a loopback socket, which ends with the test, and returns its URL.
+func serve(t testing.TB, change ...func(*transport.Options)) string {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	system := actors.NewSystem(actors.Options{Logger: logger})
+	o := transport.DefaultOptions()
+	o.Logger, o.Rate = logger, 0
+	for _, f := range change {
+		f(&o)
+	}
+	server, err := transport.New(system, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("shut the service down: %v", err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the service ended with %v", err)
+		}
+		if err := system.Stop(ctx); err != nil {
+			t.Errorf("stop the actors: %v", err)
+		}
+	})
+	return "ws://" + l.Addr().String() + "/ws"
+}
+
+// briefly returns options for a run that takes no longer than it must.
+func briefly(url string, scenarios ...Scenario) Options {
+	return Options{Scenarios: scenarios, URL: url, Verify: true, Duration: 300 * time.Millisecond}
+}
+
+func mustRun(t testing.TB, o Options) *Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r, err := run(ctx, o, nil, plan{Grace: grace, Loops: 2})
+	if err != nil {
+		t.Fatalf("the run failed: %v", err)
+	}
+	if r.Failed != "" {
+		t.Fatalf("the run ended early: %s", r.Failed)
+	}
+	return r
+}
+
+func wantNoErrors(t testing.TB, r *Result) {
+	t.Helper()
+	if n := r.Snapshot.ErrorCount(); n != 0 {
+		t.Errorf("%d errors: %v", n, r.Snapshot.Errors())
+	}
+}
+
+func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Options)
+	}{
+		{"closed loop", func(*Options) {}},
+		{"closed loop, window 16", func(o *Options) { o.Window = 16 }},
+		{"open loop, Poisson", func(o *Options) { o.RelaysPerSecond = 1000 }},
+		{"open loop, constant", func(o *Options) { o.RelaysPerSecond, o.Arrivals = 1000, ArrivalsConstant }},
+		{"given size", func(o *Options) { o.Size = 3000 }},
+		{"not verified", func(o *Options) { o.Verify = false }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := briefly(serve(t), ScenarioRelay)
+			o.Pairs = 10
+			tc.change(&o)
+			r := mustRun(t, o)
+			wantNoErrors(t, r)
+			sent, delivered := r.Snapshot.Count(CounterRelaysSent), r.Snapshot.Count(CounterRelaysDelivered)
+			if sent < 100 || sent != delivered {
+				t.Errorf("%d frames sent and %d delivered, want the same number, at least 100", sent, delivered)
+			}
+			if n := r.Snapshot.Distribution(MetricRelay).Count(); n != delivered {
+				t.Errorf("%d latencies for %d frames", n, delivered)
+			}
+			if n := r.Snapshot.Distribution(MetricSendLag).Count(); n != sent {
+				t.Errorf("%d send lags for %d frames", n, sent)
+			}
+			if n := r.Verification.Count(); n != 0 || r.Verification.Done != o.Verify || o.Verify && r.Verification.Checked != delivered {
+				t.Errorf("verification is %+v, want %d checked and no finding", r.Verification, delivered)
+			}
+			if r.PeakSessions != 20 {
+				t.Errorf("%d sessions at most, want 20", r.PeakSessions)
+			}
+		})
+	}
+}
+
+func TestIdleLogsInAllSessionsAndHoldsThem(t *testing.T) {
+	o := briefly(serve(t), ScenarioIdle)
+	o.Sessions = 300
+	r := mustRun(t, o)
+	wantNoErrors(t, r)
+	if n := r.Snapshot.Count(CounterLoggedIn); n != 300 || r.PeakSessions != 300 {
+		t.Errorf("%d logins and %d sessions at most, want 300 each", n, r.PeakSessions)
+	}
+	for _, m := range []Metric{MetricConnect, MetricLogin} {
+		if n := r.Snapshot.Distribution(m).Count(); n != 300 {
+			t.Errorf("%d durations of %v, want 300", n, m)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package swarm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// blocking drives a loop's connections with goroutines: one that reads for each connection, and one that writes while
+// there is anything to write. A lock makes a loop of them: whoever has it is on the loop.
+type blocking struct {
+	loop    *Loop
+	on      sync.Mutex // on the loop
+	woken   chan struct{}
+	conns   map[*Conn]struct{}
+	readers sync.WaitGroup
+	ended   bool
+}
+
+// stream is a connection's part of it. What is not said to be safe belongs to the loop.
+type stream struct {
+	socket  net.Conn // nil until connected
+	cancel  context.CancelFunc
+	resumed sync.Cond // on the loop's lock: paused has changed
+	writing bool      // a goroutine writes
+	dropped bool
+}
+
+func newBlocking(l *Loop) *blocking {
+	return &blocking{loop: l, woken: make(chan struct{}, 1), conns: map[*Conn]struct{}{}}
+}
+
+func (d *blocking) wake() {
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (d *blocking) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		d.on.Lock()
+		d.loop.takeTasks()
+		next := d.loop.settle()
+		end := d.loop.finished()
+		d.on.Unlock()
+		if end {
+			d.readers.Wait()
+			return
+		}
+		timer.Reset(max(0, next-d.loop.Now()))
+		select {
+		case <-timer.C:
+		case <-d.woken:
+		}
+	}
+}
+
+// enter runs f on the loop and does what is due then.
+func (d *blocking) enter(f func()) {
+	d.on.Lock()
+	defer d.on.Unlock()
+	f()
+	if d.loop.settle() != Never {
+		d.wake() // it may be earlier than what run waits for
+	}
+}
+
+func (d *blocking) each(f func(*Conn)) {
+	for c := range d.conns {
+		f(c)
+	}
+}
+
+func (d *blocking) dial(c *Conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &stream{cancel: cancel}
+	s.resumed.L = &d.on
+	c.stream = s
+	d.conns[c] = struct{}{}
+	source := c.loop.nextSource()
+	d.readers.Go(func() {
+		defer cancel()
+		socket, err := d.connect(ctx, source)
+		dropped := false
+		d.enter(func() {
+			s.socket = socket
+			switch {
+			case c.state != connecting:
+				dropped = true
+			case err != nil:
+				c.fail(err)
+			default:
+				c.connected()
+			}
+		})
+		if socket == nil {
+			return
+		}
+		defer socket.Close()
+		if !dropped {
+			d.read(c, s)
+		}
+	})
+}
+
+func (d *blocking) connect(ctx context.Context, source netip.Addr) (net.Conn, error) {
+	s := d.loop.swarm
+	var dialer net.Dialer
+	if source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	if s.secure == nil {
+		return dialer.DialContext(ctx, "tcp", s.address.String())
+	}
+	secure := tls.Dialer{NetDialer: &dialer, Config: s.secure}
+	return secure.DialContext(ctx, "tcp", s.address.String())
+}
+
+func (d *blocking) read(c *Conn, s *stream) {
+	buffer := make([]byte, 4<<10)
+	for {
+		n, err := s.socket.Read(buffer)
+		at := c.loop.Now()
+		end := false
+		d.enter(func() {
+			for c.paused && !s.dropped {
+				s.resumed.Wait()
+			}
+			c.loop.read = at
+			if n > 0 && !s.dropped {
+				c.receive(buffer[:n])
+			}
+			if err != nil && !s.dropped {
+				c.fail(err)
+			}
+			end = s.dropped
+		})
+		if end {
+			return
+		}
+	}
+}
+
+func (d *blocking) reading(c *Conn) { c.stream.resumed.Broadcast() }
+
+func (d *blocking) flush(c *Conn) {
+	s := c.stream
+	if s.writing || s.socket == nil || len(c.out) == 0 {
+		return
+	}
+	s.writing = true
+	c.blocked = true
+	d.readers.Go(func() {
+		d.on.Lock()
+		defer d.on.Unlock()
+		for len(c.out) > 0 && !s.dropped {
+			batch := append(d.loop.buffer(), c.out...)
+			d.on.Unlock()
+			n, err := s.socket.Write(batch)
+			d.on.Lock()
+			d.loop.free(batch)
+			if s.dropped {
+				return
+			}
+			c.wrote(n)
+			if err != nil {
+				// What the service said last may still be there to be read: reading comes to the same end.
+				c.release()
+				return
+			}
+		}
+		s.writing = false
+		c.blocked = false
+		if d.loop.swarm.options.Tick != nil {
+			d.wake()
+		}
+	})
+}
+
+func (d *blocking) drop(c *Conn, reset bool) {
+	s := c.stream
+	if s.dropped {
+		return
+	}
+	s.dropped = true
+	delete(d.conns, c)
+	s.cancel()
+	s.resumed.Broadcast()
+	if s.socket == nil {
+		return
+	}
+	raw := s.socket
+	if secure, ok := raw.(*tls.Conn); ok {
+		raw = secure.NetConn() // without its farewell, which may block
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	if err := raw.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return // it is closed all the same
+	}
+}

@@ -1,0 +1,347 @@
+package swarm
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readSize is how much is read at once.
+	readSize = 64 << 10
+	// batch is how many connections are served before what they sent goes out.
+	batch = 128
+	// politeness is after how many rounds other goroutines get their turn.
+	politeness = 32
+)
+
+// epoll drives a loop's connections with one epoll instance. The goroutine waits for it in the runtime's own poller and
+// makes raw system calls, none of which can block: ordinary ones would have the runtime's monitor wake up 50,000 times
+// a second.
+type epoll struct {
+	loop   *Loop
+	fd     int
+	file   *os.File // of fd
+	event  int      // wakes the loop for tasks
+	timer  int      // wakes the loop for Tick
+	armed  time.Duration
+	conns  []*Conn // by file descriptor
+	doomed []int   // closed at the end of the round: a number is not used twice in one
+	events [batch]unix.EpollEvent
+	buffer [readSize]byte
+}
+
+func newDriver(l *Loop) (driver, error) {
+	d := &epoll{loop: l, fd: -1, event: -1, timer: -1, armed: Never}
+	var err error
+	if d.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if d.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		d.close()
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	if d.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		d.close()
+		return nil, os.NewSyscallError("timerfd_create", err)
+	}
+	for _, fd := range []int{d.event, d.timer} {
+		if err := d.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
+			d.close()
+			return nil, err
+		}
+	}
+	if err := unix.SetNonblock(d.fd, true); err != nil { // NewFile puts only these into the runtime's poller
+		d.close()
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	d.file = os.NewFile(uintptr(d.fd), "epoll")
+	return d, nil
+}
+
+func (d *epoll) close() {
+	switch {
+	case d.file != nil:
+		_ = d.file.Close()
+	case d.fd >= 0:
+		_ = unix.Close(d.fd)
+	}
+	for _, fd := range []int{d.event, d.timer} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+func (d *epoll) control(operation, fd int, events uint32) error {
+	e := unix.EpollEvent{Events: events, Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(d.fd, operation, fd, &e))
+}
+
+func (d *epoll) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(d.event, one[:]) // in the host's order any of them makes it readable
+}
+
+func (d *epoll) run() {
+	defer d.close()
+	raw, err := d.file.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(uintptr) bool { return d.rounds() })
+	}
+	if err != nil {
+		panic("swarm: wait for epoll: " + err.Error()) // the file is ours and open, and has no deadline
+	}
+}
+
+// rounds serves everything that there is to serve. It reports whether the loop has come to its end.
+func (d *epoll) rounds() (end bool) {
+	for round := 1; ; round++ {
+		n := d.wait()
+		for i := range d.events[:n] {
+			d.serve(&d.events[i])
+		}
+		d.loop.takeTasks()
+		next := d.loop.settle()
+		end = d.loop.finished()
+		for _, fd := range d.doomed {
+			_ = unix.Close(fd)
+		}
+		d.doomed = d.doomed[:0]
+		if end {
+			return true
+		}
+		if n == 0 && len(d.loop.dirty) == 0 && !d.due(next) {
+			return false
+		}
+		if round%politeness == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// due reports whether next has come, and otherwise has the timer wake the loop then.
+func (d *epoll) due(next time.Duration) bool {
+	if next == d.armed {
+		return false
+	}
+	spec := unix.ItimerSpec{}
+	if next != Never {
+		left := next - d.loop.Now()
+		if left <= 0 {
+			return true
+		}
+		spec.Value = unix.NsecToTimespec(int64(left))
+	}
+	d.armed = next
+	_ = unix.TimerfdSettime(d.timer, 0, &spec, nil)
+	return false
+}
+
+// wait returns how many events there are at the moment.
+func (d *epoll) wait() int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(d.fd), uintptr(unsafe.Pointer(&d.events)), batch, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func (d *epoll) serve(e *unix.EpollEvent) {
+	fd := int(e.Fd)
+	if fd == d.event || fd == d.timer {
+		if fd == d.timer {
+			d.armed = Never
+		}
+		var count [8]byte
+		_, _ = read(fd, count[:])
+		return
+	}
+	c := d.conns[fd]
+	if c == nil {
+		return
+	}
+	if c.state == connecting {
+		if e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			d.finishConnect(c)
+		}
+		return
+	}
+	if e.Events&unix.EPOLLOUT != 0 {
+		c.blocked = false
+		d.watch(c)
+		if len(c.out) > 0 {
+			c.touch()
+		}
+	}
+	// A reset is reported whether or not anybody reads.
+	if e.Events&unix.EPOLLIN != 0 && !c.paused || e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		d.read(c)
+	}
+}
+
+func (d *epoll) read(c *Conn) {
+	n, errno := read(int(c.fd), d.buffer[:])
+	d.loop.read = d.loop.Now()
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case errno != 0:
+		c.fail(os.NewSyscallError("read", errno))
+	case n == 0:
+		c.fail(io.EOF)
+	default:
+		c.receive(d.buffer[:n])
+	}
+}
+
+func (d *epoll) dial(c *Conn) {
+	if err := d.connect(c); err != nil {
+		c.loop.Do(func() { c.fail(err) })
+	}
+}
+
+func (d *epoll) connect(c *Conn) error {
+	s := c.loop.swarm
+	family := unix.AF_INET
+	if s.address.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	keep := func(err error) error {
+		if err == nil {
+			c.fd = int32(fd)
+			d.conns = extend(d.conns, fd)
+			d.conns[fd] = c
+			return nil
+		}
+		_ = unix.Close(fd)
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return keep(os.NewSyscallError("setsockopt", err))
+	}
+	if source := c.loop.nextSource(); source.IsValid() {
+		// The port is chosen when the other side is known, so that each source has all ports for each service.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err := unix.Bind(fd, socketAddress(netip.AddrPortFrom(source, 0))); err != nil {
+			return keep(os.NewSyscallError("bind", err))
+		}
+	}
+	if err := unix.Connect(fd, socketAddress(s.address)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return keep(os.NewSyscallError("connect", err))
+	}
+	return keep(d.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLOUT))
+}
+
+func extend(conns []*Conn, fd int) []*Conn {
+	if fd < len(conns) {
+		return conns
+	}
+	return append(conns, make([]*Conn, fd+1-len(conns))...)
+}
+
+func socketAddress(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+func (d *epoll) finishConnect(c *Conn) {
+	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = syscall.Errno(code)
+	}
+	if err != nil {
+		c.fail(os.NewSyscallError("connect", err))
+		return
+	}
+	c.connected()
+	d.watch(c)
+}
+
+// watch tells epoll what the connection waits for.
+func (d *epoll) watch(c *Conn) {
+	var events uint32
+	if !c.paused {
+		events |= unix.EPOLLIN
+	}
+	if c.blocked {
+		events |= unix.EPOLLOUT
+	}
+	if err := d.control(unix.EPOLL_CTL_MOD, int(c.fd), events); err != nil {
+		c.loop.Do(func() { c.fail(err) })
+	}
+}
+
+func (d *epoll) reading(c *Conn) {
+	if c.state != connecting {
+		d.watch(c)
+	}
+}
+
+func (d *epoll) flush(c *Conn) {
+	for len(c.out) > 0 {
+		n, errno := write(int(c.fd), c.out)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			c.blocked = true
+			d.watch(c)
+			return
+		case errno != 0:
+			// What the service said last, a close frame perhaps, may still be there to be read: reading comes to the
+			// same end.
+			c.release()
+			c.blocked = true
+			return
+		default:
+			c.wrote(n)
+		}
+	}
+}
+
+func (d *epoll) drop(c *Conn, reset bool) {
+	fd := int(c.fd)
+	if fd < 0 {
+		return
+	}
+	if reset {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	_ = unix.EpollCtl(d.fd, unix.EPOLL_CTL_DEL, fd, nil)
+	d.conns[fd] = nil
+	c.fd = -1
+	d.doomed = append(d.doomed, fd)
+}
+
+func (d *epoll) each(f func(*Conn)) {
+	for _, c := range d.conns {
+		if c != nil {
+			f(c)
+		}
+	}
+}
+
+// read reads from a non-blocking descriptor, unknown to the scheduler.
+func read(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), errno
+}
+
+// write writes to a non-blocking descriptor, unknown to the scheduler.
+func write(fd int, b []byte) (int, syscall.Errno) {
+	// MSG_NOSIGNAL: a connection that is gone is an error, not a signal.
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package swarm
+
+func newDriver(l *Loop) (driver, error) { return newBlocking(l), nil }
