@@ -3,11 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -25,6 +27,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
+	"p2p-messaging/transport/loadtest"
 	"p2p-messaging/web"
 )
 
@@ -43,6 +46,7 @@ Examples:
   p2p-messaging --host 127.0.0.1          … for this machine only, for example behind a proxy
   p2p-messaging --allow-origin https://chat.example.org --no-file-origin
                                           … for the service's own page and that site's
+  p2p-messaging loadtest                  put load on the service, from another terminal
   p2p-messaging version                   say which version this is
 
 Each flag may be given as the environment variable named with it instead; a flag wins over its variable. ` +
@@ -54,6 +58,7 @@ const (
 	statusOK = iota
 	statusFailure
 	statusUsage
+	statusInterrupted = 130 // as a shell says it: 128 and the number of SIGINT
 )
 
 // goodbye is how long clients have to take the news that the service is going away. With what the server needs to cut
@@ -61,8 +66,10 @@ const (
 const goodbye = 3 * time.Second
 
 type commandLine struct {
-	Serve   serve   `cmd:"" default:"withargs" help:"Serve the page and the signaling service; also what happens without a command."`
-	Version version `cmd:"" help:"Print version, revision and platform."`
+	Serve          serve          `cmd:"" default:"withargs" help:"Serve the page and the signaling service; also what happens without a command."`
+	Loadtest       loadTest       `cmd:"" help:"Put load on a service and measure what it does."`
+	LoadtestWorker loadTestWorker `cmd:"" hidden:""`
+	Version        version        `cmd:"" help:"Print version, revision and platform."`
 }
 
 // serve has the service's options. Their defaults come from the packages that they are for; see defaults.
@@ -89,7 +96,7 @@ type serve struct {
 // defaults are the variables in serve's tags.
 func defaults() kong.Vars {
 	o := transport.DefaultOptions()
-	return kong.Vars{
+	vars := kong.Vars{
 		"port":              "7777",
 		"file_origin":       strconv.FormatBool(o.FileOrigin),
 		"rate":              strconv.Itoa(o.Rate),
@@ -100,6 +107,8 @@ func defaults() kong.Vars {
 		"idle_timeout":      o.IdleTimeout.String(),
 		"handshake_timeout": o.HandshakeTimeout.String(),
 	}
+	maps.Copy(vars, loadtest.Vars(cmp.Or(os.Getenv("PORT"), vars["port"])))
+	return vars
 }
 
 func main() {
@@ -123,10 +132,16 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	}
 	parsed.BindTo(stdout, (*io.Writer)(nil))
 	err = parsed.Run(cli.Serve.logger(stderr))
-	var usage *usageError
+	var (
+		usage     *usageError
+		loadUsage *loadtest.UsageError
+		noService *loadtest.ServiceError
+	)
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &loadUsage), errors.As(err, &noService):
 		return fail(statusUsage, err)
+	case errors.Is(err, loadtest.ErrInterrupted):
+		return fail(statusInterrupted, err)
 	case err != nil:
 		return fail(statusFailure, err)
 	}
@@ -135,13 +150,13 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 
 func newParser(cli *commandLine, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(cli, kong.Name(name), kong.Description(description), kong.Writers(stdout, stderr), defaults(),
-		kong.ExplicitGroups([]kong.Group{
+		kong.ExplicitGroups(append(loadtest.Groups(), []kong.Group{
 			{Key: "listen", Title: "Where to listen:"},
 			{Key: "access", Title: "Whose pages may connect, beside the service's own:"},
 			{Key: "limits", Title: "Limits:"},
 			{Key: "timing", Title: "Timing (as in 10s, 2m30s):"},
 			{Key: "log", Title: "Log:"},
-		}),
+		}...)),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}),
 		kong.Help(printHelp),
 	)
@@ -258,6 +273,24 @@ func (s *serve) announce(w io.Writer, port int) {
 			fmt.Fprintf(w, "From other devices on this network: %s\n", page(network.IP.String()))
 		}
 	}
+}
+
+// loadTest measures a service under load.
+type loadTest struct{ loadtest.Flags }
+
+// Run ends the load test early when SIGINT or SIGTERM comes.
+func (l *loadTest) Run(parsed *kong.Context) error {
+	interrupted, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer restore()
+	context.AfterFunc(interrupted, restore) // a second signal ends the process at once
+	return l.Execute(interrupted, parsed.Stdout, parsed.Stderr)
+}
+
+// loadTestWorker is one of the processes of a load test, which starts them itself; see loadtest.WorkerCommand.
+type loadTestWorker struct{}
+
+func (loadTestWorker) Run(stdout io.Writer) error {
+	return loadtest.RunWorker(context.Background(), os.Stdin, stdout)
 }
 
 type version struct{}

@@ -21,6 +21,7 @@ import (
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/client"
+	"p2p-messaging/transport/loadtest"
 )
 
 // binary is the program, built once for all tests.
@@ -306,6 +307,18 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 		{arguments: "--unknown", want: []string{"--unknown", "--help"}},
 		{arguments: "unknown", want: []string{"unknown", "--help"}},
 		{arguments: "version --port=1", want: []string{"--port"}},
+		{arguments: "loadtest rely", want: []string{"rely", "relay"}},
+		{arguments: "loadtest idle idle", want: []string{"idle", "twice"}},
+		{arguments: "loadtest --url=http://localhost/ws", want: []string{"--url", "ws://localhost/ws"}},
+		{variable: "P2P_LOADTEST_URL=localhost", arguments: "loadtest", want: []string{"--url", "ws://"}},
+		{arguments: "loadtest idle --sessions=0", want: []string{"--sessions", "0"}},
+		{arguments: "loadtest --pairs=ten", want: []string{"--pairs", "ten"}},
+		{arguments: "loadtest --relays-per-second=0", want: []string{"--relays-per-second", "0"}},
+		{arguments: "loadtest --window=2 --relays-per-second=5", want: []string{"--window", "--relays-per-second"}},
+		{arguments: "loadtest --duration=10", want: []string{"--duration", "unit"}},
+		{arguments: "loadtest --check=latency<5ms", want: []string{"--check", "latency", "p99"}},
+		{arguments: "loadtest --report=/nowhere/report.html", want: []string{"--report", "/nowhere"}},
+		{arguments: "loadtest --report=/", want: []string{"--report", "folder"}},
 	} {
 		t.Run(strings.TrimSpace(c.variable+" "+c.arguments), func(t *testing.T) {
 			t.Parallel()
@@ -344,8 +357,8 @@ func TestAPortInUseIsOneLineAndStatus1(t *testing.T) {
 
 func TestHelpNamesEveryFlagItsVariableAndItsDefault(t *testing.T) {
 	t.Parallel()
-	general, serving := finish(t, nil, "--help"), finish(t, nil, "serve", "--help")
-	for _, r := range []result{general, serving} {
+	general, serving, loading := finish(t, nil, "--help"), finish(t, nil, "serve", "--help"), finish(t, nil, "loadtest", "--help")
+	for _, r := range []result{general, serving, loading} {
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("%+v; wanted status 0 and nothing on stderr", r)
 		}
@@ -355,33 +368,41 @@ func TestHelpNamesEveryFlagItsVariableAndItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var flags int
-	for _, command := range parser.Model.Leaves(false) {
-		for _, flag := range command.Flags {
-			flags++
-			if flag.Help == "" || len(flag.Envs) != 1 {
-				t.Errorf("--%s has the help %q and the variables %q; wanted a sentence and one variable", flag.Name, flag.Help, flag.Envs)
-				continue
-			}
-			if flag.Envs[0] != "PORT" && !strings.HasPrefix(flag.Envs[0], "P2P_") {
-				t.Errorf("--%s has the variable %s; wanted it to begin with P2P_", flag.Name, flag.Envs[0])
-			}
-			named := "--" + flag.Name
-			if flag.Tag.Negatable != "" {
-				named = "--[no-]" + flag.Name
-			}
-			for _, want := range []string{named, "$" + flag.Envs[0], flag.Default} {
-				if !strings.Contains(general.stdout, want) || !strings.Contains(serving.stdout, want) {
-					t.Errorf("the help does not mention %q of --%s", want, flag.Name)
-				}
-			}
-		}
+	flags := map[string]int{}
+	for _, command := range parser.Model.Leaves(true) {
 		if !strings.Contains(general.stdout, command.Name) {
 			t.Errorf("the general help does not mention the command %s", command.Name)
 		}
+		in := map[string][]string{"serve": {general.stdout, serving.stdout}, "loadtest": {loading.stdout}}[command.Name]
+		for _, flag := range command.Flags {
+			flags[command.Name]++
+			if flag.Help == "" {
+				t.Errorf("--%s of %s has no help", flag.Name, command.Name)
+			}
+			if command.Name == "serve" && len(flag.Envs) != 1 {
+				t.Errorf("--%s has the variables %q; wanted one", flag.Name, flag.Envs)
+			}
+			wanted := []string{"--" + flag.Name, flag.Default}
+			if flag.Tag.Negatable != "" {
+				wanted = []string{"--[no-]" + flag.Name}
+			}
+			for _, variable := range flag.Envs {
+				wanted = append(wanted, "$"+variable)
+				if variable != "PORT" && !strings.HasPrefix(variable, "P2P_") {
+					t.Errorf("--%s has the variable %s; wanted it to begin with P2P_", flag.Name, variable)
+				}
+			}
+			for _, want := range wanted {
+				for _, help := range in {
+					if !strings.Contains(help, want) {
+						t.Errorf("the help does not mention %q of --%s", want, flag.Name)
+					}
+				}
+			}
+		}
 	}
-	if flags == 0 {
-		t.Error("no flag was found to look for")
+	if flags["serve"] == 0 || flags["loadtest"] == 0 {
+		t.Errorf("there are %v flags to look for; wanted some of serve and of loadtest", flags)
 	}
 }
 
@@ -518,5 +539,80 @@ func TestSizesAreNumbersOfBytesOrHaveAUnit(t *testing.T) {
 		if err := s.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is %d bytes; wanted an error", text, s)
 		}
+	}
+}
+
+func TestALoadTestPrintsItsFiguresAndWritesAReport(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0", "--host=127.0.0.1")
+	_, port, err := net.SplitHostPort(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := filepath.Join(t.TempDir(), "report.html")
+	r := finish(t, []string{"PORT=" + port}, "loadtest", "--pairs=5", "--duration=500ms", "--warmup=0s", "--json", "--report="+report,
+		"--check=errors=0,relays_delivered>0")
+	var figures loadtest.Document
+	if err := json.Unmarshal([]byte(r.stdout), &figures); err != nil || r.status != 0 {
+		t.Fatalf("status %d, stdout %.500q, stderr %q, %v; wanted status 0 and JSON", r.status, r.stdout, r.stderr, err)
+	}
+	if figures.SessionsPeak != 10 || figures.Latency["relay"].Count == 0 || !figures.Verification.Done || len(figures.Verification.Findings) != 0 {
+		t.Errorf("the figures are %+v; wanted verified relays of 10 sessions", figures)
+	}
+	if page, err := os.ReadFile(report); err != nil || !bytes.Contains(page, []byte("Load test: relay")) {
+		t.Errorf("the report is %.100q, %v; wanted a page", page, err)
+	}
+	r = finish(t, nil, "loadtest", "idle", "--url=ws://"+s.address, "--sessions=5", "--duration=200ms", "--quiet")
+	if r.status != 0 || r.stderr != "" || !strings.Contains(r.stdout, "5 sessions") {
+		t.Errorf("%+v; wanted status 0, a summary and nothing on stderr", r)
+	}
+	r = finish(t, nil, "loadtest", "--url=ws://"+s.address, "--pairs=1", "--duration=200ms", "--check=p99<1us")
+	if r.status != 1 || !strings.Contains(r.stdout, "VIOLATED") || !strings.Contains(r.stderr, "p99<1us does not hold") {
+		t.Errorf("%+v; wanted status 1, figures and a word about the check", r)
+	}
+}
+
+func TestALoadTestSharesItsSessionsAmongProcesses(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0", "--host=127.0.0.1")
+	r := finish(t, nil, "loadtest", "--url=ws://"+s.address, "--pairs=4", "--duration=500ms", "--processes=2", "--json", "--check=errors=0")
+	var figures loadtest.Document
+	if err := json.Unmarshal([]byte(r.stdout), &figures); err != nil || r.status != 0 {
+		t.Fatalf("status %d, stdout %.500q, stderr %q, %v; wanted status 0 and JSON", r.status, r.stdout, r.stderr, err)
+	}
+	if figures.Generator.Processes != 2 || figures.SessionsPeak != 8 {
+		t.Errorf("%d processes had %d sessions; wanted 2 with 8", figures.Generator.Processes, figures.SessionsPeak)
+	}
+}
+
+func TestALoadTestWithoutAServiceIsOneLineAndStatus2(t *testing.T) {
+	t.Parallel()
+	r := finish(t, nil, "loadtest", "--url=ws://127.0.0.1:1/")
+	if r.status != 2 || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "127.0.0.1:1") {
+		t.Errorf("%+v; wanted status 2 and one line", r)
+	}
+}
+
+func TestAnInterruptedLoadTestPrintsTheFiguresSoFar(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0", "--host=127.0.0.1")
+	c := command(t.Context(), nil, "loadtest", "--url=ws://"+s.address, "--pairs=2", "--duration=1h", "--warmup=0s")
+	var stdout bytes.Buffer
+	progress := newLog()
+	c.Stdout, c.Stderr = &stdout, progress
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait(); progress.end() }()
+	if !progress.waitFor("measuring") {
+		t.Fatalf("it did not say that it measures; stderr: %s", progress)
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if status := c.ProcessState.ExitCode(); status != 130 || !strings.Contains(stdout.String(), "relays/s") || !strings.Contains(stdout.String(), "interrupted") {
+		t.Errorf("status %d, stdout %q, stderr %q; wanted status 130 and the figures", status, stdout.String(), progress)
 	}
 }

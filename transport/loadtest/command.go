@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 )
 
@@ -29,7 +30,7 @@ type Flags struct {
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before that. Default: ${default}."`
 	Seed     uint64        `group:"load" placeholder:"N" help:"Begin all that is random with this number, to repeat a run. Default: a new one for each run; the figures name it."`
 
-	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair and direction that may be under way. Default: 1."`
+	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, both directions together. Default: 1."`
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
 	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant distances in time. Default: poisson."`
 	Size            count    `group:"relay" placeholder:"BYTES" help:"Size of each frame, also in slow. Default: those of a browser's offer, answer and candidates."`
@@ -47,11 +48,10 @@ type Flags struct {
 	Processes count `group:"generator" placeholder:"N" help:"Share the sessions among so many processes. Default: as many as they need."`
 }
 
-// Description is the command's help, before its flags.
-const Description = `Put load on a service that speaks the signaling protocol, and measure what it does.
-
-It opens sessions, has them do what the scenario says, and prints rates, latencies (from when something was due, so that a ` +
-	`service that stalls does not hide it), errors, what the service used, and a warning if this program was the limit.
+// Help is the command's description, before its flags.
+func (*Flags) Help() string {
+	return `It opens sessions, has them do what the scenario says, and prints rates, latencies (from when something was due, so that a ` +
+		`service that stalls does not hide it), errors, what the service used, and a warning if this program was the limit.
 
 Scenarios:
 
@@ -64,25 +64,26 @@ Scenarios:
 
 Examples:
 
-  p2p-messaging loadtest                             100 pairs, 10 s, against this machine's port 7777
+  p2p-messaging loadtest                                   # 100 pairs, 10 s, against port 7777 here
   p2p-messaging loadtest idle --sessions 20000 --rate 2000
   p2p-messaging loadtest relay --relays-per-second 5000 --duration 1m --report report.html
   p2p-messaging loadtest relay --window 16 --check 'p99<50ms,errors=0'
-  p2p-messaging loadtest idle relay --sessions 10000 relay beside 10,000 idle sessions
+  p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
 
 The exit status is 0 if all went well, 1 if --check does not hold or verification failed, 2 for a wrong command line, if ` +
-	`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in all cases but a run that could not begin.`
+		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in all cases but a run that could not begin.`
+}
 
-// Groups returns the titles of the flags' groups, by key.
-func Groups() [][2]string {
-	return [][2]string{
-		{"target", "What to load:"},
-		{"load", "How much, and how long:"},
-		{"relay", "Relay:"},
-		{"others", "Other scenarios:"},
-		{"output", "What comes out:"},
-		{"generator", "This program:"},
+// Groups returns the groups of the flags.
+func Groups() []kong.Group {
+	return []kong.Group{
+		{Key: "target", Title: "What to load:"},
+		{Key: "load", Title: "How much, and how long:"},
+		{Key: "relay", Title: "Relay:"},
+		{Key: "others", Title: "Other scenarios:"},
+		{Key: "output", Title: "What comes out:"},
+		{Key: "generator", Title: "This program:"},
 	}
 }
 
@@ -117,6 +118,14 @@ var ErrInterrupted = errors.New("interrupted: the figures are of the time until 
 // runner is [Run].
 type runner func(ctx context.Context, o Options, observe func(Progress)) (*Result, error)
 
+// Execute runs the load test until it is over or ctx is: shows how it goes on stderr, prints what it found on stdout, and
+// writes the report. The error says what a person must know in the end: it is a *[UsageError] or a *[ServiceError] if
+// nothing could be measured or the service went away, [ErrInterrupted], or another one if a check does not hold,
+// verification failed or something could not be written.
+func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
+	return f.execute(ctx, Run, stdout, stderr)
+}
+
 func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Writer) error {
 	o, err := f.Options().Resolve()
 	if err != nil {
@@ -130,13 +139,10 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	if f.Quiet {
 		observe = func(Progress) {}
 	}
-	r, err := run(ctx, o, observe)
+	r, err := run(ctx, f.Options(), observe) // which resolves them itself
 	d.end()
 	if err != nil {
 		return err
-	}
-	if r.Machine == (Machine{}) {
-		r.Machine = thisMachine()
 	}
 	outcomes := f.Check.Evaluate(r)
 	if err := f.write(r, outcomes, stdout, stderr); err != nil {

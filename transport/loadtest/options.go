@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ type Options struct {
 	Rate     float64 // new sessions a second, all together; 0: as fast as the service answers
 	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm 10, in call 10
 
-	Window          int      // relay, closed loop: frames of one pair and direction that may be under way; default 1
+	Window          int      // relay, closed loop: frames of one pair that may be under way, both directions together; default 1
 	RelaysPerSecond float64  // relay: open loop, over all pairs; 0: closed loop
 	Arrivals        Arrivals // relay, open loop; default ArrivalsPoisson
 	Size            int      // bytes of each frame in relay and slow; 0: those of a browser's calls
@@ -239,10 +240,18 @@ func (o Options) checkURL() error {
 		return usage("--url: %q does not begin with ws:// or wss://", o.URL)
 	case u.Hostname() == "":
 		return usage("--url: %q names no host", o.URL)
+	case !validPort(u.Port()):
+		return usage("--url: %s is no port: give one from 1 to 65535", u.Port())
 	case u.Fragment != "":
 		return usage("--url: a WebSocket URL has no fragment (#%s)", u.Fragment)
 	}
 	return nil
+}
+
+// validPort takes the port of a URL, which may have none.
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func (o Options) checkNumbers() error {

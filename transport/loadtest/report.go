@@ -98,7 +98,7 @@ func renderReport(r *Result, document *Document) ([]byte, error) {
 		TimelineOf:  r.MainCounter().noun() + " a second, latency of " + r.MainMetric().Title(),
 		Timeline:    timelineRows(r, max(step, 1)),
 		Step:        step,
-		Data:        reportData{Document: document},
+		Data:        reportData{document, []nameTitle{}, []nameTitle{}},
 		Style:       template.CSS(reportStyle),
 		Script:      template.JS(reportScript),
 	}

@@ -1,0 +1,210 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// faultWatch is run in a page before its own script and collects what a page must never do.
+const faultWatch = `
+	globalThis.faults = [];
+	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
+	addEventListener("error", (e) => faults.push("error: " + e.message));
+	addEventListener("unhandledrejection", (e) => faults.push("unhandled rejection: " + e.reason));
+	for (const level of ["error", "warn"]) {
+		console[level] = (...args) => faults.push("console." + level + ": " + args.join(" "));
+	}`
+
+// chromium is the one browser that all tests share; stop ends it.
+var chromium = sync.OnceValues(func() (context.Context, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		allocator, _ := chromedp.NewExecAllocator(context.Background(),
+			chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true))
+		ctx, _ := chromedp.NewContext(allocator)
+		if err := chromedp.Do(ctx); err != nil {
+			return nil, fmt.Errorf("start %s: %w", path, err)
+		}
+		return ctx, nil
+	}
+	return nil, errNoChromium
+})
+
+var errNoChromium = errors.New("no Chromium in PATH (chromium, chromium-browser or google-chrome)")
+
+// openReport opens the report of r in a tab of its own.
+func openReport(t *testing.T, r *Result, outcomes []Outcome, width int64, scheme string) context.Context {
+	t.Helper()
+	browser, err := chromium()
+	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := NewDocument(r, outcomes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "report.html")
+	if err := writeReport(path, r, document); err != nil {
+		t.Fatal(err)
+	}
+	tab, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(tab, 30*time.Second)
+	t.Cleanup(cancel)
+	err = chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: faultWatch})
+		if err != nil {
+			return err
+		}
+		if _, err := cdp.Call(ctx, target, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: width, Height: 800, DeviceScaleFactor: 1,
+		}); err != nil {
+			return err
+		}
+		_, err = cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate((&url.URL{Scheme: "file", Path: path}).String())); err != nil {
+		t.Fatalf("open the report: %v", err)
+	}
+	t.Cleanup(func() {
+		for _, fault := range evaluate[[]string](t, ctx, "faults") {
+			t.Errorf("the report: %s", fault)
+		}
+	})
+	return ctx
+}
+
+// evaluate returns the value of a JavaScript expression; a promise is awaited.
+func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
+	t.Helper()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return value
+}
+
+// drawn counts the charts that have something in them but their background, one string of colours for each.
+const drawn = `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))).then(() =>
+	[...document.querySelectorAll("canvas")].map((canvas) => {
+		const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+		const colors = new Set();
+		for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) colors.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
+		return canvas.getAttribute("aria-label") + "|" + colors.size;
+	}))`
+
+func TestTheReportDrawsItsChartsInLightAndDarkOnScreensAndPhones(t *testing.T) {
+	axe, err := os.ReadFile("../../web/node_modules/axe-core/axe.min.js")
+	if err != nil && (os.Getenv("CI") == "true" || !errors.Is(err, fs.ErrNotExist)) {
+		t.Fatal(err)
+	}
+	r := brokenResult()
+	check, err := ParseCheck("p99<50ms,errors=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1200} {
+			t.Run(fmt.Sprintf("%s %d", scheme, width), func(t *testing.T) {
+				page := openReport(t, r, check.Evaluate(r), width, scheme)
+				charts := evaluate[[]string](t, page, drawn)
+				if len(charts) != 8 {
+					t.Errorf("%d charts: %q; wanted 8", len(charts), charts)
+				}
+				for _, chart := range charts {
+					var colors int
+					if _, err := fmt.Sscanf(chart[lastBar(chart)+1:], "%d", &colors); err != nil || colors < 3 {
+						t.Errorf("the chart %q has %d colours; wanted lines, axes and labels", chart, colors)
+					}
+				}
+				if evaluate[bool](t, page, "document.documentElement.scrollWidth > innerWidth") {
+					t.Error("the page is wider than the screen")
+				}
+				linear := evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`)
+				evaluate[bool](t, page, `document.getElementById("logarithmic").click(); true`)
+				evaluate[[]string](t, page, drawn)
+				if linear == evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`) {
+					t.Error("a logarithmic scale shows the same as a linear one")
+				}
+				if axe == nil {
+					return
+				}
+				evaluate[bool](t, page, string(axe)+"; true")
+				for _, violation := range evaluate[[]string](t, page, `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
+					violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.failureSummary + " " + n.html)))`) {
+					t.Error(violation)
+				}
+			})
+		}
+	}
+}
+
+func lastBar(text string) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == '|' {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestHostileTextInAReportIsText(t *testing.T) {
+	const attack = `</script><script>document.title = "owned"</script><img src=x onerror='document.title = "owned"'>{{.Title}}<!--`
+	r := brokenResult()
+	r.Failed = attack
+	r.Machine.Name = attack
+	r.Service.Command = attack
+	r.Options.URL = "ws://localhost/" + url.PathEscape(attack)
+	r.Warnings = []Warning{{attack, attack}}
+	r.Verification.Findings[ViolationLost] = Finding{1, attack}
+	r.Snapshot.errors[attack] = 1
+	page := openReport(t, r, []Outcome{{Condition: attack, Value: attack}}, 1000, "light")
+	if title := evaluate[string](t, page, "document.title"); title != "Load test: relay" {
+		t.Errorf("the title is %q: something in the page was run", title)
+	}
+	if images := evaluate[int](t, page, `document.querySelectorAll("img").length`); images != 0 {
+		t.Errorf("the page has %d images; wanted none", images)
+	}
+	if got := evaluate[string](t, page, `JSON.parse(document.getElementById("figures").textContent).document.failed`); got != attack {
+		t.Errorf("the data has %q; wanted %q, as it was", got, attack)
+	}
+	if charts := evaluate[[]string](t, page, drawn); len(charts) == 0 {
+		t.Error("no chart was drawn")
+	}
+}
+
+func TestAnEmptyRunHasAReportToo(t *testing.T) {
+	r := &Result{Options: fakeResult().Options, Failed: "the service went away"}
+	page := openReport(t, r, nil, 1000, "light")
+	if text := evaluate[string](t, page, "document.body.innerText"); text == "" {
+		t.Error("the page is empty")
+	}
+}

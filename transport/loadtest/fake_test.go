@@ -1,0 +1,103 @@
+package loadtest
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// fakeResult is a relay run of 12 s with figures that look like a real one's; the same each time.
+func fakeResult() *Result {
+	random := rand.New(rand.NewPCG(1, 2))
+	o, err := Options{
+		Scenarios: []Scenario{ScenarioRelay}, URL: "ws://localhost:7777/ws", Verify: true, Duration: 10 * time.Second, Warmup: time.Second, Seed: 42,
+	}.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	r := &Result{
+		Options: o,
+		Started: time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC),
+		Machine: Machine{Name: "bench-1", System: "Linux 6.12.0, amd64", CPU: "Example CPU 3.0 GHz", Cores: 8, Memory: 32 << 30, Go: "go1.26.0"},
+		SetUp:   412 * time.Millisecond, Measured: 10 * time.Second, Elapsed: 11800 * time.Millisecond, PeakSessions: 200,
+		Verification: Verification{Done: true, Checked: 11500},
+		Service: &ServiceFigures{PID: 4242, Command: "p2p-messaging", CPU: 9500 * time.Millisecond, PeakCPU: 1.02, CPUPerRelay: 8300 * time.Nanosecond,
+			IdleRSS: 21e6, PeakRSS: 34e6, BytesPerSession: 3210, PeakFiles: 214, FileLimit: 20000},
+		Generator: GeneratorFigures{Processes: 1, Cores: 8, CPU: 7 * time.Second, MeanCPU: 0.7, PeakCPU: 0.91, PeakRSS: 45e6, BytesPerSession: 2900},
+	}
+	for second := range 12 {
+		var rec Recorder
+		phase := PhaseMeasuring
+		switch second {
+		case 0:
+			phase = PhaseSetUp
+			rec.Add(CounterDials, 200)
+			rec.Add(CounterOpened, 200)
+			rec.Add(CounterLoggedIn, 200)
+			for range 200 {
+				rec.Observe(MetricConnect, time.Duration(400+random.IntN(900))*time.Microsecond)
+				rec.Observe(MetricLogin, time.Duration(200+random.IntN(700))*time.Microsecond)
+			}
+		case 1:
+			phase = PhaseWarmUp
+		}
+		if second > 0 {
+			n := 1000 + random.IntN(300)
+			rec.Add(CounterRelaysSent, int64(n))
+			rec.Add(CounterRelaysDelivered, int64(n))
+			for range n {
+				latency := 300*time.Microsecond + time.Duration(random.ExpFloat64()*float64(400*time.Microsecond))
+				if second == 7 && random.IntN(20) == 0 {
+					latency += 60 * time.Millisecond
+				}
+				rec.Observe(MetricRelay, latency)
+				rec.Observe(MetricSendLag, time.Duration(random.IntN(60))*time.Microsecond)
+			}
+		}
+		s := rec.Take()
+		if phase == PhaseMeasuring {
+			r.Snapshot.Merge(s)
+		} else {
+			r.Snapshot.MergeWarmup(s)
+		}
+		p := NewPoint(time.Duration(second+1)*time.Second, time.Second, s)
+		p.Phase, p.Sessions, p.GeneratorCPU, p.GeneratorRSS = phase, 200, 0.7+0.2*random.Float64(), 44e6+int64(second)*1e5
+		p.ServiceKnown, p.ServiceCPU, p.ServiceRSS, p.ServiceFiles = true, 0.9+0.1*random.Float64(), 33e6+int64(second)*1e5, 214
+		r.Timeline = append(r.Timeline, p)
+	}
+	return r
+}
+
+// brokenResult is a run in which everything went wrong that may.
+func brokenResult() *Result {
+	r := fakeResult()
+	var rec Recorder
+	for range 12 {
+		rec.Error("peer-overloaded")
+	}
+	rec.Error("connection-reset")
+	rec.CloseCode(4000)
+	r.Snapshot.Merge(rec.Take())
+	r.Timeline[6].Errors = 13
+	r.Verification.Findings = map[Violation]Finding{
+		ViolationLost:     {3, "frame 17 of pair 4, from its caller, never arrived"},
+		ViolationModified: {1, "frame 3 of pair 9, from its callee, has other bytes from 211 on"},
+	}
+	r.Warnings = []Warning{{WarningGenerator, "The generator, not the service, was the limit: frames were sent 7.20 ms late (p99). Use a faster machine, or a lower rate."}}
+	r.Interrupted = true
+	r.Failed = "the service at localhost:7777 went away (connection reset)"
+	return r
+}
+
+// fakeRun is a [runner] with a result from a drawer; it reports a few seconds of it.
+func fakeRun(r *Result, err error) runner {
+	return func(_ context.Context, _ Options, observe func(Progress)) (*Result, error) {
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range r.Timeline {
+			observe(Progress{Phase: p.Phase, Elapsed: p.At, Left: 12*time.Second - p.At, Wanted: 200, Point: p, Totals: &r.Snapshot})
+		}
+		return r, nil
+	}
+}
