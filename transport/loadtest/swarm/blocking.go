@@ -3,7 +3,6 @@ package swarm
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -148,7 +147,22 @@ func (d *blocking) read(c *Conn, s *stream) {
 	}
 }
 
-func (d *blocking) reading(c *Conn) { c.stream.resumed.Broadcast() }
+func (d *blocking) reading(c *Conn) {
+	c.stream.resumed.Broadcast()
+	if tcp, ok := c.stream.tcp(); ok {
+		_ = tcp.SetReadBuffer(readBuffer(c.paused))
+	}
+}
+
+// tcp returns the TCP connection, beneath TLS where there is that.
+func (s *stream) tcp() (*net.TCPConn, bool) {
+	raw := s.socket
+	if secure, ok := raw.(*tls.Conn); ok {
+		raw = secure.NetConn()
+	}
+	tcp, ok := raw.(*net.TCPConn)
+	return tcp, ok
+}
 
 func (d *blocking) flush(c *Conn) {
 	s := c.stream
@@ -193,17 +207,10 @@ func (d *blocking) drop(c *Conn, reset bool) {
 	delete(d.conns, c)
 	s.cancel()
 	s.resumed.Broadcast()
-	if s.socket == nil {
-		return
-	}
-	raw := s.socket
-	if secure, ok := raw.(*tls.Conn); ok {
-		raw = secure.NetConn() // without its farewell, which may block
-	}
-	if tcp, ok := raw.(*net.TCPConn); ok && reset {
-		_ = tcp.SetLinger(0)
-	}
-	if err := raw.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return // it is closed all the same
+	if tcp, ok := s.tcp(); ok { // without the farewell of TLS, which may block
+		if reset {
+			_ = tcp.SetLinger(0)
+		}
+		_ = tcp.Close()
 	}
 }

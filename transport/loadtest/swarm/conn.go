@@ -61,7 +61,8 @@ func (c *Conn) Send(text []byte) error {
 	return nil
 }
 
-// PauseReading leaves what comes in to wait in the operating system, and what does not fit there with the service.
+// PauseReading leaves what comes in to wait in the operating system, which is to keep little of it: most waits with the
+// service.
 func (c *Conn) PauseReading() { c.setPaused(true) }
 
 // ResumeReading ends PauseReading.
@@ -96,6 +97,14 @@ func (c *Conn) Abort() {
 	c.state = aborted
 	c.loop.driver.drop(c, true)
 	c.loop.Do(func() { c.fail(nil) })
+}
+
+// readBuffer returns what the operating system is asked to keep for a connection that is read, or is not.
+func readBuffer(paused bool) int {
+	if paused {
+		return 1 // it makes that its least
+	}
+	return 1 << 20
 }
 
 // queue appends a frame to what waits.

@@ -285,6 +285,10 @@ func (d *epoll) watch(c *Conn) {
 }
 
 func (d *epoll) reading(c *Conn) {
+	if c.fd < 0 {
+		return
+	}
+	_ = unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer(c.paused))
 	if c.state != connecting {
 		d.watch(c)
 	}
