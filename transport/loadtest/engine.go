@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -57,6 +56,11 @@ type outsider interface {
 	take() *Snapshot
 	// sessions returns how many sessions are logged in.
 	sessions() int64
+	// lasting returns how many sessions there should be that last through the run, how many of them have ended, and what
+	// ended the last one.
+	lasting() (opened, ended int, last error)
+	// close ends all sessions. It is called in the end in any case.
+	close()
 }
 
 // engine runs one process's part of a run.
@@ -96,11 +100,14 @@ func (e *engine) run(ctx context.Context) error {
 		return err
 	}
 	defer e.swarm.Stop()
-	if err := e.makeOutsiders(); err != nil {
-		return err
+	if e.plan.Options.Has(ScenarioCall) {
+		e.outsiders = append(e.outsiders, newCalls(e.plan))
 	}
 	e.cpu, e.size = cpuTime(), tidySize()
 	failed := e.phases(ctx)
+	for _, x := range e.outsiders {
+		x.close()
+	}
 	e.hangUp(ctx.Err() == nil)
 	e.finish(failed)
 	return nil
@@ -374,6 +381,13 @@ func (e *engine) failure() string {
 			last = s.lastError
 		}
 	})
+	for _, x := range e.outsiders {
+		o, n, err := x.lasting()
+		opened, ended = opened+o, ended+n
+		if err != nil {
+			last = err
+		}
+	}
 	switch {
 	case opened > 0 && ended == opened && last != nil:
 		return "the service went away: no session is left (" + last.Error() + ")"
@@ -435,12 +449,4 @@ func (e *engine) finish(failed string) {
 		Phase: PhaseDraining, Number: e.number, Last: true, Done: true, Snapshot: &Snapshot{},
 		RSS: residentSize(), Failed: failed, Verification: &verification, RateLimit: e.limits.found,
 	})
-}
-
-// makeOutsiders makes the scenarios that are not the swarm's.
-func (e *engine) makeOutsiders() error {
-	if e.plan.Options.Has(ScenarioCall) {
-		return errors.New("the scenario call cannot be run")
-	}
-	return nil
 }

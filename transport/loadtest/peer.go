@@ -1,0 +1,315 @@
+package loadtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v4"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/client"
+)
+
+// newPeerAPI returns what makes peers: without media, STUN and mDNS, with one UDP socket each, on 127.0.0.1.
+func newPeerAPI() *webrtc.API {
+	var s webrtc.SettingEngine
+	s.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetIPFilter(net.IPv4(127, 0, 0, 1).Equal)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	return webrtc.NewAPI(webrtc.WithSettingEngine(s), webrtc.WithMediaEngine(&webrtc.MediaEngine{}),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+}
+
+// callUnderWay is what both sides of a call and who conducts it have in common.
+type callUnderWay struct {
+	number int             // in its pair, from 0; it stands in every frame, so that late ones of other calls are known
+	life   context.Context // of everything: when it ends, nothing is sent any more
+	opened [2]chan struct{}
+	once   [2]sync.Once
+	echoes chan string
+	failed chan error // the first failure
+}
+
+func newCallUnderWay(life context.Context, number int) *callUnderWay {
+	return &callUnderWay{
+		number: number, life: life, opened: [2]chan struct{}{make(chan struct{}), make(chan struct{})},
+		echoes: make(chan string, 1), failed: make(chan error, 1),
+	}
+}
+
+// open tells that the data channel is open at an end.
+func (u *callUnderWay) open(end int) { u.once[end].Do(func() { close(u.opened[end]) }) }
+
+func (u *callUnderWay) fail(err error) {
+	select {
+	case u.failed <- err:
+	default:
+	}
+}
+
+func (u *callUnderWay) isOpen() bool { return isClosed(u.opened[0]) && isClosed(u.opened[1]) }
+
+// peer is one end of a call.
+type peer struct {
+	side       *callSide
+	under      *callUnderWay
+	connection *webrtc.PeerConnection
+	channel    *webrtc.DataChannel       // the caller's
+	remote     bool                      // the remote description is set
+	early      []webrtc.ICECandidateInit // that came before it
+
+	mu        sync.Mutex
+	described bool                   // the local description was sent
+	held      []*webrtc.ICECandidate // that were found before that
+}
+
+// describing is the payload of an offer or an answer.
+type describing struct {
+	Type string `json:"type"`
+	SDP  string `json:"sdp"`
+	Call int    `json:"call"`
+}
+
+// trickling is the payload of a candidate. An empty one says that there are no more (RFC 8838, section 13).
+type trickling struct {
+	webrtc.ICECandidateInit
+	Call int `json:"call"`
+}
+
+// newPeer makes a side's end of a call.
+func (s *callSide) newPeer(under *callUnderWay) (*peer, error) {
+	connection, err := s.pair.calls.api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return nil, &callError{codeWebRTC}
+	}
+	p := &peer{side: s, under: under, connection: connection}
+	connection.OnICECandidate(p.trickle)
+	connection.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		if state == webrtc.PeerConnectionStateFailed {
+			under.fail(&callError{codeDisconnected})
+		}
+	})
+	connection.OnDataChannel(func(channel *webrtc.DataChannel) {
+		channel.OnOpen(func() { under.open(1) })
+		channel.OnMessage(func(m webrtc.DataChannelMessage) {
+			if channel.SendText(string(m.Data)) != nil {
+				under.fail(&callError{codeDisconnected})
+			}
+		})
+	})
+	return p, nil
+}
+
+// join has the side take part in a call.
+func (s *callSide) join(under *callUnderWay) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under = under
+}
+
+// leave ends the side's part in the call and waits until nothing of it is left.
+func (s *callSide) leave() {
+	s.mu.Lock()
+	p := s.peer
+	s.under, s.peer = nil, nil
+	s.mu.Unlock()
+	if p != nil {
+		_ = p.connection.GracefulClose() // the other end may have closed before
+	}
+}
+
+// described reports whether the other side's description has arrived.
+func (s *callSide) described() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peer != nil && s.peer.remote
+}
+
+// offer begins the call.
+func (s *callSide) offer() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	under := s.under
+	p, err := s.newPeer(under)
+	if err != nil {
+		return err
+	}
+	s.peer = p
+	p.channel, err = p.connection.CreateDataChannel("messages", nil)
+	if err != nil {
+		return &callError{codeWebRTC}
+	}
+	p.channel.OnOpen(func() { under.open(0) })
+	p.channel.OnMessage(func(m webrtc.DataChannelMessage) {
+		select {
+		case under.echoes <- string(m.Data):
+		default:
+			under.fail(&callError{codeWrongEcho}) // one more than was sent
+		}
+	})
+	description, err := p.connection.CreateOffer(nil)
+	if err != nil {
+		return &callError{codeWebRTC}
+	}
+	return p.describe(messages.TypeOffer, description)
+}
+
+// describe sets the local description and sends it, and the candidates after it.
+func (p *peer) describe(t messages.Type, description webrtc.SessionDescription) error {
+	if err := p.connection.SetLocalDescription(description); err != nil {
+		return &callError{codeWebRTC}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.send(t, describing{description.Type.String(), description.SDP, p.under.number})
+	p.described = true
+	for _, c := range p.held {
+		p.sendCandidate(c)
+	}
+	p.held = nil
+	return nil
+}
+
+// trickle takes a candidate of this side, or nil after the last one.
+func (p *peer) trickle(c *webrtc.ICECandidate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.described {
+		p.held = append(p.held, c)
+		return
+	}
+	p.sendCandidate(c)
+}
+
+func (p *peer) sendCandidate(c *webrtc.ICECandidate) {
+	last := uint16(0)
+	mid := "0"
+	init := webrtc.ICECandidateInit{SDPMid: &mid, SDPMLineIndex: &last}
+	if c != nil {
+		init = c.ToJSON()
+	}
+	p.send(messages.TypeICECandidate, trickling{init, p.under.number})
+}
+
+// send has a frame relayed to the other side. A connection that does not take it ends, which is noticed where it is read.
+func (p *peer) send(t messages.Type, payload any) {
+	s := p.side
+	text, err := json.Marshal(payload)
+	if err != nil {
+		p.under.fail(&callError{codeWebRTC})
+		return
+	}
+	text = fmt.Appendf(nil, `{"type":"%s","%[1]s":%s,"from":"%s","to":"%s"}`, t, text, s.login, s.other().login)
+	ctx, cancel := context.WithTimeout(p.under.life, callTimeout)
+	defer cancel()
+	if s.client.SendText(ctx, text) != nil {
+		return
+	}
+	s.pair.calls.record(func(r *Recorder) {
+		r.Add(CounterRelaysSent, 1)
+		r.Add(CounterBytesSent, int64(len(text)))
+	})
+}
+
+// take takes a frame from the other side.
+func (s *callSide) take(m client.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var of struct {
+		Call *int `json:"call"`
+	}
+	err := json.Unmarshal(m.Payload, &of)
+	if s.under == nil || of.Call != nil && *of.Call != s.under.number {
+		return // of a call that has ended
+	}
+	if err == nil && of.Call != nil {
+		err = s.signal(m)
+	} else {
+		err = &callError{codeUnreadable}
+	}
+	if err != nil {
+		s.under.fail(err)
+	}
+}
+
+// signal acts on a frame of the call.
+func (s *callSide) signal(m client.Message) error {
+	var description describing
+	var candidate trickling
+	unreadable := &callError{codeUnreadable}
+	switch m.Type {
+	case messages.TypeOffer.String():
+		if s.peer != nil {
+			return nil // it came twice
+		}
+		if json.Unmarshal(m.Payload, &description) != nil {
+			return unreadable
+		}
+		p, err := s.newPeer(s.under)
+		if err != nil {
+			return err
+		}
+		s.peer = p
+		if err := p.accept(webrtc.SDPTypeOffer, description.SDP); err != nil {
+			return err
+		}
+		answer, err := p.connection.CreateAnswer(nil)
+		if err != nil {
+			return &callError{codeWebRTC}
+		}
+		return p.describe(messages.TypeAnswer, answer)
+	case messages.TypeAnswer.String():
+		if s.peer == nil || s.peer.remote {
+			return nil
+		}
+		if json.Unmarshal(m.Payload, &description) != nil {
+			return unreadable
+		}
+		return s.peer.accept(webrtc.SDPTypeAnswer, description.SDP)
+	case messages.TypeICECandidate.String():
+		if s.peer == nil {
+			return nil // the offer did not arrive: that will be noticed
+		}
+		if json.Unmarshal(m.Payload, &candidate) != nil {
+			return unreadable
+		}
+		return s.peer.add(candidate.ICECandidateInit)
+	}
+	return nil
+}
+
+// accept sets the remote description.
+func (p *peer) accept(t webrtc.SDPType, sdp string) error {
+	if err := p.connection.SetRemoteDescription(webrtc.SessionDescription{Type: t, SDP: sdp}); err != nil {
+		return &callError{codeUnreadable}
+	}
+	p.remote = true
+	for _, c := range p.early {
+		if err := p.add(c); err != nil {
+			return err
+		}
+	}
+	p.early = nil
+	return nil
+}
+
+// add takes a candidate of the other side.
+func (p *peer) add(c webrtc.ICECandidateInit) error {
+	if !p.remote {
+		p.early = append(p.early, c)
+		return nil
+	}
+	if err := p.connection.AddICECandidate(c); err != nil {
+		return &callError{codeUnreadable}
+	}
+	return nil
+}
