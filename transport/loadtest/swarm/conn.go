@@ -102,7 +102,7 @@ func (c *Conn) Abort() {
 // readBuffer returns what the operating system is asked to keep for a connection that is read, or is not.
 func readBuffer(paused bool) int {
 	if paused {
-		return 1 // it makes that its least
+		return 128 << 10
 	}
 	return 1 << 20
 }

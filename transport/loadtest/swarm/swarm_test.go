@@ -56,6 +56,7 @@ func implementations(t *testing.T, test func(t *testing.T, start func(o Options)
 				if err != nil {
 					t.Fatal(err)
 				}
+				l = smallBuffers{l}
 				scheme := "ws"
 				if name == "TLS" {
 					scheme = "wss"
@@ -67,6 +68,18 @@ func implementations(t *testing.T, test func(t *testing.T, start func(o Options)
 			test(t, start, listen)
 		})
 	}
+}
+
+// smallBuffers has the operating system keep little for a service, so that few bytes fill all buffers.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetReadBuffer(128 << 10)
+		_ = conn.(*net.TCPConn).SetWriteBuffer(128 << 10)
+	}
+	return conn, err
 }
 
 // script is what a service does with one connection.
@@ -421,7 +434,7 @@ func TestEndsWithoutACloseFrameAreReported(t *testing.T) {
 
 func TestAReaderThatPausesIsNotReadAndMissesNothing(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
-		const frames, size = 400, 50_000 // more than any socket buffers hold
+		const frames, size = 60, 50_000 // more than the socket buffers hold
 		progress := make(chan int, frames)
 		url := listen(func(s *server) {
 			s.shake()
@@ -446,7 +459,7 @@ func TestAReaderThatPausesIsNotReadAndMissesNothing(t *testing.T) {
 				if n == frames-1 {
 					t.Fatal("all frames were taken although nobody reads")
 				}
-			case <-time.After(300 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 				still = true
 			}
 		}
@@ -461,7 +474,7 @@ func TestAReaderThatPausesIsNotReadAndMissesNothing(t *testing.T) {
 
 func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
-		const size = 20_000
+		const size = 60_000
 		goOn := make(chan struct{})
 		received := make(chan int, 1)
 		url := listen(func(s *server) {
@@ -481,7 +494,7 @@ func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 			}
 			received <- n
 		})
-		s := start(Options{URL: url, SendLimit: 100_000})
+		s := start(Options{URL: url, SendLimit: 150_000})
 		h := newClient()
 		c := dial(s.Loops()[0], h)
 		h.want(t, "opened")
@@ -520,7 +533,7 @@ func stays(s *Swarm, c *Conn) bool {
 		return <-n
 	}
 	before := waiting()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond)
 	return before == waiting() && before > 0
 }
 
