@@ -87,7 +87,7 @@ func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
 	alice, bob := s.pair()
 	s.stop()
 	alice.until("the service is away", func(ctx context.Context) (bool, error) {
-		return !strings.Contains(alice.read("status", "Connection"), "Connected"), nil
+		return !strings.Contains(alice.read("status", "Connection"), "connected"), nil
 	})
 	alice.say("without the service")
 	bob.hears("alice", "without the service")
@@ -95,8 +95,8 @@ func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
 	alice.hears("bob", "indeed")
 
 	s.start()
-	alice.shows("status", "Connection", "Connected")
-	bob.shows("status", "Connection", "Connected")
+	alice.shows("status", "Connection", "connected")
+	bob.shows("status", "Connection", "connected")
 	alice.connected("bob")
 
 	// Both have logged in again: they can be called.
@@ -131,6 +131,6 @@ func TestThePageWaitsForAServiceThatIsNotThereYet(t *testing.T) {
 	p := newPage(t, "alice", fromDisk(t, "index.html", s.address))
 	p.shows("status", "Connection", "onnecting")
 	s.start()
-	p.shows("status", "Connection", "Connected")
+	p.shows("status", "Connection", "connected")
 	p.join("alice")
 }

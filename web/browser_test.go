@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test waits for something that ought to happen; only failing tests wait so long.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over, what the page sends to the service, and whatever a page must never do.

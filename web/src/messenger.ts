@@ -37,6 +37,8 @@ export class Messenger {
   readonly #service: ServiceConnection;
   #account: Account | undefined;
   #calls: Calls | undefined;
+  /** What was said about a login that the service refused after a reconnect. */
+  #loginAlert: string | undefined;
   readonly #letters = new Map<Letter, Entry & { kind: "own" }>();
 
   constructor(
@@ -44,20 +46,22 @@ export class Messenger {
     private readonly changed: () => void,
   ) {
     this.#service = new ServiceConnection(url, {
-      stateChanged: () => {
-        this.joining &&= this.#service.state.kind !== "stopped";
-        this.changed();
-      },
+      stateChanged: () => this.changed(),
       received: (frame) => {
         if (frame.type === "error" && frame.to === undefined) this.#warn(frame.message);
         else this.#calls?.receive(frame);
       },
-      loginLost: (code) =>
-        this.#warn(
+      loginLost: (code) => {
+        this.#loginAlert =
           code === "login-taken"
             ? `${this.login ?? ""} is already in use. If it stays so, sign out and join under another login.`
-            : "The service has refused this login after a reconnect. It is tried again.",
-        ),
+            : "The service has refused this login after a reconnect. It is tried again.";
+        this.#warn(this.#loginAlert);
+      },
+      loginRegained: () => {
+        if (this.alert === this.#loginAlert) this.alert = undefined;
+        this.changed();
+      },
     });
   }
 
@@ -104,7 +108,8 @@ export class Messenger {
     const result = await this.#service.join(login);
     this.joining = false;
     if (result.joined) this.#joined(login);
-    else if (result.code === "login-taken" || (result.code === "" && result.message === "")) {
+    else if (result.code === "login-taken" || result.message === "") {
+      // A service of the original protocol gives no reason: there is only this one.
       this.#warn(`${login} is already in use. Please choose another login.`);
     } else this.#warn(result.message);
     this.changed();

@@ -26,6 +26,8 @@ export interface ServiceListener {
   received(frame: PeerFrame | ServiceError): void;
   /** After a reconnect the service refused the login that was held before; it is tried again. */
   loginLost(code: string): void;
+  /** After a reconnect the login that was held before is held again. */
+  loginRegained(): void;
 }
 
 type LoginWaiter = (result: JoinResult) => void;
@@ -112,11 +114,10 @@ export class ServiceConnection {
 
   /** Gives the login up. The connection stays. */
   leave(): void {
-    const login = this.login ?? this.#joining?.login;
+    const { login } = this;
     clearTimeout(this.#loginTimer);
     this.login = undefined;
     this.#loggedIn = false;
-    this.#joining?.finish({ joined: false, code: "", message: "" });
     if (login !== undefined && this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify({ type: "logout", login }));
     }
@@ -156,8 +157,10 @@ export class ServiceConnection {
         if (result.joined) this.#accepted(login);
         joining.finish(result);
       } else if (this.login === login) {
-        if (result.joined) this.#accepted(login);
-        else this.#loginRefused(result.code);
+        if (result.joined) {
+          this.#accepted(login);
+          this.listener.loginRegained();
+        } else this.#loginRefused(result.code);
       }
     });
     socket.send(JSON.stringify({ type: "login", login }));

@@ -111,16 +111,16 @@ export class View {
     const label = () => {
       switch (state.kind) {
         case "connected":
-          return "Connected";
+          return "connected";
         case "connecting":
-          return offline ? "Offline, connecting…" : "Connecting…";
+          return offline ? "offline, connecting…" : "connecting…";
         case "waiting": {
           const seconds = Math.max(1, Math.ceil((state.until - Date.now()) / 1_000));
           // The countdown is for the eye: only the change of state is announced.
-          return html`${offline ? "Offline, connecting" : "Connecting"} again in <span aria-live="off">${seconds}</span> s`;
+          return html`${offline ? "offline, connecting" : "connecting"} again in <span aria-live="off">${seconds}</span> s`;
         }
         case "stopped":
-          return html`Offline. ${state.reason}`;
+          return html`offline: ${state.reason}`;
       }
     };
     const stopped = state.kind === "stopped";
