@@ -3,13 +3,13 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,38 +29,36 @@ const faultWatch = `
 		console[level] = (...args) => faults.push("console." + level + ": " + args.join(" "));
 	}`
 
-// chromium is the one browser that all tests share; stop ends it.
-var chromium = sync.OnceValues(func() (context.Context, error) {
+// startChromium starts a browser that ends with the test. Where there is none, the test is skipped, but not in CI.
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
 		}
-		allocator, _ := chromedp.NewExecAllocator(context.Background(),
+		allocator, free := chromedp.NewExecAllocator(context.Background(),
 			chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 			chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true))
+		t.Cleanup(free)
 		ctx, _ := chromedp.NewContext(allocator)
 		if err := chromedp.Do(ctx); err != nil {
-			return nil, fmt.Errorf("start %s: %w", path, err)
+			t.Fatalf("start %s: %v", path, err)
 		}
-		return ctx, nil
+		t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+		return ctx
 	}
-	return nil, errNoChromium
-})
-
-var errNoChromium = errors.New("no Chromium in PATH (chromium, chromium-browser or google-chrome)")
+	if os.Getenv("CI") == "true" {
+		t.Fatal("no Chromium in PATH (chromium, chromium-browser or google-chrome)")
+	}
+	t.Skip("no Chromium in PATH (chromium, chromium-browser or google-chrome)")
+	return nil
+}
 
 // openReport opens the report of r in a tab of its own.
-func openReport(t *testing.T, r *Result, outcomes []Outcome, width int64, scheme string) context.Context {
+func openReport(t *testing.T, browser context.Context, r *Result, outcomes []Outcome, width int64, scheme string) context.Context {
 	t.Helper()
-	browser, err := chromium()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	document, err := NewDocument(r, outcomes)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +119,20 @@ const drawn = `new Promise((resolve) => requestAnimationFrame(() => requestAnima
 		return canvas.getAttribute("aria-label") + "|" + colors.size;
 	}))`
 
-func TestTheReportDrawsItsChartsInLightAndDarkOnScreensAndPhones(t *testing.T) {
+func TestAReportInABrowser(t *testing.T) {
+	browser := startChromium(t)
+	t.Run("draws its charts on a screen, light", func(t *testing.T) { drawsItsCharts(t, browser, 1200, "light") })
+	t.Run("draws its charts on a phone, dark", func(t *testing.T) { drawsItsCharts(t, browser, 360, "dark") })
+	t.Run("shows hostile text as text", func(t *testing.T) { showsHostileTextAsText(t, browser) })
+	t.Run("is there for an empty run, too", func(t *testing.T) {
+		page := openReport(t, browser, &Result{Options: fakeResult().Options, Failed: "the service went away"}, nil, 1000, "light")
+		if text := evaluate[string](t, page, "document.body.innerText"); !strings.Contains(text, "the service went away") {
+			t.Errorf("the page says %q; wanted why the run ended", text)
+		}
+	})
+}
+
+func drawsItsCharts(t *testing.T, browser context.Context, width int64, scheme string) {
 	axe, err := os.ReadFile("../../web/node_modules/axe-core/axe.min.js")
 	if err != nil && (os.Getenv("CI") == "true" || !errors.Is(err, fs.ErrNotExist)) {
 		t.Fatal(err)
@@ -131,52 +142,36 @@ func TestTheReportDrawsItsChartsInLightAndDarkOnScreensAndPhones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{360, 1200} {
-			t.Run(fmt.Sprintf("%s %d", scheme, width), func(t *testing.T) {
-				page := openReport(t, r, check.Evaluate(r), width, scheme)
-				charts := evaluate[[]string](t, page, drawn)
-				if len(charts) != 8 {
-					t.Errorf("%d charts: %q; wanted 8", len(charts), charts)
-				}
-				for _, chart := range charts {
-					var colors int
-					if _, err := fmt.Sscanf(chart[lastBar(chart)+1:], "%d", &colors); err != nil || colors < 3 {
-						t.Errorf("the chart %q has %d colours; wanted lines, axes and labels", chart, colors)
-					}
-				}
-				if evaluate[bool](t, page, "document.documentElement.scrollWidth > innerWidth") {
-					t.Error("the page is wider than the screen")
-				}
-				linear := evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`)
-				evaluate[bool](t, page, `document.getElementById("logarithmic").click(); true`)
-				evaluate[[]string](t, page, drawn)
-				if linear == evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`) {
-					t.Error("a logarithmic scale shows the same as a linear one")
-				}
-				if axe == nil {
-					return
-				}
-				evaluate[bool](t, page, string(axe)+"; true")
-				for _, violation := range evaluate[[]string](t, page, `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
-					violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.failureSummary + " " + n.html)))`) {
-					t.Error(violation)
-				}
-			})
+	page := openReport(t, browser, r, check.Evaluate(r), width, scheme)
+	charts := evaluate[[]string](t, page, drawn)
+	if len(charts) != 8 {
+		t.Errorf("%d charts: %q; wanted 8", len(charts), charts)
+	}
+	for _, chart := range charts {
+		if colors, err := strconv.Atoi(chart[strings.LastIndex(chart, "|")+1:]); err != nil || colors < 3 {
+			t.Errorf("the chart %q has %d colours, %v; wanted lines, axes and labels", chart, colors, err)
 		}
+	}
+	if evaluate[bool](t, page, "document.documentElement.scrollWidth > innerWidth") {
+		t.Error("the page is wider than the screen")
+	}
+	before := evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`)
+	evaluate[bool](t, page, `document.getElementById("logarithmic").click(); true`)
+	evaluate[[]string](t, page, drawn)
+	if before == evaluate[string](t, page, `document.querySelector("#distribution canvas").toDataURL()`) {
+		t.Error("a logarithmic scale shows the same as a linear one")
+	}
+	if axe == nil {
+		return
+	}
+	evaluate[bool](t, page, string(axe)+"; true")
+	for _, violation := range evaluate[[]string](t, page, `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
+		violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.failureSummary + " " + n.html)))`) {
+		t.Error(violation)
 	}
 }
 
-func lastBar(text string) int {
-	for i := len(text) - 1; i >= 0; i-- {
-		if text[i] == '|' {
-			return i
-		}
-	}
-	return -1
-}
-
-func TestHostileTextInAReportIsText(t *testing.T) {
+func showsHostileTextAsText(t *testing.T, browser context.Context) {
 	const attack = `</script><script>document.title = "owned"</script><img src=x onerror='document.title = "owned"'>{{.Title}}<!--`
 	r := brokenResult()
 	r.Failed = attack
@@ -186,7 +181,7 @@ func TestHostileTextInAReportIsText(t *testing.T) {
 	r.Warnings = []Warning{{attack, attack}}
 	r.Verification.Findings[ViolationLost] = Finding{1, attack}
 	r.Snapshot.errors[attack] = 1
-	page := openReport(t, r, []Outcome{{Condition: attack, Value: attack}}, 1000, "light")
+	page := openReport(t, browser, r, []Outcome{{Condition: attack, Value: attack}}, 1000, "light")
 	if title := evaluate[string](t, page, "document.title"); title != "Load test: relay" {
 		t.Errorf("the title is %q: something in the page was run", title)
 	}
@@ -198,13 +193,5 @@ func TestHostileTextInAReportIsText(t *testing.T) {
 	}
 	if charts := evaluate[[]string](t, page, drawn); len(charts) == 0 {
 		t.Error("no chart was drawn")
-	}
-}
-
-func TestAnEmptyRunHasAReportToo(t *testing.T) {
-	r := &Result{Options: fakeResult().Options, Failed: "the service went away"}
-	page := openReport(t, r, nil, 1000, "light")
-	if text := evaluate[string](t, page, "document.body.innerText"); text == "" {
-		t.Error("the page is empty")
 	}
 }

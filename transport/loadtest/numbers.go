@@ -15,9 +15,9 @@ func formatDuration(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "0"
-	case d < time.Millisecond:
+	case d < time.Millisecond-500: // what would be written as 1000 µs is 1.00 ms
 		return significant(float64(d)/float64(time.Microsecond)) + " µs"
-	case d < time.Second:
+	case d < time.Second-500*time.Microsecond:
 		return significant(float64(d)/float64(time.Millisecond)) + " ms"
 	case d < time.Minute:
 		return significant(d.Seconds()) + " s"
@@ -28,6 +28,8 @@ func formatDuration(d time.Duration) string {
 // significant writes three significant digits, more where they stand before the point.
 func significant(v float64) string {
 	switch a := math.Abs(v); {
+	case a == 0:
+		return "0"
 	case a >= 99.95:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 9.995:

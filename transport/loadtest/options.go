@@ -38,7 +38,7 @@ func (s Scenario) metrics() []Metric {
 	case ScenarioChurn:
 		return []Metric{MetricCycle, MetricLogin}
 	case ScenarioStorm:
-		return []Metric{MetricReturn, MetricStormDuring}
+		return []Metric{MetricReturn, MetricStormDuring, MetricStormBefore}
 	case ScenarioSlow:
 		return []Metric{MetricSlowDuring, MetricSlowBefore}
 	case ScenarioCall:

@@ -18,6 +18,9 @@ func summary(r *Result, checks []Outcome) string {
 	for _, f := range facts(r) {
 		fmt.Fprintf(&out, "%-11s%s\n", f.label, f.text)
 	}
+	if len(checks) > 0 {
+		out.WriteString("\n")
+	}
 	for i, c := range checks {
 		label, verdict := "", "held"
 		if i == 0 {
@@ -280,7 +283,11 @@ func machineText(m Machine) string {
 	if m.Memory > 0 {
 		parts = append(parts, formatBytes(float64(m.Memory)))
 	}
-	parts = append(parts, m.System, m.Go)
+	for _, part := range []string{m.System, m.Go} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
 	return strings.Join(parts, "; ")
 }
 

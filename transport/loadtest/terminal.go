@@ -93,7 +93,7 @@ func (c Counter) noun() string {
 	case CounterCycles:
 		return "cycles"
 	case CounterReturned:
-		return "back"
+		return "returns"
 	case CounterCallsConnected:
 		return "calls"
 	case CounterRelaysDelivered:
@@ -105,8 +105,6 @@ func (c Counter) noun() string {
 // title says what the counter counts, for people.
 func (c Counter) title() string {
 	switch c {
-	case CounterReturned:
-		return "sessions back"
 	case CounterRelaysRefused:
 		return "frames refused"
 	case CounterCallsFailed:
@@ -148,6 +146,9 @@ func (d *display) panel(p Progress) []string {
 		for _, s := range d.options.Scenarios {
 			text := latencyText(p.Point, s.counter(), liveMetric(s, p.Point))
 			line(string(s), normal, text+"  "+sparkline(d.history[s]))
+			for _, beside := range besideTexts(s, p.Point) {
+				line("", normal, beside)
+			}
 		}
 	}
 	if errors > 0 {
@@ -210,7 +211,22 @@ func latencyText(p Point, c Counter, m Metric) string {
 	if q.Count == 0 {
 		return text
 	}
-	return fmt.Sprintf("%s  p50 %s  p99 %s  max %s", text, formatDuration(q.P50), formatDuration(q.P99), formatDuration(q.Max))
+	return text + "  " + quantilesText(q)
+}
+
+func quantilesText(q Quantiles) string {
+	return fmt.Sprintf("p50 %s  p99 %s  max %s", formatDuration(q.P50), formatDuration(q.P99), formatDuration(q.Max))
+}
+
+// besideTexts are the latencies that a scenario has beside its main one, such as those of bystanders.
+func besideTexts(s Scenario, p Point) []string {
+	var texts []string
+	for _, m := range s.metrics() {
+		if q := p.Latency[m]; q.Count > 0 && m != liveMetric(s, p) {
+			texts = append(texts, m.Title()+"  "+quantilesText(q))
+		}
+	}
+	return texts
 }
 
 func generatorText(p Point) string {
@@ -241,6 +257,7 @@ func (d *display) plainLine(p Progress) string {
 	} else {
 		for _, s := range d.options.Scenarios {
 			parts = append(parts, string(s)+" "+strings.TrimSpace(latencyText(p.Point, s.counter(), liveMetric(s, p.Point))))
+			parts = append(parts, besideTexts(s, p.Point)...)
 		}
 	}
 	if p.Totals != nil && p.Totals.ErrorCount() > 0 {
