@@ -123,6 +123,39 @@ func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatOpensDuringShutdownIsClosedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *Server
+		shutdown := make(chan error, 1)
+		s, err := newServer(func(actors.Link) session {
+			go func() { shutdown <- s.Shutdown(t.Context()) }()
+			time.Sleep(time.Second) // Shutdown has looked for connections by now
+			return new(brokenSession)
+		}, actors.DefaultQueueLimit, DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := memnet.Listen(1 << 10)
+		go s.Serve(l)
+		socket, err := l.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, reason, _, err := c.ReadClose(); code != uint16(messages.CloseGoingAway) || !strings.HasPrefix(reason, "retry=") || err != nil {
+			t.Errorf("closed with %d %q, %v; want 1001 and a delay", code, reason, err)
+		}
+		c.Close()
+		if err := <-shutdown; err != nil || time.Since(start) < time.Second {
+			t.Errorf("Shutdown returned after %v with %v, want it to wait for the connection", time.Since(start), err)
+		}
+	})
+}
+
 func TestOnlyTheFirstCloseCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := newServer(nil, actors.DefaultQueueLimit, DefaultOptions())

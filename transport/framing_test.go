@@ -297,6 +297,43 @@ func TestFramesMayComeRightBehindTheHandshake(t *testing.T) {
 	}
 }
 
+func TestNothingBehindAViolationIsRelayed(t *testing.T) {
+	s := listen(t)
+	a, b := s.login(t, "alice"), s.login(t, "bob")
+	write(t, a, rawws.Join(
+		rawws.Frame{Opcode: rawws.Binary},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(offer("alice", "bob", 1))},
+	))
+	wantClose(t, a, 1003)
+	write(t, b, rawws.Message("{}"))
+	wantError(t, b, "malformed")
+}
+
+func TestControlFramesDoNotCountAsPartsOfAMessage(t *testing.T) {
+	for _, opcode := range []byte{rawws.Ping, rawws.Pong} {
+		synctest.Test(t, func(t *testing.T) {
+			s := listenInMemory(t, 64<<10)
+			c := s.connect(t)
+			const frames = 5000 // 640 KB, far more than any message may have
+			feed(t, c, func(yield func([]byte) bool) {
+				yield(slices.Concat(
+					rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])}.Append(nil),
+					bytes.Repeat(rawws.Frame{Opcode: opcode, Payload: make([]byte, 125)}.Append(nil), frames),
+					rawws.Frame{Opcode: rawws.Continuation, Payload: []byte(loginFrame[7:])}.Append(nil),
+				))
+			})
+			if opcode == rawws.Ping {
+				for i := range frames {
+					if f, err := c.ReadFrame(); err != nil || f.Opcode != rawws.Pong {
+						t.Fatalf("ping %d was answered with %v, %v", i, f, err)
+					}
+				}
+			}
+			wantText(t, c, loginAccepted)
+		})
+	}
+}
+
 func TestEachOfAThousandMalformedFramesIsAnswered(t *testing.T) {
 	s := listen(t)
 	c := s.connect(t)

@@ -124,6 +124,29 @@ func TestAClientThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
 	})
 }
 
+func TestAClientThatReadsItsAnswersSlowlyIsNotTakenForDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenInMemory(t, 4<<10)
+		c := s.connect(t)
+		const frames = 10_000
+		feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
+		// For five minutes so much waits for it that nothing of it is read.
+		var first []byte
+		for range 5 * 60 / 9 {
+			time.Sleep(9 * time.Second)
+			var b [1]byte
+			if _, err := c.Read(b[:]); err != nil {
+				t.Fatalf("after %d bytes: %v", len(first), err)
+			}
+			first = append(first, b[0])
+		}
+		c.Unread(first)
+		for range frames {
+			wantError(t, c, "malformed")
+		}
+	})
+}
+
 func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := listenInMemory(t, 4<<10)

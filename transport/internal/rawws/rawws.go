@@ -4,6 +4,7 @@ package rawws
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -137,6 +138,11 @@ func Open(conn net.Conn, request string, behind ...byte) (*Conn, error) {
 		return nil, fmt.Errorf("Sec-WebSocket-Accept is %q", accept)
 	}
 	return c, nil
+}
+
+// Unread has b, which was taken from the connection beneath, read again before everything else that was not.
+func (c *Conn) Unread(b []byte) {
+	c.reader = bufio.NewReader(io.MultiReader(bytes.NewReader(b), c.reader))
 }
 
 // ReadFrame reads one frame of the service's. It refuses one that is masked, that has reserved bits, or whose length is
