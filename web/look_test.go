@@ -66,7 +66,7 @@ func TestScreenshotOfAChat(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	alice.view(900, 640, "light")
+	alice.view(900, 680, "light")
 	chat(alice, bob)
 
 	shot := alice.screenshot()
@@ -74,8 +74,8 @@ func TestScreenshotOfAChat(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the screenshot is no PNG: %v", err)
 	}
-	if size := picture.Bounds().Size(); size.X != 1800 || size.Y != 1280 {
-		t.Errorf("the screenshot measures %v, want 1800 by 1280", size)
+	if size := picture.Bounds().Size(); size.X != 1800 || size.Y != 1360 {
+		t.Errorf("the screenshot measures %v, want 1800 by 1360", size)
 	}
 	colours := map[any]bool{}
 	for x := 0; x < picture.Bounds().Dx(); x += 4 {
