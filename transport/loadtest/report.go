@@ -152,7 +152,9 @@ func tiles(r *Result) []tile {
 		}
 		all = append(all, tile{Label: fmt.Sprintf("p%.0f, %s", p, r.MainMetric().Title()), Value: value})
 	}
-	all = append(all, tile{Label: "Sessions", Value: formatCount(r.PeakSessions), Unit: "at most"})
+	if !onlyChurn(r.Options) {
+		all = append(all, tile{Label: "Sessions", Value: formatCount(r.PeakSessions), Unit: "at most"})
+	}
 	errors := r.Snapshot.ErrorCount()
 	all = append(all, tile{Label: "Errors", Value: formatCount(errors), Bad: errors > 0})
 	if r.Verification.Done {

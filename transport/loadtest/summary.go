@@ -116,26 +116,19 @@ func latencyRows(r *Result) [][]string {
 	return rows
 }
 
-// measured returns the metrics that have durations, the main one first.
+// measured returns the metrics that have durations, those that the scenarios are about first.
 func measured(r *Result) []Metric {
+	var order []Metric
+	for _, s := range r.Options.Scenarios {
+		order = append(order, s.metrics()...)
+	}
 	var with []Metric
-	for _, m := range Metrics() {
-		if r.Snapshot.Distribution(m).Count() > 0 {
+	for _, m := range append(order, Metrics()...) {
+		if r.Snapshot.Distribution(m).Count() > 0 && !slices.Contains(with, m) {
 			with = append(with, m)
 		}
 	}
-	main := r.MainMetric()
-	slices.SortStableFunc(with, func(a, b Metric) int {
-		return cmp.Compare(boolRank(a != main), boolRank(b != main))
-	})
 	return with
-}
-
-func boolRank(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // table aligns rows: the first column to the left, the others to the right.
@@ -183,10 +176,15 @@ func facts(r *Result) []fact {
 		if i == 0 {
 			label = "rate"
 		}
-		c := s.counter()
-		add(label, "%s %s/s (%s)", formatRate(r.Rate(c)), c.noun(), formatCount(r.Snapshot.Count(c)))
+		c, of := s.counter(), ""
+		if c == CounterRelaysDelivered && len(r.Options.Scenarios) > 1 {
+			of = " in all scenarios"
+		}
+		add(label, "%s %s/s%s (%s)", formatRate(r.Rate(c)), c.noun(), of, formatCount(r.Snapshot.Count(c)))
 	}
-	add("sessions", "%s at most, %s wanted", formatCount(r.PeakSessions), formatCount(int64(r.Options.TotalSessions())))
+	if !onlyChurn(r.Options) {
+		add("sessions", "%s at most, %s wanted", formatCount(r.PeakSessions), formatCount(int64(r.Options.TotalSessions())))
+	}
 	if back := r.Snapshot.Distribution(MetricReturn); back.Count() > 0 {
 		add("back", "50 %% after %s, 90 %% after %s, 99 %% after %s, all %s after %s", formatDuration(back.Percentile(50)),
 			formatDuration(back.Percentile(90)), formatDuration(back.Percentile(99)), formatCount(back.Count()), formatDuration(back.Max()))
@@ -229,6 +227,9 @@ func facts(r *Result) []fact {
 	add("seed", "%d", r.Options.Seed)
 	return all
 }
+
+// onlyChurn says whether no session is there to stay, so that it says nothing how many there were at a time.
+func onlyChurn(o Options) bool { return len(o.Scenarios) == 1 && o.Has(ScenarioChurn) }
 
 func violationsText(v Verification) string {
 	var parts []string

@@ -7,6 +7,8 @@ const { document: run, metrics, counters } = figures;
 
 /** What the generator is measured by, not the service. */
 const LAGS = ["send_lag", "loop_lag"];
+/** Of little interest second by second where they happen in the beginning only. */
+const BEGINNING = ["connect", "login", "close"];
 
 function percentiles(logarithmic: boolean): Chart | undefined {
   const shown = metrics.filter(({ name }) => run.latency[name] !== undefined);
@@ -49,7 +51,8 @@ function timelines(logarithmic: boolean): Chart[] {
   const rates = counters.filter(({ name }) => points.some((p) => p.rates[name]));
   const latencies = metrics.filter(
     ({ name }) =>
-      !LAGS.includes(name) && (name === run.main_metric || points.filter((p) => p.latency[name]).length > 2),
+      !LAGS.includes(name) &&
+      (name === run.main_metric || !BEGINNING.includes(name) || points.filter((p) => p.latency[name]).length > 2),
   );
   return [
     chart("Rates, a second", formatNumber, rates.map(({ name, title }) => line(title, (p) => p.rates[name] ?? 0))),
@@ -87,13 +90,13 @@ function timelines(logarithmic: boolean): Chart[] {
   ].filter((c) => c.series.length > 0);
 }
 
-/** A curve whose longest latency is so many times the median shows nothing else on a linear scale. */
+/** A latency so many times another curve's median leaves nothing to be seen of that one on a linear scale. */
 const STEEP = 20;
 
 function steep(): boolean {
-  const curve = run.latency[run.main_metric]?.curve_ms ?? [];
-  const median = curve[Math.round(CURVE_STEP * Math.log10(2))] ?? 0;
-  return (curve.at(-1) ?? 0) > STEEP * median;
+  const curves = metrics.flatMap(({ name }) => (LAGS.includes(name) ? [] : (run.latency[name]?.curve_ms ?? [])));
+  const medians = metrics.flatMap(({ name }) => run.latency[name]?.curve_ms[Math.round(CURVE_STEP * Math.log10(2))] ?? []);
+  return Math.max(...curves) > STEEP * Math.min(...medians);
 }
 
 const logarithmicBox = document.getElementById("logarithmic") as HTMLInputElement;
