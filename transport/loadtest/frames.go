@@ -136,8 +136,7 @@ func (f *frames) check(id identity) uint32 {
 	return uint32(h * 0xBF58476D1CE4E5B9 >> 32)
 }
 
-// identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark of
-// this run.
+// identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark.
 func (f *frames) identify(text []byte) (id identity, intact, known bool) {
 	at := bytes.Index(text, []byte(markName))
 	if at < 0 || len(text) < at+len(markName)+markLength {
@@ -146,7 +145,7 @@ func (f *frames) identify(text []byte) (id identity, intact, known bool) {
 	mark := text[at+len(markName):][:markLength]
 	run, ok := parseHex(mark[:runDigits])
 	if !ok || run != f.run {
-		return id, false, false
+		return id, false, true // of another run it would not be for a session of this one
 	}
 	rest := mark[runDigits+1:]
 	pair, okPair := parseHex(rest[:indexDigits])

@@ -59,8 +59,8 @@ type side struct {
 
 	sent    uint32          // frames
 	arrived uint32          // the number of the frame that should arrive next at the other side
-	refused uint32          // frames after that which the service answered with an error
-	checked uint32          // frames before that whose error accounts for their not having arrived
+	newest  uint32          // the number after the highest one that has arrived: less than arrived after skipTo
+	errors  int             // that the service reported; each accounts for one frame that does not arrive
 	dues    []time.Duration // of frames under way, by number modulo the length, a power of two
 	missing map[uint32]time.Duration
 	paced   uint32 // what arrived was when the pace was seen last
@@ -228,9 +228,7 @@ func (q *pair) underWay() int {
 	n := 0
 	for i := range q.sides {
 		d := &q.sides[i]
-		if open := d.sent - d.arrived; open > d.refused {
-			n += int(open - d.refused)
-		}
+		n += max(0, int(d.sent-d.arrived)-max(0, d.errors-len(d.missing)))
 	}
 	return n
 }
@@ -283,10 +281,6 @@ func (d *side) grow() {
 // skipTo counts all frames before number n as missing that have not arrived.
 func (d *side) skipTo(n uint32) {
 	for ; d.arrived != n; d.arrived++ {
-		if d.refused > 0 {
-			d.refused--
-			d.checked++
-		}
 		if d.missing == nil {
 			d.missing = make(map[uint32]time.Duration)
 		}
@@ -300,7 +294,8 @@ func (d *side) account(broken bool) {
 		return // the end of the connection was counted, and explains it
 	}
 	d.skipTo(d.sent)
-	lost := len(d.missing) - int(d.checked)
+	d.settle()
+	lost := len(d.missing) - d.errors
 	if lost <= 0 {
 		return
 	}
@@ -309,6 +304,14 @@ func (d *side) account(broken bool) {
 		first = min(first, n)
 	}
 	d.shard.violation(ViolationLost, int64(lost), fmt.Sprintf("%s never arrived, and no error was reported", d.describe(first)))
+}
+
+// settle finds errors that were reported although all frames have arrived that they could be about.
+func (d *side) settle() {
+	if surplus := d.errors - len(d.missing); surplus > 0 && d.arrived == d.sent && d.pair.of.verify {
+		d.errors -= surplus
+		d.shard.violation(ViolationInvented, int64(surplus), fmt.Sprintf("an error was reported to side %c of pair %d, whose frames had all arrived", 'a'+d.side, d.index))
+	}
 }
 
 func (d *side) describe(sequence uint32) string {
@@ -367,6 +370,10 @@ func (d *side) text(text []byte, now time.Duration) {
 func (d *side) take(now time.Duration) {
 	d.count(d.dues[int(d.arrived)&(len(d.dues)-1)], now)
 	d.arrived++
+	d.newest = d.arrived
+	if d.errors > 0 {
+		d.settle()
+	}
 }
 
 // count counts a frame that was due then and has arrived now.
@@ -387,10 +394,9 @@ func (d *side) answer(text []byte) {
 	switch {
 	case ok && r.Type == "error":
 		d.shard.error(r.code())
-		if d.arrived != d.sent {
-			d.shard.count(CounterRelaysRefused, 1)
-			d.refused = min(d.refused+1, d.sent-d.arrived)
-		}
+		d.shard.count(CounterRelaysRefused, 1)
+		d.errors++
+		d.settle()
 	case d.pair.of.verify && !ok:
 		d.shard.violation(ViolationInvented, 1, fmt.Sprintf("%d bytes arrived at pair %d that nobody had sent", len(text), d.index))
 	}
@@ -419,7 +425,12 @@ func (d *side) inspect(text []byte, receiver *side, now time.Duration) {
 		case missing:
 			delete(d.missing, id.sequence)
 			d.count(due, now)
-			s.violation(ViolationReordered, 1, fmt.Sprintf("%s arrived after frame %d", describe(id), d.arrived-1))
+			if int32(id.sequence-d.newest) < 0 {
+				s.violation(ViolationReordered, 1, fmt.Sprintf("%s arrived after frame %d", describe(id), d.newest-1))
+			} else {
+				d.newest = id.sequence + 1
+			}
+			d.settle()
 		case int32(id.sequence-d.sent) >= 0:
 			s.count(CounterRelaysDelivered, 1)
 			s.violation(ViolationInvented, 1, fmt.Sprintf("%s arrived before it was sent", describe(id)))
