@@ -18,8 +18,9 @@ type plan struct {
 	Process   int           `json:"process"`
 	Processes int           `json:"processes"`
 	Sources   []netip.Addr  `json:"sources,omitempty"`
-	Grace     time.Duration `json:"grace"` // how long frames under way may take to arrive in the end
-	Loops     int           `json:"loops"` // 0: one for each processor
+	Grace     time.Duration `json:"grace"`  // how long frames under way may take to arrive in the end
+	Loops     int           `json:"loops"`  // 0: one for each processor
+	Before    time.Duration `json:"before"` // from the start of the measured phase to the storm, and to when readers stop
 }
 
 // portion returns the numbers of those of n things that are one part's of so many.

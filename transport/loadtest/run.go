@@ -24,6 +24,10 @@ const (
 	perSource = 20_000
 	// grace is how long frames under way may take to arrive in the end.
 	grace = 5 * time.Second
+	// calmShare is the part of the measured phase, 1 in so many, that passes before a storm and before readers stop: what
+	// is measured against. It is at most calmLimit.
+	calmShare = 4
+	calmLimit = 10 * time.Second
 	// probeTimeout bounds the first conversation with a service.
 	probeTimeout = 10 * time.Second
 )
@@ -39,7 +43,7 @@ func Run(ctx context.Context, o Options, observe func(Progress)) (*Result, error
 	return run(ctx, o, observe, plan{Grace: grace})
 }
 
-// run is Run. Tests set what nobody else needs to: the grace and the loops in prototype.
+// run is Run. Tests set in prototype what nobody else needs to.
 func run(ctx context.Context, o Options, observe func(Progress), prototype plan) (*Result, error) {
 	o, err := o.Resolve()
 	if err != nil {
@@ -57,6 +61,9 @@ func run(ctx context.Context, o Options, observe func(Progress), prototype plan)
 		return nil, err
 	}
 	prototype.Options, prototype.Processes = o, processes
+	if prototype.Before == 0 {
+		prototype.Before = min(o.Duration/calmShare, calmLimit)
+	}
 	prototype.Run = rand.Uint32()
 	address, err := probe(ctx, prototype)
 	if err != nil {

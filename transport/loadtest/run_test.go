@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,13 @@ const patience = 30 * time.Second
 
 // serve starts a service on a loopback socket, which ends with the test, and returns its URL.
 func serve(t testing.TB, change ...func(*transport.Options)) string {
+	t.Helper()
+	url, _ := stoppable(t, change...)
+	return url
+}
+
+// stoppable starts such a service that can be stopped before.
+func stoppable(t testing.TB, change ...func(*transport.Options)) (url string, stop func()) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	system := actors.NewSystem(actors.Options{Logger: logger})
@@ -37,7 +45,7 @@ func serve(t testing.TB, change ...func(*transport.Options)) string {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
@@ -50,7 +58,8 @@ func serve(t testing.TB, change ...func(*transport.Options)) string {
 			t.Errorf("stop the actors: %v", err)
 		}
 	})
-	return "ws://" + l.Addr().String() + "/ws"
+	t.Cleanup(stop)
+	return "ws://" + l.Addr().String() + "/ws", stop
 }
 
 // briefly returns options for a run that takes no longer than it must.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"p2p-messaging/messages"
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
@@ -12,8 +13,6 @@ import (
 const (
 	floodSize = 16 << 10             // bytes of a frame, where --size gives none
 	floodGap  = 5 * time.Millisecond // between two frames
-	// slowAfter is the share of the measured phase that passes before readers stop: what is measured against.
-	slowAfter = 4
 )
 
 // slow is pairs of which some readers stop reading while they are being sent to, and neighbours that go on.
@@ -26,7 +25,6 @@ type slow struct {
 	next       time.Duration // when the next frames are due
 	text       []byte        // of the flood, in the middle of the frame
 	running    bool
-	draining   bool
 }
 
 // slowPair is a sender and a reader that will not read.
@@ -78,10 +76,9 @@ func (x *slow) enter(p Phase, now time.Duration) {
 	case PhaseWarmUp:
 		x.running = true
 	case PhaseMeasuring:
-		x.stop = now + x.shard.engine.plan.Options.Duration/slowAfter
+		x.stop = now + x.shard.engine.plan.Before
 	case PhaseDraining:
 		x.running = false
-		x.draining = true
 		for _, p := range x.all { // what the service said to them is behind what they did not read
 			if p.to.conn != nil {
 				p.to.conn.ResumeReading()
@@ -152,9 +149,16 @@ func (d *slowSide) text(text []byte, _ time.Duration) {
 		d.shard.count(CounterRelaysDelivered, 1)
 		return
 	}
-	if r, ok := parseReply(text); ok && r.Type == "error" {
-		d.shard.error(r.code())
-		d.shard.count(CounterRelaysRefused, 1)
+	r, ok := parseReply(text)
+	if !ok || r.Type != "error" {
+		return
+	}
+	d.shard.error(r.code())
+	d.shard.count(CounterRelaysRefused, 1)
+	if to := &d.pair.to; r.Code == messages.CodePeerUnavailable && to.conn != nil {
+		// The service has given the reader up, and may have said so to it, behind what it did not read.
+		to.gone = true
+		to.conn.ResumeReading()
 	}
 }
 

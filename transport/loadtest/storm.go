@@ -12,8 +12,6 @@ import (
 const (
 	returnBase  = time.Second
 	returnLimit = 30 * time.Second
-	// stormAfter is the share of the measured phase that passes before the storm: what is measured against.
-	stormAfter = 4
 )
 
 // storm is sessions that drop all at once and come back, and bystanders that go on relaying.
@@ -74,7 +72,7 @@ func (x *storm) enter(p Phase, now time.Duration) {
 		x.opening = false
 		x.running = true
 	case PhaseMeasuring:
-		x.drop = now + x.shard.engine.plan.Options.Duration/stormAfter
+		x.drop = now + x.shard.engine.plan.Before
 	case PhaseDraining:
 		x.running = false
 	}
