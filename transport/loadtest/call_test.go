@@ -1,0 +1,149 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+)
+
+// callFor runs calls until ctx ends, and each pair's first one in any case.
+func callFor(t *testing.T, ctx context.Context, o Options, grace time.Duration) *Result {
+	t.Helper()
+	o.Scenarios, o.Verify = []Scenario{ScenarioCall}, true
+	r, err := run(ctx, o, nil, plan{Grace: grace, Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestFiftyPairsOfPeersCallEachOther(t *testing.T) {
+	const pairs, texts = 50, 3
+	r := callFor(t, t.Context(), Options{URL: serve(t), Pairs: pairs, Messages: texts, Duration: 100 * time.Millisecond}, patience)
+	wantNoErrors(t, r)
+	count := r.Snapshot.Count
+	calls := count(CounterCallsConnected)
+	if calls < pairs || count(CounterCallsStarted) != calls || count(CounterCallsFailed) != 0 {
+		t.Errorf("%d calls: %d connected, %d failed; wanted each pair to call once at least, and all to go through",
+			count(CounterCallsStarted), calls, count(CounterCallsFailed))
+	}
+	if sent, received := count(CounterMessagesSent), count(CounterMessagesReceived); sent != calls*texts || received != sent {
+		t.Errorf("%d messages were sent and %d came back; wanted %d in each of %d calls", sent, received, texts, calls)
+	}
+	for m, want := range map[Metric]int64{MetricLogin: 2 * pairs, MetricConnect: 2 * pairs, MetricCallSetup: calls, MetricMessage: calls * texts} {
+		if got := r.Snapshot.Distribution(m).Count(); got != want {
+			t.Errorf("%d durations of %v; wanted %d", got, m, want)
+		}
+	}
+	// Offer, answer, and of each side one candidate (its loopback address) and the word that there are no more.
+	if sent, delivered := count(CounterRelaysSent), count(CounterRelaysDelivered); sent != 6*calls || delivered > sent {
+		t.Errorf("%d frames were sent and %d delivered in %d calls; wanted 6 for each", sent, delivered, calls)
+	}
+	if r.PeakSessions != 2*pairs || r.Failed != "" || r.Interrupted {
+		t.Errorf("%d sessions, failed %q, interrupted %v; wanted %d sessions", r.PeakSessions, r.Failed, r.Interrupted, 2*pairs)
+	}
+}
+
+func TestACallThatFailsSaysHowFarItCame(t *testing.T) {
+	of := func(kinds ...string) func(text []byte) bool {
+		return func(text []byte) bool {
+			for _, kind := range kinds {
+				if bytes.HasPrefix(text, []byte(`{"type":"`+kind+`"`)) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		lost  func(text []byte) bool // frames that the service loses
+		after func(text []byte) bool // the run ends with this frame
+		want  string
+	}{
+		{"no offer arrives", of("offer"), of("offer"), codeNoOffer},
+		{"no answer arrives", of("answer"), of("answer"), codeNoAnswer},
+		{"no candidate arrives", of("ice-candidate"), of("answer"), codeNoChannel},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			s := newRelayService(t, none, 0, 0, func(s *relayService) {
+				s.rules.relay = func(text []byte) bool {
+					if c.after(text) {
+						cancel()
+					}
+					return !c.lost(text)
+				}
+			})
+			r := callFor(t, ctx, Options{URL: s.url, Pairs: 1, Duration: time.Hour}, 2*time.Second)
+			if got := r.Snapshot.Errors(); !maps.Equal(got, map[string]int64{c.want: 1}) {
+				t.Errorf("the errors are %v; wanted one %s", got, c.want)
+			}
+			if started, failed := r.Snapshot.Count(CounterCallsStarted), r.Snapshot.Count(CounterCallsFailed); started != 1 || failed != 1 {
+				t.Errorf("%d calls, %d failed; wanted one, which failed", started, failed)
+			}
+			if sessions := r.PeakSessions; sessions != 2 {
+				t.Errorf("%d sessions; wanted 2", sessions)
+			}
+		})
+	}
+}
+
+func TestACallOfferThatTheServiceRefusesFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	const times = 3
+	s := newRelayService(t, refuses, 1, times+1, func(s *relayService) {
+		s.spareFirst = false
+		s.rules.relay = func(text []byte) bool {
+			if s.begun == times {
+				cancel()
+				return false
+			}
+			return strings.HasPrefix(string(text), `{"type":"offer"`) // what follows an offer has nowhere to go
+		}
+	})
+	r := callFor(t, ctx, Options{URL: s.url, Pairs: 1, Duration: time.Hour}, 0)
+	if got := r.Snapshot.Errors()["peer-unavailable"]; got != times {
+		t.Errorf("the errors are %v; wanted %d peer-unavailable", r.Snapshot.Errors(), times)
+	}
+	if failed, refused := r.Snapshot.Count(CounterCallsFailed), r.Snapshot.Count(CounterRelaysRefused); failed < times || refused != times {
+		t.Errorf("%d calls failed and %d frames were refused; wanted %d of each, and perhaps the last call", failed, refused, times)
+	}
+}
+
+func TestFramesThatComeTwiceDoNotDisturbACall(t *testing.T) {
+	t.Parallel()
+	s := newRelayService(t, duplicates, 1, 1<<30, func(s *relayService) { s.spareFirst = false })
+	r := callFor(t, t.Context(), Options{URL: s.url, Pairs: 2, Messages: 2, Duration: 100 * time.Millisecond}, patience)
+	wantNoErrors(t, r)
+	if calls, failed := r.Snapshot.Count(CounterCallsConnected), r.Snapshot.Count(CounterCallsFailed); calls < 2 || failed != 0 {
+		t.Errorf("%d calls connected, %d failed; wanted two at least, and none to fail", calls, failed)
+	}
+}
+
+func TestCallsEndWhenTheServiceGoesAway(t *testing.T) {
+	t.Parallel()
+	s := newRelayService(t, none, 0, 0, func(s *relayService) {
+		s.rules.relay = func([]byte) bool {
+			if s.counted.taken == 10 {
+				s.serving.Go(s.vanish)
+			}
+			return true
+		}
+	})
+	r := callFor(t, t.Context(), Options{URL: s.url, Pairs: 3, Duration: time.Hour}, patience)
+	if !strings.Contains(r.Failed, "went away") {
+		t.Errorf("the run ended because of %q; wanted it to say that the service went away", r.Failed)
+	}
+	started, connected, failed := r.Snapshot.Count(CounterCallsStarted), r.Snapshot.Count(CounterCallsConnected), r.Snapshot.Count(CounterCallsFailed)
+	if started == 0 || started > connected+failed {
+		t.Errorf("%d calls, of which %d connected and %d failed; wanted something to have become of each", started, connected, failed)
+	}
+}
