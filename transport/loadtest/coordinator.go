@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// enoughSessions is how many there must be before what the generator has grown by says anything about one of them.
+const enoughSessions = 1000
+
 // coordinator merges what the processes of a run report, and adds what it sees of the service.
 type coordinator struct {
 	observe func(Progress)
@@ -211,7 +214,7 @@ func (c *coordinator) point(phase Phase, parts []report) {
 			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
 		}
 	}
-	if grown > 0 && sessions > 0 && g.BytesPerSession == 0 {
+	if grown > 0 && sessions >= enoughSessions && g.BytesPerSession == 0 {
 		g.BytesPerSession = float64(grown) / float64(sessions)
 	}
 	c.look(&p, phase, span, sessions, parts)
