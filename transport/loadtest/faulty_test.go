@@ -76,6 +76,7 @@ type serviceCount struct {
 
 // serviceRule changes what a service does with all that comes.
 type serviceRule struct {
+	loggingIn   func(c *gws.Conn)         // what it does before that
 	answerLogin func(login string) string // what it says to a login; "" for nothing
 	relay       func(text []byte) bool    // whether a frame is relayed at all
 }
@@ -93,6 +94,7 @@ func newRelayService(t *testing.T, f fault, every, times int, change ...func(*re
 		conns: map[*gws.Conn]string{}, logins: map[string]*gws.Conn{}, held: map[string][]waitingFrame{}, old: map[string]waitingFrame{},
 	}
 	s.rules.answerLogin = func(string) string { return `{"type":"login","success":true}` }
+	s.rules.loggingIn = func(*gws.Conn) {}
 	s.rules.relay = func([]byte) bool { return true }
 	for _, c := range change {
 		c(s)
@@ -159,6 +161,7 @@ func (s *relayService) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer s.mu.Unlock()
 	switch fields.Type {
 	case "login":
+		s.rules.loggingIn(c)
 		answer := s.rules.answerLogin(fields.Login)
 		if strings.Contains(answer, `"success":true`) {
 			s.conns[c], s.logins[fields.Login] = fields.Login, c

@@ -20,7 +20,8 @@ const (
 	sequenceDigits = 8
 
 	// login of a session: lt-RRRRRRRR-kIIIIIIIs: run, kind, number, side (a or b).
-	loginLength = 3 + runDigits + 1 + 1 + indexDigits + 1
+	loginPrefix = "lt-"
+	loginLength = len(loginPrefix) + runDigits + 1 + 1 + indexDigits + 1
 
 	markName   = `"loadtest":"`
 	markLength = runDigits + 1 + indexDigits + 1 + 1 + 1 + sequenceDigits + 1 + sequenceDigits
@@ -39,7 +40,7 @@ const (
 
 // appendLogin appends the login of a session.
 func appendLogin(b []byte, run uint32, kind byte, index uint32, side int) []byte {
-	b = append(b, "lt-"...)
+	b = append(b, loginPrefix...)
 	b = appendHex(b, run, runDigits)
 	b = append(b, '-', kind)
 	b = appendHex(b, index, indexDigits)
@@ -136,7 +137,8 @@ func (f *frames) check(id identity) uint32 {
 	return uint32(h * 0xBF58476D1CE4E5B9 >> 32)
 }
 
-// identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark.
+// identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark,
+// or that of another run.
 func (f *frames) identify(text []byte) (id identity, intact, known bool) {
 	at := bytes.Index(text, []byte(markName))
 	if at < 0 || len(text) < at+len(markName)+markLength {
@@ -145,7 +147,8 @@ func (f *frames) identify(text []byte) (id identity, intact, known bool) {
 	mark := text[at+len(markName):][:markLength]
 	run, ok := parseHex(mark[:runDigits])
 	if !ok || run != f.run {
-		return id, false, true // of another run it would not be for a session of this one
+		// Where the logins are this run's, the mark was changed.
+		return id, false, bytes.Contains(text, appendHex([]byte(loginPrefix), f.run, runDigits))
 	}
 	rest := mark[runDigits+1:]
 	pair, okPair := parseHex(rest[:indexDigits])

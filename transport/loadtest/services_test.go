@@ -1,0 +1,298 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+// rawService accepts TCP connections and has each treated by handle, which returns before the test ends.
+func rawService(t *testing.T, handle func(conn net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			handle(conn)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-ended
+	})
+	return "ws://" + listener.Addr().String() + "/ws"
+}
+
+// httpService is a web server that knows nothing of WebSocket.
+func httpService(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
+}
+
+// answering is a service that says this to a login.
+func answering(t *testing.T, answer string) string {
+	t.Helper()
+	return newRelayService(t, none, 0, 0, func(s *relayService) {
+		s.rules.answerLogin = func(string) string { return answer }
+	}).url
+}
+
+// closedPort is where nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "ws://" + listener.Addr().String() + "/ws"
+}
+
+// drain reads until the other side ends the connection.
+func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+
+// strangers are services that are none of the protocol, and what must be said about them.
+var strangers = []struct {
+	name  string
+	serve func(t *testing.T) string
+	want  string
+}{
+	{"nothing listens", closedPort, "nothing listens there"},
+	{"a web server", func(t *testing.T) string {
+		return httpService(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
+	}, "HTTP status 200"},
+	{"a web server without that path", func(t *testing.T) string { return httpService(t, http.NotFound) }, "no WebSocket at that path"},
+	{"a web server that redirects", func(t *testing.T) string {
+		return httpService(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://a.test/", http.StatusMovedPermanently)
+		})
+	}, "HTTP status 301"},
+	{"no HTTP", func(t *testing.T) string {
+		return rawService(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "SSH-2.0-Example\r\n")
+			drain(c)
+		})
+	}, "no HTTP"},
+	{"an answer that never ends", func(t *testing.T) string {
+		return rawService(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nX: "+strings.Repeat("x", 100<<10))
+			drain(c)
+		})
+	}, "too long"},
+	{"closes at once", func(t *testing.T) string { return rawService(t, func(net.Conn) {}) }, "ended the connection"},
+	{"a wrong key", func(t *testing.T) string {
+		return rawService(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n")
+			drain(c)
+		})
+	}, "no service of this protocol"},
+	{"answers a login with a word", func(t *testing.T) string { return answering(t, "hello") }, "answered with something else"},
+	{"answers a login with another type", func(t *testing.T) string { return answering(t, `{"type":"welcome"}`) }, "answered with something else"},
+	{"answers a login without saying how it went", func(t *testing.T) string { return answering(t, `{"type":"login"}`) }, "answered with something else"},
+	{"answers a login with a megabyte", func(t *testing.T) string { return answering(t, strings.Repeat("x", 1<<20)) }, "answered with something else"},
+	{"answers a login with more than anybody needs", func(t *testing.T) string { return answering(t, strings.Repeat("x", 2<<20)) }, "too long"},
+	{"refuses a login", func(t *testing.T) string {
+		return answering(t, `{"type":"login","success":false,"code":"auth-required","message":"A token is needed."}`)
+	}, "auth-required"},
+	{"refuses a login without a code", func(t *testing.T) string { return answering(t, `{"type":"login","success":false}`) }, "login is refused"},
+	{"answers a login with an error", func(t *testing.T) string { return answering(t, `{"type":"error","message":"Unrecognized command"}`) }, "login is refused"},
+	{"closes at a login", func(t *testing.T) string {
+		return newRelayService(t, none, 0, 0, func(s *relayService) {
+			s.rules.loggingIn = func(c *gws.Conn) { _ = c.WriteClose(1008, []byte("go away")) }
+			s.rules.answerLogin = func(string) string { return "" }
+		}).url
+	}, "code 1008"},
+}
+
+func TestWithoutAServiceOfTheProtocolThereIsNothingToMeasure(t *testing.T) {
+	for _, c := range strangers {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Run(t.Context(), briefly(c.serve(t), ScenarioRelay), nil)
+			wantNoService(t, r, err, c.want)
+		})
+	}
+}
+
+func wantNoService(t *testing.T, r *Result, err error, want string) {
+	t.Helper()
+	var noService *ServiceError
+	if !errors.As(err, &noService) || !strings.Contains(noService.Reason, want) || strings.Contains(noService.Reason, "\n") {
+		t.Errorf("the run has the result %+v and the error %v; wanted none, and a line with %q", r, err, want)
+	}
+}
+
+func TestAServiceThatNeverAnswersIsNotWaitedForForLong(t *testing.T) {
+	for name, url := range map[string]func(t *testing.T) string{
+		"to the handshake": func(t *testing.T) string { return rawService(t, drain) },
+		"to a login":       func(t *testing.T) string { return answering(t, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			r, err := Run(ctx, briefly(url(t), ScenarioRelay), nil)
+			wantNoService(t, r, err, "no answer within")
+		})
+	}
+}
+
+func TestAServiceThatDiesHalfWayLeavesTheFiguresSoFar(t *testing.T) {
+	for _, scenario := range []Scenario{ScenarioRelay, ScenarioIdle, ScenarioChurn, ScenarioCall} {
+		t.Run(string(scenario), func(t *testing.T) {
+			t.Parallel()
+			s := newRelayService(t, none, 0, 0, func(s *relayService) {
+				s.rules.relay = func([]byte) bool {
+					if s.counted.taken == 20 {
+						s.serving.Go(s.vanish)
+					}
+					return true
+				}
+			})
+			o := briefly(s.url, scenario)
+			o.Duration = time.Hour
+			if scenario == ScenarioIdle || scenario == ScenarioChurn {
+				o.Sessions = 10
+			}
+			ended := false
+			r, err := run(t.Context(), o, func(p Progress) {
+				if p.Phase == PhaseMeasuring && !ended { // these scenarios send no frames that could be counted
+					ended = true
+					s.vanish()
+				}
+			}, plan{Grace: patience, Loops: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(r.Failed, "went away") || strings.Contains(r.Failed, "\n") {
+				t.Errorf("the run ended because of %q; wanted a line that says that the service went away", r.Failed)
+			}
+			if n := r.Snapshot.Count(CounterLoggedIn); n == 0 {
+				t.Error("there are no figures of the time before")
+			}
+			if n := r.Verification.Count(); n != 0 {
+				t.Errorf("%d violations, which are the end's: %+v", n, r.Verification.Findings)
+			}
+		})
+	}
+}
+
+func TestAServiceThatDeliversNothingIsFoundOut(t *testing.T) {
+	t.Parallel()
+	const pairs, window = 3, 8
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s := newRelayService(t, none, 0, 0, func(s *relayService) {
+		s.rules.relay = func([]byte) bool {
+			if s.counted.taken == pairs*window {
+				cancel()
+			}
+			return false
+		}
+	})
+	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: pairs, Window: window, Duration: time.Hour}, nil, plan{Grace: 0, Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost := r.Verification.Findings[ViolationLost].Count; lost != pairs*window || r.Verification.Count() != lost {
+		t.Errorf("%+v; wanted %d lost frames", r.Verification.Findings, pairs*window)
+	}
+	if n := r.Snapshot.Count(CounterRelaysDelivered); n != 0 {
+		t.Errorf("%d frames count as delivered", n)
+	}
+}
+
+func TestAServiceThatRefusesAllLoginsButTheFirstHasNoSessions(t *testing.T) {
+	for name, answer := range map[string]string{
+		"with a code": `{"type":"login","success":false,"code":"capacity"}`,
+		"without one": `{"type":"login","success":false}`,
+		"by nonsense": `{"type":"login","success":"yes"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := true
+			s := newRelayService(t, none, 0, 0, func(s *relayService) {
+				s.rules.answerLogin = func(string) string {
+					if first {
+						first = false
+						return `{"type":"login","success":true}`
+					}
+					return answer
+				}
+			})
+			o := briefly(s.url, ScenarioRelay)
+			o.Pairs, o.Duration = 3, 3*time.Second
+			r, err := Run(t.Context(), o, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := r.Snapshot.ErrorCount(); n != 6 || r.PeakSessions != 0 {
+				t.Errorf("%d errors and %d sessions; wanted 6 logins to fail: %v", n, r.PeakSessions, r.Snapshot.Errors())
+			}
+			if !strings.Contains(r.Failed, "no session could be logged in") {
+				t.Errorf("the run ended because of %q; wanted it to say that nobody could log in", r.Failed)
+			}
+		})
+	}
+}
+
+func TestFramesThatNobodyCouldHaveSentAreNoDanger(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want func(r *Result) bool
+	}{
+		"a megabyte":       {strings.Repeat("x", 1<<20), func(r *Result) bool { return r.Verification.Findings[ViolationInvented].Count == 1 }},
+		"more than that":   {strings.Repeat("x", 1<<20+1), func(r *Result) bool { return r.Snapshot.Errors()["websocket-protocol"] == 1 }},
+		"empty":            {"", func(r *Result) bool { return r.Verification.Findings[ViolationInvented].Count == 1 }},
+		"a mark, cut off":  {`{"` + markName, func(r *Result) bool { return r.Verification.Count() == 1 }},
+		"a mark of others": {`{` + markName + strings.Repeat("f", markLength) + `"}`, func(r *Result) bool { return r.Verification.Count() == 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			s := newRelayService(t, none, 0, 0, func(s *relayService) {
+				s.rules.relay = func([]byte) bool {
+					if s.counted.taken == 20 {
+						for login, conn := range s.logins {
+							if strings.HasSuffix(login, "b") {
+								s.write(conn, c.text)
+								break
+							}
+						}
+					}
+					if s.counted.taken == 200 {
+						cancel()
+					}
+					return true
+				}
+			})
+			r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Window: 4, Duration: time.Hour}, nil, plan{Grace: patience, Loops: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.want(r) {
+				t.Errorf("errors %v, violations %+v", r.Snapshot.Errors(), r.Verification.Findings)
+			}
+		})
+	}
+}
