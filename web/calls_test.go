@@ -177,7 +177,7 @@ func TestCandidatesThatComeBeforeTheOfferWaitForIt(t *testing.T) {
 	sendText(t, toBob, offer)
 	receive(t, toBob, messages.TypeAnswer)
 	sendText(t, toBob, map[string]any{"type": "bye", "reason": "left", "from": "right", "to": "bob", "call": "first"})
-	bob.shows("log", "Discussion", "right left")
+	bob.shows("log", "Discussion", "right cancelled the call")
 
 	sendText(t, toBob, map[string]any{
 		"type": "ice-candidate", "from": "right", "to": "bob", "call": call,

@@ -32,7 +32,7 @@ func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {
 	x, y := p.position(p.find("button", "Join"))
 	p.clickAt(x, y, 1)
 	p.clickAt(x, y, 2)
-	p.shows("heading", "", "Peer-to-peer messenger")
+	p.shows("heading", "", "P2P Messaging")
 	p.find("button", "Sign out")
 	p.absent("alert", "")
 	if logins := eval[int](p, `testing.sent.filter((frame) => frame.type === "login").length`); logins != 1 {

@@ -32,6 +32,7 @@ export type CallEnd =
   | "busy"
   | "unavailable" // nobody has that login
   | "undeliverable" // the service could not pass a frame on
+  | "unreadable" // the service could not read the offer, because of the other's login
   | "no-answer"
   | "no-connection" // both are there, and no way between them was found
   | "lost" // it was open, and no sign of life came any more

@@ -49,8 +49,8 @@ export class Calls {
     for (const call of [...this.#calls.values()]) call.end("hung-up", "left");
   }
 
-  /** Takes a frame from the service. */
-  receive(frame: PeerFrame | ServiceError): void {
+  /** Takes a frame of another client. */
+  receive(frame: PeerFrame): void {
     switch (frame.type) {
       case "offer":
         return this.#offered(frame);
@@ -69,14 +69,27 @@ export class Calls {
         return this.#candidate(frame);
       case "bye":
         return this.#find(frame)?.bye(frame.reason);
-      case "error":
-        return this.#refused(frame);
     }
+  }
+
+  /** The service could not do what a frame asked for. Returns whether that was about the current call. */
+  refused(error: ServiceError): boolean {
+    const call = error.to === undefined ? this.current : this.#calls.get(loginKey(error.to));
+    // Once a call is open it no longer needs the service.
+    if (call === undefined || call.phase === "open") return false;
+    if (error.to === undefined) {
+      // What the service cannot read it does not say the receiver of: an offer to a login that cannot be.
+      if (error.code !== "malformed" || call.phase !== "calling") return false;
+      call.end("unreadable");
+    } else if (error.code !== "peer-unavailable") call.end("undeliverable", "left");
+    else call.end(call.phase === "calling" ? "unavailable" : "left");
+    return true;
   }
 
   #offered(frame: PeerFrame & { type: "offer" }): void {
     const key = loginKey(frame.from);
     if (key === loginKey(this.options.me)) return;
+    if (frame.call !== undefined && this.#over.has(frame.call)) return;
     const bare = frame.call === undefined;
     const existing = this.#calls.get(key);
     if (existing !== undefined) {
@@ -95,7 +108,6 @@ export class Calls {
       this.options.send({ type: "bye", reason: "busy", to: frame.from, call: frame.call ?? freshId() });
       return;
     }
-    if (frame.call !== undefined && this.#over.has(frame.call)) return;
     const call = this.#make({ peer: frame.from, id: frame.call ?? freshId(), bare, outgoing: false });
     call.answer(frame.sdp);
     const earlyKey = frameKey(frame);
@@ -118,20 +130,13 @@ export class Calls {
     trim(this.#early, MAX_EARLY_CALLS);
   }
 
-  /** The service could not deliver a frame. Once a call is open it no longer needs the service. */
-  #refused(frame: ServiceError): void {
-    if (frame.to === undefined) return;
-    const call = this.#calls.get(loginKey(frame.to));
-    if (call === undefined || call.phase === "open") return;
-    if (frame.code !== "peer-unavailable") call.end("undeliverable", "left");
-    else call.end(call.phase === "calling" ? "unavailable" : "left");
-  }
-
-  /** The call that a frame is about. Clients that do not number their calls have one at a time. */
+  /**
+   * The call that a frame is about: the one with its id, however the other spells its login. Clients that do
+   * not number their calls have one at a time.
+   */
   #find(frame: PeerFrame): Call | undefined {
-    const call = this.#calls.get(loginKey(frame.from));
-    if (call === undefined) return undefined;
-    return frame.call === undefined || frame.call === call.id ? call : undefined;
+    if (frame.call === undefined) return this.#calls.get(loginKey(frame.from));
+    return [...this.#calls.values()].find(({ id }) => id === frame.call);
   }
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean }): Call {

@@ -273,7 +273,7 @@ export class BareChannel implements PeerChannel {
 
 /** A text in parts that every browser takes as one message; a part never ends inside a character. */
 export function* bareParts(text: string): Generator<string, void> {
-  const longest = BARE_TEXT_BYTES / 4; // A UTF-16 unit takes 3 bytes of UTF-8 at most.
+  const longest = Math.floor(BARE_TEXT_BYTES / 3); // A UTF-16 unit takes 3 bytes of UTF-8 at most.
   let start = 0;
   do {
     let end = Math.min(start + longest, text.length);

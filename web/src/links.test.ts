@@ -28,3 +28,8 @@ test("long texts come in short pieces, cut inside no character", () => {
     for (const piece of pieces(text)) assert.ok(piece.text.length <= 1_000);
   }
 });
+
+test("the parts for a client without framing are as long as every browser takes, and not longer", () => {
+  const bytes = [...bareParts("漢".repeat(100_000))].map((part) => new TextEncoder().encode(part).length);
+  assert.deepEqual(bytes, [65_535, 65_535, 65_535, 65_535, 37_860]);
+});

@@ -3,9 +3,23 @@
  * part of those rules that a page needs to recognise itself and to agree with another page on an order.
  */
 
-/** The form under which two spellings of one login are equal. */
+/** How often the rules are applied at most (RFC 8266, section 2.4). */
+const MAX_PASSES = 4;
+
+/** The form under which two spellings of one login are equal (RFC 8266, section 2.4). */
 export function loginKey(login: string): string {
-  return login.trim().replace(/\s+/gu, " ").normalize("NFKC").toLowerCase().normalize("NFKC");
+  let key = login;
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const before = key;
+    key = lowerCase(key.replace(/\p{Zs}+/gu, " ").replace(/^ | $/gu, "")).normalize("NFKC");
+    if (key === before) break;
+  }
+  return key;
+}
+
+/** Small letters, each for itself: of a whole text, JavaScript makes a sigma at the end of a word another letter. */
+function lowerCase(text: string): string {
+  return Array.from(text, (character) => character.toLowerCase()).join("");
 }
 
 /**

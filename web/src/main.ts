@@ -1,16 +1,6 @@
+import { serviceAddress } from "./address.js";
 import { Messenger } from "./messenger.js";
 import { View } from "./view.js";
-
-/** Where the service is when the page has been opened from disk. */
-const DEFAULT_SERVICE = "ws://localhost:7777";
-
-/** The address of the service: where the page came from; for a page from disk, what `?service=` says. */
-function serviceAddress(): string {
-  if (location.protocol === "file:") {
-    return new URLSearchParams(location.search).get("service") ?? DEFAULT_SERVICE;
-  }
-  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`;
-}
 
 /** Bootstrap's colours follow the system. */
 function followColorScheme(): void {
@@ -21,12 +11,12 @@ function followColorScheme(): void {
 }
 
 followColorScheme();
-const messenger: Messenger = new Messenger(serviceAddress(), () => view.changed());
+const messenger: Messenger = new Messenger(serviceAddress(location.href), () => view.changed());
 const view = new View(document.getElementById("app")!, messenger);
 addEventListener("pagehide", () => messenger.leavePage());
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();
 });
-addEventListener("online", () => messenger.reconnect());
+addEventListener("online", () => messenger.online());
 messenger.start();
 view.changed();

@@ -48,8 +48,8 @@ export class Messenger {
     this.#service = new ServiceConnection(url, {
       stateChanged: () => this.changed(),
       received: (frame) => {
-        if (frame.type === "error" && frame.to === undefined) this.#warn(frame.message);
-        else this.#calls?.receive(frame);
+        if (frame.type !== "error") this.#calls?.receive(frame);
+        else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(frame.message);
       },
       loginLost: (code) => {
         this.#loginAlert =
@@ -73,6 +73,11 @@ export class Messenger {
   /** Connects to the service now. */
   reconnect(): void {
     this.#service.connect();
+  }
+
+  /** The device has a network again. */
+  online(): void {
+    this.#service.hurry();
   }
 
   get service(): ServiceState {
@@ -257,7 +262,7 @@ export class Messenger {
         this.#note(call.wasOpen ? `You disconnected from ${peer}` : `You cancelled the call to ${peer}`);
         return;
       case "left":
-        this.#note(`${peer} left`);
+        this.#note(call.wasOpen || call.outgoing ? `${peer} left` : `${peer} cancelled the call`);
         return;
       case "superseded":
         if (call.wasOpen) this.#note(`${peer} left`);
@@ -273,6 +278,8 @@ export class Messenger {
         return this.#warn(`${peer} is not here. Check the spelling, or try again later.`);
       case "undeliverable":
         return this.#warn(`The service could not pass the call on to ${peer}. Please try again in a moment.`);
+      case "unreadable":
+        return this.#warn(`Nobody can have the login ${peer}: it has a character in it that no login may have. Check the spelling.`);
       case "busy":
         return this.#warn(`${peer} is busy in another conversation. Please try again later.`);
       case "declined":

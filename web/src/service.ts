@@ -45,6 +45,8 @@ export class ServiceConnection {
   #loggedIn = false;
   /** One entry for each login frame that is under way on this socket, oldest first. */
   #replies: LoginWaiter[] = [];
+  /** Logouts that followed a login which the service then refused; it answers each with an error. */
+  #vainLogouts = 0;
   #joining: { login: string; finish: LoginWaiter } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #holdTimer: ReturnType<typeof setTimeout> | undefined;
@@ -87,6 +89,11 @@ export class ServiceConnection {
     socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
   }
 
+  /** Makes the next attempt now, if one is due at all. */
+  hurry(): void {
+    if (this.#state.kind === "waiting") this.connect();
+  }
+
   /** Asks for a login. A further call for one that is under way is the same request. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
@@ -116,9 +123,10 @@ export class ServiceConnection {
   leave(): void {
     const { login } = this;
     clearTimeout(this.#loginTimer);
+    const held = this.#loggedIn || this.#replies.length > 0;
     this.login = undefined;
     this.#loggedIn = false;
-    if (login !== undefined && this.#socket?.readyState === WebSocket.OPEN) {
+    if (held && login !== undefined && this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify({ type: "logout", login }));
     }
     this.listener.stateChanged();
@@ -161,7 +169,7 @@ export class ServiceConnection {
           this.#accepted(login);
           this.listener.loginRegained();
         } else this.#loginRefused(result.code);
-      }
+      } else if (!result.joined) this.#vainLogouts++; // Signed out before this reply came.
     });
     socket.send(JSON.stringify({ type: "login", login }));
   }
@@ -185,13 +193,24 @@ export class ServiceConnection {
   #received(data: string): void {
     const frame = parseFrame(data);
     if (frame === undefined) return;
-    if (frame.type !== "login") {
-      this.listener.received(frame);
-      return;
-    }
-    this.#replies.shift()?.(
-      frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message },
-    );
+    if (frame.type === "login") {
+      const reply = this.#replies.shift();
+      if (reply !== undefined) {
+        reply(frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message });
+      } else if (frame.success && this.#socket !== undefined) {
+        // A login that this page does not ask for any more is given back with the connection.
+        this.#drop(this.#socket);
+      }
+    } else if (frame.type === "error" && frame.code === "not-logged-in" && this.#vainLogouts > 0) {
+      this.#vainLogouts--;
+    } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && this.#replies.length > 0) {
+      // The service could not even read the login, so that it did not see one to refuse.
+      this.#replies.shift()!({
+        joined: false,
+        code: frame.code,
+        message: "This login has a character in it that no login may have. Please choose another login.",
+      });
+    } else this.listener.received(frame);
   }
 
   /** Lets go of a socket without waiting for its close event. */
@@ -205,6 +224,7 @@ export class ServiceConnection {
     this.#socket = undefined;
     this.#loggedIn = false;
     this.#replies = [];
+    this.#vainLogouts = 0;
     clearTimeout(this.#timer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#loginTimer);
@@ -226,9 +246,11 @@ function retryAfter(reason: string): number | undefined {
   return match === null ? undefined : Math.min(Number(match[1]), 3_600_000);
 }
 
-/** Why a client must not come back by itself after this close code, for people. */
-function stopReason(code: number): string | undefined {
+/** Why a client must not come back by itself after this close code, for people; undefined: it should. */
+export function stopReason(code: number): string | undefined {
   switch (code) {
+    case 1000:
+      return "The service has ended the connection.";
     case 1002:
     case 1003:
     case 1007:
@@ -239,6 +261,7 @@ function stopReason(code: number): string | undefined {
     case 4100:
       return "This login is in use in another window.";
     default:
-      return undefined;
+      // Codes of later versions of the service.
+      return code >= 4101 && code <= 4199 ? "The service has ended the connection for good." : undefined;
   }
 }

@@ -90,7 +90,7 @@ export class View {
     const { login } = this.messenger;
     return html`
       <header class="bar">
-        <h1 class="brand">${icon("bubbles")} <span>Peer-to-peer messenger</span></h1>
+        <h1 class="brand">${icon("bubbles")} <span>P2P Messaging</span></h1>
         ${this.#status()}
         ${login === undefined
           ? nothing

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { Backoff } from "./backoff.js";
+import { ServiceConnection, stopReason } from "./service.js";
+
+/** A WebSocket whose other end is the test. */
+class FakeSocket {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  readonly sent: { type: string; login?: string }[] = [];
+  onopen: (() => void) | undefined;
+  onmessage: ((event: { data: string }) => void) | undefined;
+  onclose: ((event: { code: number; reason: string }) => void) | undefined;
+
+  constructor() {
+    FakeSocket.all.push(this);
+  }
+
+  send(data: string): void {
+    this.sent.push(JSON.parse(data));
+  }
+
+  close(): void {
+    this.readyState = 3;
+  }
+
+  /** The service accepts the connection. */
+  open(): void {
+    this.readyState = FakeSocket.OPEN;
+    this.onopen?.();
+  }
+
+  /** The service sends a frame. */
+  says(frame: object): void {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+
+  /** The service, or the network, ends the connection. */
+  ends(code: number, reason = ""): void {
+    this.readyState = 3;
+    this.onclose?.({ code, reason });
+  }
+}
+
+const original = globalThis.WebSocket;
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  FakeSocket.all = [];
+  Object.assign(globalThis, { WebSocket: FakeSocket });
+});
+
+afterEach(() => {
+  mock.timers.reset();
+  Object.assign(globalThis, { WebSocket: original });
+});
+
+const accepted = { type: "login", success: true };
+const taken = { type: "login", success: false, code: "login-taken", message: "The login is taken." };
+const notLoggedIn = { type: "error", code: "not-logged-in", message: "Log in first." };
+const malformed = { type: "error", code: "malformed", message: "The message is not I-JSON." };
+
+/** A connection of which the service has accepted the socket, and what it has told its listener. */
+function connected() {
+  const heard: string[] = [];
+  const service = new ServiceConnection(
+    "ws://host/ws",
+    {
+      stateChanged: () => {},
+      received: (frame) => heard.push(frame.type === "error" ? frame.code : frame.type),
+      loginLost: (code) => heard.push(`lost: ${code}`),
+      loginRegained: () => heard.push("regained"),
+    },
+    new Backoff(1_000, 1_000, () => 0.5),
+  );
+  service.connect();
+  latest().open();
+  return { service, heard };
+}
+
+function latest(): FakeSocket {
+  return FakeSocket.all.at(-1)!;
+}
+
+test("after each close code the page comes back by itself, or does not, as the protocol asks", () => {
+  const comesBack = [1001, 1005, 1006, 1011, 1012, 1013, 4000, 4001, 4002, 4099];
+  const staysAway = [1000, 1002, 1003, 1007, 1008, 1009, 4100, 4101, 4199];
+  for (const code of comesBack) assert.equal(stopReason(code), undefined, `${code}`);
+  for (const code of staysAway) {
+    assert.notEqual(stopReason(code) ?? "", "", `${code}`);
+    FakeSocket.all = [];
+    const { service } = connected();
+    latest().ends(code);
+    mock.timers.tick(3_600_000);
+    assert.equal(FakeSocket.all.length, 1, `${code}: attempts to connect`);
+    assert.equal(service.state.kind, "stopped", `${code}`);
+  }
+});
+
+test("the wait that the service asks for is kept", () => {
+  connected();
+  latest().ends(1012, "retry=2300");
+  mock.timers.tick(2_299);
+  assert.equal(FakeSocket.all.length, 1);
+  mock.timers.tick(1);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a network that is back shortens a wait and revives nothing that was stopped", () => {
+  const { service } = connected();
+  latest().ends(1006);
+  service.hurry();
+  assert.equal(FakeSocket.all.length, 2, "a connection that waited is tried now");
+
+  latest().open();
+  latest().ends(1008);
+  service.hurry();
+  assert.equal(FakeSocket.all.length, 2, "a connection that was stopped stays so");
+  assert.equal(service.state.kind, "stopped");
+
+  service.connect();
+  assert.equal(FakeSocket.all.length, 3, "the person may still connect");
+});
+
+/** Joins as alice, loses the connection and is back, with the login asked for again. */
+async function back() {
+  const page = connected();
+  const joined = page.service.join("alice");
+  latest().says(accepted);
+  assert.deepEqual(await joined, { joined: true });
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.deepEqual(latest().sent, [{ type: "login", login: "alice" }]);
+  return page;
+}
+
+test("signing out gives up a login that is held", async () => {
+  const { service } = await back();
+  latest().says(accepted);
+  service.leave();
+  assert.deepEqual(latest().sent.at(-1), { type: "logout", login: "alice" });
+});
+
+test("signing out after the login was refused sends nothing", async () => {
+  const { service, heard } = await back();
+  latest().says(taken);
+  service.leave();
+  assert.equal(latest().sent.length, 1);
+  mock.timers.tick(60_000);
+  assert.equal(latest().sent.length, 1, "the login is not asked for again");
+  assert.deepEqual(heard, ["lost: login-taken"]);
+});
+
+test("signing out before the service has answered gives the login up, and its refusal is not news", async () => {
+  const { service, heard } = await back();
+  service.leave();
+  assert.deepEqual(latest().sent.at(-1), { type: "logout", login: "alice" });
+  latest().says(taken);
+  latest().says(notLoggedIn);
+  assert.deepEqual(heard, []);
+  latest().says(notLoggedIn);
+  assert.deepEqual(heard, ["not-logged-in"], "one that answers no logout is");
+});
+
+test("a login that the service cannot read is refused at once", async () => {
+  const { service, heard } = connected();
+  const joined = service.join("a\uffff");
+  latest().says(malformed);
+  const result = await joined;
+  assert.equal(result.joined, false);
+  assert.equal(!result.joined && result.code, "malformed");
+  assert.deepEqual(heard, []);
+
+  const again = service.join("alice");
+  latest().says(accepted);
+  assert.deepEqual(await again, { joined: true });
+  latest().says(malformed);
+  assert.deepEqual(heard, ["malformed"], "without a login under way it is passed on");
+});
+
+test("a login that comes after it was given up is given back", async () => {
+  const { service } = connected();
+  const joined = service.join("alice");
+  latest().says(malformed);
+  assert.equal((await joined).joined, false);
+  latest().says(accepted);
+  assert.equal(FakeSocket.all[0]!.readyState, 3, "the connection that has it is closed");
+  assert.equal(service.ready, false);
+});
