@@ -23,6 +23,7 @@ const (
 type session interface {
 	Receive(*messages.Relay)
 	Closed()
+	Undelivered(text []byte, sender messages.Address)
 }
 
 // conn is one WebSocket connection, whatever reads it: what it does with a message, its outbox, its signs of life, its
@@ -31,7 +32,7 @@ type session interface {
 type conn struct {
 	server  *Server
 	socket  net.Conn
-	session session // the reader's
+	session session // the reader's, but for Undelivered
 
 	// due is when the frames admitted so far would have come at exactly the allowed rate, in the server's nanoseconds
 	// (the theoretical arrival time of the generic cell rate algorithm). The reader's.
@@ -71,7 +72,7 @@ func (c *conn) receive(text []byte) {
 		if refusal, ok := err.(*messages.DecodeError); ok {
 			code, reason = refusal.Code, refusal.Reason
 		}
-		c.Send(messages.AppendError(nil, code, reason, nil))
+		c.Send(messages.AppendError(nil, code, reason, nil), nil)
 		return
 	}
 	c.session.Receive(relay)
@@ -148,7 +149,7 @@ func (c *conn) check(now int64) int64 {
 		return now + int64(c.server.options.IdleTimeout)
 	}
 	if now >= c.nextPing {
-		c.queue(func(b []byte) []byte { return appendFrame(b, opPing, nil) })
+		c.queue(nil, func(b []byte) []byte { return appendFrame(b, opPing, nil) })
 		interval := int64(c.server.options.PingInterval)
 		c.nextPing += (now-c.nextPing)/interval*interval + interval
 	}

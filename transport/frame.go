@@ -63,3 +63,15 @@ func frameSize(b []byte) int {
 		return 2 + int(n)
 	}
 }
+
+// framePayload returns the payload of the complete frame at the start of b, which this package has built itself.
+func framePayload(b []byte) []byte {
+	header := 2
+	switch b[1] {
+	case 126:
+		header = 4
+	case 127:
+		header = 10
+	}
+	return b[header:frameSize(b)]
+}

@@ -108,6 +108,26 @@ var framing = append(reserved(), []row{
 		bytes.Repeat(rawws.Frame{Opcode: rawws.Continuation, More: true}.Append(nil), 1<<20/6)...,
 	), nil, 1009},
 
+	{"a fragment that claims to take its message past 64 KiB", append(
+		rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 60_000)}.Append(nil),
+		header(rawws.Frame{Opcode: rawws.Continuation, More: true, Payload: make([]byte, 60_000)})...,
+	), nil, 1009},
+	{"fragments of 64 KiB and the claim of one byte", append(
+		rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, messages.MaxMessageBytes)}.Append(nil),
+		0x80, 0x80|1,
+	), nil, 1009},
+	{"a second message as long as the first", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(padded(60_000))},
+		rawws.Frame{Opcode: rawws.Text, More: true, Payload: bytes.Repeat([]byte{'x'}, 60_000)},
+		rawws.Frame{Opcode: rawws.Continuation},
+	), []string{loginAccepted, "malformed"}, stays},
+	{"a length of 5 in 16 bits", []byte{0x81, 0x80 | 126, 0, 5}, nil, 1002},
+	{"a length of 125 in 16 bits", []byte{0x81, 0x80 | 126, 0, 125}, nil, 1002},
+	{"a length of 126 in 16 bits", append([]byte{0x81, 0x80 | 126, 0, 126, 0, 0, 0, 0}, make([]byte, 126)...), []string{"malformed"}, stays},
+	{"a length of 5 in 64 bits", rawws.Frame{Opcode: rawws.Text, Length: 5}.Append(nil), nil, 1002},
+	{"a length of 65535 in 64 bits", rawws.Frame{Opcode: rawws.Text, Length: 1<<16 - 1}.Append(nil), nil, 1002},
+	{"a length of 65536 in 64 bits", rawws.Message(strings.Repeat("x", 1<<16)), []string{"malformed"}, stays},
+
 	// Encoding and kind.
 	{"binary", rawws.Frame{Opcode: rawws.Binary, Payload: []byte(loginFrame)}.Append(nil), nil, 1003},
 	{"empty binary", rawws.Frame{Opcode: rawws.Binary}.Append(nil), nil, 1003},
@@ -115,6 +135,10 @@ var framing = append(reserved(), []row{
 		rawws.Frame{Opcode: rawws.Binary, More: true, Payload: []byte(loginFrame[:7])},
 		rawws.Frame{Opcode: rawws.Continuation, Payload: []byte(loginFrame[7:])},
 	), nil, 1003},
+	{"the header of a binary frame", header(rawws.Frame{Opcode: rawws.Binary, Payload: make([]byte, 1000)}), nil, 1003},
+	{"the header of the first fragment of a binary message", header(rawws.Frame{Opcode: rawws.Binary, More: true, Payload: make([]byte, 1000)}), nil, 1003},
+	{"a message and the header of a binary frame", append(rawws.Message(loginFrame),
+		header(rawws.Frame{Opcode: rawws.Binary, Payload: make([]byte, 1000)})...), []string{loginAccepted}, 1003},
 	{"text that is not UTF-8", rawws.Message("{\"type\":\"login\",\"login\":\"\xff\"}"), nil, 1007},
 	{"a surrogate in UTF-8", rawws.Message("{\"type\":\"login\",\"login\":\"\xed\xa0\x80\"}"), nil, 1007},
 	{"text that is not UTF-8, in fragments", rawws.Join(
@@ -125,6 +149,15 @@ var framing = append(reserved(), []row{
 	// Frames that break the protocol.
 	{"no mask", rawws.Frame{Opcode: rawws.Text, Unmasked: true, Payload: []byte(loginFrame)}.Append(nil), nil, 1002},
 	{"a ping without mask", rawws.Frame{Opcode: rawws.Ping, Unmasked: true}.Append(nil), nil, 1002},
+	{"too much without mask", rawws.Frame{Opcode: rawws.Text, Unmasked: true, Length: 1 << 20}.Append(nil), nil, 1002},
+	{"binary without mask", rawws.Frame{Opcode: rawws.Binary, Unmasked: true, Payload: []byte{1}}.Append(nil), nil, 1002},
+	{"the first two bytes of a frame without mask", []byte{0x81, 126}, nil, 1002},
+	{"the first byte of a reserved opcode", []byte{0x83}, nil, 1002},
+	{"the first byte of a continuation of nothing", []byte{0x80}, nil, 1002},
+	{"the first byte of a new message inside a fragmented one", append(
+		rawws.Frame{Opcode: rawws.Text, More: true}.Append(nil), 0x81), nil, 1002},
+	{"the first byte of a fragmented ping", []byte{0x09}, nil, 1002},
+	{"the first two bytes of a ping of 126 bytes", []byte{0x89, 0x80 | 126}, nil, 1002},
 	{"RSV1", rawws.Frame{Opcode: rawws.Text, Reserved: 4, Payload: []byte(loginFrame)}.Append(nil), nil, 1002},
 	{"RSV2", rawws.Frame{Opcode: rawws.Text, Reserved: 2, Payload: []byte(loginFrame)}.Append(nil), nil, 1002},
 	{"RSV3", rawws.Frame{Opcode: rawws.Text, Reserved: 1, Payload: []byte(loginFrame)}.Append(nil), nil, 1002},
@@ -181,6 +214,12 @@ func reserved() []row {
 		}
 	}
 	return rows
+}
+
+// header returns the first bytes of a frame, without any of its payload.
+func header(f rawws.Frame) []byte {
+	b := f.Append(nil)
+	return b[:len(b)-len(f.Payload)]
 }
 
 // padded returns a login of size bytes.

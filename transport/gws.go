@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -18,22 +16,13 @@ import (
 const (
 	// readBufferSize is what gws reads ahead.
 	readBufferSize = 1 << 10
-	// maxRawMessage bounds the bytes of one message with its frames' headers. gws counts payload only, so empty
-	// fragments would go on for ever. The worst that is legal is [messages.MaxMessageBytes] fragments of one byte,
-	// seven bytes each.
-	maxRawMessage = 8 * messages.MaxMessageBytes
-	// controlHeader is the size of the header of a client's control frame: two bytes and the mask.
-	controlHeader = 6
 )
 
-// What the service says to a client whose frames it does not accept.
+// What the service says to a client whose frames gws does not accept, and where it fails itself.
 const (
-	reasonProtocol  = "the frames break RFC 6455"
-	reasonBinary    = "binary messages are not part of this protocol: send text"
-	reasonEncoding  = "the text is not valid UTF-8"
-	reasonTooBig    = "the message is longer than 64 KiB"
-	reasonFragments = "the message has too many fragments"
-	reasonFailed    = "the service failed on this connection: please come back"
+	reasonProtocol = "the frames break RFC 6455"
+	reasonEncoding = "the text is not valid UTF-8"
+	reasonFailed   = "the service failed on this connection: please come back"
 )
 
 // errClosing is what gws reads once the connection is closing.
@@ -46,9 +35,8 @@ type gwsSocket struct {
 	conn
 
 	ahead     []byte // what net/http had read beyond the handshake
-	raw       int    // bytes since the last complete message
+	frames    frames // what passes through
 	upgraded  bool   // the handshake's response is queued
-	acting    bool   // a message is being acted on, outside gws
 	closeCode messages.CloseCode
 	err       error // why gws stopped reading
 }
@@ -87,26 +75,13 @@ func (g *gwsSocket) read(reader *gws.Conn) {
 // readLoop returns what the close frame is to say, nil for none.
 func (g *gwsSocket) readLoop(reader *gws.Conn) (payload []byte) {
 	defer func() {
-		cause := recover()
-		switch {
-		case cause == nil:
-		case !g.acting && isNegativeLength(cause):
-			payload = appendClosePayload(nil, messages.CloseMessageTooBig, reasonTooBig)
-		default:
+		if cause := recover(); cause != nil {
 			g.logPanic(cause)
 			payload = appendClosePayload(nil, messages.CloseInternalError, reasonFailed)
 		}
 	}()
 	reader.ReadLoop()
 	return g.farewell()
-}
-
-// isNegativeLength tells gws's panic on a length with its top bit set (it reads it as a negative number and makes or
-// cuts a slice with that) from all others.
-func isNegativeLength(cause any) bool {
-	err, ok := cause.(runtime.Error)
-	return ok && (strings.Contains(err.Error(), "slice bounds out of range [:-") ||
-		strings.Contains(err.Error(), "makeslice: cap out of range"))
 }
 
 // farewell turns gws's reason for stopping into what the close frame is to say.
@@ -121,8 +96,6 @@ func (g *gwsSocket) farewell() []byte {
 		return appendClosePayload(nil, g.closeCode, reasonProtocol)
 	case messages.CloseInvalidPayload:
 		return appendClosePayload(nil, g.closeCode, reasonEncoding)
-	case messages.CloseMessageTooBig:
-		return appendClosePayload(nil, g.closeCode, reasonTooBig)
 	case messages.CloseNormal: // gws's word for a socket that ended without a close frame
 		return nil
 	default: // a client's own code, echoed
@@ -130,35 +103,37 @@ func (g *gwsSocket) farewell() []byte {
 	}
 }
 
-// refuse closes the connection for what the client sent.
-func (g *gwsSocket) refuse(code messages.CloseCode, reason string) {
-	g.seal(appendClosePayload(nil, code, reason))
-}
-
-// count notes n bytes of the message that is being read and reports whether there may be more.
-func (g *gwsSocket) count(n int) bool {
-	if g.raw += n; g.raw <= maxRawMessage {
-		return true
-	}
-	g.refuse(messages.CloseMessageTooBig, reasonFragments)
-	return false
-}
-
-// Read implements net.Conn for gws.
+// Read implements net.Conn for gws. What comes before a frame that is not acceptable is still acted on: gws asks for
+// more when it has been.
 func (g *gwsSocket) Read(p []byte) (n int, err error) {
 	if g.closing.Load() {
 		return 0, errClosing
 	}
+	if g.frames.fault == 0 {
+		n, err = g.receiveBytes(p)
+		passed := g.frames.scan(p[:n])
+		if g.frames.fault == 0 {
+			return n, err
+		}
+		if passed > 0 {
+			return passed, nil
+		}
+	}
+	g.seal(g.frames.fault.closePayload())
+	return 0, errClosing
+}
+
+// receiveBytes reads what the client sent.
+func (g *gwsSocket) receiveBytes(p []byte) (n int, err error) {
 	if len(g.ahead) > 0 {
 		n = copy(p, g.ahead)
 		if g.ahead = g.ahead[n:]; len(g.ahead) == 0 {
 			g.ahead = nil
 		}
-	} else if n, err = g.socket.Read(p); n > 0 {
-		g.sawBytes()
+		return n, nil
 	}
-	if !g.count(n) {
-		return 0, errClosing
+	if n, err = g.socket.Read(p); n > 0 {
+		g.sawBytes()
 	}
 	return n, err
 }
@@ -167,7 +142,7 @@ func (g *gwsSocket) Read(p []byte) (n int, err error) {
 func (g *gwsSocket) Write(p []byte) (int, error) {
 	switch {
 	case !g.upgraded:
-		g.queue(func(b []byte) []byte { return append(b, p...) })
+		g.queue(nil, func(b []byte) []byte { return append(b, p...) })
 	case p[0] == fin|opClose && len(p) >= 4:
 		g.closeCode = messages.CloseCode(binary.BigEndian.Uint16(p[2:]))
 	}
@@ -203,31 +178,22 @@ func (gwsEvents) OnClose(reader *gws.Conn, err error) { reader.NetConn().(*gwsSo
 // OnPing answers with the ping's own payload (RFC 6455, section 5.5.3).
 func (gwsEvents) OnPing(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.count(-controlHeader - len(payload))
 	g.admit()
-	g.queue(func(b []byte) []byte { return appendFrame(b, opPong, payload) })
+	g.queue(nil, func(b []byte) []byte { return appendFrame(b, opPong, payload) })
 	g.settle()
 }
 
 func (gwsEvents) OnPong(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.count(-controlHeader - len(payload))
 	g.admit()
 }
 
 func (gwsEvents) OnMessage(reader *gws.Conn, message *gws.Message) {
 	g := reader.NetConn().(*gwsSocket)
 	defer message.Close()
-	g.raw = 0
-	if message.Opcode != gws.OpcodeText {
-		g.refuse(messages.CloseUnsupportedData, reasonBinary)
-		return
-	}
-	g.acting = true
 	g.admit()
 	g.receive(message.Bytes())
 	g.settle()
-	g.acting = false
 }
 
 // gwsSilence keeps gws from logging: what concerns anybody is logged here.

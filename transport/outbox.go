@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"os"
@@ -17,14 +18,25 @@ const (
 	// progressChecks is into how many waits a write's timeout is divided, so that a reader counts as stalled when it
 	// took nothing for that time, wherever in a write it stopped.
 	progressChecks = 4
+	// maxTLSPlaintext is how much one record of TLS carries (RFC 8446, section 5.1).
+	maxTLSPlaintext = 16 << 10
 )
 
 // buffer holds complete frames.
-type buffer struct{ bytes []byte }
+type buffer struct {
+	bytes []byte
+	marks []mark // in the order of the frames
+}
+
+// mark says whose message the frame at an offset is. Frames without one are the service's own.
+type mark struct {
+	offset uint32
+	sender messages.Address
+}
 
 // Send implements [actors.Link].
-func (c *conn) Send(text []byte) bool {
-	return c.queue(func(b []byte) []byte { return appendFrame(b, opText, text) })
+func (c *conn) Send(text []byte, sender messages.Address) bool {
+	return c.queue(sender, func(b []byte) []byte { return appendFrame(b, opText, text) })
 }
 
 // Waiting implements [actors.Link].
@@ -37,14 +49,14 @@ func (c *conn) Close(code messages.CloseCode, reason string) {
 	}
 }
 
-// queue has add append a frame to what waits and reports whether it was taken.
-func (c *conn) queue(add func([]byte) []byte) bool {
+// queue has add append a frame of sender's, nil for the service's own, to what waits and reports whether it was taken.
+func (c *conn) queue(sender messages.Address, add func([]byte) []byte) bool {
 	c.mu.Lock()
 	if c.closing.Load() {
 		c.mu.Unlock()
 		return false
 	}
-	c.append(add)
+	c.append(sender, add)
 	start := !c.writing
 	c.writing = true
 	c.mu.Unlock()
@@ -65,16 +77,16 @@ func (c *conn) seal(payload []byte) bool {
 	c.closing.Store(true)
 	c.closeBy = time.Now().Add(c.server.options.WriteTimeout)
 	if payload != nil {
-		c.append(func(b []byte) []byte { return appendFrame(b, opClose, payload) })
+		c.append(nil, func(b []byte) []byte { return appendFrame(b, opClose, payload) })
 	}
 	c.stopReader()
 	return true
 }
 
-// release lets a sealed outbox go out.
+// release lets a sealed outbox go out, or be lost where the connection has been cut.
 func (c *conn) release() {
 	c.mu.Lock()
-	start := !c.writing && !c.halfway
+	start := !c.writing && (!c.halfway || c.queued != nil)
 	c.writing = c.writing || start
 	c.mu.Unlock()
 	if start {
@@ -83,12 +95,15 @@ func (c *conn) release() {
 }
 
 // append changes what is queued. The caller holds mu.
-func (c *conn) append(add func([]byte) []byte) {
+func (c *conn) append(sender messages.Address, add func([]byte) []byte) {
 	if c.queued == nil {
 		c.queued = c.server.buffers.Get().(*buffer)
 	}
 	before := len(c.queued.bytes)
 	c.queued.bytes = add(c.queued.bytes)
+	if sender != nil {
+		c.queued.marks = append(c.queued.marks, mark{offset: uint32(before), sender: sender})
+	}
 	c.waiting.Add(int64(len(c.queued.bytes) - before))
 }
 
@@ -120,7 +135,7 @@ func (c *conn) flush() {
 	for {
 		c.mu.Lock()
 		c.wakeReader()
-		batch := c.queued
+		batch, cut := c.queued, c.halfway
 		if batch == nil && (!c.closing.Load() || c.halfway) {
 			c.writing = false
 			c.mu.Unlock()
@@ -128,11 +143,15 @@ func (c *conn) flush() {
 		}
 		c.queued = nil
 		c.mu.Unlock()
-		if batch == nil {
+		switch {
+		case batch == nil:
 			c.closeSending()
 			continue
+		case cut:
+			c.lose(batch, 0)
+		default:
+			c.write(batch)
 		}
-		c.write(batch)
 		c.free(batch)
 	}
 }
@@ -140,69 +159,124 @@ func (c *conn) flush() {
 // write writes one batch, or gives up and closes the socket.
 func (c *conn) write(batch *buffer) {
 	timeout := c.server.options.WriteTimeout
+	// A TLS connection does not outlive a write's time-out, because a record may be half out: each record has the whole
+	// of it at once.
+	_, final := c.socket.(*tls.Conn)
 	written := 0
 	progress := time.Now()
 	for written < len(batch.bytes) {
-		_ = c.socket.SetWriteDeadline(time.Now().Add(timeout / progressChecks))
-		n, err := c.socket.Write(batch.bytes[written:])
+		part, deadline := batch.bytes[written:], time.Now().Add(timeout/progressChecks)
+		if final {
+			part, deadline = part[:min(len(part), maxTLSPlaintext)], c.recordDeadline()
+		}
+		_ = c.socket.SetWriteDeadline(deadline)
+		n, err := c.socket.Write(part)
 		written += n
 		c.waiting.Add(int64(-n))
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		now := time.Now()
+		// A time-out that comes before its time is an earlier one's, and there will be no other.
+		final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
+		if final || c.overdue(now) {
 			c.cut()
+			c.lose(batch, written)
 			return
 		}
-		now := time.Now()
 		if n > 0 {
 			progress = now
 		}
-		c.mu.Lock()
-		switch {
-		case c.closing.Load() && !now.Before(c.closeBy):
-			c.mu.Unlock()
-			c.cut()
-			return
-		case !c.closing.Load() && now.Sub(progress) >= timeout:
+		if now.Sub(progress) >= timeout {
 			c.giveUpOn(batch, written)
 		}
-		c.wakeReader()
-		c.mu.Unlock()
 	}
 }
 
-// giveUpOn closes the connection of a reader that took nothing for too long: of what waits, only the rest of the frame
-// that is partly written stays, and a close frame, for a reader that wakes up in time. The caller holds mu.
+// recordDeadline returns until when the write that begins now may make no progress at all.
+func (c *conn) recordDeadline() time.Time {
+	deadline := time.Now().Add(c.server.options.WriteTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing.Load() && c.closeBy.Before(deadline) {
+		return c.closeBy
+	}
+	return deadline
+}
+
+// overdue has a waiting reader look again, and reports whether the connection is closing and should have written all.
+func (c *conn) overdue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wakeReader()
+	return c.closing.Load() && !now.Before(c.closeBy)
+}
+
+// giveUpOn closes the connection of a reader that took nothing for too long, if it is not closing yet: of what waits,
+// only the rest of the frame that is partly written stays, and a close frame, for a reader that wakes up in time.
 func (c *conn) giveUpOn(batch *buffer, written int) {
+	c.mu.Lock()
+	if c.closing.Load() {
+		c.mu.Unlock()
+		return
+	}
 	c.closing.Store(true)
 	c.closeBy = time.Now().Add(c.server.options.WriteTimeout)
-	if c.queued != nil {
-		c.free(c.queued)
-		c.queued = nil
-	}
+	queued := c.queued
+	c.queued = nil
+	c.stopReader()
+	c.mu.Unlock()
 	end := 0
 	for end < written {
 		end += frameSize(batch.bytes[end:])
 	}
-	batch.bytes = appendFrame(batch.bytes[:end], opClose,
+	c.lose(batch, end)
+	if queued != nil {
+		c.lose(queued, 0)
+		c.free(queued)
+	}
+	batch.bytes = appendFrame(batch.bytes, opClose,
 		appendClosePayload(nil, messages.CloseTooSlow, "you did not read what was sent to you"))
-	c.waiting.Store(int64(len(batch.bytes) - written))
-	c.stopReader()
+	c.waiting.Add(int64(len(batch.bytes) - end))
 }
 
-// cut ends the connection at once. What waits is lost.
+// lose drops what b has behind its first n bytes, and hands each message that will not go out whole back to its sender.
+// The caller does not hold mu: the sender may be this connection's own client.
+func (c *conn) lose(b *buffer, n int) {
+	first := len(b.marks)
+	for first > 0 && int(b.marks[first-1].offset)+frameSize(b.bytes[b.marks[first-1].offset:]) > n {
+		first--
+	}
+	for _, m := range b.marks[first:] {
+		c.handBack(framePayload(b.bytes[m.offset:]), m.sender)
+	}
+	clear(b.marks[first:])
+	b.marks = b.marks[:first]
+	c.waiting.Add(int64(n - len(b.bytes)))
+	b.bytes = b.bytes[:n]
+}
+
+// handBack contains a panic of the session's: nothing above it on this goroutine would.
+func (c *conn) handBack(text []byte, sender messages.Address) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.logPanic(cause)
+		}
+	}()
+	c.session.Undelivered(text, sender)
+}
+
+// cut ends the connection at once. What waits is lost, which flush finds out.
 func (c *conn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing.Store(true)
 	c.halfway = true
-	if c.queued != nil {
-		c.free(c.queued)
-		c.queued = nil
+	socket := c.socket
+	if secure, ok := socket.(*tls.Conn); ok {
+		socket = secure.NetConn() // or Close would wait to say goodbye
 	}
-	c.waiting.Store(0)
-	_ = c.socket.Close()
+	_ = socket.Close()
 	c.wakeReader()
 }
 
@@ -212,6 +286,8 @@ func (c *conn) free(b *buffer) {
 		return
 	}
 	b.bytes = b.bytes[:0]
+	clear(b.marks) // so that none keeps a session that has ended
+	b.marks = b.marks[:0]
 	c.server.buffers.Put(b)
 }
 
