@@ -10,8 +10,8 @@ import (
 // Options says how a [Server] behaves. [DefaultOptions] has every default; a duration of zero stands for its default
 // too.
 type Options struct {
-	// Logger is told of connections at debug level and of faults at error level; nil means slog.Default(). No content
-	// and no login is ever logged.
+	// Logger is told of faults at error level and, at debug level, of what net/http finds wrong with a request or its
+	// socket; nil means slog.Default(). Connections are not logged, and neither is any content or login.
 	Logger *slog.Logger
 
 	// Page has the files of the client's page, index.html among them. They are read once, by New. Nil: no page, GET /
