@@ -47,6 +47,9 @@ type report struct {
 	RateLimit    float64       `json:"rate_limit,omitempty"` // frames a second that connections seem to be held to
 }
 
+// longestGrace is how many times the grace the end takes at most.
+const longestGrace = 12
+
 // outsider is a scenario whose connections are not the swarm's.
 type outsider interface {
 	// open gets ready; nothing is measured yet.
@@ -226,7 +229,11 @@ func (e *engine) phases(ctx context.Context) (failed string) {
 	e.enter(PhaseDraining)
 	ended := make(chan struct{})
 	go func() { outside.Wait(); close(ended) }()
-	e.wait(context.WithoutCancel(ctx), e.swarm.Now()+e.plan.Grace, func() bool { return isClosed(ended) && e.settled() })
+	// A service that is behind, and delivers what it has, is waited for: what it still delivers is late, not lost.
+	since := e.swarm.Now()
+	e.wait(context.WithoutCancel(ctx), since+longestGrace*e.plan.Grace, func() bool {
+		return isClosed(ended) && (e.settled() || e.swarm.Now()-max(since, e.heard()) >= e.plan.Grace)
+	})
 	<-ended
 	e.finishPhase()
 	return failed
@@ -359,6 +366,17 @@ func (e *engine) settled() bool {
 		}
 	})
 	return !busy.Load()
+}
+
+// heard returns when anything came from the service last.
+func (e *engine) heard() (last time.Duration) {
+	var mu sync.Mutex
+	e.each(func(s *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		last = max(last, s.loop.ReadAt())
+	})
+	return last
 }
 
 // manyRefused is how many refused connections in a row, on each of the loops that opens any, are a service that is gone.

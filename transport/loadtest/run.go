@@ -22,7 +22,7 @@ const (
 	// perSource is how many connections one source address makes to one service: somewhat less than the ports that
 	// Linux has for it (net.ipv4.ip_local_port_range, 28,232).
 	perSource = 20_000
-	// grace is how long frames under way may take to arrive in the end.
+	// grace is how long the service may deliver nothing in the end, with frames under way, before it is given up.
 	grace = 5 * time.Second
 	// calmShare is the part of the measured phase, 1 in so many, that passes before a storm and before readers stop: what
 	// is measured against. It is at most calmLimit.
