@@ -28,7 +28,8 @@ import (
 const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
-// change instead of asking over and over, what the page sends to the service, and whatever a page must never do.
+// change instead of asking over and over, what the page sends to the service, and whatever a page must never do; and it
+// can hold back what comes from the service.
 const watch = `(() => {
 	const faults = [];
 	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
@@ -41,6 +42,11 @@ const watch = `(() => {
 	const sent = [];
 	const send = WebSocket.prototype.send;
 	WebSocket.prototype.send = function (data) { sent.push(JSON.parse(data)); return send.call(this, data); };
+	let held;
+	const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+	Object.defineProperty(WebSocket.prototype, "onmessage", { set(listener) {
+		set.call(this, (event) => held ? held.push(() => listener.call(this, event)) : listener.call(this, event));
+	} });
 	let changes = 0;
 	let wake = [];
 	const changed = () => { changes++; wake.forEach((f) => f()); wake = []; };
@@ -49,6 +55,8 @@ const watch = `(() => {
 	globalThis.testing = {
 		faults,
 		sent,
+		hold() { held = []; },
+		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
 		get changes() { return changes; },
 		after: (n) => new Promise((resolve) => changes > n ? resolve() : wake.push(resolve)),
 	};

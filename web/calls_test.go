@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -266,6 +267,9 @@ func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
 		"from": "mallory", "to": "alice", "call": "bad"})
 	receive(t, mallory, messages.TypeBye)
 	alice.shows("alert", "", "No direct connection to mallory")
+	if faults := eval[[]string](alice, "testing.faults.splice(0)"); len(faults) != 1 || !strings.Contains(faults[0], "a call fails") {
+		t.Errorf("the console has %q, want why the call failed", faults)
+	}
 	bob := s.open("bob")
 	bob.connectTo("alice")
 	bob.connected("alice")

@@ -56,17 +56,21 @@ func TestBothCallInTheSameInstant(t *testing.T) {
 	s := startService(t)
 	alice, bob := s.open("alice"), s.open("bob")
 	for round := range 15 {
-		at := float64(time.Now().Add(50 * time.Millisecond).UnixMilli())
-		for _, p := range []struct {
-			*page
-			other string
-		}{{alice, "bob"}, {bob, "alice"}} {
-			p.fill("Other login", p.other)
-			_, err := call[chromedp.Void](p.ctx, p.find("button", "Connect to"),
-				"function(at) { setTimeout(() => this.click(), at - Date.now()) }", at)
-			if err != nil {
-				t.Fatal(err)
-			}
+		// Neither page hears of the other's call before it has sent its own.
+		pages := []*page{alice, bob}
+		for _, p := range pages {
+			eval[bool](p, "testing.hold() ?? true")
+		}
+		for i, p := range pages {
+			p.connectTo(pages[1-i].name)
+		}
+		for _, p := range pages {
+			p.until("its offer is out", func(context.Context) (bool, error) {
+				return eval[int](p, `testing.sent.filter((frame) => frame.type === "offer").length`) == round+1, nil
+			})
+		}
+		for i := range pages {
+			eval[bool](pages[(round+i)%2], "testing.release() ?? true")
 		}
 		alice.connected("bob")
 		bob.connected("alice")
@@ -157,7 +161,7 @@ func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
 		t.Errorf("there are %d links, want 1", links)
 	}
 	for _, p := range []*page{alice, bob} {
-		if title := eval[string](p, "document.title"); title != "Peer-to-peer messenger" {
+		if title := eval[string](p, "document.title"); title != "P2P Messaging" {
 			t.Errorf("%s: the title is %q: markup in a message has run", p.name, title)
 		}
 	}

@@ -211,7 +211,10 @@ export class Call {
       if (this.phase === "over") return;
       try {
         await step();
-      } catch {
+      } catch (error) {
+        // A call that ended meanwhile has closed its connection, and its steps fail.
+        if ((this.phase as Phase) === "over") return;
+        console.warn("a call fails:", error);
         this.end(this.phase === "open" ? "garbled" : "no-connection", "left");
       }
     });

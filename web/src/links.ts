@@ -14,6 +14,11 @@ const MAX_LINK = 2048;
  */
 const MAX_PLAIN = 1000;
 
+/** A text longer than this, in UTF-16 units, is shown in blocks, none of which is longer … */
+const MAX_BLOCK = 8000;
+/** … and which end with the first line from here on. */
+const FULL_BLOCK = 4000;
+
 /** Splits a text into plain pieces and http(s) links; together they are the text. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
@@ -33,6 +38,42 @@ export function pieces(text: string): Piece[] {
     from = match.index + link.length;
   }
   plain(from, text.length);
+  return found;
+}
+
+/**
+ * The pieces of a text in blocks; together they are the text. A browser can leave out the layout of blocks
+ * that are not in view, and a screen reader's view of a block is made from that layout.
+ */
+export function blocks(text: string): Piece[][] {
+  const all = pieces(text);
+  if (text.length <= MAX_BLOCK) return [all];
+  const found: Piece[][] = [];
+  let block: Piece[] = [];
+  let length = 0;
+  const close = () => {
+    if (block.length > 0) found.push(block);
+    block = [];
+    length = 0;
+  };
+  const add = (piece: Piece) => {
+    if (piece.text === "") return;
+    if (length + piece.text.length > MAX_BLOCK) close();
+    block.push(piece);
+    length += piece.text.length;
+  };
+  for (const piece of all) {
+    const full = FULL_BLOCK - length;
+    const lineEnd = piece.href === undefined ? piece.text.indexOf("\n", Math.max(0, full)) + 1 : 0;
+    if (lineEnd === 0) {
+      add(piece);
+      continue;
+    }
+    add({ text: piece.text.slice(0, lineEnd) });
+    close();
+    add({ text: piece.text.slice(lineEnd) });
+  }
+  close();
   return found;
 }
 

@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import type { Call } from "./call.js";
-import { type Piece, pieces } from "./links.js";
+import { type Piece, blocks } from "./links.js";
 import type { Entry, Messenger } from "./messenger.js";
 
 /** A log that is scrolled up by less than this many pixels still follows the newest message. */
@@ -17,7 +17,8 @@ export class View {
   #shownCall: Call | undefined;
   #shownOpen = false;
   #lastLogin = "";
-  readonly #pieces = new WeakMap<Entry, Piece[]>();
+  #scrollTop = 0;
+  readonly #blocks = new WeakMap<Entry, Piece[][]>();
   readonly #resized = new ResizeObserver(() => this.#follow());
 
   constructor(
@@ -65,6 +66,8 @@ export class View {
       this.#resized.disconnect();
       if (log !== null) {
         this.#resized.observe(log);
+        // What comes into view may turn out higher than it was thought to be.
+        this.#resized.observe(log.firstElementChild!);
         this.#following = true;
         this.#follow();
         this.#restoreDraft();
@@ -196,7 +199,10 @@ export class View {
     };
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
-      const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
+      const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
+      // Only a reader goes up; at the end there may be more than there was a moment ago.
+      const following = atEnd || (this.#following && log.scrollTop >= this.#scrollTop);
+      this.#scrollTop = log.scrollTop;
       if (following === this.#following) return;
       this.#following = following;
       this.changed();
@@ -287,14 +293,17 @@ export class View {
   }
 
   #text(entry: Entry): TemplateResult[] {
-    let found = this.#pieces.get(entry);
+    let found = this.#blocks.get(entry);
     if (found === undefined) {
-      found = pieces(entry.text);
-      this.#pieces.set(entry, found);
+      found = blocks(entry.text);
+      this.#blocks.set(entry, found);
     }
-    return found.map(({ text, href }) =>
-      href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
+    const shown = found.map((block) =>
+      block.map(({ text, href }) =>
+        href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
+      ),
     );
+    return shown.length === 1 ? shown[0]! : shown.map((block) => html`<div class="block" dir="auto">${block}</div>`);
   }
 
   #composer(): TemplateResult {
