@@ -2,11 +2,13 @@ package transport_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"iter"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +64,60 @@ func listenInMemory(t testing.TB, buffer int, change ...func(*transport.Options)
 	return start(t, l, "service.test", func() (net.Conn, error) { return l.Dial() }, change...)
 }
 
+// listenTLS starts a service that is mounted in somebody else's HTTP server, which serves TLS on a network in memory.
+// Beneath returns what may look at the service's end of each connection, under TLS.
+func listenTLS(t testing.TB, buffer int, beneath func(net.Conn) net.Conn, change ...func(*transport.Options)) *service {
+	t.Helper()
+	l := memnet.Listen(buffer)
+	host := httptest.NewUnstartedServer(nil)
+	host.Listener.Close()
+	host.Listener = wrappingListener{l, beneath}
+	s := newService(t, "service.test", func() (net.Conn, error) {
+		socket, err := l.Dial()
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(socket, &tls.Config{InsecureSkipVerify: true}), nil
+	}, change...)
+	host.Config.Handler = s
+	host.StartTLS()
+	t.Cleanup(func() {
+		s.shutdown(t)
+		host.Close()
+		s.stop(t)
+	})
+	return s
+}
+
+type wrappingListener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrappingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.wrap(c), nil
+}
+
 func start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
+	t.Helper()
+	s := newService(t, host, dial, change...)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.shutdown(t)
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve ended with %v, want http.ErrServerClosed", err)
+		}
+		s.stop(t)
+	})
+	return s
+}
+
+func newService(t testing.TB, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
 	t.Helper()
 	s := &service{log: new(record), dial: dial, host: host}
 	o := transport.DefaultOptions()
@@ -76,25 +131,26 @@ func start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, err
 	if s.Server, err = transport.New(s.system, o); err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve ended with %v, want http.ErrServerClosed", err)
-		}
-		if err := s.system.Stop(ctx); err != nil {
-			t.Errorf("stop the actor system: %v", err)
-		}
-		if failures := s.log.failures(); failures != "" {
-			t.Errorf("the service logged:\n%s", failures)
-		}
-	})
 	return s
+}
+
+func (s *service) shutdown(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+func (s *service) stop(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.system.Stop(ctx); err != nil {
+		t.Errorf("stop the actor system: %v", err)
+	}
+	if failures := s.log.failures(); failures != "" {
+		t.Errorf("the service logged:\n%s", failures)
+	}
 }
 
 // connect opens a raw connection, to be closed when the test ends.
