@@ -301,6 +301,9 @@ func (s *Snapshot) addError(code string, n int64) {
 	if s.errors == nil {
 		s.errors = make(map[string]int64)
 	}
+	if _, known := s.errors[code]; !known && (len(s.errors) >= maxCodes || !wellFormed(code)) {
+		code = otherCode
+	}
 	s.errors[code] += n
 }
 
@@ -385,9 +388,6 @@ func (r *Recorder) Observe(m Metric, d time.Duration) {
 // differs from case to case.
 func (r *Recorder) Error(code string) {
 	r.mu.Lock()
-	if _, known := r.s.errors[code]; !known && (len(r.s.errors) >= maxCodes || !wellFormed(code)) {
-		code = otherCode
-	}
 	r.s.addError(code, 1)
 	r.mu.Unlock()
 }

@@ -2,7 +2,9 @@ package loadtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -294,5 +296,34 @@ func TestFramesThatNobodyCouldHaveSentAreNoDanger(t *testing.T) {
 				t.Errorf("errors %v, violations %+v", r.Snapshot.Errors(), r.Verification.Findings)
 			}
 		})
+	}
+}
+
+func TestAServiceThatInventsErrorCodesFillsNoMemory(t *testing.T) {
+	t.Parallel()
+	const times = 300
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s := newRelayService(t, none, 0, 0, func(s *relayService) {
+		s.rules.relay = func(text []byte) bool {
+			var frame struct{ From string }
+			if err := json.Unmarshal(text, &frame); err != nil {
+				t.Error(err)
+			}
+			if s.counted.refused < times {
+				s.refuse(s.logins[frame.From], fmt.Sprintf(`,"code":"\u001b[%dm"`, s.counted.refused))
+				s.refuse(s.logins[frame.From], fmt.Sprintf(`,"code":"code-%d"`, s.counted.refused))
+				return false
+			}
+			cancel()
+			return true
+		}
+	})
+	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Duration: time.Hour}, nil, plan{Grace: patience, Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if codes := r.Snapshot.Errors(); len(codes) > maxCodes+1 || r.Snapshot.ErrorCount() != times {
+		t.Errorf("%d errors with %d codes, after %d; wanted all errors, and few codes", r.Snapshot.ErrorCount(), len(codes), times)
 	}
 }
