@@ -126,6 +126,9 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(statusFailure, err)
 	}
+	if len(arguments) == 1 && arguments[0] == "--version" {
+		arguments = []string{"version"}
+	}
 	parsed, err := parser.Parse(arguments)
 	if err != nil {
 		return fail(statusUsage, fmt.Errorf("%w (see %s --help)", err, name))
@@ -190,6 +193,17 @@ func (s *serve) logger(w io.Writer) *slog.Logger {
 
 // Run serves until SIGINT or SIGTERM comes.
 func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
+	if s.QueueLimit < actors.MinQueueLimit {
+		return &usageError{fmt.Errorf("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))}
+	}
+	for flag, duration := range map[string]time.Duration{
+		"--write-timeout": s.WriteTimeout, "--ping-interval": s.PingInterval,
+		"--idle-timeout": s.IdleTimeout, "--handshake-timeout": s.HandshakeTimeout,
+	} {
+		if duration == 0 { // would be the default to transport.New
+			return &usageError{fmt.Errorf("%s cannot be 0: give a time such as 10s", flag)}
+		}
+	}
 	system := actors.NewSystem(actors.Options{Logger: logger, QueueLimit: int(s.QueueLimit)})
 	server, err := transport.New(system, transport.Options{
 		Logger:           logger,
@@ -239,7 +253,9 @@ func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
 }
 
 func (s *serve) listen() (net.Listener, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
+	// An IPv6 address may stand in brackets, as in a URL.
+	host := strings.Trim(s.Host, "[]")
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(s.Port))))
 	var unknown *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -259,8 +275,9 @@ func (s *serve) announce(w io.Writer, port int) {
 	page := func(host string) string {
 		return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/"}).String()
 	}
-	if ip := net.ParseIP(s.Host); s.Host != "" && (ip == nil || !ip.IsUnspecified()) {
-		fmt.Fprintf(w, "P2P Messaging is ready: open %s in two browser windows\n", page(s.Host))
+	host := strings.Trim(s.Host, "[]")
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		fmt.Fprintf(w, "P2P Messaging is ready: open %s in two browser windows\n", page(host))
 		return
 	}
 	fmt.Fprintf(w, "P2P Messaging is ready: open %s in two browser windows\n", page("localhost"))

@@ -43,7 +43,7 @@ func (c *Connection) Receive(m *messages.Relay) {
 	case m.Type == messages.TypeLogin:
 		c.login(m.Login)
 	case c.session == nil:
-		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
+		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo), nil)
 	case m.Type == messages.TypeLogout:
 		c.logout(m.Login)
 	default:
@@ -59,6 +59,17 @@ func (c *Connection) Closed() {
 		c.system.root.Send(c.session, disconnected{})
 		c.session = nil
 	}
+}
+
+// Undelivered tells the sender of a message that the connection's link had taken that it never went out. It may be
+// called from any goroutine, also after Closed, and never blocks.
+func (c *Connection) Undelivered(text []byte, sender messages.Address) {
+	m, err := messages.NewRelay(text)
+	if err != nil {
+		return // nothing that was relayed: the link was given it decoded
+	}
+	m.Sender = sender
+	c.system.handBack((*messages.Deliver)(m), messages.CodePeerUnavailable)
 }
 
 func (c *Connection) login(typed []byte) {
@@ -87,7 +98,7 @@ func (c *Connection) logout(login []byte) {
 
 // refuse refuses a login, and the connection after too many of them.
 func (c *Connection) refuse(code messages.Code, message string) {
-	c.link.Send(messages.AppendLoginRefused(nil, code, message))
+	c.link.Send(messages.AppendLoginRefused(nil, code, message), nil)
 	if c.refusals++; c.refusals == refusalLimit {
 		c.link.Close(messages.ClosePolicyViolation, "too many refused logins on this connection")
 	}
@@ -103,7 +114,7 @@ func (c *Connection) ask(pid *actor.PID, question any) any {
 	switch {
 	case err == nil:
 		return answer
-	case errors.Is(err, errStopped), errors.Is(err, actor.ErrDeadLetter):
+	case errors.Is(err, errStopped), errors.Is(err, actor.ErrDeadLetter) && pid == c.system.registry:
 		c.link.Close(messages.CloseGoingAway, "the service is going down")
 	default:
 		c.link.Close(messages.CloseInternalError, "the service could not answer: please come back")

@@ -31,7 +31,7 @@ func newFakeLink() *fakeLink {
 	return l
 }
 
-func (l *fakeLink) Send(text []byte) bool {
+func (l *fakeLink) Send(text []byte, _ messages.Address) bool {
 	if l.onSend != nil {
 		l.onSend(string(text))
 	}

@@ -63,9 +63,7 @@ func (r *registry) Receive(ctx actor.Context) {
 		if cause := recover(); cause != nil {
 			r.system.logger.Error("the registry failed and goes on",
 				slog.Any("cause", cause), "stack", string(debug.Stack()))
-			if ctx.Sender() != nil {
-				ctx.Respond(errFailed)
-			}
+			r.system.abandon(ctx.Message(), ctx.Sender())
 			panic(cause) // for the guardian, which resumes it
 		}
 	}()

@@ -35,15 +35,13 @@ func (s *session) Receive(ctx actor.Context) {
 			s.failed = true
 			s.system.logger.Error("a session failed and is being closed",
 				"session", ctx.Self().GetId(), slog.Any("cause", cause), "stack", string(debug.Stack()))
-			if ctx.Sender() != nil {
-				ctx.Respond(errFailed)
-			}
+			s.system.abandon(ctx.Message(), ctx.Sender())
 			panic(cause) // for the supervisor
 		}
 	}()
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.link.Send(messages.AppendLoginAccepted(nil))
+		s.link.Send(messages.AppendLoginAccepted(nil), nil)
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
@@ -83,7 +81,7 @@ func (s *session) deliver(m *messages.Deliver) {
 		s.system.handBack(m, messages.CodePeerUnavailable)
 	case s.link.Waiting()+len(m.Text) > s.system.queueLimit:
 		s.system.handBack(m, messages.CodePeerOverloaded)
-	case !s.link.Send(m.Text):
+	case !s.link.Send(m.Text, m.Sender):
 		s.system.handBack(m, messages.CodePeerUnavailable)
 	default:
 		(*messages.Relay)(m).Release()
@@ -133,5 +131,5 @@ func (s *session) owns(login []byte) bool {
 
 // reply tells this session's client of a message of its own that was refused.
 func (s *session) reply(code messages.Code, rawTo []byte) {
-	s.link.Send(messages.AppendError(nil, code, "", rawTo))
+	s.link.Send(messages.AppendError(nil, code, "", rawTo), nil)
 }

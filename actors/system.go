@@ -14,12 +14,15 @@ import (
 // DefaultQueueLimit is how many bytes may wait for one client where Options says nothing else.
 const DefaultQueueLimit = 256 << 10
 
+// MinQueueLimit is the least useful queue limit: with less, the longest message could never be delivered.
+const MinQueueLimit = messages.MaxMessageBytes
+
 // Options says how a System behaves. The zero value is useful.
 type Options struct {
 	// Logger is told of sessions that fail; nil means slog.Default(). No message's content is ever logged.
 	Logger *slog.Logger
 	// QueueLimit is how many bytes may wait for one client before what is sent to it is refused with
-	// peer-overloaded. 0 means DefaultQueueLimit.
+	// peer-overloaded. 0 means DefaultQueueLimit; less than MinQueueLimit is as much.
 	QueueLimit int
 }
 
@@ -47,6 +50,7 @@ func NewSystem(o Options) *System {
 	if s.queueLimit == 0 {
 		s.queueLimit = DefaultQueueLimit
 	}
+	s.queueLimit = max(s.queueLimit, MinQueueLimit)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		// Sessions and the registry log their own failures, once and with the stack; protoactor would add lines
 		// without it, and whole messages for dead letters.
@@ -84,6 +88,11 @@ func (s *System) Stop(ctx context.Context) error {
 	select {
 	case <-s.ended:
 		return nil
+	default:
+	}
+	select {
+	case <-s.ended:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -97,6 +106,14 @@ func (s *System) find(login []byte) *actor.PID {
 		return nil
 	}
 	return s.directory.owner(key)
+}
+
+// abandon deals with the message that an actor failed on.
+func (s *System) abandon(message any, sender *actor.PID) {
+	if sender != nil {
+		s.root.Send(sender, errFailed)
+	}
+	s.handBack(message, messages.CodePeerUnavailable)
 }
 
 // handBack deals with a message that its actor will not receive, so that nobody waits for it and whoever sent it is

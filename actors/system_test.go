@@ -129,19 +129,20 @@ func TestWhatAClientMayNotDoIsAnErrorAndChangesNothing(t *testing.T) {
 		who  *peer
 		text string
 		code messages.Code
-		to   string
+		to   []byte // as in the error; nil: none
 	}{
-		{anonymous, `{"type":"offer","offer":{},"from":"alice","to":"bob"}`, messages.CodeNotLoggedIn, "bob"},
-		{anonymous, `{"type":"logout","login":"alice"}`, messages.CodeNotLoggedIn, ""},
-		{alice, `{"type":"offer","offer":{},"from":"bob","to":"bob"}`, messages.CodeWrongFrom, "bob"},
-		{alice, `{"type":"bye","from":"","to":"bob"}`, messages.CodeWrongFrom, "bob"},
-		{alice, `{"type":"logout","login":"bob"}`, messages.CodeWrongLogin, ""},
-		{alice, `{"type":"answer","answer":{},"from":"alice","to":"nobody"}`, messages.CodePeerUnavailable, "nobody"},
-		{alice, `{"type":"answer","answer":{},"from":"alice","to":""}`, messages.CodePeerUnavailable, ""},
+		{anonymous, `{"type":"offer","offer":{},"from":"alice","to":"bob"}`, messages.CodeNotLoggedIn, []byte(`"bob"`)},
+		{anonymous, `{"type":"logout","login":"alice"}`, messages.CodeNotLoggedIn, nil},
+		{alice, `{"type":"offer","offer":{},"from":"bob","to":"bob"}`, messages.CodeWrongFrom, []byte(`"bob"`)},
+		{alice, `{"type":"bye","from":"","to":"bob"}`, messages.CodeWrongFrom, []byte(`"bob"`)},
+		{alice, `{"type":"logout","login":"bob"}`, messages.CodeWrongLogin, nil},
+		{alice, `{"type":"answer","answer":{},"from":"alice","to":"nobody"}`, messages.CodePeerUnavailable, []byte(`"nobody"`)},
+		{alice, `{"type":"answer","answer":{},"from":"alice","to":""}`, messages.CodePeerUnavailable, []byte(`""`)},
+		{alice, `{"type":"answer","answer":{},"from":"alice","to":"n\u006fbody"}`, messages.CodePeerUnavailable, []byte(`"n\u006fbody"`)},
 	} {
 		c.who.send(t, c.text)
-		if got := c.who.link.next(t); c.to != "" || !strings.Contains(got, `"to":""`) {
-			wantError(t, got, c.code, c.to)
+		if got, want := c.who.link.next(t), string(messages.AppendError(nil, c.code, "", c.to)); got != want {
+			t.Errorf("%s: got  %s\nwant %s", c.text, got, want)
 		}
 	}
 	if rest := bob.link.rest(); len(rest) != 0 {
@@ -347,7 +348,7 @@ func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
 			delivered++
 		}
 	}
-	// A message that is handed back by another goroutine may still be on its way: wait for the sum, not for a time.
+	// A logout is acted on after all that was handed back before it, and answered when its session has ended.
 	for _, p := range peers {
 		p.logout(t)
 		refused += len(p.link.rest())
@@ -358,11 +359,12 @@ func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
 }
 
 func TestAReaderThatDoesNotReadCostsItsSendersAnErrorAndNobodyElseAnything(t *testing.T) {
-	s := newTestSystem(t, Options{QueueLimit: 1000})
+	s := newTestSystem(t, Options{QueueLimit: MinQueueLimit})
 	alice, bob, carol := join(t, s, "alice"), join(t, s, "bob"), join(t, s, "carol")
 	bob.link.setStuck(true)
 	offer := alice.offer("bob", 1)
-	for range 1000 / len(offer) {
+	fits := MinQueueLimit / len(offer)
+	for range fits {
 		alice.send(t, offer)
 	}
 	if rest := alice.link.rest(); len(rest) != 0 {
@@ -376,13 +378,42 @@ func TestAReaderThatDoesNotReadCostsItsSendersAnErrorAndNobodyElseAnything(t *te
 	if got := carol.link.next(t); got != toCarol {
 		t.Errorf("carol got %s, want %s", got, toCarol)
 	}
-	if n := len(bob.link.rest()); n != 1000/len(offer) {
-		t.Errorf("bob's link took %d messages, want %d", n, 1000/len(offer))
+	if n := len(bob.link.rest()); n != fits {
+		t.Errorf("bob's link took %d messages, want %d", n, fits)
 	}
 	bob.link.setStuck(false)
 	alice.send(t, offer)
 	if got := bob.link.next(t); got != offer {
 		t.Errorf("after draining bob got %s, want %s", got, offer)
+	}
+}
+
+func TestTheLongestMessageFitsIntoTheSmallestQueue(t *testing.T) {
+	s := newTestSystem(t, Options{QueueLimit: 1})
+	alice, bob := join(t, s, "alice"), join(t, s, "bob")
+	const envelope = `{"type":"offer","offer":"","from":"alice","to":"bob"}`
+	offer := `{"type":"offer","offer":"` + strings.Repeat("v", messages.MaxMessageBytes-len(envelope)) + `","from":"alice","to":"bob"}`
+	alice.send(t, offer)
+	if got := bob.link.next(t); got != offer {
+		t.Errorf("got %d bytes, want %d", len(got), len(offer))
+	}
+}
+
+func TestTheSenderIsToldOfAMessageThatNeverWentOut(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, bob := join(t, s, "alice"), join(t, s, "bob")
+	alice.send(t, alice.offer("bob", 1))
+	taken := bob.link.next(t)
+	bob.Undelivered([]byte(taken), alice.session)
+	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
+	bob.Closed()
+	bob.Undelivered([]byte(taken), alice.session)
+	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
+	gone := alice.session
+	alice.logout(t)
+	bob.Undelivered([]byte(taken), gone)
+	if rest := alice.link.rest(); len(rest) != 0 {
+		t.Errorf("after logout alice got %q, want nothing", rest)
 	}
 }
 
@@ -430,6 +461,7 @@ func TestAPanicInOneSessionEndsThatSessionAndNobodyElseNotices(t *testing.T) {
 	if strings.Contains(logged.String(), "number") {
 		t.Errorf("the log has a message's content:\n%s", &logged)
 	}
+	wantError(t, carol.link.next(t), messages.CodePeerUnavailable, "mallory") // for the message that mallory failed on
 	for _, p := range []*peer{alice, bob, carol} {
 		if code, _ := p.link.closedWith(); code != 0 {
 			t.Errorf("%s: closed with %d", p.login, code)
@@ -508,9 +540,23 @@ func TestStopClosesEveryConnectionAndRefusesNewLogins(t *testing.T) {
 // discard is a client that reads everything at once.
 type discard struct{}
 
-func (discard) Send([]byte) bool                 { return true }
-func (discard) Waiting() int                     { return 0 }
-func (discard) Close(messages.CloseCode, string) {}
+func (discard) Send([]byte, messages.Address) bool { return true }
+func (discard) Waiting() int                       { return 0 }
+func (discard) Close(messages.CloseCode, string)   {}
+
+func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {
+	s := NewSystem(Options{})
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	expired, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 100 {
+		if err := s.Stop(expired); err != nil {
+			t.Fatalf("got %v, want nothing", err)
+		}
+	}
+}
 
 func TestLoginsAndLogoutsLeaveNothingBehind(t *testing.T) {
 	s := newTestSystem(t, Options{})

@@ -188,6 +188,11 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	if err != nil {
 		return err
 	}
+	// The service answers a malformed message with an error that does not say what it answers: ask nothing of it that
+	// it would answer so.
+	if _, err := messages.Decode(text); err != nil {
+		return &RefusedError{Code: messages.CodeLoginInvalid, Message: err.(*messages.DecodeError).Reason}
+	}
 	if err := c.write(ctx, gws.OpcodeText, text); err != nil {
 		return err
 	}

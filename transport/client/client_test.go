@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -261,6 +262,25 @@ func TestLoginIsAcceptedOrRefusedWithAReason(t *testing.T) {
 			}
 			f.login(cl, "bob")
 		})
+	}
+}
+
+func TestALoginThatCannotBeSentIsRefusedAtOnce(t *testing.T) {
+	c, _ := connect(t, nil)
+	err := c.Login(t.Context(), "a\uffff")
+	var refused *client.RefusedError
+	if !errors.As(err, &refused) || refused.Code != messages.CodeLoginInvalid {
+		t.Errorf("Login: %v; wanted a refusal with code login-invalid", err)
+	}
+}
+
+func TestTheDefaultTLSConfigurationMayBeNamed(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	_, err := client.Dial(t.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), client.WithTLSConfig(nil))
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) {
+		t.Errorf("Dial: %v; wanted the test's certificate to be unknown", err)
 	}
 }
 

@@ -40,9 +40,14 @@ func WithDialContext(dial func(ctx context.Context, network, address string) (ne
 	return func(s *settings) { s.dialContext = dial }
 }
 
-// WithTLSConfig sets how TLS is spoken to a wss: URL; config is copied. An empty ServerName becomes the URL's host.
+// WithTLSConfig sets how TLS is spoken to a wss: URL; config is copied. An empty ServerName becomes the URL's host,
+// and nil is the default configuration.
 func WithTLSConfig(config *tls.Config) Option {
-	return func(s *settings) { s.tls = config }
+	return func(s *settings) {
+		if config != nil {
+			s.tls = config
+		}
+	}
 }
 
 // WithMaxMessageBytes bounds the messages that are received; a longer one ends the connection with close code 1009.
