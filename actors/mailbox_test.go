@@ -162,7 +162,7 @@ func TestABusyActorIsHandedOverToAnotherGoroutine(t *testing.T) {
 func TestAMailboxHandlesOneMessageAtATimeInTheOrderOfEachSender(t *testing.T) {
 	r := new(recorder)
 	m, _ := newMailbox(r)
-	const senders, each = 8, 5000
+	const senders, each = 8, 2000
 	type numbered struct{ sender, n int }
 	var next [senders]int
 	left := senders * each

@@ -280,7 +280,7 @@ func TestOfManyConnectionsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
 
 func TestEveryPairSeesItsMessagesOnceInOrderAndUnmodified(t *testing.T) {
 	s := newTestSystem(t, Options{QueueLimit: 1 << 30}) // the senders outrun any reader
-	const senders, each = 16, 2000
+	const senders, each = 16, 1000
 	bob := join(t, s, "bob")
 	var sending sync.WaitGroup
 	for n := range senders {
