@@ -126,7 +126,7 @@ func startChromium() (context.Context, error) {
 
 // page is one tab, found by what a person finds in it: roles and names.
 type page struct {
-	t    *testing.T
+	t    testing.TB
 	ctx  context.Context
 	name string // for messages
 	// gone is set once the tab has been closed or has crashed on purpose.
@@ -134,7 +134,7 @@ type page struct {
 }
 
 // newPage opens url in a browser context of its own. When the test ends, the page must have broken no rule.
-func newPage(t *testing.T, name, url string) *page {
+func newPage(t testing.TB, name, url string) *page {
 	t.Helper()
 	parent, err := chromium()
 	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
@@ -499,7 +499,7 @@ func (p *page) delivered() {
 }
 
 // fromDisk is the page's address as a file that talks to the service at address (host:port).
-func fromDisk(t *testing.T, file, address string) string {
+func fromDisk(t testing.TB, file, address string) string {
 	t.Helper()
 	path, err := filepath.Abs(file)
 	if err != nil {

@@ -58,6 +58,7 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 		{"alice", "That is you"},
 		{" ALICE ", "That is you"},
 		{"", "Please type the login"},
+		{"a\uffff", "Nobody can have the login a\uffff"},
 	} {
 		alice.fill("Other login", try.other)
 		alice.press(kb.Enter)
@@ -69,6 +70,28 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 	alice.connected("bob")
 	bob.connected("alice")
 	alice.absent("alert", "")
+}
+
+func TestACallThatIsCancelledBeforeItConnectsIsNotSomebodyWhoLeft(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	carol, carla := s.robot("carol"), s.robot("carla")
+	// An offer that alice takes, from one that never connects.
+	alice.connectTo("carla")
+	offer := receive(t, carla, messages.TypeOffer)
+	alice.click("button", "Cancel the call to carla")
+	alice.shows("log", "Discussion", "You cancelled the call to carla")
+
+	offer["from"], offer["to"], offer["call"] = "carol", "alice", "cancelled"
+	sendText(t, carol, offer)
+	receive(t, carol, messages.TypeAnswer)
+	alice.find("button", "Cancel the call to carol")
+	sendText(t, carol, map[string]any{"type": "bye", "reason": "left", "from": "carol", "to": "alice", "call": "cancelled"})
+	alice.shows("log", "Discussion", "carol cancelled the call")
+	if discussion := alice.read("log", "Discussion"); strings.Contains(discussion, "left") {
+		t.Errorf("the discussion shows %q, want nobody to have left", discussion)
+	}
 }
 
 func TestACallThatNobodyAnswersEnds(t *testing.T) {

@@ -3,11 +3,15 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/systeminfo"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -49,6 +53,32 @@ func TestTwoPagesChat(t *testing.T) {
 			bob.delivered()
 		})
 	}
+}
+
+// Two windows are opened, join, connect, and one hears the other. connect-ms is the time from the click on Connect to until
+// the first message is there.
+func BenchmarkTwoPagesConnectAndChat(b *testing.B) {
+	s := startService(b)
+	var connecting time.Duration
+	for b.Loop() {
+		alice, bob := s.open("alice"), s.open("bob")
+		started := time.Now()
+		alice.connectTo("bob")
+		bob.connected("alice")
+		alice.connected("bob")
+		alice.say("Hello Bob")
+		bob.hears("alice", "Hello Bob")
+		connecting += time.Since(started)
+
+		b.StopTimer()
+		for _, p := range []*page{alice, bob} {
+			p.click("button", "Sign out")
+			p.find("button", "Join")
+			p.close()
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(connecting.Milliseconds())/float64(b.N), "connect-ms/op")
 }
 
 func TestBothCallInTheSameInstant(t *testing.T) {
@@ -189,6 +219,53 @@ func TestATextOfOneMegabyteArrives(t *testing.T) {
 	if got := bob.texts("alice"); len(got) != 1 || got[0] != long {
 		t.Errorf("bob got %d texts of together %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(long))
 	}
+	for _, p := range []*page{alice, bob} {
+		p.until("the newest message in view", func(context.Context) (bool, error) { return eval[bool](p, atEnd), nil })
+		// Who copies the text gets it as it was sent.
+		if shown := eval[string](p, `[...document.querySelectorAll(".bubble")].find((b) => b.textContent.length > 1e5).innerText`); shown != long {
+			t.Errorf("%s: the text is shown with %d bytes, want %d", p.name, len(shown), len(long))
+		}
+		if _, err := chromedp.Call(p.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}); err != nil {
+			t.Errorf("%s: read the accessibility tree: %v", p.name, err)
+		}
+	}
+	if bytes, ok := bob.largestRenderer(); ok {
+		t.Logf("the largest renderer had %d MB", bytes>>20)
+		if bytes > maxRendererBytes {
+			t.Errorf("a page took %d MB, want %d MB at most", bytes>>20, maxRendererBytes>>20)
+		}
+	}
+}
+
+// maxRendererBytes is what a page with a text of 1 MB may take, the accessibility tree of its lines included; about 450 MB
+// have been seen.
+const maxRendererBytes = 1 << 30
+
+// largestRenderer returns the most memory, in bytes, that any page of the browser has had so far, and false where the
+// operating system does not say.
+func (p *page) largestRenderer() (int, bool) {
+	p.t.Helper()
+	info, err := chromedp.CallBrowser(p.ctx, systeminfo.GetProcessInfo, cdp.Empty{})
+	if err != nil {
+		p.t.Fatalf("%s: list the browser's processes: %v", p.name, err)
+	}
+	largest := 0
+	for _, process := range info.ProcessInfo {
+		if process.Type != "renderer" {
+			continue
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.ID))
+		if err != nil {
+			continue // Its page has been closed meanwhile, or this is not Linux.
+		}
+		for line := range strings.Lines(string(status)) {
+			var kilobytes int
+			if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+				largest = max(largest, kilobytes<<10)
+			}
+		}
+	}
+	return largest, largest > 0
 }
 
 func TestWhatIsTypedIsNeverLost(t *testing.T) {
@@ -224,12 +301,14 @@ func TestWhatIsTypedIsNeverLost(t *testing.T) {
 	alice.delivered()
 }
 
+// atEnd says in JavaScript whether the discussion shows its newest message.
+const atEnd = `(() => { const log = document.querySelector("[role=log]");
+	return log.scrollTop + log.clientHeight >= log.scrollHeight - 2 })()`
+
 func TestTheDiscussionFollowsTheNewestUnlessScrolledUp(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	const atEnd = `(() => { const log = document.querySelector("[role=log]");
-		return log.scrollTop + log.clientHeight >= log.scrollHeight - 2 })()`
 	for i := range 20 {
 		bob.say(fmt.Sprintf("message %d", i))
 	}

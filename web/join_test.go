@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -22,6 +25,42 @@ func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
 	second.shows("alert", "", "Please type the login")
 	second.join("second")
 	second.absent("alert", "")
+}
+
+// The page's own message need not come from the service, which may be unable to read such a login.
+func TestALoginThatNobodyCanHaveIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := newPage(t, "nobody", s.url())
+	for _, login := range []string{"a\uffff", "a\u200bb", "\u0301"} {
+		p.fill("Login", login)
+		p.click("button", "Join")
+		p.shows("alert", "", "ogin")
+		if alert := p.read("alert", ""); strings.Contains(alert, "answer") {
+			t.Errorf("joining as %+q ended with %q, want the reason", login, alert)
+		}
+		if typed := p.read("textbox", "Login"); typed != login {
+			t.Errorf("the field has %+q, want %+q", typed, login)
+		}
+		p.click("button", "Dismiss")
+		p.vanish("alert", "")
+	}
+	p.join("alice")
+	p.absent("alert", "")
+}
+
+func TestThePageFindsAServiceThatIsMountedUnderAPrefix(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	mux := http.NewServeMux()
+	mux.Handle("/signaling/", http.StripPrefix("/signaling", s.server))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := newPage(t, "alice", server.URL+"/signaling/")
+	p.join("alice")
+	if title := eval[string](p, "document.title"); title != "P2P Messaging" {
+		t.Errorf("the title is %q, want P2P Messaging", title)
+	}
 }
 
 func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {

@@ -1,12 +1,13 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,19 +18,44 @@ import (
 
 // service is the real one, in this process.
 type service struct {
-	t       *testing.T
+	t       testing.TB
 	address string // host:port
 	system  *actors.System
 	server  *transport.Server
 	ended   chan error
+	errors  lockedBuffer // what the service logs as an error
 }
 
-func startService(t *testing.T) *service {
+// startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
+func startService(t testing.TB) *service {
 	t.Helper()
 	s := &service{t: t, address: "127.0.0.1:0"}
 	s.start()
-	t.Cleanup(func() { s.stop() })
+	t.Cleanup(func() {
+		s.stop()
+		if logged := s.errors.String(); logged != "" {
+			t.Errorf("the service has logged errors:\n%s", logged)
+		}
+	})
 	return s
+}
+
+// lockedBuffer is a buffer that may be read while others write.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }
 
 // start listens where the service has listened before, if it has.
@@ -40,7 +66,7 @@ func (s *service) start() {
 		s.t.Fatal(err)
 	}
 	s.address = listener.Addr().String()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.NewTextHandler(&s.errors, &slog.HandlerOptions{Level: slog.LevelError}))
 	s.system = actors.NewSystem(actors.Options{Logger: logger})
 	options := transport.DefaultOptions()
 	options.Logger = logger

@@ -42,8 +42,8 @@ export function pieces(text: string): Piece[] {
 }
 
 /**
- * The pieces of a text in blocks; together they are the text. A browser can leave out the layout of blocks
- * that are not in view, and a screen reader's view of a block is made from that layout.
+ * The pieces of a text in blocks, each of which is laid out by itself; together they are the text. What a
+ * screen reader is given for each line takes the browser time that grows with all that is laid out together.
  */
 export function blocks(text: string): Piece[][] {
   const all = pieces(text);

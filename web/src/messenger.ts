@@ -48,8 +48,10 @@ export class Messenger {
     this.#service = new ServiceConnection(url, {
       stateChanged: () => this.changed(),
       received: (frame) => {
-        if (frame.type !== "error") this.#calls?.receive(frame);
-        else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(frame.message);
+        if (frame.type !== "error") {
+          this.#calls?.receive(frame);
+          this.changed(); // A call may have come in, or been answered.
+        } else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(frame.message);
       },
       loginLost: (code) => {
         this.#loginAlert =

@@ -17,7 +17,6 @@ export class View {
   #shownCall: Call | undefined;
   #shownOpen = false;
   #lastLogin = "";
-  #scrollTop = 0;
   readonly #blocks = new WeakMap<Entry, Piece[][]>();
   readonly #resized = new ResizeObserver(() => this.#follow());
 
@@ -66,8 +65,6 @@ export class View {
       this.#resized.disconnect();
       if (log !== null) {
         this.#resized.observe(log);
-        // What comes into view may turn out higher than it was thought to be.
-        this.#resized.observe(log.firstElementChild!);
         this.#following = true;
         this.#follow();
         this.#restoreDraft();
@@ -199,10 +196,7 @@ export class View {
     };
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
-      const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
-      // Only a reader goes up; at the end there may be more than there was a moment ago.
-      const following = atEnd || (this.#following && log.scrollTop >= this.#scrollTop);
-      this.#scrollTop = log.scrollTop;
+      const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
       if (following === this.#following) return;
       this.#following = following;
       this.changed();
@@ -303,7 +297,7 @@ export class View {
         href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
       ),
     );
-    return shown.length === 1 ? shown[0]! : shown.map((block) => html`<div class="block" dir="auto">${block}</div>`);
+    return shown.length === 1 ? shown[0]! : shown.map((block) => html`<span class="block">${block}</span>`);
   }
 
   #composer(): TemplateResult {
