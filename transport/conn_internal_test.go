@@ -47,6 +47,8 @@ type lockedBuffer struct {
 	b  bytes.Buffer
 }
 
+func (l *lockedBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +70,7 @@ func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := new(lockedBuffer)
 				o := DefaultOptions()
-				o.Logger = slog.New(slog.NewTextHandler(log, nil))
+				o.Logger = log.logger()
 				sessions := make(chan session, 2)
 				sessions <- broken
 				sessions <- new(brokenSession)

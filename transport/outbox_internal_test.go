@@ -1,0 +1,222 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/memnet"
+)
+
+// address is a sender.
+type address string
+
+func (address) GetAddress() string { return "test" }
+func (a address) GetId() string    { return string(a) }
+
+// returns is a session that keeps what is handed back.
+type returns struct {
+	mu    sync.Mutex
+	texts []string // sender and text
+	fail  any      // what Undelivered panics with, once
+}
+
+func (r *returns) Receive(m *messages.Relay) { m.Release() }
+func (r *returns) Closed()                   {}
+
+func (r *returns) Undelivered(text []byte, sender messages.Address) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.texts = append(r.texts, sender.GetId()+" "+string(text))
+	if cause := r.fail; cause != nil {
+		r.fail = nil
+		panic(cause)
+	}
+}
+
+// counted counts the bytes that the network took.
+type counted struct {
+	*net.TCPConn
+	written atomic.Int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// loopback returns the two ends of a connection, in whose buffers little fits.
+func loopback(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	near, far = s.(*net.TCPConn), c.(*net.TCPConn)
+	if err := errors.Join(near.SetWriteBuffer(16<<10), far.SetReadBuffer(16<<10)); err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+// outbox returns a connection over socket. Its reader is the test.
+func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) *conn {
+	t.Helper()
+	o := DefaultOptions()
+	for _, f := range change {
+		f(&o)
+	}
+	server, err := newServer(nil, actors.DefaultQueueLimit, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{server: server, socket: socket, session: s}
+	server.connections.enter()
+	server.connections.add(c)
+	return c
+}
+
+// fill sends frames of others, with some of the service's own between them, and returns those of others with where each
+// ends in the stream.
+func fill(t *testing.T, c *conn, frames, size int) (texts []string, ends []int64) {
+	t.Helper()
+	end := int64(0)
+	for i := range frames {
+		if i%5 == 0 {
+			own := []byte("the service's own")
+			c.Send(own, nil)
+			end += int64(len(appendFrame(nil, opText, own)))
+		}
+		text := fmt.Appendf(nil, "frame %0*d", size-6, i)
+		sender := address(fmt.Sprint("sender ", i%3))
+		if !c.Send(text, sender) {
+			t.Fatalf("frame %d was not taken", i)
+		}
+		end += int64(len(appendFrame(nil, opText, text)))
+		texts = append(texts, string(sender)+" "+string(text))
+		ends = append(ends, end)
+	}
+	return texts, ends
+}
+
+func TestNothingOfAResetConnectionsOutboxVanishes(t *testing.T) {
+	for _, size := range []int{300, 3000, 70_000} {
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
+			near, far := loopback(t)
+			socket := &counted{TCPConn: near}
+			session := new(returns)
+			c := outbox(t, socket, session)
+			texts, ends := fill(t, c, 8<<20/size, size) // more than any buffers take
+			_ = far.SetLinger(0)
+			far.Close()
+			c.end(nil)
+			written := socket.written.Load()
+			first := slices.IndexFunc(ends, func(end int64) bool { return end > written })
+			if first < 0 {
+				t.Fatal("the network took everything")
+			}
+			if !slices.Equal(session.texts, texts[first:]) {
+				t.Errorf("%d frames came back, want the last %d, of which the network had not taken all: %d bytes of %d",
+					len(session.texts), len(texts)-first, written, ends[len(ends)-1])
+			}
+			if n := c.Waiting(); n != 0 {
+				t.Errorf("%d bytes wait in a connection that has ended", n)
+			}
+			_ = c.server.connections.wait(t.Context())
+		})
+	}
+}
+
+func TestACutConnectionHandsBackWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const buffer = 1000
+		socket, _ := memnet.Pipe(buffer)
+		session := &returns{fail: "a fault"}
+		log := new(lockedBuffer)
+		c := outbox(t, socket, session, func(o *Options) { o.Logger = log.logger() })
+		texts, ends := fill(t, c, 50, 300)
+		synctest.Wait()
+		c.cut()
+		c.end(nil)
+		first := slices.IndexFunc(ends, func(end int64) bool { return end > buffer })
+		if !slices.Equal(session.texts, texts[first:]) {
+			t.Errorf("%d frames came back, want the last %d", len(session.texts), len(texts)-first)
+		}
+		if n := c.Waiting(); n != 0 {
+			t.Errorf("%d bytes wait in a connection that has ended", n)
+		}
+		if log.String() == "" {
+			t.Error("a panic was not logged")
+		}
+		_ = c.server.connections.wait(t.Context())
+	})
+}
+
+func TestACloseThatFollowsACutWaitsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		socket, _ := memnet.Pipe(100)
+		c := outbox(t, socket, new(returns))
+		c.seal([]byte{})
+		c.cut()
+		c.release()
+		c.end(nil)
+		if n := c.Waiting(); n != 0 {
+			t.Errorf("%d bytes wait in a connection that has ended", n)
+		}
+		_ = c.server.connections.wait(t.Context())
+	})
+}
+
+func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		socket, far := memnet.Pipe(1 << 10)
+		c := outbox(t, socket, new(returns))
+		b := &buffer{}
+		text := []byte("a message")
+		var sender messages.Address = address("sender")
+		c.writing = true // so that nobody takes what is queued
+		fill := func() {
+			c.queued = b
+			for range 100 {
+				c.Send(text, sender)
+			}
+			if len(b.marks) != 100 {
+				t.Fatalf("%d senders are kept for 100 messages", len(b.marks))
+			}
+			c.waiting.Store(0)
+			c.queued = nil
+			c.free(b)
+		}
+		if n := testing.AllocsPerRun(10, fill); n > 0 {
+			t.Errorf("%v allocations for 100 messages, want none", n)
+		}
+		for i, m := range b.marks[:cap(b.marks)] {
+			if m.sender != nil {
+				t.Fatalf("a free buffer keeps sender %d", i)
+			}
+		}
+		c.writing = false
+		far.Close()
+		c.end(nil)
+		_ = c.server.connections.wait(t.Context())
+	})
+}
