@@ -26,6 +26,10 @@ type coordinator struct {
 	entered time.Time // the phase
 	pace    float64   // frames a second that connections seem to be held to
 	relays  int64     // delivered in the measured phase, before draining
+
+	setUpLag  Distribution  // of the event loops, while sessions were opened
+	setUpCPU  time.Duration // that the generator used meanwhile
+	setUpTime time.Duration
 }
 
 func (c *coordinator) note(format string, arguments ...any) {
@@ -203,6 +207,11 @@ func (c *coordinator) point(phase Phase, parts []report) {
 	r.PeakSessions = max(r.PeakSessions, sessions)
 	if span > 0 {
 		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
+	}
+	if phase == PhaseSetUp {
+		c.setUpLag.Merge(delta.Distribution(MetricLoopLag))
+		c.setUpCPU += cpu
+		c.setUpTime += span
 	}
 	g := &r.Generator
 	g.PeakRSS = max(g.PeakRSS, rss)

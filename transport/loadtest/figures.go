@@ -592,6 +592,7 @@ type Warning struct {
 // Codes of warnings.
 const (
 	WarningGenerator   = "generator-limit" // the generator, not the service, was the limit
+	WarningMachine     = "machine-busy"    // the generator was late, but not because of what it had to do
 	WarningFewSessions = "few-sessions"    // not all sessions that were wanted could be opened
 	WarningOther       = "note"
 )
