@@ -299,25 +299,35 @@ func (p *callPair) converse(under *callUnderWay) error {
 		if err := p.sides[0].peer.channel.SendText(text); err != nil {
 			return &callError{codeDisconnected}
 		}
-		p.calls.record(func(r *Recorder) { r.Add(CounterMessagesSent, 1) })
-		select {
-		case echo := <-under.echoes:
-			if echo != text {
-				return &callError{codeWrongEcho}
-			}
-			p.calls.record(func(r *Recorder) {
+		err := under.echoed(text, timeout.C)
+		p.calls.record(func(r *Recorder) {
+			r.Add(CounterMessagesSent, 1) // only now, lest the two numbers fall into different phases
+			if err == nil {
 				r.Add(CounterMessagesReceived, 1)
 				r.Observe(MetricMessage, time.Since(sent))
-			})
-			continue
-		case err := <-under.failed:
+			}
+		})
+		if err != nil {
 			return err
-		case <-timeout.C:
-		case <-under.life.Done():
 		}
-		return &callError{codeNoEcho}
 	}
 	return nil
+}
+
+// echoed waits for the echo of a message.
+func (u *callUnderWay) echoed(text string, timeout <-chan time.Time) error {
+	select {
+	case echo := <-u.echoes:
+		if echo != text {
+			return &callError{codeWrongEcho}
+		}
+		return nil
+	case err := <-u.failed:
+		return err
+	case <-timeout:
+	case <-u.life.Done():
+	}
+	return &callError{codeNoEcho}
 }
 
 // clientErrorCode returns the code that the end of a client's connection is counted under.

@@ -214,8 +214,9 @@ func subjectOf(name string) (subject, bool) {
 		}}, true
 	case "call_success":
 		return subject{share, func(r *Result) (float64, bool) {
-			connected, failed := r.Snapshot.Count(CounterCallsConnected), r.Snapshot.Count(CounterCallsFailed)
-			return float64(connected) / float64(max(1, connected+failed)), connected+failed > 0
+			started, failed := r.Snapshot.Count(CounterCallsStarted), r.Snapshot.Count(CounterCallsFailed)
+			// A call of the warm-up may fail after it.
+			return float64(max(0, started-failed)) / float64(max(1, started)), started > 0
 		}}, true
 	case "service.cpu_per_relay":
 		return subject{duration, func(r *Result) (float64, bool) {

@@ -15,7 +15,8 @@ func checkedResult() *Result {
 	}
 	r.Observe(MetricLogin, 5*time.Millisecond)
 	r.Add(CounterRelaysDelivered, 20_000)
-	r.Add(CounterCallsConnected, 99)
+	r.Add(CounterCallsStarted, 100)
+	r.Add(CounterCallsConnected, 100) // one of which failed after that
 	r.Add(CounterCallsFailed, 1)
 	r.Error("peer-overloaded")
 	return &Result{

@@ -189,9 +189,10 @@ func (c *coordinator) point(phase Phase, parts []report) {
 	if phase != c.phase {
 		c.phase, c.entered = phase, time.Now()
 	}
-	var sessions, rss, grown int64
+	var sessions, most, rss, grown int64
 	for _, l := range c.last {
 		sessions += l.Sessions
+		most += l.Most
 		rss += l.RSS
 		grown += l.Grown
 	}
@@ -204,7 +205,7 @@ func (c *coordinator) point(phase Phase, parts []report) {
 	now := time.Since(c.began)
 	p := NewPoint(now, span, &delta)
 	p.Phase, p.Sessions, p.GeneratorRSS = phase, sessions, rss
-	r.PeakSessions = max(r.PeakSessions, sessions)
+	r.PeakSessions = max(r.PeakSessions, most)
 	if span > 0 {
 		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
 	}

@@ -36,6 +36,7 @@ type report struct {
 	Last     bool          `json:"last"` // of the phase
 	Snapshot *Snapshot     `json:"snapshot"`
 	Sessions int64         `json:"sessions"`        // logged in at its end
+	Most     int64         `json:"most"`            // logged in at once: the most of each loop, added up
 	Grown    int64         `json:"grown,omitempty"` // at the end of the set-up: by how many bytes this process has grown
 	CPU      time.Duration `json:"cpu"`             // used in the span
 	RSS      int64         `json:"rss"`
@@ -315,7 +316,8 @@ func (e *engine) tell(last bool) {
 	var mu sync.Mutex
 	var seen pace
 	e.each(func(s *shard) {
-		taken, sessions := s.take(), s.sessions
+		taken, sessions, most := s.take(), s.sessions, s.most
+		s.most = s.sessions
 		mu.Lock()
 		defer mu.Unlock()
 		for _, x := range s.scenarios {
@@ -325,10 +327,13 @@ func (e *engine) tell(last bool) {
 		}
 		r.Snapshot.Merge(&taken)
 		r.Sessions += sessions
+		r.Most += most
 	})
 	for _, x := range e.outsiders {
 		r.Snapshot.Merge(x.take())
-		r.Sessions += x.sessions()
+		n := x.sessions()
+		r.Sessions += n
+		r.Most += n
 	}
 	now, used := e.swarm.Now(), cpuTime()
 	r.Span, r.CPU = now-e.since, used-e.cpu

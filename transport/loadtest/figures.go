@@ -33,7 +33,7 @@ const (
 	CounterCallsStarted                    // call: pairs of peers that began to set up
 	CounterCallsConnected                  // call: data channels open at both ends
 	CounterCallsFailed                     // call: given up
-	CounterMessagesSent                    // call: messages over data channels
+	CounterMessagesSent                    // call: messages over data channels that came back, or did not in time
 	CounterMessagesReceived                // call: echoes of them
 	CounterBytesSent                       // payload of WebSocket messages to the service
 	CounterBytesReceived                   // payload of WebSocket messages from the service
@@ -608,7 +608,7 @@ type Result struct {
 	Elapsed  time.Duration // all in all
 
 	Snapshot     Snapshot // of the measured phase, and connections and logins before it; see [Snapshot.MergeWarmup]
-	PeakSessions int64    // most sessions logged in at once
+	PeakSessions int64    // most sessions logged in at once; where they come and go, the most that each loop had in a second, added up
 	Timeline     Timeline
 	Verification Verification
 	Service      *ServiceFigures // nil: could not be observed

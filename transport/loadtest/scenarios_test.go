@@ -23,6 +23,9 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 		if cycles < 20 || rate > 0 && cycles > 150 {
 			t.Errorf("%d cycles at a rate of %v in 300 ms (0: as fast as they go)", cycles, rate)
 		}
+		if r.PeakSessions < 1 || r.PeakSessions > 10 {
+			t.Errorf("%d sessions were logged in at once, want 1 to 10", r.PeakSessions)
+		}
 		for _, c := range []Counter{CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn, CounterLoggedOut, CounterClosed} {
 			if n := r.Snapshot.Count(c); n != cycles {
 				t.Errorf("%d of %v, want one for each of %d cycles", n, c, cycles)

@@ -35,6 +35,7 @@ type shard struct {
 	lags      []time.Duration // when what was sent since the last flush was due
 	beat      time.Duration   // when the next heartbeat is due
 	sessions  int64           // logged in
+	most      int64           // … at once, since the last report
 	from      time.Duration   // frames that were due before that are not counted: they belong to the warm-up
 	over      bool            // connections end because the run does
 	refused   int             // connections refused since the last one that was not
@@ -152,18 +153,16 @@ func (c *session) send(text []byte) error {
 	return err
 }
 
-// logout gives the login up.
+// logout gives the login up. Nothing answers that: until the connection ends, the session counts as logged in.
 func (c *session) logout() {
 	var buffer [64]byte
 	text := appendLogin(append(buffer[:0], `{"type":"logout","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
 	_ = c.send(append(text, `"}`...))
-	c.left()
 }
 
 // left counts the end of being logged in.
 func (c *session) left() {
 	if c.step == stepLoggedIn {
-		c.step = stepConnecting
 		c.shard.sessions--
 		c.shard.count(CounterLoggedOut, 1)
 	}
@@ -197,6 +196,7 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 	case ok && r.Type == "login" && *r.Success:
 		c.step = stepLoggedIn
 		s.sessions++
+		s.most = max(s.most, s.sessions)
 		s.count(CounterLoggedIn, 1)
 		s.observe(MetricLogin, now-c.since)
 		c.user.loggedIn(now)
