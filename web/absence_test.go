@@ -130,6 +130,7 @@ func TestThePageWaitsForAServiceThatIsNotThereYet(t *testing.T) {
 	s.stop()
 	p := newPage(t, "alice", fromDisk(t, "index.html", s.address))
 	p.shows("status", "Connection", "onnecting")
+	p.find("button", "Try now")
 	s.start()
 	p.shows("status", "Connection", "connected")
 	p.join("alice")

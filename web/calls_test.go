@@ -63,6 +63,9 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 		alice.fill("Other login", try.other)
 		alice.press(kb.Enter)
 		alice.shows("alert", "", try.want)
+		if got := alice.read("textbox", "Other login"); got != try.other {
+			t.Errorf("after %q was refused the field holds %q: it cannot be corrected", try.other, got)
+		}
 	}
 	// And the page is ready for the next try.
 	bob := s.open("bob")
@@ -70,6 +73,42 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 	alice.connected("bob")
 	bob.connected("alice")
 	alice.absent("alert", "")
+	if got := alice.read("textbox", "Other login"); got != "" {
+		t.Errorf("once connected the field holds %q, want nothing", got)
+	}
+}
+
+func TestConnectingTwiceIsOnce(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	alice.fill("Other login", "bob")
+	for range 3 {
+		alice.press(kb.Enter)
+	}
+	alice.connected("bob")
+	bob.connected("alice")
+	alice.press(kb.Enter)
+	alice.absent("alert", "")
+	alice.say("only once")
+	bob.hears("alice", "only once")
+}
+
+func TestALongLoginFitsThePage(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	long := strings.Repeat("w", 64)
+	alice, bob := s.open(long), s.open("bob")
+	bob.view(360, 740, "light")
+	alice.connectTo("bob")
+	bob.connected(long)
+	alice.say("hello")
+	bob.hears(long, "hello")
+	for _, box := range []string{"#discussion", "html"} {
+		if over := eval[int](bob, `(() => { const e = document.querySelector("`+box+`"); return e.scrollWidth - e.clientWidth })()`); over > 0 {
+			t.Errorf("%s is %d pixels wider than the screen", box, over)
+		}
+	}
 }
 
 func TestACallThatIsCancelledBeforeItConnectsIsNotSomebodyWhoLeft(t *testing.T) {

@@ -305,6 +305,18 @@ func TestWhatIsTypedIsNeverLost(t *testing.T) {
 const atEnd = `(() => { const log = document.querySelector("[role=log]");
 	return log.scrollTop + log.clientHeight >= log.scrollHeight - 2 })()`
 
+func TestTheMessageFieldIsWrittenInTheDirectionOfItsText(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	for _, c := range []struct{ text, want string }{{"hello", "ltr"}, {"שלום", "rtl"}, {"hello again", "ltr"}} {
+		alice.fill("Message", c.text)
+		if got := eval[string](alice, `document.getElementById("message").dir`); got != c.want {
+			t.Errorf("%q is written %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
 func TestTheDiscussionFollowsTheNewestUnlessScrolledUp(t *testing.T) {
 	t.Parallel()
 	s := startService(t)

@@ -131,19 +131,18 @@ export class Messenger {
     this.changed();
   }
 
-  /** Calls somebody. Returns whether a call began or was there already. */
-  connect(typed: string): boolean {
+  /** Calls somebody, unless a call with them is there already: theirs came first, or the button was pressed twice. */
+  connect(typed: string): void {
     const peer = typed.trim();
     const me = this.login;
     const current = this.call;
-    if (this.#calls === undefined || me === undefined) return false;
+    if (this.#calls === undefined || me === undefined) return;
     if (peer === "") {
-      this.#warn("Please type the login of the person to connect to.");
+      if (current === undefined) this.#warn("Please type the login of the person to connect to.");
     } else if (loginKey(peer) === loginKey(me)) {
       this.#warn("That is you. Please type the login of somebody else.");
-    } else if (current !== undefined && loginKey(current.peer) === loginKey(peer)) {
-      return true; // Their call came first.
     } else if (current !== undefined) {
+      if (loginKey(current.peer) === loginKey(peer)) return;
       this.#warn(
         current.phase === "open"
           ? `You are connected to ${current.peer}. Disconnect first, then connect to ${peer}.`
@@ -155,9 +154,7 @@ export class Messenger {
       this.alert = undefined;
       this.#calls.call(peer);
       this.changed();
-      return true;
     }
-    return false;
   }
 
   /** Ends the call `call`, if it is still on. */

@@ -1,6 +1,8 @@
 import { type TemplateResult, html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import type { Call } from "./call.js";
+import { direction } from "./direction.js";
 import { type Piece, blocks } from "./links.js";
+import { loginKey } from "./logins.js";
 import type { Entry, Messenger } from "./messenger.js";
 
 /** A log that is scrolled up by less than this many pixels still follows the newest message. */
@@ -72,6 +74,9 @@ export class View {
     } else if (call?.phase === "open" && !this.#shownOpen) {
       const calling = active === null || active === document.body || active.closest("#connect") !== null;
       if (call.outgoing && calling) this.#focus("message");
+      // Until then it stays, for whoever must correct it or try again.
+      const other = document.getElementById("other-login") as HTMLInputElement;
+      if (loginKey(other.value) === loginKey(call.peer)) other.value = "";
     } else if (call === undefined && this.#shownCall !== undefined && !this.root.contains(document.activeElement)) {
       this.#focus("other-login");
     }
@@ -123,15 +128,15 @@ export class View {
           return html`offline: ${state.reason}`;
       }
     };
-    const stopped = state.kind === "stopped";
+    const away = state.kind === "stopped" || state.kind === "waiting";
     return html`
       <div class="state">
         <div role="status" aria-label="Connection" class="status" data-state=${state.kind}>
           <span class="dot" aria-hidden="true"></span><span>${label()}</span>
         </div>
-        ${stopped
+        ${away
           ? html`<button type="button" class="btn btn-sm btn-link" @click=${() => this.messenger.reconnect()}>
-              Connect again
+              ${state.kind === "stopped" ? "Connect again" : "Try now"}
             </button>`
           : nothing}
       </div>
@@ -191,8 +196,7 @@ export class View {
     const { call, entries } = this.messenger;
     const connect = (event: SubmitEvent) => {
       event.preventDefault();
-      const field = document.getElementById("other-login") as HTMLInputElement;
-      if (this.messenger.connect(field.value)) field.value = "";
+      this.messenger.connect((document.getElementById("other-login") as HTMLInputElement).value);
     };
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
@@ -305,7 +309,7 @@ export class View {
     const send = () => {
       const field = document.getElementById("message") as HTMLTextAreaElement;
       if (this.messenger.send(field.value)) field.value = "";
-      this.#keepDraft(field.value);
+      this.#typed(field);
       field.focus();
     };
     const submit = (event: SubmitEvent) => {
@@ -321,7 +325,7 @@ export class View {
     const keypress = (event: KeyboardEvent) => {
       if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
     };
-    const input = (event: InputEvent) => this.#keepDraft((event.target as HTMLTextAreaElement).value);
+    const input = (event: InputEvent) => this.#typed(event.target as HTMLTextAreaElement);
     return html`
       <form class="composer" @submit=${submit} novalidate>
         <label for="message" class="visually-hidden">Message</label>
@@ -330,7 +334,6 @@ export class View {
           class="form-control"
           placeholder="Message"
           rows="1"
-          dir="auto"
           aria-describedby="message-hint"
           @keydown=${keydown}
           @keypress=${keypress}
@@ -346,6 +349,12 @@ export class View {
     `;
   }
 
+  /** The message being written has changed. */
+  #typed(field: HTMLTextAreaElement): void {
+    field.dir = direction(field.value);
+    this.#keepDraft(field.value);
+  }
+
   #keepDraft(text: string): void {
     try {
       if (text === "") sessionStorage.removeItem(DRAFT_KEY);
@@ -359,7 +368,10 @@ export class View {
     const field = document.getElementById("message") as HTMLTextAreaElement;
     try {
       const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
-      if (draft?.login === this.messenger.login && typeof draft.text === "string") field.value = draft.text;
+      if (draft?.login === this.messenger.login && typeof draft.text === "string") {
+        field.value = draft.text;
+        field.dir = direction(field.value);
+      }
     } catch {
       // As above, or not written by this page.
     }
