@@ -42,6 +42,12 @@ type service struct {
 // failed in it.
 func listen(t testing.TB, change ...func(*transport.Options)) *service {
 	t.Helper()
+	return listenWith(t, func(l net.Listener) net.Listener { return l }, change...)
+}
+
+// listenWith is listen, accepting from what wrap makes of the listener.
+func listenWith(t testing.TB, wrap func(net.Listener) net.Listener, change ...func(*transport.Options)) *service {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +60,7 @@ func listen(t testing.TB, change ...func(*transport.Options)) *service {
 		}
 		return c, err
 	}
-	return start(t, l, host, dial, change...)
+	return start(t, wrap(l), host, dial, change...)
 }
 
 // listenInMemory starts a service on a network in memory, where buffer bytes fit between two ends.

@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/client"
@@ -225,24 +223,67 @@ func TestManyPairsRelayInOrderAndToTheByte(t *testing.T) {
 	s.pairs(t, s.dialAll(t, 200), 32, stop)
 }
 
+// closings says when the service has closed its end of a connection.
+type closings struct {
+	net.Listener
+	byClient sync.Map // of chan struct{}, by the client's address
+}
+
+func (l *closings) of(client net.Addr) chan struct{} {
+	closed, _ := l.byClient.LoadOrStore(client.String(), make(chan struct{}))
+	return closed.(chan struct{})
+}
+
+func (l *closings) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	closed := l.of(c.RemoteAddr())
+	return closingConn{c.(*net.TCPConn), sync.OnceFunc(func() { close(closed) })}, nil
+}
+
+type closingConn struct {
+	*net.TCPConn
+	closed func()
+}
+
+func (c closingConn) Close() error {
+	defer c.closed()
+	return c.TCPConn.Close()
+}
+
 func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
-	s := listen(t)
+	var l closings
+	s := listenWith(t, func(inner net.Listener) net.Listener {
+		l.Listener = inner
+		return &l
+	})
 	const names, drops = 10, 10
 	clients := s.dialAll(t, 16)
+	ctx, cancel := contextFor(t, 3*patience)
+	defer cancel()
 	stop := make(chan struct{})
 	var dropping sync.WaitGroup
 	for i := range names {
 		dropping.Go(func() {
 			for range drops {
-				c, err := s.dropping(fmt.Sprint("dropping", i))
+				c, err := s.connectAs(fmt.Sprint("dropping", i))
 				if err != nil {
 					t.Error(err)
 					return
 				}
+				closed := l.of(c.LocalAddr())
 				// In the middle of sending, with an answer on its way that it does not read.
 				_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
 				_ = c.Conn.(*net.TCPConn).SetLinger(0) // a reset instead of an orderly end
 				_ = c.Close()
+				select {
+				case <-closed:
+				case <-ctx.Done():
+					t.Error("the service did not close a connection that was reset")
+					return
+				}
 			}
 		})
 	}
@@ -254,7 +295,7 @@ func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
 	<-stop
 	// Every login that was dropped is free again.
 	for i := range names {
-		c, err := s.dropping(fmt.Sprint("dropping", i))
+		c, err := s.connectAs(fmt.Sprint("dropping", i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,30 +303,22 @@ func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
 	}
 }
 
-// dropping logs in as login as soon as that is free again.
-func (s *service) dropping(login string) (*rawws.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for ctx.Err() == nil {
-		socket, err := s.dial()
-		if err != nil {
-			return nil, err
-		}
-		c, err := rawws.Open(socket, rawws.Request("/", s.host), rawws.Message(`{"type":"login","login":"`+login+`"}`)...)
-		if err != nil {
-			return nil, err
-		}
-		answer, err := c.ReadText()
-		if err != nil {
-			return nil, err
-		}
-		if answer == loginAccepted {
-			return c, nil
-		}
-		c.Close()
-		time.Sleep(time.Millisecond) // another try, not a wait for luck
+// connectAs opens a raw connection, logging in as login in the same write.
+func (s *service) connectAs(login string) (*rawws.Conn, error) {
+	socket, err := s.dial()
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("the login %q has not become free", login)
+	c, err := rawws.Open(socket, rawws.Request("/", s.host), rawws.Message(`{"type":"login","login":"`+login+`"}`)...)
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	if answer, err := c.ReadText(); answer != loginAccepted {
+		socket.Close()
+		return nil, fmt.Errorf("the login %q was answered with %q, %v", login, answer, err)
+	}
+	return c, nil
 }
 
 func TestWhoSendsToSomebodyGoneIsTold(t *testing.T) {
