@@ -27,7 +27,7 @@ func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
 	second.absent("alert", "")
 }
 
-// The page's own message need not come from the service, which may be unable to read such a login.
+// The first of these the service cannot even read: its error says nothing of a login.
 func TestALoginThatNobodyCanHaveIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
