@@ -137,31 +137,49 @@ func (f *frames) check(id identity) uint32 {
 	return uint32(h * 0xBF58476D1CE4E5B9 >> 32)
 }
 
+// mark is what stands in a frame about itself: all that it follows from, but for the kind.
+type mark struct {
+	run   uint32
+	id    identity
+	check uint32
+}
+
+// readMark reads the mark of a text. Found is false where it has none; whole, where it cannot be read to its end.
+func readMark(text []byte) (m mark, found, whole bool) {
+	at := bytes.Index(text, []byte(markName))
+	if at < 0 || len(text) < at+len(markName)+markLength {
+		return m, false, false
+	}
+	b := text[at+len(markName):][:markLength]
+	var ok [4]bool
+	m.run, ok[0] = parseHex(b[:runDigits])
+	rest := b[runDigits+1:]
+	m.id.pair, ok[1] = parseHex(rest[:indexDigits])
+	direction := rest[indexDigits+1]
+	m.id.direction = int(direction) - '0'
+	m.id.sequence, ok[2] = parseHex(rest[indexDigits+3:][:sequenceDigits])
+	m.check, ok[3] = parseHex(b[markLength-sequenceDigits:])
+	return m, true, ok == [4]bool{true, true, true, true} && (direction == '0' || direction == '1')
+}
+
 // identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark,
 // or that of another run.
 func (f *frames) identify(text []byte) (id identity, intact, known bool) {
-	at := bytes.Index(text, []byte(markName))
-	if at < 0 || len(text) < at+len(markName)+markLength {
+	m, found, whole := readMark(text)
+	switch {
+	case !found:
 		return id, false, false
-	}
-	mark := text[at+len(markName):][:markLength]
-	run, ok := parseHex(mark[:runDigits])
-	if !ok || run != f.run {
+	case m.run != f.run:
 		// Where the logins are this run's, the mark was changed.
 		return id, false, bytes.Contains(text, appendHex([]byte(loginPrefix), f.run, runDigits))
-	}
-	rest := mark[runDigits+1:]
-	pair, okPair := parseHex(rest[:indexDigits])
-	direction := rest[indexDigits+1]
-	sequence, okSequence := parseHex(rest[indexDigits+3:][:sequenceDigits])
-	check, okCheck := parseHex(mark[markLength-sequenceDigits:])
-	if !okPair || !okSequence || !okCheck || direction > '1' || direction < '0' {
+	case !whole:
 		return id, false, true
 	}
 	// The kind stands in the logins only; where it is not one that there is, the frame was changed.
 	for _, kind := range []byte{kindRelay, kindAround, kindSlow} {
-		id = identity{kind, pair, int(direction - '0'), sequence}
-		if f.check(id) == check {
+		id = m.id
+		id.kind = kind
+		if f.check(id) == m.check {
 			return id, bytes.Equal(f.make(id), text), true
 		}
 	}
