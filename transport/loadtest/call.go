@@ -94,7 +94,7 @@ func (c *calls) open(ctx context.Context) error {
 	for _, p := range c.pairs {
 		for i := range p.sides {
 			due := began
-			if rate := c.plan.Options.Rate / float64(c.plan.Processes); rate > 0 {
+			if rate := c.plan.Options.callRate() / float64(c.plan.Processes); rate > 0 {
 				due = began.Add(time.Duration(math.Round(float64(n) / rate * float64(time.Second))))
 			}
 			n++

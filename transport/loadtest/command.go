@@ -24,7 +24,7 @@ type Flags struct {
 	PID int    `name:"pid" group:"target" placeholder:"PID" help:"The service's process, whose CPU, memory and files are then reported. Default: found by its port, if it runs on this machine."`
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
-	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second. Default: as fast as the service answers."`
+	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, those of all scenarios together; churn: cycles a second, when the others' are open. Default: as fast as the service answers."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before that. Default: ${default}."`

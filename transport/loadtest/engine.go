@@ -129,7 +129,7 @@ func (e *engine) prepare(loops []*swarm.Loop) {
 			frames: newFrames(e.plan.Run, o.Size),
 			random: rand.New(rand.NewPCG(o.Seed, uint64(part))),
 		}
-		s.opener = opener{shard: s, rate: o.Rate / float64(parts), limit: max(1, opening/len(loops))}
+		s.opener = opener{shard: s, rate: (o.Rate - o.callRate()) / float64(parts), limit: max(1, opening/len(loops))}
 		s.verified.Done = o.Verify && o.Has(ScenarioRelay)
 		for _, x := range o.Scenarios {
 			if x := s.newScenario(x, part, parts); x != nil {

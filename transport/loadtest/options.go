@@ -153,6 +153,17 @@ func (o Options) TotalSessions() int {
 	return n
 }
 
+// files returns how many files all sessions together need: each has a socket, and in a call one for its peer, too.
+func (o Options) files() int { return o.TotalSessions() + o.SessionsOf(ScenarioCall) }
+
+// callRate returns how many of the rate's new sessions a second are those of calls: their share of all sessions that are
+// opened in the beginning. The rest is for the others.
+func (o Options) callRate() float64 {
+	calls := o.SessionsOf(ScenarioCall)
+	opened := o.TotalSessions() - o.SessionsOf(ScenarioChurn)
+	return o.Rate * float64(calls) / float64(max(1, opened))
+}
+
 // SlowReaderCount returns how many readers of the slow scenario stop reading, one at least. o must be resolved.
 func (o Options) SlowReaderCount() int {
 	if o.SlowReaders != 0 {

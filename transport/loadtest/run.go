@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// spareFiles is what a process needs beside its sessions' sockets.
+	// spareFiles is what a process needs beside its sessions' files.
 	spareFiles = 100
 	// perSource is how many connections one source address makes to one service: somewhat less than the ports that
 	// Linux has for it (net.ipv4.ip_local_port_range, 28,232).
@@ -84,21 +84,21 @@ func run(ctx context.Context, o Options, observe func(Progress), prototype plan)
 // split returns how many processes the run needs.
 func split(o Options, limit int, c *coordinator) (int, error) {
 	const raise = "raise the limit, with `ulimit -n %d` before this command, or, beyond the hard limit (`ulimit -Hn`), as root in /etc/security/limits.conf or the unit's LimitNOFILE="
-	total := o.TotalSessions()
+	sessions, files := o.TotalSessions(), o.files()
 	processes := max(1, o.Processes)
 	room := limit - spareFiles
-	if limit == 0 || total/processes < room {
+	if limit == 0 || files/processes < room {
 		return processes, nil
 	}
 	if room <= 0 {
-		return 0, usage("this process may open %d files only: "+raise, limit, total+spareFiles)
+		return 0, usage("this process may open %d files only: "+raise, limit, files+spareFiles)
 	}
-	needed := (total + room - 1) / room
+	needed := (files + room - 1) / room
 	if o.Processes != 0 {
 		return 0, usage("%d sessions do not fit into %d processes with %d files each: give --processes %d, or "+raise,
-			total, processes, limit, needed, total/processes+spareFiles)
+			sessions, processes, limit, needed, files/processes+spareFiles)
 	}
-	c.note("%d sessions do not fit into one process, which may open %d files: they are shared among %d. For fewer, "+raise, total, limit, needed, total+spareFiles)
+	c.note("%d sessions do not fit into one process, which may open %d files: they are shared among %d. For fewer, "+raise, sessions, limit, needed, files+spareFiles)
 	return needed, nil
 }
 
