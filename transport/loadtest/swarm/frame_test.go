@@ -1,0 +1,171 @@
+package swarm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// idleDriver moves nothing.
+type idleDriver struct{}
+
+func (idleDriver) run()             {}
+func (idleDriver) wake()            {}
+func (idleDriver) dial(*Conn)       {}
+func (idleDriver) flush(*Conn)      {}
+func (idleDriver) reading(*Conn)    {}
+func (idleDriver) drop(*Conn, bool) {}
+func (idleDriver) each(func(*Conn)) {}
+
+// story is what a connection made of what a service sent.
+type story struct {
+	texts  []string
+	sent   []string // what it answered: opcode and payload; nothing where the service broke the protocol
+	told   string   // the service's close frame
+	broken bool
+}
+
+func (s *story) Opened(*Conn)              {}
+func (s *story) Text(_ *Conn, text []byte) { s.texts = append(s.texts, string(text)) }
+
+func (s *story) Closed(*Conn, error)       { s.broken = true }
+
+const fuzzLimit = 400 // bytes of a message
+
+// received is the story of an open connection, or one that is being closed, that gets data in pieces of these sizes.
+func received(data, sizes []byte, closing bool) story {
+	l := &Loop{swarm: &Swarm{began: time.Now()}, driver: idleDriver{}, open: 1}
+	l.swarm.options = Options{MessageLimit: fuzzLimit, SendLimit: 1 << 30}
+	l.swarm.options.complete()
+	var s story
+	c := &Conn{loop: l, handler: &s, fd: -1, state: opened}
+	if closing {
+		c.Close()
+		c.out = nil
+	}
+	for n := 0; len(data) > 0 && c.state < aborted; n++ {
+		size := len(data)
+		if len(sizes) > 0 {
+			size = min(size, 1+int(sizes[n%len(sizes)]))
+		}
+		piece := bytes.Clone(data[:size])
+		data = data[size:]
+		c.receive(piece)
+		for i := range piece { // it is the connection's during the call only
+			piece[i] = '!'
+		}
+	}
+	if c.told != nil {
+		s.told = fmt.Sprint(c.told.Code, c.told.Reason)
+	}
+	for out := c.out; len(out) > 0; {
+		h, _ := parseHeader(out)
+		key, payload := out[h.size:][:4], bytes.Clone(out[h.size+4:][:h.length])
+		for i := range payload {
+			payload[i] ^= key[i%4]
+		}
+		s.sent = append(s.sent, fmt.Sprintf("%x %q", h.first, payload))
+		out = out[h.size+4+int(h.length):]
+	}
+	return s
+}
+
+// plainly reads all of data at once, by the letter of RFC 6455, section 5, and says what a client must make of it.
+func plainly(data []byte, closing bool) (s story) {
+	var message []byte
+	begun, told, asked := false, false, closing
+	for len(data) >= 2 && !told {
+		first, second, size, length := data[0], data[1], 2, uint64(data[1]&0x7F)
+		op, final := first&0x0F, first&0x80 != 0
+		wrong := second&0x80 != 0 || first&0x70 != 0
+		switch op {
+		case 0:
+			wrong = wrong || !begun
+		case 1:
+			wrong = wrong || begun
+		case 8, 9, 10:
+			wrong = wrong || !final || length > 125
+		default:
+			wrong = true
+		}
+		if wrong {
+			return story{texts: s.texts, broken: true}
+		}
+		if length >= 126 {
+			size = map[uint64]int{126: 4, 127: 10}[length]
+			if len(data) < size {
+				return s
+			}
+			var number [8]byte
+			copy(number[8-(size-2):], data[2:size])
+			length = binary.BigEndian.Uint64(number[:])
+		}
+		if op < 8 && length > uint64(fuzzLimit-len(message)) {
+			return story{texts: s.texts, broken: true}
+		}
+		if uint64(len(data)-size) < length {
+			return s
+		}
+		payload := data[size:][:length]
+		data = data[size:][length:]
+		switch op {
+		case 0, 1:
+			message = append(message, payload...)
+			if begun = !final; final {
+				s.texts = append(s.texts, string(message))
+				message = nil
+			}
+		case 9:
+			if !asked {
+				s.sent = append(s.sent, fmt.Sprintf("8a %q", payload))
+			}
+		case 8:
+			if len(payload) == 1 {
+				return story{texts: s.texts, broken: true}
+			}
+			code, reason := uint16(1005), ""
+			if len(payload) > 1 {
+				code, reason = binary.BigEndian.Uint16(payload), string(payload[2:])
+			}
+			if asked && code == 1000 {
+				continue // the answer
+			}
+			s.told, told = fmt.Sprint(code, reason), true
+			if !asked {
+				s.sent = append(s.sent, fmt.Sprintf("88 %q", payload[:min(2, len(payload))]))
+			}
+		}
+	}
+	return s
+}
+
+// FuzzReceive holds what a connection makes of any bytes, however they come in pieces, against a plain reading.
+func FuzzReceive(f *testing.F) {
+	all := slices.Concat(frame(0x81, "hello"), frame(0x01, "in "), frame(0x89, "ping"), frame(0x00, ""), frame(0x80, "parts"),
+		frame(0x81, strings.Repeat("x", 200)), frame(0x8A, ""), frame(0x88, "\x03\xe8bye"), frame(0x81, "too late"))
+	wide := binary.BigEndian.AppendUint64([]byte{0x81, 127}, 3)
+	for _, seed := range [][]byte{
+		all, append(wide, "abcd"...), frame(0x81, strings.Repeat("x", fuzzLimit+1)), frame(0x82, "binary"), frame(0x80, "nothing to go on with"),
+		slices.Concat(frame(0x01, "a"), frame(0x81, "b")), slices.Concat(frame(0x01, strings.Repeat("x", 300)), frame(0x80, strings.Repeat("x", 300))),
+		frame(0x88, "\x03"), frame(0x88, ""), frame(0x89, strings.Repeat("x", 126)), {0x09, 0}, {0x81, 0x80, 0, 0, 0, 0}, {0xC1, 0}, {0x83, 0},
+		binary.BigEndian.AppendUint64([]byte{0x81, 127}, 1<<63), binary.BigEndian.AppendUint64([]byte{0x81, 127}, 1<<63-1), {0x81, 127, 0, 0}, {0x88, 127},
+	} {
+		for _, sizes := range []string{"", "\x00", "\x02\x00\x06", "\x20"} {
+			f.Add(seed, []byte(sizes), false)
+			f.Add(seed, []byte(sizes), true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data, sizes []byte, closing bool) {
+		got, want := received(data, sizes, closing), plainly(data, closing)
+		if got.broken {
+			got.sent = nil // nothing goes out any more
+		}
+		if !slices.Equal(got.texts, want.texts) || !slices.Equal(got.sent, want.sent) || got.told != want.told || got.broken != want.broken {
+			t.Errorf("%.300q in pieces of %v, while closing: %v\nis read as %+v\nwant       %+v", data, sizes, closing, got, want)
+		}
+	})
+}
