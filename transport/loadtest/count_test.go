@@ -198,6 +198,7 @@ func (c *counter) compare(t *testing.T, r *Result) {
 }
 
 func TestTheFiguresAgreeWithAnIndependentCount(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(o *Options)
@@ -210,6 +211,7 @@ func TestTheFiguresAgreeWithAnIndependentCount(t *testing.T) {
 		{"open loop beyond what the service takes", func(o *Options) { o.RelaysPerSecond = 50_000 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			between := countBefore(t, serve(t))
 			o := briefly(between.url)
 			o.Pairs = 5
@@ -228,6 +230,7 @@ func TestTheFiguresAgreeWithAnIndependentCount(t *testing.T) {
 }
 
 func TestTheFiguresAgreeWithAnIndependentCountWhereTheServiceLimitsTheRate(t *testing.T) {
+	t.Parallel()
 	between := countBefore(t, serve(t, func(o *transport.Options) { o.Rate, o.Burst = 1000, 50 }))
 	o := briefly(between.url)
 	o.Pairs, o.Window = 3, 8
@@ -236,6 +239,7 @@ func TestTheFiguresAgreeWithAnIndependentCountWhereTheServiceLimitsTheRate(t *te
 }
 
 func TestTheFiguresAgreeWithAnIndependentCountOfRefusals(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(o *Options)
@@ -244,6 +248,7 @@ func TestTheFiguresAgreeWithAnIndependentCountOfRefusals(t *testing.T) {
 		{"open loop", func(o *Options) { o.RelaysPerSecond = 5000 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := newRelayService(t, refuses, 10, 1<<30)
 			between := countBefore(t, s.url)
 			o := briefly(between.url)
@@ -264,6 +269,7 @@ func TestTheFiguresAgreeWithAnIndependentCountOfRefusals(t *testing.T) {
 }
 
 func TestTheWarmUpIsNotAmongTheFigures(t *testing.T) {
+	t.Parallel()
 	between := countBefore(t, serve(t))
 	o := briefly(between.url)
 	o.Pairs, o.Warmup = 3, 200*time.Millisecond

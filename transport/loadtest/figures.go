@@ -557,7 +557,7 @@ type ServiceFigures struct {
 	CPUPerRelay     time.Duration // CPU by relays delivered in the measured phase; 0: none was
 	IdleRSS         int64         // bytes, before the first session
 	PeakRSS         int64         // bytes
-	BytesPerSession float64       // growth of RSS by sessions logged in, when all were; 0: unknown
+	BytesPerSession float64       // growth of RSS by sessions logged in, when all were; of a freshly started service only, since others have memory to reuse; 0: unknown
 	PeakFiles       int64         // open files
 	FileLimit       int64         // open files that it may have; 0: unknown
 }

@@ -89,6 +89,7 @@ func wantNoErrors(t testing.TB, r *Result) {
 }
 
 func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		change func(*Options)

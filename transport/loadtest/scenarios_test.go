@@ -15,6 +15,7 @@ import (
 )
 
 func TestChurnGoesThroughWholeCycles(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []float64{0, 200} {
 		o := briefly(serve(t), ScenarioChurn)
 		o.Sessions, o.Rate = 10, rate
@@ -41,6 +42,7 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 }
 
 func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
+	t.Parallel()
 	o := briefly(serve(t), ScenarioStorm)
 	o.Sessions, o.Pairs, o.Duration = 50, 2, 2500*time.Millisecond
 	r := mustRun(t, o)
@@ -58,6 +60,7 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 }
 
 func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
+	t.Parallel()
 	url := serve(t, func(o *transport.Options) { o.WriteTimeout = time.Second })
 	o := briefly(url, ScenarioSlow)
 	o.Pairs, o.SlowReaders, o.Duration, o.Size = 6, 2, time.Hour, 60_000
@@ -87,6 +90,7 @@ func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 }
 
 func TestScenariosRunBesideEachOther(t *testing.T) {
+	t.Parallel()
 	o := briefly(serve(t), ScenarioIdle, ScenarioRelay, ScenarioChurn, ScenarioStorm, ScenarioSlow)
 	o.Sessions, o.Pairs, o.Duration = 20, 4, time.Second
 	r := mustRun(t, o)
@@ -101,6 +105,7 @@ func TestScenariosRunBesideEachOther(t *testing.T) {
 }
 
 func TestProcessesCountTheSameAsOne(t *testing.T) {
+	t.Parallel()
 	o := briefly(serve(t), ScenarioIdle, ScenarioRelay)
 	o.Sessions, o.Pairs, o.Processes, o.Warmup = 31, 7, 3, 200*time.Millisecond
 	r := mustRun(t, o)
@@ -118,6 +123,7 @@ func TestProcessesCountTheSameAsOne(t *testing.T) {
 }
 
 func TestAnInterruptedRunHasTheFiguresSoFar(t *testing.T) {
+	t.Parallel()
 	for _, processes := range []int{1, 2} {
 		o := briefly(serve(t), ScenarioRelay)
 		o.Pairs, o.Duration, o.Processes = 4, time.Hour, processes
@@ -283,6 +289,7 @@ func BenchmarkRelayVerify(b *testing.B) {
 }
 
 func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		scenario  Scenario
 		processes int

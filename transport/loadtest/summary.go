@@ -252,7 +252,7 @@ func serviceSummary(r *Result) string {
 	}
 	parts = append(parts, formatBytes(float64(s.PeakRSS))+" at most")
 	if s.BytesPerSession > 0 {
-		parts = append(parts, formatBytes(s.BytesPerSession)+" a session")
+		parts = append(parts, formatBytes(s.BytesPerSession)+" a session (if it was freshly started)")
 	}
 	files := formatCount(s.PeakFiles)
 	if s.FileLimit > 0 {

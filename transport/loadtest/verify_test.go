@@ -110,6 +110,7 @@ func TestOneFrameInAThousandIsFoundOut(t *testing.T) {
 }
 
 func TestAnHonestServiceIsAccusedOfNothing(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]func(t *testing.T) string{
 		"this project's": func(t *testing.T) string { return serve(t) },
 		"a plain relay":  func(t *testing.T) string { return newRelayService(t, none, 0, 0).url },
@@ -122,6 +123,7 @@ func TestAnHonestServiceIsAccusedOfNothing(t *testing.T) {
 			"largest frame":  func(o *Options) { o.Size, o.Window = MaxSize, 4 },
 		} {
 			t.Run(name+", "+loop, func(t *testing.T) {
+				t.Parallel()
 				o := briefly(url(t), ScenarioRelay)
 				o.Pairs = 4
 				change(&o)

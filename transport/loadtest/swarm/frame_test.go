@@ -32,7 +32,7 @@ type story struct {
 func (s *story) Opened(*Conn)              {}
 func (s *story) Text(_ *Conn, text []byte) { s.texts = append(s.texts, string(text)) }
 
-func (s *story) Closed(*Conn, error)       { s.broken = true }
+func (s *story) Closed(*Conn, error) { s.broken = true }
 
 const fuzzLimit = 400 // bytes of a message
 
