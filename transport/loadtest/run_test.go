@@ -69,6 +69,11 @@ func briefly(url string, scenarios ...Scenario) Options {
 
 func mustRun(t testing.TB, o Options) *Result {
 	t.Helper()
+	return mustRunWithGrace(t, o, grace)
+}
+
+func mustRunWithGrace(t testing.TB, o Options, grace time.Duration) *Result {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := run(ctx, o, nil, plan{Grace: grace, Loops: 2})

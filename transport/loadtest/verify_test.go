@@ -127,7 +127,9 @@ func TestAnHonestServiceIsAccusedOfNothing(t *testing.T) {
 				o := briefly(url(t), ScenarioRelay)
 				o.Pairs = 4
 				change(&o)
-				r := mustRun(t, o)
+				// On a machine that is short of memory a connection may stand still for longer than a run waits: what is
+				// late must not count as lost here.
+				r := mustRunWithGrace(t, o, time.Minute)
 				// A service that cannot keep up may refuse frames, as long as it says so.
 				sent, refused := r.Snapshot.Count(CounterRelaysSent), r.Snapshot.Count(CounterRelaysRefused)
 				if r.Verification.Count() != 0 || r.Verification.Checked == 0 || r.Verification.Checked+refused != sent {
