@@ -287,6 +287,7 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 		{variable: "PORT=", want: []string{"--port", "PORT"}},
 		{arguments: "--port", want: []string{"--port"}},
 		{arguments: "--host=203.0.113.1", want: []string{"--host", "203.0.113.1"}},
+		{arguments: "--host=[2001:db8::1]", want: []string{"--host", "2001:db8::1"}},
 		{arguments: "--allow-origin=chat.example.org", want: []string{"chat.example.org", "https://"}},
 		{variable: "P2P_ALLOW_ORIGIN=https://a.test,b.test", want: []string{"b.test", "https://"}},
 		{arguments: "--file-origin=perhaps", want: []string{"--file-origin", "perhaps"}},
@@ -411,9 +412,11 @@ func TestHelpNamesEveryFlagItsVariableAndItsDefault(t *testing.T) {
 
 func TestVersionSaysWhatThisIs(t *testing.T) {
 	t.Parallel()
-	r := finish(t, nil, "version")
-	if r.status != 0 || !regexp.MustCompile(`^p2p-messaging \S+.*, go1\.\S+, \w+/\w+\n$`).MatchString(r.stdout) {
-		t.Errorf("%+v; wanted status 0 and a line with program, version, Go version and platform", r)
+	for _, argument := range []string{"version", "--version"} {
+		r := finish(t, nil, argument)
+		if r.status != 0 || !regexp.MustCompile(`^p2p-messaging \S+.*, go1\.\S+, \w+/\w+\n$`).MatchString(r.stdout) {
+			t.Errorf("%s: %+v; wanted status 0 and a line with program, version, Go version and platform", argument, r)
+		}
 	}
 }
 
