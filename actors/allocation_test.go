@@ -13,8 +13,7 @@ func TestARelayAllocatesNothing(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	alice := join(t, s, "alice")
 	bob := s.Connect(discard{})
-	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"bob"}`))
-	bob.Receive(m)
+	bob.Receive(decoded(t, `{"type":"login","login":"bob"}`))
 	text := []byte(alice.offer("bob", 1))
 	if n := testing.AllocsPerRun(1000, func() {
 		m, err := messages.NewRelay(text)

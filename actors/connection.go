@@ -1,35 +1,33 @@
 package actors
 
 import (
-	"errors"
-	"time"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"p2p-messaging/messages"
 )
 
-const (
-	// refusalLimit is how many refused logins one connection has before it is closed with 1008.
-	refusalLimit = 20
-	// answerTimeout bounds the wait for the registry. Its answer takes microseconds; this is for a fault in it.
-	answerTimeout = 10 * time.Second
-)
+// refusalLimit is how many refused logins one connection has before it is closed with 1008.
+const refusalLimit = 20
 
-// Answers to whoever asks an actor that cannot answer.
-var (
-	errStopped = errors.New("the actor system has stopped")
-	errFailed  = errors.New("the actor failed")
-)
-
-// Connection is one client's connection as the actors see it, logged in or not. [System.Connect] makes it; the
-// goroutine that reads the connection owns it, and says Closed at its end.
+// Connection is one client's connection as the actors see it, logged in or not. [System.Connect] makes it; whoever reads
+// the connection owns it, and says Closed at its end. While a decision is awaited, it belongs to the actor that decides.
 type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
 	refusals int
+	decision atomic.Int32
 }
+
+// How the decision about a login or a logout stands.
+const (
+	decided int32 = iota // or nothing was asked
+	asked                // Receive has not returned yet
+	awaited              // Receive has returned false
+	moot                 // the connection ended before the decision came
+)
 
 // Connect takes on a connection whose client is reached by link.
 func (s *System) Connect(link Link) *Connection {
@@ -37,27 +35,31 @@ func (s *System) Connect(link Link) *Connection {
 }
 
 // Receive acts on one message of the client and owns it from then on. Messages are acted on in the order of the calls.
-// It waits while the registry decides about a login or a logout, so that what follows sees the effect.
-func (c *Connection) Receive(m *messages.Relay) {
+// It never blocks. It returns true when the next message may be acted on at once, which is nearly always, and false
+// while it is being decided about a login or a logout, whose effect the next message must see: then one call of
+// [Link.Resume] follows, from any goroutine and perhaps before Receive has returned, unless Closed comes first. Until
+// then Receive must not be called.
+func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	switch {
 	case m.Type == messages.TypeLogin:
-		c.login(m.Login)
+		defer m.Release()
+		return c.login(m.Login)
 	case c.session == nil:
-		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo), nil)
+		defer m.Release()
+		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
+		return true
 	case m.Type == messages.TypeLogout:
-		c.logout(m.Login)
+		return c.ask(c.session, &logout{relay: m, connection: c})
 	default:
 		c.system.root.Send(c.session, (*messages.Send)(m))
-		return
+		return true
 	}
-	m.Release()
 }
 
-// Closed ends the session, if there is one: the connection has ended.
+// Closed ends the session, if there is one: the connection has ended. A login that is granted later is given up at once.
 func (c *Connection) Closed() {
-	if c.session != nil {
-		c.system.root.Send(c.session, disconnected{})
-		c.session = nil
+	if !c.decision.CompareAndSwap(awaited, moot) {
+		c.leave()
 	}
 }
 
@@ -72,52 +74,81 @@ func (c *Connection) Undelivered(text []byte, sender messages.Address) {
 	c.system.handBack((*messages.Deliver)(m), messages.CodePeerUnavailable)
 }
 
-func (c *Connection) login(typed []byte) {
+func (c *Connection) login(typed []byte) (next bool) {
 	if c.session != nil {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
-		return
+		return true
 	}
 	login, err := messages.ParseLogin(typed)
 	if err != nil {
 		c.refuse(messages.CodeLoginInvalid, err.Error())
-		return
+		return true
 	}
-	switch answer := c.ask(c.system.registry, &claim{login: login, link: c.link}).(type) {
-	case granted:
-		c.session = answer.session
-	case refused:
-		c.refuse(answer.code, "")
-	}
-}
-
-func (c *Connection) logout(login []byte) {
-	if _, ok := c.ask(c.session, &messages.Logout{Login: login}).(stillLoggedIn); !ok {
-		c.session = nil
-	}
+	return c.ask(c.system.registry, &claim{login: login, connection: c})
 }
 
 // refuse refuses a login, and the connection after too many of them.
 func (c *Connection) refuse(code messages.Code, message string) {
-	c.link.Send(messages.AppendLoginRefused(nil, code, message), nil)
+	c.link.Send(messages.AppendLoginRefused(nil, code, message))
 	if c.refusals++; c.refusals == refusalLimit {
 		c.link.Close(messages.ClosePolicyViolation, "too many refused logins on this connection")
 	}
 }
 
-// ask waits for an actor's answer. Where none comes, because the actor has ended or failed, it closes the connection and
-// returns nil.
-func (c *Connection) ask(pid *actor.PID, question any) any {
-	answer, err := c.system.root.RequestFuture(pid, question, answerTimeout).Result()
-	if failure, ok := answer.(error); ok {
-		err = failure
+// leave ends the session, if there is one.
+func (c *Connection) leave() {
+	if c.session != nil {
+		c.system.root.Send(c.session, disconnected{})
+		c.session = nil
 	}
+}
+
+// ask has an actor decide, and reports whether it has done so already.
+func (c *Connection) ask(pid *actor.PID, question any) bool {
+	c.decision.Store(asked)
+	c.system.root.Send(pid, question)
+	return !c.decision.CompareAndSwap(asked, awaited)
+}
+
+// The decisions. The actor that was asked, or whoever finds that it will not answer, calls one of them, once.
+
+func (c *Connection) granted(session *actor.PID) {
+	c.session = session
+	c.decide()
+}
+
+func (c *Connection) refused(code messages.Code) {
+	c.refuse(code, "")
+	c.decide()
+}
+
+func (c *Connection) loggedOut() {
+	c.session = nil
+	c.decide()
+}
+
+// stillLoggedIn answers a logout that was not the client's to ask for.
+func (c *Connection) stillLoggedIn() { c.decide() }
+
+// failed stands for the decision of an actor that failed on the question.
+func (c *Connection) failed() {
+	c.link.Close(messages.CloseInternalError, "the service could not answer: please come back")
+	c.decide()
+}
+
+// stopped stands for the decision of a registry that has stopped.
+func (c *Connection) stopped() {
+	c.link.Close(messages.CloseGoingAway, "the service is going down")
+	c.decide()
+}
+
+// decide gives the connection back to its reader once the decision's effect is there.
+func (c *Connection) decide() {
 	switch {
-	case err == nil:
-		return answer
-	case errors.Is(err, errStopped), errors.Is(err, actor.ErrDeadLetter) && pid == c.system.registry:
-		c.link.Close(messages.CloseGoingAway, "the service is going down")
-	default:
-		c.link.Close(messages.CloseInternalError, "the service could not answer: please come back")
+	case c.decision.CompareAndSwap(asked, decided):
+	case c.decision.CompareAndSwap(awaited, decided):
+		c.link.Resume()
+	case c.decision.Load() == moot:
+		c.leave()
 	}
-	return nil
 }

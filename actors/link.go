@@ -3,16 +3,21 @@ package actors
 import "p2p-messaging/messages"
 
 // Link is the way from a session to its client. A transport implements it over a connection, tests implement it over
-// a slice. Its methods may be called from any goroutine, and none of them blocks: a session runs on whatever goroutine
-// sends to it, and a slow client must not hold that up.
+// a slice. Its methods may be called from any goroutine, and none of them blocks or calls the [Connection]: actors run
+// on whatever goroutine sends to them, and a slow client must not hold that up.
 type Link interface {
-	// Send queues one text message, copying it. It reports whether the message was taken: a link that is closed takes
-	// nothing. Sender is the session that the message came from, nil for the service's own words: where a message that
-	// was taken never reaches the network after all, the link says so to [Connection.Undelivered].
-	Send(text []byte, sender messages.Address) bool
+	// Send queues one text message of the service's own, copying it. It reports whether the message was taken: a link
+	// that is closed takes nothing.
+	Send(text []byte) bool
+	// Deliver queues the text of another session's message, copying it, and reports whether it was taken; m stays the
+	// caller's. Where a message that was taken never reaches the network after all, the link gives its text and
+	// m.Sender to [Connection.Undelivered].
+	Deliver(m *messages.Deliver) bool
 	// Waiting returns how many bytes are queued and not yet taken by the network.
 	Waiting() int
 	// Close lets what is queued go out, then says code and reason to the client and ends the connection. Only the
 	// first call counts.
 	Close(code messages.CloseCode, reason string)
+	// Resume says that the client's next message may be acted on: see [Connection.Receive].
+	Resume()
 }

@@ -21,6 +21,7 @@ type fakeLink struct {
 	waiting int
 	closed  messages.CloseCode
 	reason  string
+	resumed int // how many calls of Resume nobody has waited for
 	// onSend, where set, runs before a text is taken: tests panic in it.
 	onSend func(text string)
 }
@@ -31,7 +32,26 @@ func newFakeLink() *fakeLink {
 	return l
 }
 
-func (l *fakeLink) Send(text []byte, _ messages.Address) bool {
+func (l *fakeLink) Deliver(m *messages.Deliver) bool { return l.Send(m.Text) }
+
+func (l *fakeLink) Resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resumed++
+	l.changed.Broadcast()
+}
+
+// awaitResume waits for one call of Resume.
+func (l *fakeLink) awaitResume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.resumed == 0 {
+		l.changed.Wait()
+	}
+	l.resumed--
+}
+
+func (l *fakeLink) Send(text []byte) bool {
 	if l.onSend != nil {
 		l.onSend(string(text))
 	}
@@ -140,14 +160,21 @@ func (p *peer) logout(t testing.TB) {
 	p.send(t, fmt.Sprintf(`{"type":"logout","login":%q}`, p.login))
 }
 
-// send has the client send text, which must be well-formed.
+// send has the client send text, which must be well-formed, and returns when the next one may follow.
 func (p *peer) send(t testing.TB, text string) {
+	t.Helper()
+	if !p.Receive(decoded(t, text)) {
+		p.link.awaitResume()
+	}
+}
+
+func decoded(t testing.TB, text string) *messages.Relay {
 	t.Helper()
 	m, err := messages.NewRelay([]byte(text))
 	if err != nil {
 		t.Fatalf("decoding %s: %v", text, err)
 	}
-	p.Receive(m)
+	return m
 }
 
 // offer returns an offer from p that carries a number.

@@ -12,19 +12,20 @@ import (
 
 // What connections, sessions and the registry say to each other.
 type (
-	// claim asks the registry for a login. It is answered with granted or refused.
+	// claim asks the registry for a login. Its connection is told what was decided.
 	claim struct {
-		login messages.Login
-		link  Link
+		login      messages.Login
+		connection *Connection
 	}
-	granted struct{ session *actor.PID }
 	// welcome is the first message of a session: it tells its client that the login is accepted.
 	welcome struct{}
-	refused struct{ code messages.Code }
 
-	// loggedOut answers a Logout once the login is free again, stillLoggedIn where it was not the client's to end.
-	loggedOut     struct{}
-	stillLoggedIn struct{}
+	// logout asks a session to end because its client gave up the login. Its connection is told once the login is free
+	// again, or at once where the login named is not the session's.
+	logout struct {
+		relay      *messages.Relay
+		connection *Connection
+	}
 
 	// disconnected tells a session that its connection has ended.
 	disconnected struct{}
@@ -32,6 +33,7 @@ type (
 
 // IgnoreDeadLetterLogging spares protoactor a timer for each: what comes too late needs no report.
 func (*claim) IgnoreDeadLetterLogging()       {}
+func (*logout) IgnoreDeadLetterLogging()      {}
 func (disconnected) IgnoreDeadLetterLogging() {}
 
 // registry is the actor that enforces unique logins. It is the parent of every session, and the only writer of the
@@ -63,13 +65,13 @@ func (r *registry) Receive(ctx actor.Context) {
 		if cause := recover(); cause != nil {
 			r.system.logger.Error("the registry failed and goes on",
 				slog.Any("cause", cause), "stack", string(debug.Stack()))
-			r.system.abandon(ctx.Message(), ctx.Sender())
+			r.system.abandon(ctx.Message())
 			panic(cause) // for the guardian, which resumes it
 		}
 	}()
 	switch m := ctx.Message().(type) {
 	case *claim:
-		ctx.Respond(r.claim(ctx, m))
+		r.claim(ctx, m)
 	case *actor.Terminated:
 		r.release(ctx, m.Who)
 	case *actor.Stopping:
@@ -79,11 +81,12 @@ func (r *registry) Receive(ctx actor.Context) {
 	}
 }
 
-func (r *registry) claim(ctx actor.Context, c *claim) any {
+func (r *registry) claim(ctx actor.Context, c *claim) {
 	if r.system.directory.owner([]byte(c.login.Key)) != nil {
-		return refused{messages.CodeLoginTaken}
+		c.connection.refused(messages.CodeLoginTaken)
+		return
 	}
-	s := &session{system: r.system, link: c.link, login: c.login}
+	s := &session{system: r.system, link: c.connection.link, login: c.login}
 	s.mailbox.handBack, s.mailbox.limit = r.system.handBack, r.system.queueLimit
 	// The client hears of its login before it hears from anybody else, and not before others can send to it: so the
 	// session is not let go until its welcome waits in front of all that they send.
@@ -96,7 +99,7 @@ func (r *registry) claim(ctx actor.Context, c *claim) any {
 	ctx.Send(pid, welcome{})
 	r.system.directory.put(c.login.Key, pid)
 	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
-	return granted{pid}
+	c.connection.granted(pid)
 }
 
 // release frees the login of a session that has ended.
@@ -109,6 +112,6 @@ func (r *registry) release(ctx actor.Context, pid *actor.PID) {
 	r.system.directory.remove(s.login.Key)
 	r.system.sessions.Add(-1)
 	if s.answerTo != nil {
-		ctx.Send(s.answerTo, loggedOut{})
+		s.answerTo.loggedOut()
 	}
 }

@@ -25,7 +25,7 @@ type session struct {
 	departing bool
 	failed    bool
 	// answerTo waits for the login to be free again after a logout.
-	answerTo *actor.PID
+	answerTo *Connection
 }
 
 // Receive implements actor.Actor.
@@ -35,13 +35,13 @@ func (s *session) Receive(ctx actor.Context) {
 			s.failed = true
 			s.system.logger.Error("a session failed and is being closed",
 				"session", ctx.Self().GetId(), slog.Any("cause", cause), "stack", string(debug.Stack()))
-			s.system.abandon(ctx.Message(), ctx.Sender())
+			s.system.abandon(ctx.Message())
 			panic(cause) // for the supervisor
 		}
 	}()
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.link.Send(messages.AppendLoginAccepted(nil), nil)
+		s.link.Send(messages.AppendLoginAccepted(nil))
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
@@ -49,7 +49,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case *messages.Return:
 		s.reply(m.Refusal, m.RawTo)
 		(*messages.Relay)(m).Release()
-	case *messages.Logout:
+	case *logout:
 		s.logout(ctx, m)
 	case disconnected:
 		s.depart(ctx)
@@ -81,20 +81,22 @@ func (s *session) deliver(m *messages.Deliver) {
 		s.system.handBack(m, messages.CodePeerUnavailable)
 	case s.link.Waiting()+len(m.Text) > s.system.queueLimit:
 		s.system.handBack(m, messages.CodePeerOverloaded)
-	case !s.link.Send(m.Text, m.Sender):
+	case !s.link.Deliver(m):
 		s.system.handBack(m, messages.CodePeerUnavailable)
 	default:
 		(*messages.Relay)(m).Release()
 	}
 }
 
-func (s *session) logout(ctx actor.Context, m *messages.Logout) {
-	if !s.owns(m.Login) {
+func (s *session) logout(ctx actor.Context, m *logout) {
+	if !s.owns(m.relay.Login) {
 		s.reply(messages.CodeWrongLogin, nil)
-		ctx.Respond(stillLoggedIn{})
+		m.relay.Release()
+		m.connection.stillLoggedIn()
 		return
 	}
-	s.answerTo = ctx.Sender()
+	m.relay.Release()
+	s.answerTo = m.connection
 	s.depart(ctx)
 }
 
@@ -131,5 +133,5 @@ func (s *session) owns(login []byte) bool {
 
 // reply tells this session's client of a message of its own that was refused.
 func (s *session) reply(code messages.Code, rawTo []byte) {
-	s.link.Send(messages.AppendError(nil, code, "", rawTo), nil)
+	s.link.Send(messages.AppendError(nil, code, "", rawTo))
 }

@@ -109,11 +109,15 @@ func (s *System) find(login []byte) *actor.PID {
 }
 
 // abandon deals with the message that an actor failed on.
-func (s *System) abandon(message any, sender *actor.PID) {
-	if sender != nil {
-		s.root.Send(sender, errFailed)
+func (s *System) abandon(message any) {
+	switch m := message.(type) {
+	case *claim:
+		m.connection.failed()
+	case *logout:
+		m.connection.failed()
+	default:
+		s.handBack(message, messages.CodePeerUnavailable)
 	}
-	s.handBack(message, messages.CodePeerUnavailable)
 }
 
 // handBack deals with a message that its actor will not receive, so that nobody waits for it and whoever sent it is
@@ -128,12 +132,10 @@ func (s *System) handBack(message any, reason messages.Code) {
 		(*messages.Relay)(m).Release()
 	case *messages.Return:
 		(*messages.Relay)(m).Release()
-	case *actor.MessageEnvelope:
-		switch m.Message.(type) {
-		case *claim:
-			s.root.Send(m.Sender, errStopped)
-		case *messages.Logout:
-			s.root.Send(m.Sender, loggedOut{})
-		}
+	case *claim:
+		m.connection.stopped()
+	case *logout:
+		m.relay.Release()
+		m.connection.loggedOut()
 	}
 }

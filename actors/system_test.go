@@ -256,13 +256,8 @@ func TestOfManyConnectionsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
 		var racing sync.WaitGroup
 		for _, p := range peers {
 			racing.Go(func() {
-				m, err := messages.NewRelay([]byte(`{"type":"login","login":"alice"}`))
-				if err != nil {
-					t.Error(err)
-					return
-				}
 				p.refusals = 0 // twenty rounds would be twenty refusals
-				p.Receive(m)
+				p.send(t, `{"type":"login","login":"alice"}`)
 				if strings.Contains(p.link.next(t), `"success":true`) {
 					won.Add(1)
 					winner.Store(p)
@@ -477,9 +472,7 @@ func TestAPanicWhileAClosingSessionIsClosedStopsNothing(t *testing.T) {
 	var logged bytes.Buffer
 	s := NewSystem(Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	link := panickingLink{newFakeLink()}
-	c := s.Connect(link)
-	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"mallory"}`))
-	c.Receive(m)
+	s.Connect(link).Receive(decoded(t, `{"type":"login","login":"mallory"}`))
 	if err := s.Stop(context.Background()); err != nil {
 		t.Errorf("stopping: %v", err)
 	}
@@ -496,8 +489,7 @@ func TestAPanicAtLoginOrLogoutIsAnsweredByClosingTheConnection(t *testing.T) {
 	s := newTestSystem(t, Options{Logger: slog.New(slog.DiscardHandler)})
 	c := connect(s)
 	c.link.onSend = func(string) { panic("broken") }
-	m, _ := messages.NewRelay([]byte(`{"type":"login","login":"mallory"}`))
-	c.Receive(m)
+	c.send(t, `{"type":"login","login":"mallory"}`)
 	if code, _ := c.link.closedWith(); code != messages.CloseInternalError {
 		t.Errorf("close code %d, want 1011", code)
 	}
@@ -540,9 +532,11 @@ func TestStopClosesEveryConnectionAndRefusesNewLogins(t *testing.T) {
 // discard is a client that reads everything at once.
 type discard struct{}
 
-func (discard) Send([]byte, messages.Address) bool { return true }
-func (discard) Waiting() int                       { return 0 }
-func (discard) Close(messages.CloseCode, string)   {}
+func (discard) Send([]byte) bool                 { return true }
+func (discard) Deliver(*messages.Deliver) bool   { return true }
+func (discard) Waiting() int                     { return 0 }
+func (discard) Close(messages.CloseCode, string) {}
+func (discard) Resume()                          {}
 
 func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {
 	s := NewSystem(Options{})
@@ -586,12 +580,7 @@ func BenchmarkRelay(b *testing.B) {
 				n := pair.Add(1)
 				from, to := s.Connect(discard{}), s.Connect(discard{})
 				login := func(c *Connection, name string) {
-					m, err := messages.NewRelay(fmt.Appendf(nil, `{"type":"login","login":%q}`, name))
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					c.Receive(m)
+					c.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q}`, name)))
 				}
 				a, z := fmt.Sprintf("from%d", n), fmt.Sprintf("to%d", n)
 				login(from, a)

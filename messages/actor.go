@@ -19,6 +19,10 @@ type Relay struct {
 	Sender Address
 	// Refusal says, in a Return, why the message was not delivered.
 	Refusal Code
+	// Via is set by whoever reads the connection, before the message goes to its first actor, and means nothing to the
+	// actors: it is carried with the message to whoever writes it out, so that a transport can write together what one
+	// read brought.
+	Via any
 
 	text []byte
 }
@@ -37,11 +41,6 @@ type (
 func (*Send) IgnoreDeadLetterLogging()    {}
 func (*Deliver) IgnoreDeadLetterLogging() {}
 func (*Return) IgnoreDeadLetterLogging()  {}
-func (*Logout) IgnoreDeadLetterLogging()  {}
-
-// Logout asks a session to end because its client gave up the login. It is answered once the login is free again,
-// or at once where the login named is not the session's.
-type Logout struct{ Login []byte }
 
 // relays holds Relays between uses, with their buffers, so that a relayed message allocates nothing.
 var relays = sync.Pool{New: func() any { return new(Relay) }}

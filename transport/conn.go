@@ -21,7 +21,7 @@ const (
 
 // session is what a connection hands its messages to: *[actors.Connection].
 type session interface {
-	Receive(*messages.Relay)
+	Receive(*messages.Relay) (next bool)
 	Closed()
 	Undelivered(text []byte, sender messages.Address)
 }
@@ -54,6 +54,7 @@ type conn struct {
 	writing bool          // a goroutine is in flush
 	halfway bool          // everything is out and the sending direction closed
 	drained bool          // the reader has begun to drop what comes
+	resumed bool          // the decision that the reader awaits has come
 	closeBy time.Time     // when a closing connection gives up writing
 	wake    chan struct{} // closed when a waiting reader should look again; nil while none waits
 }
@@ -72,10 +73,29 @@ func (c *conn) receive(text []byte) {
 		if refusal, ok := err.(*messages.DecodeError); ok {
 			code, reason = refusal.Code, refusal.Reason
 		}
-		c.Send(messages.AppendError(nil, code, reason, nil), nil)
+		c.Send(messages.AppendError(nil, code, reason, nil))
 		return
 	}
-	c.session.Receive(relay)
+	if !c.session.Receive(relay) {
+		c.await()
+	}
+}
+
+// Resume implements [actors.Link].
+func (c *conn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resumed = true
+	c.wakeReader()
+}
+
+// await blocks the reader until Resume.
+func (c *conn) await() {
+	c.pause(func() bool {
+		resumed := c.resumed
+		c.resumed = false
+		return resumed
+	}, func(wake <-chan struct{}) { <-wake })
 }
 
 // charge counts one frame against the connection's rate and returns how long to wait before acting on it.

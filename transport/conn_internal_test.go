@@ -25,11 +25,12 @@ type brokenSession struct {
 	ended   atomic.Int64
 }
 
-func (s *brokenSession) Receive(m *messages.Relay) {
+func (s *brokenSession) Receive(m *messages.Relay) bool {
 	m.Release()
 	if s.receive != nil {
 		panic(s.receive)
 	}
+	return true
 }
 
 func (s *brokenSession) Closed() {
@@ -169,10 +170,10 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 		c := &conn{server: s, socket: socket, session: new(brokenSession)}
 		s.connections.enter()
 		s.connections.add(c)
-		c.Send([]byte("first"), nil)
+		c.Send([]byte("first"))
 		c.Close(messages.CloseTooSlow, "the reason")
 		c.Close(messages.CloseNormal, "another")
-		if c.Send([]byte("too late"), nil) {
+		if c.Send([]byte("too late")) {
 			t.Error("a closed link took a message")
 		}
 		far.Close()
@@ -211,7 +212,7 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for range 200 {
-					if c.Send([]byte("message"), nil) {
+					if c.Send([]byte("message")) {
 						taken.Add(9)
 					}
 					if c.Waiting() < 0 {

@@ -35,8 +35,13 @@ type mark struct {
 }
 
 // Send implements [actors.Link].
-func (c *conn) Send(text []byte, sender messages.Address) bool {
-	return c.queue(sender, func(b []byte) []byte { return appendFrame(b, opText, text) })
+func (c *conn) Send(text []byte) bool {
+	return c.queue(nil, func(b []byte) []byte { return appendFrame(b, opText, text) })
+}
+
+// Deliver implements [actors.Link].
+func (c *conn) Deliver(m *messages.Deliver) bool {
+	return c.queue(m.Sender, func(b []byte) []byte { return appendFrame(b, opText, m.Text) })
 }
 
 // Waiting implements [actors.Link].

@@ -28,8 +28,8 @@ type returns struct {
 	fail  any      // what Undelivered panics with, once
 }
 
-func (r *returns) Receive(m *messages.Relay) { m.Release() }
-func (r *returns) Closed()                   {}
+func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
+func (r *returns) Closed()                        {}
 
 func (r *returns) Undelivered(text []byte, sender messages.Address) {
 	r.mu.Lock()
@@ -95,6 +95,11 @@ func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) 
 	return c
 }
 
+// delivery returns a message of sender's.
+func delivery(text []byte, sender messages.Address) *messages.Deliver {
+	return &messages.Deliver{Envelope: messages.Envelope{Text: text}, Sender: sender}
+}
+
 // fill sends frames of others, with some of the service's own between them, and returns those of others with where each
 // ends in the stream.
 func fill(t *testing.T, c *conn, frames, size int) (texts []string, ends []int64) {
@@ -103,12 +108,12 @@ func fill(t *testing.T, c *conn, frames, size int) (texts []string, ends []int64
 	for i := range frames {
 		if i%5 == 0 {
 			own := []byte("the service's own")
-			c.Send(own, nil)
+			c.Send(own)
 			end += int64(len(appendFrame(nil, opText, own)))
 		}
 		text := fmt.Appendf(nil, "frame %0*d", size-6, i)
 		sender := address(fmt.Sprint("sender ", i%3))
-		if !c.Send(text, sender) {
+		if !c.Deliver(delivery(text, sender)) {
 			t.Fatalf("frame %d was not taken", i)
 		}
 		end += int64(len(appendFrame(nil, opText, text)))
@@ -191,13 +196,12 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 		socket, far := memnet.Pipe(1 << 10)
 		c := outbox(t, socket, new(returns))
 		b := &buffer{}
-		text := []byte("a message")
-		var sender messages.Address = address("sender")
+		m := delivery([]byte("a message"), address("sender"))
 		c.writing = true // so that nobody takes what is queued
 		fill := func() {
 			c.queued = b
 			for range 100 {
-				c.Send(text, sender)
+				c.Deliver(m)
 			}
 			if len(b.marks) != 100 {
 				t.Fatalf("%d senders are kept for 100 messages", len(b.marks))

@@ -1,0 +1,220 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"p2p-messaging/messages"
+)
+
+// occupy keeps the registry at work for another connection until the returned function is called. It is called in a
+// bubble of synctest.
+func occupy(t *testing.T, s *System) (release func()) {
+	t.Helper()
+	busy, gate := connect(s), make(chan struct{})
+	busy.link.onSend = func(string) { <-gate }
+	var working sync.WaitGroup
+	working.Go(func() { busy.send(t, `{"type":"login","login":"busy"}`) })
+	synctest.Wait()
+	return func() {
+		close(gate)
+		working.Wait()
+	}
+}
+
+// wantResumed fails unless Resume was called n times since it was waited for.
+func wantResumed(t *testing.T, l *fakeLink, n int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resumed != n {
+		t.Errorf("Resume was called %d times, want %d", l.resumed, n)
+	}
+}
+
+func TestADecisionThatComesAtOnceIsNotWaitedFor(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	c := connect(s)
+	for _, text := range []string{
+		`{"type":"login","login":""}`,
+		`{"type":"login","login":"alice"}`,
+		`{"type":"login","login":"bob"}`,
+		`{"type":"logout","login":"bob"}`,
+		`{"type":"logout","login":"alice"}`,
+		`{"type":"logout","login":"alice"}`,
+	} {
+		if !c.Receive(decoded(t, text)) {
+			t.Errorf("%s is waited for", text)
+		}
+	}
+	wantResumed(t, c.link, 0)
+}
+
+func TestADecisionThatTakesItsTimeIsFollowedByOneResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSystem(t, Options{})
+		taken, free := connect(s), connect(s)
+		release := occupy(t, s)
+		if taken.Receive(decoded(t, `{"type":"login","login":"BUSY"}`)) {
+			t.Error("a refusal that has not come is not waited for")
+		}
+		if free.Receive(decoded(t, `{"type":"login","login":"alice"}`)) {
+			t.Error("a login that was not granted yet is not waited for")
+		}
+		wantResumed(t, taken.link, 0)
+		wantResumed(t, free.link, 0)
+		release()
+		wantResumed(t, taken.link, 1)
+		wantResumed(t, free.link, 1)
+		wantRefused(t, taken.link.next(t), messages.CodeLoginTaken)
+		if got := free.link.rest(); len(got) != 1 || !strings.Contains(got[0], `"success":true`) {
+			t.Errorf("got %q, want the login accepted", got)
+		}
+		free.link.awaitResume()
+
+		// A logout waits for a session that is at work for somebody else.
+		gate := make(chan struct{})
+		free.link.onSend = func(string) { <-gate }
+		sender := join(t, s, "sender")
+		var working sync.WaitGroup
+		working.Go(func() { sender.send(t, sender.offer("alice", 1)) })
+		synctest.Wait()
+		if free.Receive(decoded(t, `{"type":"logout","login":"alice"}`)) {
+			t.Error("a logout that has not happened is not waited for")
+		}
+		close(gate)
+		working.Wait()
+		wantResumed(t, free.link, 1)
+		free.link.awaitResume()
+		free.link.onSend = nil
+		free.link.rest()
+		free.mustLogin(t, "alice")
+	})
+}
+
+func TestALoginGrantedAfterTheConnectionsEndIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSystem(t, Options{})
+		gone, stays := connect(s), connect(s)
+		release := occupy(t, s)
+		if gone.Receive(decoded(t, `{"type":"login","login":"alice"}`)) {
+			t.Error("a login that was not granted yet is not waited for")
+		}
+		gone.Closed()
+		release()
+		if n := s.Sessions(); n != 1 {
+			t.Errorf("%d sessions, want the busy one only", n)
+		}
+		wantResumed(t, gone.link, 0)
+		stays.mustLogin(t, "alice")
+	})
+}
+
+func TestAConnectionMayEndWhileALogoutIsPending(t *testing.T) {
+	for _, login := range []string{"alice", "not hers"} {
+		t.Run(login, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestSystem(t, Options{})
+				alice, sender := join(t, s, "alice"), join(t, s, "sender")
+				gate := make(chan struct{})
+				alice.link.onSend = func(string) { <-gate }
+				var working sync.WaitGroup
+				working.Go(func() { sender.send(t, sender.offer("alice", 1)) })
+				synctest.Wait()
+				if alice.Receive(decoded(t, fmt.Sprintf(`{"type":"logout","login":%q}`, login))) {
+					t.Error("a logout that was not decided is not waited for")
+				}
+				alice.Closed()
+				close(gate)
+				working.Wait()
+				if n := s.Sessions(); n != 1 {
+					t.Errorf("%d sessions, want the sender's only", n)
+				}
+				wantResumed(t, alice.link, 0)
+			})
+		})
+	}
+}
+
+// Decisions, ends of connections and the end of the service in all orders: no connection waits for ever, none is resumed
+// more than once, and no login is left behind.
+func TestNoDecisionIsLostAndNoLoginLeaks(t *testing.T) {
+	s := NewSystem(Options{Logger: slog.New(slog.DiscardHandler)})
+	const clients, rounds = 16, 300
+	var running sync.WaitGroup
+	for n := range clients {
+		running.Go(func() {
+			login := fmt.Appendf(nil, `{"type":"login","login":"client%d"}`, n%(clients/2)) // each is wanted twice
+			logout := []byte(strings.Replace(string(login), "login", "logout", 1))
+			for round := range rounds {
+				c := connect(s)
+				next := c.Receive(decoded(t, string(login)))
+				if round%3 == 0 {
+					c.Closed()
+					continue
+				}
+				if !next {
+					c.link.awaitResume()
+				}
+				if !c.Receive(decoded(t, string(logout))) {
+					c.link.awaitResume()
+				}
+				c.Closed()
+				wantResumed(t, c.link, 0)
+			}
+		})
+	}
+	running.Wait()
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left, want none", n)
+	}
+}
+
+func TestARegistryThatStopsLeavesNoConnectionWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSystem(Options{})
+		c := connect(s)
+		release := occupy(t, s)
+		if c.Receive(decoded(t, `{"type":"login","login":"alice"}`)) {
+			t.Error("a login that was not granted yet is not waited for")
+		}
+		s.stop.Do(func() { s.root.Stop(s.registry) })
+		release()
+		wantResumed(t, c.link, 1)
+		if code, _ := c.link.closedWith(); code != messages.CloseGoingAway {
+			t.Errorf("close code %d, want 1001", code)
+		}
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALinkThatFailsInTheRegistryCostsNobodyElseAnything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSystem(t, Options{Logger: slog.New(slog.DiscardHandler)})
+		failing, next := connect(s), connect(s)
+		failing.link.onSend = func(string) { panic("broken") }
+		release := occupy(t, s)
+		failing.Receive(decoded(t, `{"type":"login","login":"busy"}`)) // will be refused
+		next.Receive(decoded(t, `{"type":"login","login":"alice"}`))
+		release()
+		wantResumed(t, failing.link, 1)
+		if code, _ := failing.link.closedWith(); code != messages.CloseInternalError {
+			t.Errorf("close code %d, want 1011", code)
+		}
+		wantResumed(t, next.link, 1)
+		if got := next.link.rest(); len(got) != 1 || !strings.Contains(got[0], `"success":true`) {
+			t.Errorf("got %q, want the login accepted", got)
+		}
+		failing.Closed()
+	})
+}
