@@ -2,7 +2,7 @@ package transport
 
 import (
 	"log/slog"
-	"net"
+	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -17,6 +17,8 @@ const (
 	lingerTimeout = 3 * time.Second
 	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
 	maxRate = 1_000_000_000
+	// never is later than any time.
+	never = math.MaxInt64
 )
 
 // session is what a connection hands its messages to: *[actors.Connection].
@@ -26,12 +28,13 @@ type session interface {
 	Undelivered(text []byte, sender messages.Address)
 }
 
-// conn is one WebSocket connection, whatever reads it: what it does with a message, its outbox, its signs of life, its
-// end. The server makes it once the handshake is done. Its reader, one goroutine, owns it and calls end when nothing
-// more can be read; everything else may be called by anybody. It implements [actors.Link].
+// conn is one WebSocket connection, whatever carries its bytes: what it does with a message, what waits for its client,
+// its signs of life, its end. It is part of a [looped] or a [blocking], which are its carrier and make it once the
+// handshake is done. One reader, a goroutine or a loop, owns what is said to be the reader's; everything else may be
+// called by anybody. With its carrier it implements [actors.Link].
 type conn struct {
 	server  *Server
-	socket  net.Conn
+	carrier carrier
 	session session // the reader's, but for Undelivered
 
 	// due is when the frames admitted so far would have come at exactly the allowed rate, in the server's nanoseconds
@@ -40,6 +43,7 @@ type conn struct {
 
 	lastRead atomic.Int64 // when bytes last came, in the server's nanoseconds
 	paused   atomic.Bool  // the reader waits on purpose: silence is no sign of death
+	closing  atomic.Bool  // nothing more is taken to be sent; set under mu, once
 
 	// Where the connection stands among the server's; guarded by that shard's mutex.
 	shard    uint8
@@ -48,24 +52,32 @@ type conn struct {
 
 	// The outbox, see outbox.go.
 	waiting atomic.Int64 // bytes queued and bytes in the write under way
-	closing atomic.Bool  // nothing more is taken; set under mu, once
 	mu      sync.Mutex
-	queued  *buffer       // complete frames
-	writing bool          // a goroutine is in flush
-	halfway bool          // everything is out and the sending direction closed
-	drained bool          // the reader has begun to drop what comes
-	resumed bool          // the decision that the reader awaits has come
-	closeBy time.Time     // when a closing connection gives up writing
-	wake    chan struct{} // closed when a waiting reader should look again; nil while none waits
+	writing bool    // the carrier writes, or is about to
+	halfway bool    // everything is out and the sending direction closed
+	queued  *buffer // complete frames
+	closeBy int64   // when a closing connection gives up writing, in the server's nanoseconds
 }
 
-// sawBytes notes a sign of life.
-func (c *conn) sawBytes() { c.lastRead.Store(c.server.now()) }
+// carrier carries the bytes of one connection.
+type carrier interface {
+	// start has what is queued written until nothing is; its caller has set writing. Via is what [messages.Relay] has.
+	start(via any)
+	// press tells that so much waits to be written that it should be now.
+	press()
+	// stopReader ends the reader's wait, be it for bytes or on purpose. The caller holds mu.
+	stopReader()
+	// cut ends the connection at once. What waits is lost, which whoever writes finds out.
+	cut()
+	// check looks after what is due and returns when to come next. The caller holds the mutex of the connection's shard.
+	check(now int64) int64
+}
 
-// receive acts on one text message. The reader calls it for each, in order; text is the caller's again afterwards.
-func (c *conn) receive(text []byte) {
+// receive acts on one text message, brought by via. The reader calls it for each, in order; text is the caller's again
+// afterwards. It reports whether the next message may follow at once; where not, Resume says when.
+func (c *conn) receive(text []byte, via any) (next bool) {
 	if c.closing.Load() {
-		return
+		return true
 	}
 	relay, err := messages.NewRelay(text)
 	if err != nil {
@@ -74,87 +86,25 @@ func (c *conn) receive(text []byte) {
 			code, reason = refusal.Code, refusal.Reason
 		}
 		c.Send(messages.AppendError(nil, code, reason, nil))
-		return
+		return true
 	}
-	if !c.session.Receive(relay) {
-		c.await()
-	}
-}
-
-// Resume implements [actors.Link].
-func (c *conn) Resume() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.resumed = true
-	c.wakeReader()
-}
-
-// await blocks the reader until Resume.
-func (c *conn) await() {
-	c.pause(func() bool {
-		resumed := c.resumed
-		c.resumed = false
-		return resumed
-	}, func(wake <-chan struct{}) { <-wake })
+	relay.Via = via
+	return c.session.Receive(relay)
 }
 
 // charge counts one frame against the connection's rate and returns how long to wait before acting on it.
-func (c *conn) charge() time.Duration {
+func (c *conn) charge(now int64) time.Duration {
 	interval := c.server.frameInterval
 	if interval == 0 {
 		return 0
 	}
-	now := c.server.now()
 	c.due = max(c.due, now) + interval
 	return time.Duration(c.due - now - c.server.burstInterval)
 }
 
-// admit blocks the reader until it may act on one more frame.
-func (c *conn) admit() {
-	wait := c.charge()
-	if wait <= 0 {
-		return
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	elapsed := false
-	c.pause(func() bool { return elapsed }, func(wake <-chan struct{}) {
-		select {
-		case <-timer.C:
-			elapsed = true
-		case <-wake:
-		}
-	})
-}
-
-// settle blocks the reader while too much of what answers its own frames waits to be written: who does not read is not
-// read either, so that nothing is lost and memory is bounded.
-func (c *conn) settle() {
-	if c.waiting.Load() <= c.server.queueLimit {
-		return
-	}
-	c.pause(
-		func() bool { return c.waiting.Load() <= c.server.queueLimit },
-		func(wake <-chan struct{}) { <-wake },
-	)
-}
-
-// pause blocks the reader with wait until done or until the connection is closing.
-func (c *conn) pause(done func() bool, wait func(wake <-chan struct{})) {
-	c.paused.Store(true)
-	for {
-		c.mu.Lock()
-		if c.closing.Load() || done() {
-			c.mu.Unlock()
-			break
-		}
-		wake := c.wakeup()
-		c.mu.Unlock()
-		wait(wake)
-	}
-	c.sawBytes()
-	c.paused.Store(false)
-}
+// crowded reports whether too much of what answers the client's own frames waits to be written: who does not read is
+// not read either, so that nothing is lost and memory is bounded.
+func (c *conn) crowded() bool { return c.waiting.Load() > c.server.queueLimit }
 
 // check is the sweep's visit: it pings where that is due, closes a connection that is dead, and returns when to come
 // next. The caller holds the mutex of the connection's shard.
@@ -166,25 +116,13 @@ func (c *conn) check(now int64) int64 {
 	deadline := alive + int64(c.server.options.IdleTimeout)
 	if now >= deadline {
 		c.Close(messages.CloseNoSignOfLife, "no sign of life for "+c.server.options.IdleTimeout.String())
-		return now + int64(c.server.options.IdleTimeout)
-	}
-	if now >= c.nextPing {
-		c.queue(nil, func(b []byte) []byte { return appendFrame(b, opPing, nil) })
+		deadline = now + int64(c.server.options.IdleTimeout)
+	} else if now >= c.nextPing {
+		c.queue(opPing, nil, nil, nil)
 		interval := int64(c.server.options.PingInterval)
 		c.nextPing += (now-c.nextPing)/interval*interval + interval
 	}
-	return min(c.nextPing, deadline)
-}
-
-// end is the reader's last call: the session ends, then what is queued goes out, then the socket is closed. Where the
-// connection is not closing yet, payload is what its close frame says; nil sends none.
-func (c *conn) end(payload []byte) {
-	c.seal(payload)
-	c.endSession()
-	c.release()
-	c.drain()
-	_ = c.socket.Close()
-	c.server.connections.remove(c)
+	return min(c.nextPing, deadline, c.carrier.check(now))
 }
 
 // endSession contains a panic of the session's: the connection must still come to its end.

@@ -167,9 +167,9 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		socket, far := memnet.Pipe(1 << 10)
-		c := &conn{server: s, socket: socket, session: new(brokenSession)}
+		c := newBlocking(s, socket, new(brokenSession))
 		s.connections.enter()
-		s.connections.add(c)
+		s.connections.add(&c.conn)
 		c.Send([]byte("first"))
 		c.Close(messages.CloseTooSlow, "the reason")
 		c.Close(messages.CloseNormal, "another")
@@ -192,9 +192,9 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		socket, far := memnet.Pipe(100)
-		c := &conn{server: s, socket: socket, session: new(brokenSession)}
+		c := newBlocking(s, socket, new(brokenSession))
 		s.connections.enter()
-		s.connections.add(c)
+		s.connections.add(&c.conn)
 		received := make(chan int)
 		go func() {
 			n, b := 0, make([]byte, 64)

@@ -124,6 +124,15 @@ func (s *connections) remove(c *conn) {
 	s.leave()
 }
 
+// hasten has a connection visited at a time, or sooner.
+func (s *connections) hasten(c *conn, at int64) {
+	shard := &s.shards[c.shard]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	v := &shard.visit[c.index]
+	v.due = min(v.due, at)
+}
+
 // each calls f with every connection, holding up adding and removing.
 func (s *connections) each(f func(*conn)) {
 	for i := range s.shards {

@@ -83,6 +83,21 @@ func (f *frames) scan(b []byte) int {
 	return len(b)
 }
 
+// readHeader follows b as scan does, but only to the end of the header that it begins with or continues, and returns how
+// much of it that is. Once a header is complete, skip is the size of what follows it, mask and payload, which the caller
+// takes itself; it sets skip to 0 for the next one.
+func (f *frames) readHeader(b []byte) int {
+	if f.skip > 0 {
+		return 0
+	}
+	for i, c := range b {
+		if f.header(c); f.fault != 0 || f.skip > 0 {
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
 // header takes one byte of a header.
 func (f *frames) header(b byte) {
 	switch f.have++; f.have {

@@ -30,9 +30,10 @@ var errClosing = errors.New("the connection is closing")
 
 // gwsSocket reads a connection with gws: it is the net.Conn that gws sees, and passes on what gws finds. gws reads the
 // socket through it; what gws writes (the handshake's response, then nothing but its close frame) is put into the
-// outbox or, the close frame, only looked at: end says what is sent. Its life is that of the goroutine in read.
+// outbox or, the close frame, only looked at: end says what is sent. It carries what no loop does: TLS, and everything
+// where there is no epoll. Its life is that of the goroutine in read.
 type gwsSocket struct {
-	conn
+	blocking
 
 	ahead     []byte // what net/http had read beyond the handshake
 	frames    frames // what passes through
@@ -69,7 +70,7 @@ func (g *gwsSocket) upgrade(upgrader *gws.Upgrader, key string) (*gws.Conn, erro
 
 // read reads until the end of the connection and brings that about.
 func (g *gwsSocket) read(reader *gws.Conn) {
-	g.conn.end(g.readLoop(reader))
+	g.end(g.readLoop(reader))
 }
 
 // readLoop returns what the close frame is to say, nil for none.
@@ -142,7 +143,7 @@ func (g *gwsSocket) receiveBytes(p []byte) (n int, err error) {
 func (g *gwsSocket) Write(p []byte) (int, error) {
 	switch {
 	case !g.upgraded:
-		g.queue(nil, func(b []byte) []byte { return append(b, p...) })
+		g.queue(opRaw, p, nil, nil)
 	case p[0] == fin|opClose && len(p) >= 4:
 		g.closeCode = messages.CloseCode(binary.BigEndian.Uint16(p[2:]))
 	}
@@ -179,7 +180,7 @@ func (gwsEvents) OnClose(reader *gws.Conn, err error) { reader.NetConn().(*gwsSo
 func (gwsEvents) OnPing(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
 	g.admit()
-	g.queue(nil, func(b []byte) []byte { return appendFrame(b, opPong, payload) })
+	g.queue(opPong, payload, nil, nil)
 	g.settle()
 }
 
@@ -192,8 +193,7 @@ func (gwsEvents) OnMessage(reader *gws.Conn, message *gws.Message) {
 	g := reader.NetConn().(*gwsSocket)
 	defer message.Close()
 	g.admit()
-	g.receive(message.Bytes())
-	g.settle()
+	g.act(message.Bytes())
 }
 
 // gwsSilence keeps gws from logging: what concerns anybody is logged here.

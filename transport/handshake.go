@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -41,6 +42,13 @@ func checkHandshake(w http.ResponseWriter, r *http.Request) bool {
 func isKey(key string) bool {
 	nonce, err := base64.StdEncoding.DecodeString(key)
 	return err == nil && len(nonce) == 16
+}
+
+// handshakeResponse answers a handshake that has been checked (RFC 6455, section 4.2.2).
+func handshakeResponse(key string) []byte {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	b := append(make([]byte, 0, 160), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	return append(base64.StdEncoding.AppendEncode(b, sum[:]), "\r\n\r\n"...)
 }
 
 // hasToken reports whether token is in the comma-separated lists of the headers called name.

@@ -1,12 +1,6 @@
 package transport
 
 import (
-	"crypto/tls"
-	"errors"
-	"io"
-	"os"
-	"time"
-
 	"p2p-messaging/messages"
 )
 
@@ -15,11 +9,9 @@ const (
 	bufferSize = 4 << 10
 	// keepBuffer is how large a buffer may have grown to be used again.
 	keepBuffer = 64 << 10
-	// progressChecks is into how many waits a write's timeout is divided, so that a reader counts as stalled when it
-	// took nothing for that time, wherever in a write it stopped.
-	progressChecks = 4
-	// maxTLSPlaintext is how much one record of TLS carries (RFC 8446, section 5.1).
-	maxTLSPlaintext = 16 << 10
+	// pressSize is how much may be queued before the carrier is pressed to write: what one round of a loop brings for one
+	// client together is not to reach the limit of its queue where its socket could have taken it.
+	pressSize = 32 << 10
 )
 
 // buffer holds complete frames.
@@ -34,15 +26,14 @@ type mark struct {
 	sender messages.Address
 }
 
+// opRaw, in place of an opcode, queues bytes that are no frame: the response to the handshake.
+const opRaw = 0xFF
+
 // Send implements [actors.Link].
-func (c *conn) Send(text []byte) bool {
-	return c.queue(nil, func(b []byte) []byte { return appendFrame(b, opText, text) })
-}
+func (c *conn) Send(text []byte) bool { return c.queue(opText, text, nil, nil) }
 
 // Deliver implements [actors.Link].
-func (c *conn) Deliver(m *messages.Deliver) bool {
-	return c.queue(m.Sender, func(b []byte) []byte { return appendFrame(b, opText, m.Text) })
-}
+func (c *conn) Deliver(m *messages.Deliver) bool { return c.queue(opText, m.Text, m.Sender, m.Via) }
 
 // Waiting implements [actors.Link].
 func (c *conn) Waiting() int { return int(c.waiting.Load()) }
@@ -54,19 +45,23 @@ func (c *conn) Close(code messages.CloseCode, reason string) {
 	}
 }
 
-// queue has add append a frame of sender's, nil for the service's own, to what waits and reports whether it was taken.
-func (c *conn) queue(sender messages.Address, add func([]byte) []byte) bool {
+// queue appends a frame of sender's, nil for the service's own, to what waits and reports whether it was taken. Via is
+// what brought it, or nil.
+func (c *conn) queue(opcode byte, payload []byte, sender messages.Address, via any) bool {
 	c.mu.Lock()
 	if c.closing.Load() {
 		c.mu.Unlock()
 		return false
 	}
-	c.append(sender, add)
-	start := !c.writing
+	c.append(opcode, payload, sender)
+	start, press := !c.writing, len(c.queued.bytes) >= pressSize
 	c.writing = true
 	c.mu.Unlock()
 	if start {
-		go c.flush()
+		c.carrier.start(via)
+	}
+	if press {
+		c.carrier.press()
 	}
 	return true
 }
@@ -79,13 +74,18 @@ func (c *conn) seal(payload []byte) bool {
 	if c.closing.Load() {
 		return false
 	}
-	c.closing.Store(true)
-	c.closeBy = time.Now().Add(c.server.options.WriteTimeout)
+	c.close()
 	if payload != nil {
-		c.append(nil, func(b []byte) []byte { return appendFrame(b, opClose, payload) })
+		c.append(opClose, payload, nil)
 	}
-	c.stopReader()
 	return true
+}
+
+// close has the connection be closing. The caller holds mu.
+func (c *conn) close() {
+	c.closing.Store(true)
+	c.closeBy = c.server.now() + int64(c.server.options.WriteTimeout)
+	c.carrier.stopReader()
 }
 
 // release lets a sealed outbox go out, or be lost where the connection has been cut.
@@ -95,141 +95,39 @@ func (c *conn) release() {
 	c.writing = c.writing || start
 	c.mu.Unlock()
 	if start {
-		go c.flush()
+		c.carrier.start(nil)
 	}
 }
 
 // append changes what is queued. The caller holds mu.
-func (c *conn) append(sender messages.Address, add func([]byte) []byte) {
+func (c *conn) append(opcode byte, payload []byte, sender messages.Address) {
 	if c.queued == nil {
 		c.queued = c.server.buffers.Get().(*buffer)
 	}
 	before := len(c.queued.bytes)
-	c.queued.bytes = add(c.queued.bytes)
+	if opcode == opRaw {
+		c.queued.bytes = append(c.queued.bytes, payload...)
+	} else {
+		c.queued.bytes = appendFrame(c.queued.bytes, opcode, payload)
+	}
 	if sender != nil {
 		c.queued.marks = append(c.queued.marks, mark{offset: uint32(before), sender: sender})
 	}
 	c.waiting.Add(int64(len(c.queued.bytes) - before))
 }
 
-// stopReader ends the reader's wait, be it for bytes or on purpose. The caller holds mu.
-func (c *conn) stopReader() {
-	_ = c.socket.SetReadDeadline(time.Unix(1, 0))
-	c.wakeReader()
-}
-
-// wakeup returns a channel that is closed when the reader should look again. The caller holds mu.
-func (c *conn) wakeup() <-chan struct{} {
-	if c.wake == nil {
-		c.wake = make(chan struct{})
-	}
-	return c.wake
-}
-
-// wakeReader has a waiting reader look again. The caller holds mu.
-func (c *conn) wakeReader() {
-	if c.wake != nil {
-		close(c.wake)
-		c.wake = nil
-	}
-}
-
-// flush writes what is queued, all of it in one write, until nothing is. It runs on a goroutine of its own, one at a
-// time, which is what writing says.
-func (c *conn) flush() {
-	for {
-		c.mu.Lock()
-		c.wakeReader()
-		batch, cut := c.queued, c.halfway
-		if batch == nil && (!c.closing.Load() || c.halfway) {
-			c.writing = false
-			c.mu.Unlock()
-			return
-		}
-		c.queued = nil
-		c.mu.Unlock()
-		switch {
-		case batch == nil:
-			c.closeSending()
-			continue
-		case cut:
-			c.lose(batch, 0)
-		default:
-			c.write(batch)
-		}
-		c.free(batch)
-	}
-}
-
-// write writes one batch, or gives up and closes the socket.
-func (c *conn) write(batch *buffer) {
-	timeout := c.server.options.WriteTimeout
-	// A TLS connection does not outlive a write's time-out, because a record may be half out: each record has the whole
-	// of it at once.
-	_, final := c.socket.(*tls.Conn)
-	written := 0
-	progress := time.Now()
-	for written < len(batch.bytes) {
-		part, deadline := batch.bytes[written:], time.Now().Add(timeout/progressChecks)
-		if final {
-			part, deadline = part[:min(len(part), maxTLSPlaintext)], c.recordDeadline()
-		}
-		_ = c.socket.SetWriteDeadline(deadline)
-		n, err := c.socket.Write(part)
-		written += n
-		c.waiting.Add(int64(-n))
-		if err == nil {
-			continue
-		}
-		now := time.Now()
-		// A time-out that comes before its time is an earlier one's, and there will be no other.
-		final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
-		if final || c.overdue(now) {
-			c.cut()
-			c.lose(batch, written)
-			return
-		}
-		if n > 0 {
-			progress = now
-		}
-		if now.Sub(progress) >= timeout {
-			c.giveUpOn(batch, written)
-		}
-	}
-}
-
-// recordDeadline returns until when the write that begins now may make no progress at all.
-func (c *conn) recordDeadline() time.Time {
-	deadline := time.Now().Add(c.server.options.WriteTimeout)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing.Load() && c.closeBy.Before(deadline) {
-		return c.closeBy
-	}
-	return deadline
-}
-
-// overdue has a waiting reader look again, and reports whether the connection is closing and should have written all.
-func (c *conn) overdue(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.wakeReader()
-	return c.closing.Load() && !now.Before(c.closeBy)
-}
-
 // giveUpOn closes the connection of a reader that took nothing for too long, if it is not closing yet: of what waits,
-// only the rest of the frame that is partly written stays, and a close frame, for a reader that wakes up in time.
+// only the rest of the frame that is partly written stays in batch, and a close frame, for a reader that wakes up in
+// time. Only who writes batch calls it.
 func (c *conn) giveUpOn(batch *buffer, written int) {
 	c.mu.Lock()
 	if c.closing.Load() {
 		c.mu.Unlock()
 		return
 	}
-	c.closing.Store(true)
-	c.closeBy = time.Now().Add(c.server.options.WriteTimeout)
+	c.close()
 	queued := c.queued
 	c.queued = nil
-	c.stopReader()
 	c.mu.Unlock()
 	end := 0
 	for end < written {
@@ -271,20 +169,6 @@ func (c *conn) handBack(text []byte, sender messages.Address) {
 	c.session.Undelivered(text, sender)
 }
 
-// cut ends the connection at once. What waits is lost, which flush finds out.
-func (c *conn) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closing.Store(true)
-	c.halfway = true
-	socket := c.socket
-	if secure, ok := socket.(*tls.Conn); ok {
-		socket = secure.NetConn() // or Close would wait to say goodbye
-	}
-	_ = socket.Close()
-	c.wakeReader()
-}
-
 // free gives a buffer back for other connections.
 func (c *conn) free(b *buffer) {
 	if cap(b.bytes) > keepBuffer {
@@ -294,41 +178,4 @@ func (c *conn) free(b *buffer) {
 	clear(b.marks) // so that none keeps a session that has ended
 	b.marks = b.marks[:0]
 	c.server.buffers.Put(b)
-}
-
-// closeSending tells the client that nothing more comes, and bounds what it may still send.
-func (c *conn) closeSending() {
-	if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.halfway = true
-	if c.drained {
-		_ = c.socket.SetReadDeadline(time.Now().Add(lingerTimeout))
-	}
-}
-
-// drain drops what the client still sends until it has closed its side too, or has had the time to, and what is queued
-// is out.
-func (c *conn) drain() {
-	c.mu.Lock()
-	c.drained = true
-	deadline := c.closeBy
-	if c.halfway {
-		deadline = time.Now()
-	}
-	_ = c.socket.SetReadDeadline(deadline.Add(lingerTimeout))
-	c.mu.Unlock()
-	_, _ = io.Copy(io.Discard, c.socket)
-	for {
-		c.mu.Lock()
-		if !c.writing {
-			c.mu.Unlock()
-			return
-		}
-		wake := c.wakeup()
-		c.mu.Unlock()
-		<-wake
-	}
 }

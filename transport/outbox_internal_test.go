@@ -78,8 +78,15 @@ func loopback(t *testing.T) (near, far *net.TCPConn) {
 	return near, far
 }
 
+// newBlocking returns a connection whose reader is the caller.
+func newBlocking(s *Server, socket net.Conn, session session) *blocking {
+	c := &blocking{conn: conn{server: s, session: session}, socket: socket}
+	c.carrier = c
+	return c
+}
+
 // outbox returns a connection over socket. Its reader is the test.
-func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) *conn {
+func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) *blocking {
 	t.Helper()
 	o := DefaultOptions()
 	for _, f := range change {
@@ -89,9 +96,9 @@ func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{server: server, socket: socket, session: s}
+	c := newBlocking(server, socket, s)
 	server.connections.enter()
-	server.connections.add(c)
+	server.connections.add(&c.conn)
 	return c
 }
 
@@ -102,7 +109,7 @@ func delivery(text []byte, sender messages.Address) *messages.Deliver {
 
 // fill sends frames of others, with some of the service's own between them, and returns those of others with where each
 // ends in the stream.
-func fill(t *testing.T, c *conn, frames, size int) (texts []string, ends []int64) {
+func fill(t *testing.T, c *blocking, frames, size int) (texts []string, ends []int64) {
 	t.Helper()
 	end := int64(0)
 	for i := range frames {

@@ -52,6 +52,9 @@ type Server struct {
 	burstInterval int64 // how far ahead of that rate a connection may be, in nanoseconds
 
 	connections connections
+	loops       loops
+	// adopt has a loop carry a connection from now on and makes its looped. It returns nil where no loop can.
+	adopt func(net.Conn) *looped
 }
 
 // New returns a Server whose connections' messages go to system. The error says which option is wrong.
@@ -82,6 +85,8 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.frameInterval = int64(time.Second) / int64(o.Rate)
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
+	s.loops.logger = o.Logger
+	s.adopt = s.loops.adopt
 	s.connections.init(s.now, o.PingInterval, o.IdleTimeout)
 	s.http = &http.Server{
 		Handler:           s,
@@ -97,6 +102,9 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 
 // now is the server's clock: nanoseconds since it was made, never going back.
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
+
+// time returns what now would have been at as a time.
+func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(at)) }
 
 // Serve accepts connections from l, several listeners at once if need be, until Shutdown or until l fails. After
 // Shutdown the error is [http.ErrServerClosed].
@@ -142,19 +150,44 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = socket.SetDeadline(time.Time{}) // those of the HTTP server
-	g := &gwsSocket{conn: conn{server: s, socket: socket}}
+	var ahead []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
-		g.ahead = make([]byte, n)
-		_, _ = buffered.Reader.Read(g.ahead) // they are in memory
+		ahead = make([]byte, n)
+		_, _ = buffered.Reader.Read(ahead) // they are in memory
 	}
-	reader, err := g.upgrade(s.upgrader, r.Header.Get("Sec-Websocket-Key"))
+	key := r.Header.Get("Sec-Websocket-Key")
+	if l := s.adopt(socket); l != nil {
+		s.open(l, key, ahead)
+		return
+	}
+	s.openBlocking(socket, key, ahead)
+}
+
+// open begins the life of a connection that a loop carries.
+func (s *Server) open(l *looped, key string, ahead []byte) {
+	l.server, l.carrier = s, l
+	l.session = s.connect(l)
+	// What others queue waits behind the response to the handshake, and that for the loop.
+	l.writing = true
+	l.queue(opRaw, handshakeResponse(key), nil, nil)
+	if !s.connections.add(&l.conn) {
+		l.Close(goingDown())
+	}
+	l.socket.Post(opening{l, ahead})
+}
+
+// openBlocking begins the life of a connection that gws reads.
+func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
+	g := &gwsSocket{blocking: blocking{conn: conn{server: s}, socket: socket}, ahead: ahead}
+	g.carrier = &g.blocking
+	reader, err := g.upgrade(s.upgrader, key)
 	if err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
 		g.cut()
 		s.connections.leave()
 		return
 	}
-	g.session = s.connect(&g.conn)
+	g.session = s.connect(&g.blocking)
 	if !s.connections.add(&g.conn) {
 		g.conn.Close(goingDown())
 	}
@@ -183,12 +216,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	s.connections.each(func(c *conn) { c.Close(goingDown()) })
 	err := s.connections.wait(ctx)
-	if err != nil {
-		s.connections.each(func(c *conn) { c.cut() })
+	gone := err == nil
+	if !gone {
+		s.connections.each(func(c *conn) { c.carrier.cut() })
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 		defer cancel()
-		_ = s.connections.wait(grace)
+		gone = s.connections.wait(grace) == nil
 		err = fmt.Errorf("shut down: connections were cut off: %w", err)
+	}
+	if gone {
+		s.loops.stop()
 	}
 	<-requests
 	return err

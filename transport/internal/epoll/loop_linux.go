@@ -1,0 +1,383 @@
+package epoll
+
+import (
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// batch is how many sockets are served before the tasks that they gave rise to are run.
+	batch = 128
+	// readSize is how much is read of a socket before others get their turn.
+	readSize = 64 << 10
+	// politeness is after how many rounds without a pause other goroutines get their turn.
+	politeness = 32
+	// wakeup, in place of a socket's number, stands for the loop's own eventfd.
+	wakeup = -1
+)
+
+// Loop is one loop, a goroutine with an epoll instance. [New] starts it, Stop ends it.
+type Loop struct {
+	fd    int
+	file  *os.File // of fd
+	event int      // an eventfd: readable when a parked loop has a task
+
+	// The loop's own.
+	sockets []*Socket // by number
+	unused  []int32   // numbers
+	closed  []*Socket // in this round
+	events  [batch]unix.EpollEvent
+	buffer  []byte
+	ended   chan struct{}
+
+	mu       sync.Mutex
+	tasks    []Task // in the order in which they came
+	spare    []Task // what tasks was before: the two change places
+	parked   bool   // the loop waits for the runtime's poller, or is about to
+	stopping bool
+}
+
+// New starts a loop. The error says what the system refused.
+func New() (*Loop, error) {
+	l := &Loop{fd: -1, event: -1, buffer: make([]byte, readSize), ended: make(chan struct{})}
+	if err := l.open(); err != nil {
+		l.release()
+		return nil, err
+	}
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		l.release()
+		return nil, err
+	}
+	go l.run(raw)
+	return l, nil
+}
+
+func (l *Loop) open() (err error) {
+	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	if err := l.control(unix.EPOLL_CTL_ADD, l.event, unix.EPOLLIN, wakeup); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(l.fd, true); err != nil { // only such files go into the runtime's poller
+		return os.NewSyscallError("fcntl", err)
+	}
+	l.file = os.NewFile(uintptr(l.fd), "epoll")
+	return nil
+}
+
+func (l *Loop) release() {
+	switch {
+	case l.file != nil:
+		_ = l.file.Close()
+	case l.fd >= 0:
+		_ = unix.Close(l.fd)
+	}
+	if l.event >= 0 {
+		_ = unix.Close(l.event)
+	}
+}
+
+// Stop ends the loop once all its sockets are closed, and returns when it has ended.
+func (l *Loop) Stop() {
+	l.mu.Lock()
+	l.stopping = true
+	l.mu.Unlock()
+	l.Post(nothing{})
+	<-l.ended
+}
+
+// nothing is a task that makes the loop look around.
+type nothing struct{}
+
+func (nothing) Run() {}
+
+// Post has t run on the loop, at the end of the round that is under way, and wakes the loop where none is. It may be
+// called from any goroutine and does not block. A loop that has ended runs nothing.
+func (l *Loop) Post(t Task) {
+	l.mu.Lock()
+	l.tasks = append(l.tasks, t)
+	wake := l.parked
+	l.parked = false
+	l.mu.Unlock()
+	if wake {
+		one := [8]byte{1} // any number will do, in any byte order
+		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.event), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
+	}
+}
+
+// run is the loop's goroutine.
+func (l *Loop) run(raw syscall.RawConn) {
+	defer close(l.ended)
+	defer l.release()
+	if err := raw.Read(func(uintptr) bool { return l.rounds() }); err != nil {
+		panic("epoll: the runtime's poller: " + err.Error()) // the file is ours and open, and has no deadline
+	}
+}
+
+// rounds serves all that there is to serve, and reports whether the loop has come to its end. Where it has not, the
+// runtime calls it again when there is more.
+func (l *Loop) rounds() (ended bool) {
+	for round := 1; ; round++ {
+		n := l.wait()
+		for i := range l.events[:n] {
+			l.serve(&l.events[i])
+		}
+		ran := l.runTasks()
+		l.forget()
+		if n == 0 && !ran {
+			switch l.park() {
+			case wait:
+				return false
+			case end:
+				return true
+			}
+		}
+		if round%politeness == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// wait returns how many sockets there are to serve at the moment.
+func (l *Loop) wait() int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events)), batch, 0, 0, 0)
+	if errno != 0 {
+		return 0 // EINTR; nothing else can be wrong
+	}
+	return int(n)
+}
+
+// runTasks runs the tasks posted so far and reports whether there were any.
+func (l *Loop) runTasks() bool {
+	l.mu.Lock()
+	tasks := l.tasks
+	l.tasks, l.spare = l.spare[:0], nil
+	l.mu.Unlock()
+	for i, t := range tasks {
+		tasks[i] = nil
+		t.Run()
+	}
+	l.mu.Lock()
+	if cap(tasks) <= 8*batch { // one burst must not cost an idle loop its memory
+		l.spare = tasks[:0]
+	}
+	l.mu.Unlock()
+	return len(tasks) > 0
+}
+
+// next is what a loop that has nothing to do does.
+type next int
+
+const (
+	goOn next = iota
+	wait
+	end
+)
+
+// park ends the rounds unless a task has come.
+func (l *Loop) park() next {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case len(l.tasks) > 0:
+		return goOn
+	case l.stopping && len(l.unused) == len(l.sockets):
+		return end
+	}
+	l.parked = true
+	return wait
+}
+
+// forget closes for good what was closed in this round: until now its number and its descriptor must not be another's,
+// because events of this round may still name it.
+func (l *Loop) forget() {
+	for i, s := range l.closed {
+		_ = unix.Close(int(s.fd))
+		l.closed[i] = nil
+		if s.number >= 0 {
+			l.sockets[s.number] = nil
+			l.unused = append(l.unused, s.number)
+		}
+	}
+	l.closed = l.closed[:0]
+}
+
+// serve tells a socket's handler of one event.
+func (l *Loop) serve(e *unix.EpollEvent) {
+	if e.Fd == wakeup {
+		var count [8]byte
+		_, _ = read(l.event, count[:])
+		l.mu.Lock()
+		l.parked = false
+		l.mu.Unlock()
+		return
+	}
+	s := l.sockets[e.Fd]
+	if e.Events&unix.EPOLLOUT != 0 && s.watched&unix.EPOLLOUT != 0 {
+		s.handler.Writable()
+	}
+	switch {
+	case s.watched == forgotten:
+	case s.watched&unix.EPOLLIN != 0:
+		if e.Events&^unix.EPOLLOUT != 0 {
+			l.read(s)
+		}
+	case e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0: // reported whether or not anybody reads
+		s.handler.Ended(errReset)
+	}
+}
+
+// errReset says that a connection has ended in both directions while nobody read it.
+var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
+
+func (l *Loop) read(s *Socket) {
+	n, errno := read(int(s.fd), l.buffer)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case errno != 0:
+		s.handler.Ended(os.NewSyscallError("read", errno))
+	case n == 0:
+		s.handler.Ended(io.EOF)
+	default:
+		s.handler.Receive(l.buffer[:n])
+	}
+}
+
+func (l *Loop) control(operation, fd int, events uint32, number int32) error {
+	e := unix.EpollEvent{Events: events, Fd: number}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.fd, operation, fd, &e))
+}
+
+// Socket is a loop's socket. Write, CloseWrite and Shutdown may be called from any goroutine until Close is; Open, Watch
+// and Close on the loop only.
+type Socket struct {
+	loop    *Loop
+	handler Handler
+	fd      int32
+	number  int32
+	watched uint32 // epoll's events
+}
+
+// forgotten, as what is watched, says that the socket is closed.
+const forgotten = ^uint32(0) &^ (unix.EPOLLIN | unix.EPOLLOUT)
+
+// Socket takes over a connected, non-blocking stream socket for h. It is read once Open has been called on the loop.
+func (l *Loop) Socket(fd int, h Handler) *Socket {
+	return &Socket{loop: l, handler: h, fd: int32(fd), number: -1}
+}
+
+// Post has t run on the socket's loop, as [Loop.Post] does. It may be called at any time.
+func (s *Socket) Post(t Task) { s.loop.Post(t) }
+
+// Open begins to read the socket. The error says what the system refused.
+func (s *Socket) Open() error {
+	l := s.loop
+	number := int32(len(l.sockets))
+	if n := len(l.unused); n > 0 {
+		number = l.unused[n-1]
+	}
+	if err := l.control(unix.EPOLL_CTL_ADD, int(s.fd), unix.EPOLLIN, number); err != nil {
+		return err
+	}
+	if n := len(l.unused); n > 0 {
+		l.unused = l.unused[:n-1]
+		l.sockets[number] = s
+	} else {
+		l.sockets = append(l.sockets, s)
+	}
+	s.number, s.watched = number, unix.EPOLLIN
+	return nil
+}
+
+// Watch says what to tell the handler of.
+func (s *Socket) Watch(readable, writable bool) {
+	var events uint32
+	if readable {
+		events |= unix.EPOLLIN
+	}
+	if writable {
+		events |= unix.EPOLLOUT
+	}
+	if events == s.watched || s.watched == forgotten {
+		return
+	}
+	s.watched = events
+	_ = s.loop.control(unix.EPOLL_CTL_MOD, int(s.fd), events, s.number) // it is there, so nothing can be wrong
+}
+
+// Write writes as much of b as there is room for. The error is [ErrFull] where that is not all.
+func (s *Socket) Write(b []byte) (written int, err error) {
+	for written < len(b) {
+		n, errno := write(int(s.fd), b[written:])
+		switch errno {
+		case 0:
+			written += n
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return written, ErrFull
+		default:
+			return written, os.NewSyscallError("write", errno)
+		}
+	}
+	return written, nil
+}
+
+// CloseWrite tells the other side that nothing more comes.
+func (s *Socket) CloseWrite() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
+
+// Shutdown ends both directions: the handler hears of it.
+func (s *Socket) Shutdown() { _ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR) }
+
+// Close closes the socket. The handler hears nothing more.
+func (s *Socket) Close() {
+	if s.watched == forgotten {
+		return
+	}
+	s.watched = forgotten
+	_ = unix.EpollCtl(s.loop.fd, unix.EPOLL_CTL_DEL, int(s.fd), nil)
+	s.loop.closed = append(s.loop.closed, s)
+}
+
+// Detach returns a descriptor of c's socket that the runtime's poller knows nothing of, or else each arrival would wake
+// that too, and closes c. Where there is an error, c is as it was.
+func Detach(c *net.TCPConn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if refused := raw.Control(func(original uintptr) {
+		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	}); refused != nil {
+		return -1, refused
+	}
+	if err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	_ = c.Close()
+	return fd, nil
+}
+
+// read reads from a non-blocking descriptor, unknown to the scheduler.
+func read(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), errno
+}
+
+// write writes to a non-blocking socket, unknown to the scheduler.
+func write(fd int, b []byte) (int, syscall.Errno) {
+	// MSG_NOSIGNAL: a connection that is gone is an error, not a signal.
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}

@@ -1,0 +1,50 @@
+//go:build !linux
+
+package epoll
+
+import (
+	"errors"
+	"net"
+)
+
+// Loop is a loop, of which there are none on this system.
+type Loop struct{}
+
+// New returns [errors.ErrUnsupported].
+func New() (*Loop, error) { return nil, errors.ErrUnsupported }
+
+// Stop does nothing.
+func (*Loop) Stop() {}
+
+// Post does nothing.
+func (*Loop) Post(Task) {}
+
+// Socket returns a socket that cannot be opened.
+func (*Loop) Socket(int, Handler) *Socket { return new(Socket) }
+
+// Socket is a loop's socket, of which there are none on this system.
+type Socket struct{}
+
+// Post does nothing.
+func (*Socket) Post(Task) {}
+
+// Open returns [errors.ErrUnsupported].
+func (*Socket) Open() error { return errors.ErrUnsupported }
+
+// Watch does nothing.
+func (*Socket) Watch(_, _ bool) {}
+
+// Write returns [errors.ErrUnsupported].
+func (*Socket) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// CloseWrite does nothing.
+func (*Socket) CloseWrite() {}
+
+// Shutdown does nothing.
+func (*Socket) Shutdown() {}
+
+// Close does nothing.
+func (*Socket) Close() {}
+
+// Detach returns [errors.ErrUnsupported].
+func Detach(*net.TCPConn) (int, error) { return -1, errors.ErrUnsupported }

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+
+	"p2p-messaging/transport/internal/epoll"
+)
+
+// loops are a server's, one for each processor that Go uses, begun when they are first needed.
+type loops struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	started bool
+	all     []*epoll.Loop // none where the system has no epoll, or refused
+	next    int           // whose the next connection is
+}
+
+// adopt has a loop carry a connection over plain TCP and returns its looped. The socket is the loop's then. It returns
+// nil for other connections, and where there are no loops.
+func (l *loops) adopt(socket net.Conn) *looped {
+	tcp, ok := socket.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	loop := l.take()
+	if loop == nil {
+		return nil
+	}
+	fd, err := epoll.Detach(tcp)
+	if err != nil {
+		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
+		return nil
+	}
+	c := new(looped)
+	c.socket = loop.Socket(fd, c)
+	return c
+}
+
+// take returns the loop for the next connection, or nil.
+func (l *loops) take() *epoll.Loop {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.started {
+		l.started = true
+		l.start()
+	}
+	if len(l.all) == 0 {
+		return nil
+	}
+	l.next = (l.next + 1) % len(l.all)
+	return l.all[l.next]
+}
+
+// start starts the loops. The caller holds mu.
+func (l *loops) start() {
+	for range runtime.GOMAXPROCS(0) {
+		loop, err := epoll.New()
+		switch {
+		case err == nil:
+			l.all = append(l.all, loop)
+		case !errors.Is(err, errors.ErrUnsupported):
+			l.logger.Warn("an event loop could not be started", slog.Any("error", err))
+		}
+	}
+}
+
+// stop ends the loops once no connection is left.
+func (l *loops) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, loop := range l.all {
+		loop.Stop()
+	}
+	l.all, l.started = nil, true
+}
