@@ -19,7 +19,7 @@ func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{300, 2 << 10} {
 		for _, window := range []int{1, 16} {
 			b.Run(fmt.Sprintf("%dB/window=%d", size, window), func(b *testing.B) {
-				s := listen(b)
+				s := onLoops.listen(b)
 				from, to := s.login(b, "alice"), s.login(b, "bob")
 				text := offer("alice", "bob", size)
 				frame := rawws.Message(text)
@@ -47,7 +47,7 @@ func BenchmarkIdleSessions(b *testing.B) {
 	const sessions = 4000
 	for b.Loop() {
 		b.StopTimer()
-		s := listen(b, func(o *transport.Options) { o.PingInterval, o.IdleTimeout = 1<<40, 1<<41 })
+		s := onLoops.listen(b, func(o *transport.Options) { o.PingInterval, o.IdleTimeout = 1<<40, 1<<41 })
 		clients := make([]io.Closer, 0, sessions)
 		inUse, resident := memory()
 		b.StartTimer()

@@ -42,6 +42,12 @@ func (s *brokenSession) Closed() {
 
 func (s *brokenSession) Undelivered([]byte, messages.Address) {}
 
+// eachCarrier runs a test for each carrier.
+func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))) {
+	t.Run(name+" on loops", func(t *testing.T) { test(t, CarryOnLoops) })
+	t.Run(name+" by gws", func(t *testing.T) { test(t, CarryByGWS) })
+}
+
 // lockedBuffer is a log.
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -63,12 +69,13 @@ func (l *lockedBuffer) String() string {
 }
 
 func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
-	for name, broken := range map[string]*brokenSession{
-		"while receiving": {receive: "the cause"},
-		"while ending":    {closed: errors.New("the cause")},
+	for name, broken := range map[string]func() *brokenSession{
+		"while receiving": func() *brokenSession { return &brokenSession{receive: "the cause"} },
+		"while ending":    func() *brokenSession { return &brokenSession{closed: errors.New("the cause")} },
 	} {
-		t.Run(name, func(t *testing.T) {
+		eachCarrier(t, name, func(t *testing.T, carry func(*Server)) {
 			synctest.Test(t, func(t *testing.T) {
+				broken := broken()
 				log := new(lockedBuffer)
 				o := DefaultOptions()
 				o.Logger = log.logger()
@@ -79,6 +86,7 @@ func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				carry(s)
 				l := memnet.Listen(1 << 10)
 				go s.Serve(l)
 				open := func() *rawws.Conn {
@@ -128,35 +136,38 @@ func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 }
 
 func TestAConnectionThatOpensDuringShutdownIsClosedToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var s *Server
-		shutdown := make(chan error, 1)
-		s, err := newServer(func(actors.Link) session {
-			go func() { shutdown <- s.Shutdown(t.Context()) }()
-			time.Sleep(time.Second) // Shutdown has looked for connections by now
-			return new(brokenSession)
-		}, actors.DefaultQueueLimit, DefaultOptions())
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := memnet.Listen(1 << 10)
-		go s.Serve(l)
-		socket, err := l.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if code, reason, _, err := c.ReadClose(); code != uint16(messages.CloseGoingAway) || !strings.HasPrefix(reason, "retry=") || err != nil {
-			t.Errorf("closed with %d %q, %v; want 1001 and a delay", code, reason, err)
-		}
-		c.Close()
-		if err := <-shutdown; err != nil || time.Since(start) < time.Second {
-			t.Errorf("Shutdown returned after %v with %v, want it to wait for the connection", time.Since(start), err)
-		}
+	eachCarrier(t, "", func(t *testing.T, carry func(*Server)) {
+		synctest.Test(t, func(t *testing.T) {
+			var s *Server
+			shutdown := make(chan error, 1)
+			s, err := newServer(func(actors.Link) session {
+				go func() { shutdown <- s.Shutdown(t.Context()) }()
+				time.Sleep(time.Second) // Shutdown has looked for connections by now
+				return new(brokenSession)
+			}, actors.DefaultQueueLimit, DefaultOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			carry(s)
+			l := memnet.Listen(1 << 10)
+			go s.Serve(l)
+			socket, err := l.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if code, reason, _, err := c.ReadClose(); code != uint16(messages.CloseGoingAway) || !strings.HasPrefix(reason, "retry=") || err != nil {
+				t.Errorf("closed with %d %q, %v; want 1001 and a delay", code, reason, err)
+			}
+			c.Close()
+			if err := <-shutdown; err != nil || time.Since(start) < time.Second {
+				t.Errorf("Shutdown returned after %v with %v, want it to wait for the connection", time.Since(start), err)
+			}
+		})
 	})
 }
 

@@ -275,7 +275,8 @@ func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 		}
 	default:
 		reason := wantClose(t, c, code)
-		if explained := code == 1002 || code == 1003 || code == 1007 || code == 1009; explained && reason == "" && !echoes[t.Name()] {
+		// "close 1009" is the client's own, which is echoed.
+		if explained := code == 1002 || code == 1003 || code == 1007 || code == 1009; explained && reason == "" && !strings.HasSuffix(t.Name(), "/close_1009") {
 			t.Errorf("closed with %d without a reason", code)
 		}
 		if strings.Contains(reason, "gws") || strings.Contains(reason, "127.0.0.1") {
@@ -284,120 +285,127 @@ func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 	}
 }
 
-// echoes has the tests in which a code that needs an explanation is the client's own.
-var echoes = map[string]bool{
-	"TestEachFrameIsAnsweredAsTheProtocolSays/close_1009": true,
-	"TestFramesMayArriveByteByByte/close_1009":            true,
-	"TestFramesMayComeRightBehindTheHandshake/close_1009": true,
-}
-
 func TestEachFrameIsAnsweredAsTheProtocolSays(t *testing.T) {
-	s := listen(t)
-	for _, row := range framing {
-		t.Run(row.name, func(t *testing.T) {
-			c := s.connect(t)
-			write(t, c, row.send)
-			wantAnswers(t, c, row.answers, row.code)
-			c.Close()
-			s.wantRelays(t)
-		})
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		for _, row := range framing {
+			t.Run(row.name, func(t *testing.T) {
+				c := s.connect(t)
+				write(t, c, row.send)
+				wantAnswers(t, c, row.answers, row.code)
+				c.Close()
+				s.wantRelays(t)
+			})
+		}
+	})
 }
 
 // tooLong keeps rows out whose bytes take long to send one by one.
 func tooLong(b []byte) bool { return len(b) > 2000 }
 
 func TestFramesMayArriveByteByByte(t *testing.T) {
-	for _, row := range framing {
-		if tooLong(row.send) {
-			continue
-		}
-		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := listenInMemory(t, 64<<10)
-				c := s.connect(t)
-				for i := range row.send {
-					write(t, c, row.send[i:i+1])
-					synctest.Wait() // until the service has read it
-				}
-				wantAnswers(t, c, row.answers, row.code)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		for _, row := range framing {
+			if tooLong(row.send) {
+				continue
+			}
+			t.Run(row.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := by.listenInMemory(t, 64<<10)
+					c := s.connect(t)
+					for i := range row.send {
+						write(t, c, row.send[i:i+1])
+						synctest.Wait() // until the service has read it
+					}
+					wantAnswers(t, c, row.answers, row.code)
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestFramesMayComeRightBehindTheHandshake(t *testing.T) {
-	s := listen(t)
-	for _, row := range framing {
-		t.Run(row.name, func(t *testing.T) {
-			c := s.connect(t, row.send...)
-			wantAnswers(t, c, row.answers, row.code)
-		})
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		for _, row := range framing {
+			t.Run(row.name, func(t *testing.T) {
+				c := s.connect(t, row.send...)
+				wantAnswers(t, c, row.answers, row.code)
+			})
+		}
+	})
 }
 
 func TestNothingBehindAViolationIsRelayed(t *testing.T) {
-	s := listen(t)
-	a, b := s.login(t, "alice"), s.login(t, "bob")
-	write(t, a, rawws.Join(
-		rawws.Frame{Opcode: rawws.Binary},
-		rawws.Frame{Opcode: rawws.Text, Payload: []byte(offer("alice", "bob", 1))},
-	))
-	wantClose(t, a, 1003)
-	write(t, b, rawws.Message("{}"))
-	wantError(t, b, "malformed")
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		a, b := s.login(t, "alice"), s.login(t, "bob")
+		write(t, a, rawws.Join(
+			rawws.Frame{Opcode: rawws.Binary},
+			rawws.Frame{Opcode: rawws.Text, Payload: []byte(offer("alice", "bob", 1))},
+		))
+		wantClose(t, a, 1003)
+		write(t, b, rawws.Message("{}"))
+		wantError(t, b, "malformed")
+	})
 }
 
 func TestControlFramesDoNotCountAsPartsOfAMessage(t *testing.T) {
-	for _, opcode := range []byte{rawws.Ping, rawws.Pong} {
-		synctest.Test(t, func(t *testing.T) {
-			s := listenInMemory(t, 64<<10)
-			c := s.connect(t)
-			const frames = 5000 // 640 KB, far more than any message may have
-			feed(t, c, func(yield func([]byte) bool) {
-				yield(slices.Concat(
-					rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])}.Append(nil),
-					bytes.Repeat(rawws.Frame{Opcode: opcode, Payload: make([]byte, 125)}.Append(nil), frames),
-					rawws.Frame{Opcode: rawws.Continuation, Payload: []byte(loginFrame[7:])}.Append(nil),
-				))
-			})
-			if opcode == rawws.Ping {
-				for i := range frames {
-					if f, err := c.ReadFrame(); err != nil || f.Opcode != rawws.Pong {
-						t.Fatalf("ping %d was answered with %v, %v", i, f, err)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		for _, opcode := range []byte{rawws.Ping, rawws.Pong} {
+			synctest.Test(t, func(t *testing.T) {
+				s := by.listenInMemory(t, 64<<10)
+				c := s.connect(t)
+				const frames = 5000 // 640 KB, far more than any message may have
+				feed(t, c, func(yield func([]byte) bool) {
+					yield(slices.Concat(
+						rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])}.Append(nil),
+						bytes.Repeat(rawws.Frame{Opcode: opcode, Payload: make([]byte, 125)}.Append(nil), frames),
+						rawws.Frame{Opcode: rawws.Continuation, Payload: []byte(loginFrame[7:])}.Append(nil),
+					))
+				})
+				if opcode == rawws.Ping {
+					for i := range frames {
+						if f, err := c.ReadFrame(); err != nil || f.Opcode != rawws.Pong {
+							t.Fatalf("ping %d was answered with %v, %v", i, f, err)
+						}
 					}
 				}
-			}
-			wantText(t, c, loginAccepted)
-		})
-	}
+				wantText(t, c, loginAccepted)
+			})
+		}
+	})
 }
 
 func TestEachOfAThousandMalformedFramesIsAnswered(t *testing.T) {
-	s := listen(t)
-	c := s.connect(t)
-	for i := range 1000 {
-		text := fmt.Sprintf(`{"type":"login","login":%d}`, i)
-		if i%3 == 0 {
-			text = strings.Repeat("}", i)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		c := s.connect(t)
+		for i := range 1000 {
+			text := fmt.Sprintf(`{"type":"login","login":%d}`, i)
+			if i%3 == 0 {
+				text = strings.Repeat("}", i)
+			}
+			write(t, c, rawws.Message(text))
 		}
-		write(t, c, rawws.Message(text))
-	}
-	for range 1000 {
-		wantError(t, c, "malformed")
-	}
-	write(t, c, rawws.Message(loginFrame))
-	wantText(t, c, loginAccepted)
+		for range 1000 {
+			wantError(t, c, "malformed")
+		}
+		write(t, c, rawws.Message(loginFrame))
+		wantText(t, c, loginAccepted)
+	})
 }
 
 func TestErrorsRepeatNothingThatWasSent(t *testing.T) {
-	s := listen(t)
-	c := s.connect(t)
-	for _, text := range []string{`secret`, `{"type":"secret"}`, `{"secret":1,"secret":2}`, `{"type":"login","login":{"secret":1}}`} {
-		write(t, c, rawws.Message(text))
-		got, err := c.ReadText()
-		if err != nil || strings.Contains(got, "secret") {
-			t.Errorf("%s was answered with %s, %v", text, got, err)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		c := s.connect(t)
+		for _, text := range []string{`secret`, `{"type":"secret"}`, `{"secret":1,"secret":2}`, `{"type":"login","login":{"secret":1}}`} {
+			write(t, c, rawws.Message(text))
+			got, err := c.ReadText()
+			if err != nil || strings.Contains(got, "secret") {
+				t.Errorf("%s was answered with %s, %v", text, got, err)
+			}
 		}
-	}
+	})
 }

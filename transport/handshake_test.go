@@ -44,36 +44,38 @@ func handshake(target string) *http.Request {
 }
 
 func TestAnUpgradeIsTakenOnTheRootAndOnWS(t *testing.T) {
-	s := listen(t)
-	for _, path := range []string{"/", "/ws", "/ws?x=y"} {
-		for name, lines := range map[string][]string{
-			"as browsers ask":     nil,
-			"in a list":           {"Connection: keep-alive"},
-			"with an extension":   {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"},
-			"with a sub-protocol": {"Sec-WebSocket-Protocol: chat"},
-		} {
-			t.Run(path+" "+name, func(t *testing.T) {
-				socket, err := s.dial()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer socket.Close()
-				request := rawws.Request(path, s.host, lines...)
-				if name == "in a list" {
-					request = strings.ReplaceAll(request, "Connection: Upgrade", "Connection: foo, upGRADE")
-					request = strings.ReplaceAll(request, "Upgrade: websocket", "Upgrade: h2c, WebSocket")
-				}
-				c, err := rawws.Open(socket, request)
-				if err != nil {
-					t.Fatal(err)
-				}
-				write(t, c, rawws.Message(loginFrame))
-				wantText(t, c, loginAccepted)
-				write(t, c, rawws.CloseFrame(1000, ""))
-				wantClose(t, c, 1000)
-			})
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		for _, path := range []string{"/", "/ws", "/ws?x=y"} {
+			for name, lines := range map[string][]string{
+				"as browsers ask":     nil,
+				"in a list":           {"Connection: keep-alive"},
+				"with an extension":   {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"},
+				"with a sub-protocol": {"Sec-WebSocket-Protocol: chat"},
+			} {
+				t.Run(path+" "+name, func(t *testing.T) {
+					socket, err := s.dial()
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer socket.Close()
+					request := rawws.Request(path, s.host, lines...)
+					if name == "in a list" {
+						request = strings.ReplaceAll(request, "Connection: Upgrade", "Connection: foo, upGRADE")
+						request = strings.ReplaceAll(request, "Upgrade: websocket", "Upgrade: h2c, WebSocket")
+					}
+					c, err := rawws.Open(socket, request)
+					if err != nil {
+						t.Fatal(err)
+					}
+					write(t, c, rawws.Message(loginFrame))
+					wantText(t, c, loginAccepted)
+					write(t, c, rawws.CloseFrame(1000, ""))
+					wantClose(t, c, 1000)
+				})
+			}
 		}
-	}
+	})
 }
 
 func TestAnImproperHandshakeIsRefusedWithASentence(t *testing.T) {
@@ -201,18 +203,20 @@ func TestOnlyPagesOfPermittedOriginsMayConnect(t *testing.T) {
 }
 
 func TestAServerCanBeMountedInAnotherHTTPServer(t *testing.T) {
-	s := listen(t) // for its checks at the end
-	mux := http.NewServeMux()
-	mux.Handle("/", s.Server)
-	outer := httptest.NewUnstartedServer(mux)
-	outer.Config.ReadTimeout = time.Second // which must not outlive the handshake
-	outer.Start()
-	defer outer.Close()
-	s.host = strings.TrimPrefix(outer.URL, "http://")
-	c := s.client(t, "alice")
-	if err := c.Logout(t.Context()); err != nil {
-		t.Error(err)
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t) // for its checks at the end
+		mux := http.NewServeMux()
+		mux.Handle("/", s.Server)
+		outer := httptest.NewUnstartedServer(mux)
+		outer.Config.ReadTimeout = time.Second // which must not outlive the handshake
+		outer.Start()
+		defer outer.Close()
+		s.host = strings.TrimPrefix(outer.URL, "http://")
+		c := s.client(t, "alice")
+		if err := c.Logout(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
@@ -241,29 +245,33 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 }
 
 func TestBytesAreNotLostBetweenHTTPAndWebSocket(t *testing.T) {
-	s := listen(t)
-	// More than net/http's and gws's buffers hold, in one write with the handshake.
-	var behind []byte
-	const frames = 500
-	for range frames {
-		behind = append(behind, rawws.Message(`{"type":"unknown"}`)...)
-	}
-	c := s.connect(t, append(behind, rawws.CloseFrame(1000, "")...)...)
-	_, _, texts, err := c.ReadClose()
-	if err != nil || len(texts) != frames {
-		t.Errorf("%d answers came, %v; want %d", len(texts), err, frames)
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		// More than net/http's and gws's buffers hold, in one write with the handshake.
+		var behind []byte
+		const frames = 500
+		for range frames {
+			behind = append(behind, rawws.Message(`{"type":"unknown"}`)...)
+		}
+		c := s.connect(t, append(behind, rawws.CloseFrame(1000, "")...)...)
+		_, _, texts, err := c.ReadClose()
+		if err != nil || len(texts) != frames {
+			t.Errorf("%d answers came, %v; want %d", len(texts), err, frames)
+		}
+	})
 }
 
 func TestAClientThatEndsItsSideStillGetsItsAnswers(t *testing.T) {
-	s := listen(t)
-	c := s.connect(t)
-	write(t, c, rawws.Message("{}"))
-	if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	wantError(t, c, "malformed")
-	if f, err := c.ReadFrame(); err != io.EOF {
-		t.Errorf("then came %v, %v; want the end", f, err)
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		c := s.connect(t)
+		write(t, c, rawws.Message("{}"))
+		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, c, "malformed")
+		if f, err := c.ReadFrame(); err != io.EOF {
+			t.Errorf("then came %v, %v; want the end", f, err)
+		}
+	})
 }

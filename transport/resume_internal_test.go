@@ -26,48 +26,51 @@ func (u *undecided) Closed()                              { u.closed = true }
 func (u *undecided) Undelivered([]byte, messages.Address) {}
 
 func TestNothingIsReadUntilADecisionHasCome(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := new(undecided)
-		var link actors.Link
-		s, err := newServer(func(l actors.Link) session { link = l; return u }, actors.DefaultQueueLimit, DefaultOptions())
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := memnet.Listen(1 << 10)
-		go s.Serve(l)
-		socket, err := l.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 3 {
-			if _, err := c.Write(rawws.Message(`{"type":"login","login":"alice"}`)); err != nil {
+	eachCarrier(t, "", func(t *testing.T, carry func(*Server)) {
+		synctest.Test(t, func(t *testing.T) {
+			u := new(undecided)
+			var link actors.Link
+			s, err := newServer(func(l actors.Link) session { link = l; return u }, actors.DefaultQueueLimit, DefaultOptions())
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		for want := 1; want <= 3; want++ {
+			carry(s)
+			l := memnet.Listen(1 << 10)
+			go s.Serve(l)
+			socket, err := l.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := rawws.Open(socket, rawws.Request("/", "service.test"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, err := c.Write(rawws.Message(`{"type":"login","login":"alice"}`)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for want := 1; want <= 3; want++ {
+				synctest.Wait()
+				if u.received != want {
+					t.Errorf("%d messages were acted on, want %d", u.received, want)
+				}
+				if want < 3 {
+					link.Resume()
+				}
+			}
+			link.Close(messages.CloseTooSlow, "while a decision is awaited")
+			if code, _, _, err := c.ReadClose(); code != uint16(messages.CloseTooSlow) || err != nil {
+				t.Errorf("closed with %d, %v; want 4000", code, err)
+			}
+			c.Close()
 			synctest.Wait()
-			if u.received != want {
-				t.Errorf("%d messages were acted on, want %d", u.received, want)
+			if !u.closed {
+				t.Error("the session was not told that its connection has ended")
 			}
-			if want < 3 {
-				link.Resume()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
 			}
-		}
-		link.Close(messages.CloseTooSlow, "while a decision is awaited")
-		if code, _, _, err := c.ReadClose(); code != uint16(messages.CloseTooSlow) || err != nil {
-			t.Errorf("closed with %d, %v; want 4000", code, err)
-		}
-		c.Close()
-		synctest.Wait()
-		if !u.closed {
-			t.Error("the session was not told that its connection has ended")
-		}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
+		})
 	})
 }

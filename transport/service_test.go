@@ -29,6 +29,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds waits that succeed at once when all is well.
 const patience = 20 * time.Second
 
+// carrier has a server's connections carried in one of the ways there are.
+type carrier func(*transport.Server)
+
+var (
+	onLoops carrier = transport.CarryOnLoops
+	byGWS   carrier = transport.CarryByGWS
+)
+
+// eachCarrier runs a test for each carrier: what a service does must not depend on it.
+func eachCarrier(t *testing.T, test func(*testing.T, carrier)) {
+	t.Run("loops", func(t *testing.T) { test(t, onLoops) })
+	t.Run("gws", func(t *testing.T) { test(t, byGWS) })
+}
+
 // service is a running service under test.
 type service struct {
 	*transport.Server
@@ -40,13 +54,13 @@ type service struct {
 
 // listen starts a service on a loopback socket. It is shut down when the test ends, by which time nothing may have
 // failed in it.
-func listen(t testing.TB, change ...func(*transport.Options)) *service {
+func (by carrier) listen(t testing.TB, change ...func(*transport.Options)) *service {
 	t.Helper()
-	return listenWith(t, func(l net.Listener) net.Listener { return l }, change...)
+	return by.listenWith(t, func(l net.Listener) net.Listener { return l }, change...)
 }
 
 // listenWith is listen, accepting from what wrap makes of the listener.
-func listenWith(t testing.TB, wrap func(net.Listener) net.Listener, change ...func(*transport.Options)) *service {
+func (by carrier) listenWith(t testing.TB, wrap func(net.Listener) net.Listener, change ...func(*transport.Options)) *service {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,14 +74,14 @@ func listenWith(t testing.TB, wrap func(net.Listener) net.Listener, change ...fu
 		}
 		return c, err
 	}
-	return start(t, wrap(l), host, dial, change...)
+	return by.start(t, wrap(l), host, dial, change...)
 }
 
 // listenInMemory starts a service on a network in memory, where buffer bytes fit between two ends.
-func listenInMemory(t testing.TB, buffer int, change ...func(*transport.Options)) *service {
+func (by carrier) listenInMemory(t testing.TB, buffer int, change ...func(*transport.Options)) *service {
 	t.Helper()
 	l := memnet.Listen(buffer)
-	return start(t, l, "service.test", func() (net.Conn, error) { return l.Dial() }, change...)
+	return by.start(t, l, "service.test", func() (net.Conn, error) { return l.Dial() }, change...)
 }
 
 // listenTLS starts a service that is mounted in somebody else's HTTP server, which serves TLS on a network in memory.
@@ -108,9 +122,10 @@ func (l wrappingListener) Accept() (net.Conn, error) {
 	return l.wrap(c), nil
 }
 
-func start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
+func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
 	t.Helper()
 	s := newService(t, host, dial, change...)
+	by(s.Server)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {

@@ -39,210 +39,224 @@ func (s *service) stuck(t *testing.T) *rawws.Conn {
 }
 
 func TestAReaderThatTakesNothingFor10SecondsIsEnded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 1500)
-		start := time.Now()
-		c := s.stuck(t)
-		time.Sleep(9 * time.Second)
-		synctest.Wait()
-		if n := s.system.Sessions(); n != 1 {
-			t.Fatalf("%d sessions after 9 s, want the reader's", n)
-		}
-		time.Sleep(4 * time.Second)
-		synctest.Wait()
-		if n := s.system.Sessions(); n != 0 {
-			t.Errorf("%d sessions after %v, want none", n, time.Since(start))
-		}
-		// The login is free at once.
-		again := s.login(t, "stuck")
-		again.Close()
-		// Who wakes up now finds whole frames and then the reason.
-		code, _, texts, err := c.ReadClose()
-		if code != 4000 || err != nil {
-			t.Errorf("closed with %d, %v; want 4000", code, err)
-		}
-		if len(texts) == 0 || len(texts) > 3 {
-			t.Errorf("%d frames were still delivered, want those that were begun", len(texts))
-		}
-		for _, text := range texts {
-			if text != offer("sender", "stuck", 1000) {
-				t.Errorf("received %q", text)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 1500)
+			start := time.Now()
+			c := s.stuck(t)
+			time.Sleep(9 * time.Second)
+			synctest.Wait()
+			if n := s.system.Sessions(); n != 1 {
+				t.Fatalf("%d sessions after 9 s, want the reader's", n)
 			}
-		}
+			time.Sleep(4 * time.Second)
+			synctest.Wait()
+			if n := s.system.Sessions(); n != 0 {
+				t.Errorf("%d sessions after %v, want none", n, time.Since(start))
+			}
+			// The login is free at once.
+			again := s.login(t, "stuck")
+			again.Close()
+			// Who wakes up now finds whole frames and then the reason.
+			code, _, texts, err := c.ReadClose()
+			if code != 4000 || err != nil {
+				t.Errorf("closed with %d, %v; want 4000", code, err)
+			}
+			if len(texts) == 0 || len(texts) > 3 {
+				t.Errorf("%d frames were still delivered, want those that were begun", len(texts))
+			}
+			for _, text := range texts {
+				if text != offer("sender", "stuck", 1000) {
+					t.Errorf("received %q", text)
+				}
+			}
+		})
 	})
 }
 
 func TestAReaderThatNeverWakesUpIsCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 1500)
-		c := s.stuck(t)
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
-		if _, err := c.Write([]byte{0}); err == nil {
-			t.Error("the socket is open 30 s after the reader stopped")
-		}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 1500)
+			c := s.stuck(t)
+			time.Sleep(30 * time.Second)
+			synctest.Wait()
+			if _, err := c.Write([]byte{0}); err == nil {
+				t.Error("the socket is open 30 s after the reader stopped")
+			}
+		})
 	})
 }
 
 func TestASlowReaderThatMakesProgressStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 1500)
-		c := s.stuck(t)
-		var received strings.Builder
-		for received.Len() < 5000 {
-			time.Sleep(9 * time.Second)
-			b := make([]byte, 300)
-			n, err := c.Read(b)
-			if err != nil {
-				t.Fatalf("after %d bytes: %v", received.Len(), err)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 1500)
+			c := s.stuck(t)
+			var received strings.Builder
+			for received.Len() < 5000 {
+				time.Sleep(9 * time.Second)
+				b := make([]byte, 300)
+				n, err := c.Read(b)
+				if err != nil {
+					t.Fatalf("after %d bytes: %v", received.Len(), err)
+				}
+				received.Write(b[:n])
+				write(t, c, rawws.Frame{Opcode: rawws.Pong}.Append(nil))
 			}
-			received.Write(b[:n])
-			write(t, c, rawws.Frame{Opcode: rawws.Pong}.Append(nil))
-		}
-		if n := s.system.Sessions(); n != 1 {
-			t.Errorf("%d sessions, want the slow reader's", n)
-		}
-		c.Close()
+			if n := s.system.Sessions(); n != 1 {
+				t.Errorf("%d sessions, want the slow reader's", n)
+			}
+			c.Close()
+		})
 	})
 }
 
 func TestAClientThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 4<<10)
-		c := s.connect(t)
-		const frames = 20_000 // whose answers are several times what may wait
-		sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
-		synctest.Wait()
-		if n := sent.Load(); n > frames/2 {
-			t.Errorf("%d of %d frames were read although no answer was", n, frames)
-		}
-		time.Sleep(9 * time.Second) // it is no slow reader yet
-		for range frames {
-			wantError(t, c, "malformed")
-		}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 4<<10)
+			c := s.connect(t)
+			const frames = 20_000 // whose answers are several times what may wait
+			sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
+			synctest.Wait()
+			if n := sent.Load(); n > frames/2 {
+				t.Errorf("%d of %d frames were read although no answer was", n, frames)
+			}
+			time.Sleep(9 * time.Second) // it is no slow reader yet
+			for range frames {
+				wantError(t, c, "malformed")
+			}
+		})
 	})
 }
 
 func TestAClientThatReadsItsAnswersSlowlyIsNotTakenForDead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 4<<10)
-		c := s.connect(t)
-		const frames = 10_000
-		feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
-		// For five minutes so much waits for it that nothing of it is read.
-		var first []byte
-		for range 5 * 60 / 9 {
-			time.Sleep(9 * time.Second)
-			var b [1]byte
-			if _, err := c.Read(b[:]); err != nil {
-				t.Fatalf("after %d bytes: %v", len(first), err)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 4<<10)
+			c := s.connect(t)
+			const frames = 10_000
+			feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
+			// For five minutes so much waits for it that nothing of it is read.
+			var first []byte
+			for range 5 * 60 / 9 {
+				time.Sleep(9 * time.Second)
+				var b [1]byte
+				if _, err := c.Read(b[:]); err != nil {
+					t.Fatalf("after %d bytes: %v", len(first), err)
+				}
+				first = append(first, b[0])
 			}
-			first = append(first, b[0])
-		}
-		c.Unread(first)
-		for range frames {
-			wantError(t, c, "malformed")
-		}
+			c.Unread(first)
+			for range frames {
+				wantError(t, c, "malformed")
+			}
+		})
 	})
 }
 
 func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := listenInMemory(t, 4<<10)
-		c := s.connect(t)
-		// 8 MB, over two seconds: the close frame comes at the beginning, the client looks at the end.
-		write(t, c, rawws.Frame{Opcode: rawws.Text, Length: 8 << 20}.Append(nil))
-		for range 64 {
-			time.Sleep(2 * time.Second / 64)
-			write(t, c, make([]byte, 8<<20/64))
-		}
-		wantClose(t, c, 1009)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 4<<10)
+			c := s.connect(t)
+			// 8 MB, over two seconds: the close frame comes at the beginning, the client looks at the end.
+			write(t, c, rawws.Frame{Opcode: rawws.Text, Length: 8 << 20}.Append(nil))
+			for range 64 {
+				time.Sleep(2 * time.Second / 64)
+				write(t, c, make([]byte, 8<<20/64))
+			}
+			wantClose(t, c, 1009)
+		})
 	})
 }
 
 func TestAFloodedReaderThatDoesNotReadHarmsNobody(t *testing.T) {
-	// What is flooded is more than enough for the claim to fail; where each byte is dear, both are less.
-	total, most := 300<<20, int64(64<<20)
-	if testing.Short() || raceEnabled {
-		total, most = 24<<20, 12<<20
-	}
-	s := listen(t, func(o *transport.Options) { o.WriteTimeout = 10 * patience }) // longer than the flood takes
-	stalled, flooder := s.login(t, "stalled"), s.login(t, "flooder")
-	a, b := s.login(t, "a"), s.login(t, "b")
-	for _, c := range []*rawws.Conn{stalled, flooder, a, b} {
-		_ = c.SetDeadline(time.Now().Add(4 * patience))
-	}
-	before := heap()
-	wantBounded := func() {
-		if grown := int64(heap()) - int64(before); grown > most {
-			t.Fatalf("the heap grew by %d MB, want less than %d", grown>>20, most>>20)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		// What is flooded is more than enough for the claim to fail; where each byte is dear, both are less.
+		total, most := 300<<20, int64(64<<20)
+		if testing.Short() || raceEnabled {
+			total, most = 24<<20, 12<<20
 		}
-	}
+		s := by.listen(t, func(o *transport.Options) { o.WriteTimeout = 10 * patience }) // longer than the flood takes
+		stalled, flooder := s.login(t, "stalled"), s.login(t, "flooder")
+		a, b := s.login(t, "a"), s.login(t, "b")
+		for _, c := range []*rawws.Conn{stalled, flooder, a, b} {
+			_ = c.SetDeadline(time.Now().Add(4 * patience))
+		}
+		before := heap()
+		wantBounded := func() {
+			if grown := int64(heap()) - int64(before); grown > most {
+				t.Fatalf("the heap grew by %d MB, want less than %d", grown>>20, most>>20)
+			}
+		}
 
-	text := offer("flooder", "stalled", 60_000)
-	frame := rawws.Message(text)
-	frames := total / len(frame)
-	go func() {
-		for range frames {
-			if _, err := flooder.Write(frame); err != nil {
+		text := offer("flooder", "stalled", 60_000)
+		frame := rawws.Message(text)
+		frames := total / len(frame)
+		go func() {
+			for range frames {
+				if _, err := flooder.Write(frame); err != nil {
+					t.Errorf("flood: %v", err)
+					return
+				}
+			}
+			if _, err := flooder.Write(rawws.Message("{}")); err != nil {
 				t.Errorf("flood: %v", err)
-				return
 			}
-		}
-		if _, err := flooder.Write(rawws.Message("{}")); err != nil {
-			t.Errorf("flood: %v", err)
-		}
-	}()
-	overloaded := 0
-	flooded := make(chan struct{})
-	go func() {
-		defer close(flooded)
-		for {
-			answer, err := flooder.ReadText()
-			switch {
-			case err != nil:
-				t.Errorf("the flooder was told %v", err)
-				return
-			case strings.Contains(answer, `"code":"peer-overloaded"`) && strings.HasSuffix(answer, `"to":"stalled"}`):
-				overloaded++
-			case strings.Contains(answer, `"code":"malformed"`): // all is sent and answered
-				return
+		}()
+		overloaded := 0
+		flooded := make(chan struct{})
+		go func() {
+			defer close(flooded)
+			for {
+				answer, err := flooder.ReadText()
+				switch {
+				case err != nil:
+					t.Errorf("the flooder was told %v", err)
+					return
+				case strings.Contains(answer, `"code":"peer-overloaded"`) && strings.HasSuffix(answer, `"to":"stalled"}`):
+					overloaded++
+				case strings.Contains(answer, `"code":"malformed"`): // all is sent and answered
+					return
+				default:
+					t.Errorf("the flooder was told %s", answer)
+				}
+			}
+		}()
+
+		// Meanwhile others go on.
+		relays := 0
+		relay := offer("a", "b", 300)
+		for done := false; !done; relays++ {
+			select {
+			case <-flooded:
+				done = true
 			default:
-				t.Errorf("the flooder was told %s", answer)
+			}
+			write(t, a, rawws.Message(relay))
+			wantText(t, b, relay)
+			if relays%1000 == 0 {
+				wantBounded()
 			}
 		}
-	}()
+		wantBounded() // the reader is still there, and all that waits for it
+		t.Logf("%d of %d frames were refused while %d relays of others went on, %.1f MB of heap afterwards",
+			overloaded, frames, relays, float64(int64(heap())-int64(before))/(1<<20))
+		if overloaded == 0 {
+			t.Error("the flooder was never told that the other is overloaded")
+		}
 
-	// Meanwhile others go on.
-	relays := 0
-	relay := offer("a", "b", 300)
-	for done := false; !done; relays++ {
-		select {
-		case <-flooded:
-			done = true
-		default:
+		// When the stalled one wakes up it finds all that was not refused.
+		for range frames - overloaded {
+			if got, err := stalled.ReadText(); err != nil || got != text {
+				t.Fatalf("the stalled reader received %.100q, %v", got, err)
+			}
 		}
-		write(t, a, rawws.Message(relay))
-		wantText(t, b, relay)
-		if relays%1000 == 0 {
-			wantBounded()
-		}
-	}
-	wantBounded() // the reader is still there, and all that waits for it
-	t.Logf("%d of %d frames were refused while %d relays of others went on, %.1f MB of heap afterwards",
-		overloaded, frames, relays, float64(int64(heap())-int64(before))/(1<<20))
-	if overloaded == 0 {
-		t.Error("the flooder was never told that the other is overloaded")
-	}
-
-	// When the stalled one wakes up it finds all that was not refused.
-	for range frames - overloaded {
-		if got, err := stalled.ReadText(); err != nil || got != text {
-			t.Fatalf("the stalled reader received %.100q, %v", got, err)
-		}
-	}
-	write(t, stalled, rawws.Message("{}"))
-	wantError(t, stalled, "malformed") // and nothing more
+		write(t, stalled, rawws.Message("{}"))
+		wantError(t, stalled, "malformed") // and nothing more
+	})
 }
 
 func heap() uint64 {

@@ -49,124 +49,134 @@ func (s *service) dialAll(t *testing.T, n int) []*client.Client {
 }
 
 func TestOfHundredsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
-	s := listen(t)
-	clients := s.dialAll(t, 300)
-	ctx, cancel := contextFor(t, patience)
-	defer cancel()
-	for round := range 3 {
-		var winners atomic.Int64
-		var winner atomic.Pointer[client.Client]
-		start := make(chan struct{})
-		var wg sync.WaitGroup
-		for _, c := range clients {
-			wg.Go(func() {
-				<-start
-				err := c.Login(ctx, "alice")
-				refused, ok := errors.AsType[*client.RefusedError](err)
-				switch {
-				case err == nil:
-					winners.Add(1)
-					winner.Store(c)
-				case !ok || refused.Code != messages.CodeLoginTaken:
-					t.Errorf("login: %v, want it accepted or refused with %s", err, messages.CodeLoginTaken)
-				}
-			})
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		clients := s.dialAll(t, 300)
+		ctx, cancel := contextFor(t, patience)
+		defer cancel()
+		for round := range 3 {
+			var winners atomic.Int64
+			var winner atomic.Pointer[client.Client]
+			start := make(chan struct{})
+			var wg sync.WaitGroup
+			for _, c := range clients {
+				wg.Go(func() {
+					<-start
+					err := c.Login(ctx, "alice")
+					refused, ok := errors.AsType[*client.RefusedError](err)
+					switch {
+					case err == nil:
+						winners.Add(1)
+						winner.Store(c)
+					case !ok || refused.Code != messages.CodeLoginTaken:
+						t.Errorf("login: %v, want it accepted or refused with %s", err, messages.CodeLoginTaken)
+					}
+				})
+			}
+			close(start)
+			wg.Wait()
+			if n := winners.Load(); n != 1 {
+				t.Fatalf("round %d: %d clients got the login, want 1", round, n)
+			}
+			if err := winner.Load().Logout(ctx); err != nil {
+				t.Fatal(err)
+			}
+			// A login of another name shows that the logout has been acted on.
+			if err := winner.Load().Login(ctx, "somebody else"); err != nil {
+				t.Fatal(err)
+			}
+			if err := winner.Load().Logout(ctx); err != nil {
+				t.Fatal(err)
+			}
 		}
-		close(start)
-		wg.Wait()
-		if n := winners.Load(); n != 1 {
-			t.Fatalf("round %d: %d clients got the login, want 1", round, n)
-		}
-		if err := winner.Load().Logout(ctx); err != nil {
-			t.Fatal(err)
-		}
-		// A login of another name shows that the logout has been acted on.
-		if err := winner.Load().Login(ctx, "somebody else"); err != nil {
-			t.Fatal(err)
-		}
-		if err := winner.Load().Logout(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }
 
 func TestALoginIsGivenUpAndTakenAgainOverAndOver(t *testing.T) {
-	s := listen(t)
-	const rounds = 1000
-	c := s.connect(t)
-	var frames []byte
-	for range rounds {
-		frames = append(frames, rawws.Message(loginFrame)...)
-		frames = append(frames, rawws.Message(`{"type":"logout","login":"alice"}`)...)
-	}
-	feed(t, c, func(yield func([]byte) bool) { yield(frames) })
-	for range rounds {
-		wantText(t, c, loginAccepted)
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		const rounds = 1000
+		c := s.connect(t)
+		var frames []byte
+		for range rounds {
+			frames = append(frames, rawws.Message(loginFrame)...)
+			frames = append(frames, rawws.Message(`{"type":"logout","login":"alice"}`)...)
+		}
+		feed(t, c, func(yield func([]byte) bool) { yield(frames) })
+		for range rounds {
+			wantText(t, c, loginAccepted)
+		}
 
-	// The same between two connections, each of which waits for the other to have given it up.
-	clients := s.dialAll(t, 2)
-	ctx, cancel := contextFor(t, patience)
-	defer cancel()
-	for i := range rounds / 4 {
-		c := clients[i%2]
-		if err := c.Logout(ctx); i > 1 && err != nil {
-			t.Fatal(err)
+		// The same between two connections, each of which waits for the other to have given it up.
+		clients := s.dialAll(t, 2)
+		ctx, cancel := contextFor(t, patience)
+		defer cancel()
+		for i := range rounds / 4 {
+			c := clients[i%2]
+			if err := c.Logout(ctx); i > 1 && err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Login(ctx, "bob"); err != nil {
+				t.Fatalf("round %d: %v", i, err)
+			}
+			if err := c.Logout(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Login(ctx, fmt.Sprint("waiting", i%2)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := c.Login(ctx, "bob"); err != nil {
-			t.Fatalf("round %d: %v", i, err)
-		}
-		if err := c.Logout(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Login(ctx, fmt.Sprint("waiting", i%2)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }
 
 func TestALoginIsFreeOnceItsConnectionHasClosed(t *testing.T) {
-	s := listen(t)
-	for range 200 {
-		c := s.login(t, "alice")
-		write(t, c, rawws.CloseFrame(1000, ""))
-		wantClose(t, c, 1000)
-		c.Close()
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		for range 200 {
+			c := s.login(t, "alice")
+			write(t, c, rawws.CloseFrame(1000, ""))
+			wantClose(t, c, 1000)
+			c.Close()
+		}
+	})
 }
 
 func TestTwentyRefusedLoginsCloseTheConnection(t *testing.T) {
-	s := listen(t)
-	s.login(t, "alice")
-	c := s.connect(t)
-	for range 25 {
-		write(t, c, rawws.Message(loginFrame))
-	}
-	code, reason, texts, err := c.ReadClose()
-	if code != 1008 || reason == "" || len(texts) != 20 || err != nil {
-		t.Errorf("closed with %d %q after %d answers, %v; want 1008 after 20", code, reason, len(texts), err)
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		s.login(t, "alice")
+		c := s.connect(t)
+		for range 25 {
+			write(t, c, rawws.Message(loginFrame))
+		}
+		code, reason, texts, err := c.ReadClose()
+		if code != 1008 || reason == "" || len(texts) != 20 || err != nil {
+			t.Errorf("closed with %d %q after %d answers, %v; want 1008 after 20", code, reason, len(texts), err)
+		}
+	})
 }
 
 func TestLoginsThatNobodyShouldHaveAreRefusedWithAReason(t *testing.T) {
-	s := listen(t)
-	for name, login := range map[string]string{
-		"empty":               ``,
-		"spaces":              `   `,
-		"10,000 characters":   strings.Repeat("a", 10_000),
-		"a control character": `a\u0007b`,
-		"an invisible one":    "a\u200bb",
-		"a line break":        `a\nb`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := s.connect(t)
-			write(t, c, rawws.Message(`{"type":"login","login":"`+login+`"}`))
-			got, err := c.ReadText()
-			if err != nil || !strings.HasPrefix(got, `{"type":"login","success":false,"code":"login-invalid","message":"`) {
-				t.Errorf("answered with %s, %v; want a refusal", got, err)
-			}
-		})
-	}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		for name, login := range map[string]string{
+			"empty":               ``,
+			"spaces":              `   `,
+			"10,000 characters":   strings.Repeat("a", 10_000),
+			"a control character": `a\u0007b`,
+			"an invisible one":    "a\u200bb",
+			"a line break":        `a\nb`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				c := s.connect(t)
+				write(t, c, rawws.Message(`{"type":"login","login":"`+login+`"}`))
+				got, err := c.ReadText()
+				if err != nil || !strings.HasPrefix(got, `{"type":"login","success":false,"code":"login-invalid","message":"`) {
+					t.Errorf("answered with %s, %v; want a refusal", got, err)
+				}
+			})
+		}
+	})
 }
 
 // pairs has clients relay to each other, two and two, at least so many frames and until stop is closed, and checks that
@@ -217,10 +227,12 @@ func (s *service) pairs(t *testing.T, clients []*client.Client, least int, stop 
 }
 
 func TestManyPairsRelayInOrderAndToTheByte(t *testing.T) {
-	s := listen(t)
-	stop := make(chan struct{})
-	close(stop)
-	s.pairs(t, s.dialAll(t, 200), 32, stop)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		stop := make(chan struct{})
+		close(stop)
+		s.pairs(t, s.dialAll(t, 200), 32, stop)
+	})
 }
 
 // closings says when the service has closed its end of a connection.
@@ -254,53 +266,55 @@ func (c closingConn) Close() error {
 }
 
 func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
-	var l closings
-	s := listenWith(t, func(inner net.Listener) net.Listener {
-		l.Listener = inner
-		return &l
-	})
-	const names, drops = 10, 10
-	clients := s.dialAll(t, 16)
-	ctx, cancel := contextFor(t, 3*patience)
-	defer cancel()
-	stop := make(chan struct{})
-	var dropping sync.WaitGroup
-	for i := range names {
-		dropping.Go(func() {
-			for range drops {
-				c, err := s.connectAs(fmt.Sprint("dropping", i))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				closed := l.of(c.LocalAddr())
-				// In the middle of sending, with an answer on its way that it does not read.
-				_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
-				_ = c.Conn.(*net.TCPConn).SetLinger(0) // a reset instead of an orderly end
-				_ = c.Close()
-				select {
-				case <-closed:
-				case <-ctx.Done():
-					t.Error("the service did not close a connection that was reset")
-					return
-				}
-			}
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		var l closings
+		s := by.listenWith(t, func(inner net.Listener) net.Listener {
+			l.Listener = inner
+			return &l
 		})
-	}
-	go func() {
-		dropping.Wait()
-		close(stop)
-	}()
-	s.pairs(t, clients, 1, stop)
-	<-stop
-	// Every login that was dropped is free again.
-	for i := range names {
-		c, err := s.connectAs(fmt.Sprint("dropping", i))
-		if err != nil {
-			t.Fatal(err)
+		const names, drops = 10, 10
+		clients := s.dialAll(t, 16)
+		ctx, cancel := contextFor(t, 3*patience)
+		defer cancel()
+		stop := make(chan struct{})
+		var dropping sync.WaitGroup
+		for i := range names {
+			dropping.Go(func() {
+				for range drops {
+					c, err := s.connectAs(fmt.Sprint("dropping", i))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					closed := l.of(c.LocalAddr())
+					// In the middle of sending, with an answer on its way that it does not read.
+					_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
+					_ = c.Conn.(*net.TCPConn).SetLinger(0) // a reset instead of an orderly end
+					_ = c.Close()
+					select {
+					case <-closed:
+					case <-ctx.Done():
+						t.Error("the service did not close a connection that was reset")
+						return
+					}
+				}
+			})
 		}
-		c.Close()
-	}
+		go func() {
+			dropping.Wait()
+			close(stop)
+		}()
+		s.pairs(t, clients, 1, stop)
+		<-stop
+		// Every login that was dropped is free again.
+		for i := range names {
+			c, err := s.connectAs(fmt.Sprint("dropping", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+	})
 }
 
 // connectAs opens a raw connection, logging in as login in the same write.
@@ -322,26 +336,28 @@ func (s *service) connectAs(login string) (*rawws.Conn, error) {
 }
 
 func TestWhoSendsToSomebodyGoneIsTold(t *testing.T) {
-	s := listen(t)
-	a, b := s.login(t, "alice"), s.login(t, "bob")
-	_ = b.Conn.(*net.TCPConn).SetLinger(0)
-	b.Close()
-	// Until the service has noticed, frames go out; from then on each is refused, those too that were still waiting.
-	for told := false; !told; {
-		write(t, a, rawws.Message(offer("alice", "bob", 10)))
-		write(t, a, rawws.Message("{}"))
-		for code := ""; code != "malformed"; {
-			got, err := a.ReadText()
-			if err != nil {
-				t.Fatal(err)
-			}
-			code = errorCode(got)
-			switch {
-			case code == "peer-unavailable" && strings.HasSuffix(got, `,"to":"bob"}`):
-				told = true
-			case code != "malformed":
-				t.Fatalf("received %s, want peer-unavailable to bob", got)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		a, b := s.login(t, "alice"), s.login(t, "bob")
+		_ = b.Conn.(*net.TCPConn).SetLinger(0)
+		b.Close()
+		// Until the service has noticed, frames go out; from then on each is refused, those too that were still waiting.
+		for told := false; !told; {
+			write(t, a, rawws.Message(offer("alice", "bob", 10)))
+			write(t, a, rawws.Message("{}"))
+			for code := ""; code != "malformed"; {
+				got, err := a.ReadText()
+				if err != nil {
+					t.Fatal(err)
+				}
+				code = errorCode(got)
+				switch {
+				case code == "peer-unavailable" && strings.HasSuffix(got, `,"to":"bob"}`):
+					told = true
+				case code != "malformed":
+					t.Fatalf("received %s, want peer-unavailable to bob", got)
+				}
 			}
 		}
-	}
+	})
 }

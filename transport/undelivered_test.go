@@ -35,69 +35,73 @@ func errorCode(text string) string {
 }
 
 func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
-	s := listen(t, func(o *transport.Options) { o.WriteTimeout = 2 * time.Second })
-	stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
-	text := offer("sender", "stalled", 60_000)
-	frames := append(rawws.Message(text), rawws.Message("{}")...)
-	// The buffers of the network fill, then the queue, then time passes; then the first frame is reported lost.
-	sent := 0
-	count := make(map[string]int)
-	for count["peer-unavailable"] == 0 {
-		write(t, sender, frames)
-		sent++
-		for code := ""; code != "malformed"; {
-			answer, err := sender.ReadText()
-			if err != nil {
-				t.Fatalf("after %d frames and the refusals %v: %v", sent, count, err)
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t, func(o *transport.Options) { o.WriteTimeout = 2 * time.Second })
+		stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
+		text := offer("sender", "stalled", 60_000)
+		frames := append(rawws.Message(text), rawws.Message("{}")...)
+		// The buffers of the network fill, then the queue, then time passes; then the first frame is reported lost.
+		sent := 0
+		count := make(map[string]int)
+		for count["peer-unavailable"] == 0 {
+			write(t, sender, frames)
+			sent++
+			for code := ""; code != "malformed"; {
+				answer, err := sender.ReadText()
+				if err != nil {
+					t.Fatalf("after %d frames and the refusals %v: %v", sent, count, err)
+				}
+				code = errorCode(answer)
+				count[code]++
 			}
-			code = errorCode(answer)
-			count[code]++
 		}
-	}
-	// Now the reader wakes up.
-	code, _, texts, err := stalled.ReadClose()
-	if code != 4000 || err != nil {
-		t.Errorf("closed with %d, %v; want 4000", code, err)
-	}
-	for _, got := range texts {
-		if got != text {
-			t.Fatalf("received %.100q", got)
+		// Now the reader wakes up.
+		code, _, texts, err := stalled.ReadClose()
+		if code != 4000 || err != nil {
+			t.Errorf("closed with %d, %v; want 4000", code, err)
 		}
-	}
-	missing := sent - len(texts) - count["peer-unavailable"] - count["peer-overloaded"]
-	for code, n := range refusals(t, sender, "stalled", func(total int) bool { return total >= missing }) {
-		count[code] += n
-	}
-	if count["peer-overloaded"] == 0 || count["peer-overloaded"]+count["peer-unavailable"]+len(texts) != sent {
-		t.Errorf("%d frames arrived, refused were %v, want %d together", len(texts), count, sent)
-	}
-	write(t, sender, rawws.Message("{}"))
-	wantError(t, sender, "malformed") // and not one refusal too many
+		for _, got := range texts {
+			if got != text {
+				t.Fatalf("received %.100q", got)
+			}
+		}
+		missing := sent - len(texts) - count["peer-unavailable"] - count["peer-overloaded"]
+		for code, n := range refusals(t, sender, "stalled", func(total int) bool { return total >= missing }) {
+			count[code] += n
+		}
+		if count["peer-overloaded"] == 0 || count["peer-overloaded"]+count["peer-unavailable"]+len(texts) != sent {
+			t.Errorf("%d frames arrived, refused were %v, want %d together", len(texts), count, sent)
+		}
+		write(t, sender, rawws.Message("{}"))
+		wantError(t, sender, "malformed") // and not one refusal too many
+	})
 }
 
 func TestTheFrameThatIsHalfOutIsReportedWhenItCannotBeCompleted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const frames = 8
-		s := listenInMemory(t, 1500)
-		stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
-		write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // to itself: then there is nobody to tell
-		synctest.Wait()
-		for range frames {
-			write(t, sender, rawws.Message(offer("sender", "stalled", 1000)))
-		}
-		start := time.Now()
-		refusals(t, sender, "stalled", func(total int) bool { return total == frames-1 })
-		givenUp := time.Now()
-		refusals(t, sender, "stalled", func(total int) bool { return total == 1 })
-		if first, last := givenUp.Sub(start), time.Since(givenUp); first < 10*time.Second || last < 10*time.Second {
-			t.Errorf("what was not begun was refused after %v, what was half out %v later, want 10 s for each", first, last)
-		}
-		synctest.Wait()
-		wantText(t, stalled, offer("stalled", "stalled", 1000))
-		if text, err := stalled.ReadText(); err == nil {
-			t.Errorf("received %s, which its sender was told had not arrived", text)
-		}
-		write(t, sender, rawws.Message("{}"))
-		wantError(t, sender, "malformed")
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			const frames = 8
+			s := by.listenInMemory(t, 1500)
+			stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
+			write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // to itself: then there is nobody to tell
+			synctest.Wait()
+			for range frames {
+				write(t, sender, rawws.Message(offer("sender", "stalled", 1000)))
+			}
+			start := time.Now()
+			refusals(t, sender, "stalled", func(total int) bool { return total == frames-1 })
+			givenUp := time.Now()
+			refusals(t, sender, "stalled", func(total int) bool { return total == 1 })
+			if first, last := givenUp.Sub(start), time.Since(givenUp); first < 10*time.Second || last < 10*time.Second {
+				t.Errorf("what was not begun was refused after %v, what was half out %v later, want 10 s for each", first, last)
+			}
+			synctest.Wait()
+			wantText(t, stalled, offer("stalled", "stalled", 1000))
+			if text, err := stalled.ReadText(); err == nil {
+				t.Errorf("received %s, which its sender was told had not arrived", text)
+			}
+			write(t, sender, rawws.Message("{}"))
+			wantError(t, sender, "malformed")
+		})
 	})
 }

@@ -129,6 +129,9 @@ func (l *Loop) run(raw syscall.RawConn) {
 // rounds serves all that there is to serve, and reports whether the loop has come to its end. Where it has not, the
 // runtime calls it again when there is more.
 func (l *Loop) rounds() (ended bool) {
+	l.mu.Lock()
+	l.parked = false
+	l.mu.Unlock()
 	for round := 1; ; round++ {
 		n := l.wait()
 		for i := range l.events[:n] {
@@ -219,9 +222,6 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 	if e.Fd == wakeup {
 		var count [8]byte
 		_, _ = read(l.event, count[:])
-		l.mu.Lock()
-		l.parked = false
-		l.mu.Unlock()
 		return
 	}
 	s := l.sockets[e.Fd]

@@ -112,6 +112,38 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// State says how a connection stands, as poll(2) does.
+type State struct {
+	Readable bool // Read would not wait
+	Writable bool // Write would take a byte, or fail, without waiting
+	HungUp   bool // reset, or closed in both directions
+}
+
+// State returns how the connection stands, and channels one of which is closed when that may have changed.
+func (c *Conn) State() (s State, in, out <-chan struct{}) {
+	c.in.mu.Lock()
+	s.Readable = len(c.in.bytes) > 0 || c.in.ended || c.in.lost || c.in.abandoned
+	s.HungUp = c.in.lost || c.in.abandoned
+	ended := c.in.ended
+	in = c.in.changed
+	c.in.mu.Unlock()
+	c.out.mu.Lock()
+	s.Writable = len(c.out.bytes) < c.out.limit || c.out.ended || c.out.abandoned
+	s.HungUp = s.HungUp || ended && c.out.ended
+	out = c.out.changed
+	c.out.mu.Unlock()
+	return s, in, out
+}
+
+// TryWrite writes what there is room for, without waiting.
+func (c *Conn) TryWrite(p []byte) (int, error) {
+	n, err := c.out.tryWrite(p)
+	if err == syscall.ECONNRESET {
+		c.in.change(c.in.reset)
+	}
+	return n, err
+}
+
 // LocalAddr implements net.Conn.
 func (c *Conn) LocalAddr() net.Addr { return addr{} }
 
@@ -222,6 +254,21 @@ func (s *stream) write(p []byte, d *deadline) (n int, err error) {
 		}
 		d.wait(changed)
 	}
+}
+
+func (s *stream) tryWrite(p []byte) (n int, err error) {
+	s.change(func() {
+		switch {
+		case s.ended:
+			err = net.ErrClosed
+		case s.abandoned:
+			err = syscall.ECONNRESET
+		default:
+			n = max(0, min(s.limit-len(s.bytes), len(p)))
+			s.bytes = append(s.bytes, p[:n]...)
+		}
+	})
+	return n, err
 }
 
 // deadline is a time that can be set again, also while somebody waits for it.

@@ -1,0 +1,174 @@
+package transport
+
+import (
+	"net"
+	"sync"
+
+	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/memnet"
+)
+
+// CarryOnLoops has a loop carry the connections of a server over a network in memory too, so that they can be tried with
+// testing/synctest.
+func CarryOnLoops(s *Server) {
+	var loop *memLoop
+	s.adopt = func(socket net.Conn) *looped {
+		near, ok := socket.(*memnet.Conn)
+		if !ok {
+			return s.loops.adopt(socket)
+		}
+		if loop == nil {
+			loop = new(memLoop)
+		}
+		c := new(looped)
+		c.socket = &memSocket{loop: loop, near: near, handler: c, changed: make(chan struct{}, 1)}
+		return c
+	}
+}
+
+// CarryByGWS has gws read the connections of a server, also where a loop could.
+func CarryByGWS(s *Server) { s.adopt = func(net.Conn) *looped { return nil } }
+
+// memLoop runs tasks one by one, on a goroutine that lives while there are any.
+type memLoop struct {
+	mu      sync.Mutex
+	tasks   []epoll.Task
+	running bool
+}
+
+func (l *memLoop) Post(t epoll.Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tasks = append(l.tasks, t)
+	if !l.running {
+		l.running = true
+		go l.run()
+	}
+}
+
+func (l *memLoop) run() {
+	for {
+		l.mu.Lock()
+		tasks := l.tasks
+		l.tasks = nil
+		l.running = len(tasks) > 0
+		l.mu.Unlock()
+		if len(tasks) == 0 {
+			return
+		}
+		for _, t := range tasks {
+			t.Run()
+		}
+	}
+}
+
+// memSocket is a socket in memory on a loop. A goroutine waits for it, in place of epoll.
+type memSocket struct {
+	loop    *memLoop
+	near    *memnet.Conn
+	handler epoll.Handler
+	buffer  [64 << 10]byte
+	changed chan struct{} // something has been done with it
+
+	mu                 sync.Mutex
+	readable, writable bool // what is watched
+	closed             bool
+}
+
+func (s *memSocket) Post(t epoll.Task) { s.loop.Post(t) }
+
+func (s *memSocket) Open() error {
+	s.readable = true
+	go s.wait()
+	return nil
+}
+
+func (s *memSocket) Watch(readable, writable bool) {
+	s.mu.Lock()
+	s.readable, s.writable = readable, writable
+	s.mu.Unlock()
+	s.wake()
+}
+
+func (s *memSocket) wake() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *memSocket) Write(b []byte) (int, error) {
+	n, err := s.near.TryWrite(b)
+	if err == nil && n < len(b) {
+		err = epoll.ErrFull
+	}
+	return n, err
+}
+
+func (s *memSocket) CloseWrite() { _ = s.near.CloseWrite() }
+func (s *memSocket) Shutdown()   { _ = s.near.Close() }
+
+func (s *memSocket) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	_ = s.near.Close()
+	s.wake()
+}
+
+// wait has the loop told of what is watched until the socket is closed.
+func (s *memSocket) wait() {
+	served := make(chan struct{})
+	for {
+		state, in, out := s.near.State()
+		s.mu.Lock()
+		ready := s.readable && state.Readable || s.writable && state.Writable || state.HungUp
+		closed := s.closed
+		s.mu.Unlock()
+		switch {
+		case closed:
+			return
+		case ready:
+			s.loop.Post(task(func() {
+				s.serve()
+				served <- struct{}{}
+			}))
+			<-served
+		default:
+			select {
+			case <-in:
+			case <-out:
+			case <-s.changed:
+			}
+		}
+	}
+}
+
+type task func()
+
+func (t task) Run() { t() }
+
+// serve does what an epoll loop does for one event.
+func (s *memSocket) serve() {
+	state, _, _ := s.near.State()
+	watched := func() (readable, writable, closed bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.readable, s.writable, s.closed
+	}
+	if _, writable, closed := watched(); writable && !closed && (state.Writable || state.HungUp) {
+		s.handler.Writable()
+	}
+	switch readable, _, closed := watched(); {
+	case closed:
+	case readable && state.Readable:
+		n, err := s.near.Read(s.buffer[:])
+		if err != nil {
+			s.handler.Ended(err)
+			return
+		}
+		s.handler.Receive(s.buffer[:n])
+	case !readable && state.HungUp:
+		s.handler.Ended(net.ErrClosed)
+	}
+}
