@@ -17,6 +17,8 @@ const (
 	// is full only because the processor was elsewhere. It does not insist, because the goroutine that drains may be
 	// waiting too, for a mailbox that this one drains.
 	yields = 16
+	// keepBacklog is how many messages a backlog may have room for to be used again.
+	keepBacklog = 256
 )
 
 // mailbox runs its actor on the goroutine that sends to it. That is safe because no actor here blocks in Receive, and
@@ -25,28 +27,73 @@ const (
 //
 // protoactor's own mailboxes drop in silence what waits for an actor that stops. This one hands it back.
 //
-// Made with its actor, it ends with close, which the actor calls when it stops.
+// Made with its actor, it ends with close, which the actor calls when it stops. A session is mostly its mailbox, and there
+// may be a million of them with nothing waiting: so what waits has its room elsewhere, and only while it waits.
 type mailbox struct {
-	invoker actor.MessageInvoker
-	// handBack is told of every user message that the actor will not receive, with the reason. It runs on the
-	// goroutine of whoever sent or closed.
-	handBack func(message any, reason messages.Code)
-	// limit bounds, in bytes, the deliveries that wait here.
-	limit int
+	invoker invoker
+	terms   *terms
 
 	mu        sync.Mutex
-	system    []any
-	user      []any // what waits, from head on
-	head      int
-	waiting   int // bytes of deliveries among them
+	backlog   *backlog // what waits; nil where nothing does
 	running   bool
 	suspended bool
 	closed    bool
 }
 
+// invoker is what runs the actor: protoactor's context.
+type invoker interface {
+	actor.MessageInvoker
+	Self() *actor.PID
+}
+
+// terms are what all mailboxes of a system have in common.
+type terms struct {
+	// limit bounds, in bytes, the deliveries that wait in one mailbox.
+	limit int
+	// handBack is told of every user message that an actor will not receive, with the reason. It runs on the goroutine
+	// of whoever sent or closed.
+	handBack func(message any, reason messages.Code)
+}
+
+// backlog is what waits in one mailbox.
+type backlog struct {
+	system, user queue
+	deliveries   int // bytes of deliveries in user
+}
+
+// backlogs holds backlogs between uses.
+var backlogs = sync.Pool{New: func() any { return new(backlog) }}
+
+// queue holds messages, first in, first out.
+type queue struct {
+	messages []any // from head on
+	head     int
+}
+
+func (q *queue) len() int { return len(q.messages) - q.head }
+
+func (q *queue) put(message any) {
+	if len(q.messages) == cap(q.messages) && q.head > len(q.messages)/2 {
+		// Or the room of what has been taken would grow for ever, where something always waits.
+		n := copy(q.messages, q.messages[q.head:])
+		clear(q.messages[n:])
+		q.messages, q.head = q.messages[:n], 0
+	}
+	q.messages = append(q.messages, message)
+}
+
+func (q *queue) take() any {
+	message := q.messages[q.head]
+	q.messages[q.head] = nil
+	if q.head++; q.head == len(q.messages) {
+		q.messages, q.head = q.messages[:0], 0
+	}
+	return message
+}
+
 // RegisterHandlers implements actor.Mailbox. The dispatcher is not asked: the sender's goroutine is the dispatcher.
-func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
-	m.invoker = invoker
+func (m *mailbox) RegisterHandlers(i actor.MessageInvoker, _ actor.Dispatcher) {
+	m.invoker = i.(invoker)
 }
 
 // Start implements actor.Mailbox.
@@ -56,7 +103,10 @@ func (m *mailbox) Start() {}
 func (m *mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.user) - m.head
+	if m.backlog == nil {
+		return 0
+	}
+	return m.backlog.user.len()
 }
 
 // PostUserMessage implements actor.Mailbox.
@@ -66,7 +116,7 @@ func (m *mailbox) PostUserMessage(message any) {
 		switch {
 		case m.closed:
 			m.mu.Unlock()
-			m.handBack(message, messages.CodePeerUnavailable)
+			m.terms.handBack(message, messages.CodePeerUnavailable)
 			return
 		case !m.running && !m.suspended: // so nothing waits
 			m.running = true
@@ -80,35 +130,45 @@ func (m *mailbox) PostUserMessage(message any) {
 		}
 		m.mu.Unlock()
 		if attempt == yields {
-			m.handBack(message, messages.CodePeerOverloaded)
+			m.terms.handBack(message, messages.CodePeerOverloaded)
 			return
 		}
 		runtime.Gosched()
 	}
 }
 
-// put has message wait, or returns false where too much waits already; the caller holds mu.
+// put has a user message wait, or returns false where too much waits already; the caller holds mu.
 func (m *mailbox) put(message any) bool {
+	b := m.wait()
 	if d, ok := message.(*messages.Deliver); ok {
-		if m.waiting+len(d.Text) > m.limit {
+		if b.deliveries+len(d.Text) > m.terms.limit {
 			return false
 		}
-		m.waiting += len(d.Text)
+		b.deliveries += len(d.Text)
 	}
-	m.user = append(m.user, message)
+	b.user.put(message)
 	return true
+}
+
+// wait returns the backlog to be added to; the caller holds mu.
+func (m *mailbox) wait() *backlog {
+	if m.backlog == nil {
+		m.backlog = backlogs.Get().(*backlog)
+	}
+	return m.backlog
 }
 
 // PostSystemMessage implements actor.Mailbox.
 func (m *mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
-	m.system = append(m.system, message)
 	if m.running {
+		m.wait().system.put(message)
 		m.mu.Unlock()
 		return
 	}
-	m.running = true
+	m.running = true // no system message waits where nothing runs
 	m.mu.Unlock()
+	m.invoke(message, true)
 	m.drain()
 }
 
@@ -130,29 +190,25 @@ func (m *mailbox) drain() {
 
 // next takes the message to handle now, nil if there is none; the caller holds mu.
 func (m *mailbox) next() (message any, system bool) {
-	if len(m.system) > 0 {
-		message = m.system[0]
-		m.system[0] = nil
-		if m.system = m.system[1:]; len(m.system) == 0 {
-			m.system = nil // system messages are a handful in a life: keep no room for them
-		}
-		return message, true
-	}
-	if m.suspended || m.head == len(m.user) {
+	b := m.backlog
+	switch {
+	case b == nil:
 		return nil, false
-	}
-	message = m.user[m.head]
-	m.user[m.head] = nil
-	if d, ok := message.(*messages.Deliver); ok {
-		m.waiting -= len(d.Text)
-	}
-	if m.head++; m.head == len(m.user) {
-		m.user, m.head = m.user[:0], 0
-		if cap(m.user) > 16 {
-			m.user = nil // one burst must not cost an idle session its memory
+	case b.system.len() > 0:
+		message, system = b.system.take(), true
+	case !m.suspended && b.user.len() > 0:
+		message = b.user.take()
+		if d, ok := message.(*messages.Deliver); ok {
+			b.deliveries -= len(d.Text)
 		}
 	}
-	return message, false
+	if b.system.len() == 0 && b.user.len() == 0 {
+		m.backlog = nil
+		if max(cap(b.system.messages), cap(b.user.messages)) <= keepBacklog {
+			backlogs.Put(b)
+		}
+	}
+	return message, system
 }
 
 // invoke has the actor handle one message. A panic goes to the actor's supervisor, not to whoever sent the message.
@@ -185,10 +241,13 @@ func (m *mailbox) suspend(suspended bool) {
 // close hands back what waits, and from now on whatever else is sent.
 func (m *mailbox) close() {
 	m.mu.Lock()
-	waiting := m.user[m.head:]
-	m.user, m.head, m.closed = nil, 0, true
+	m.closed = true
+	var waiting queue
+	if b := m.backlog; b != nil {
+		waiting, b.user, b.deliveries = b.user, queue{}, 0
+	}
 	m.mu.Unlock()
-	for _, message := range waiting {
-		m.handBack(message, messages.CodePeerUnavailable)
+	for waiting.len() > 0 {
+		m.terms.handBack(waiting.take(), messages.CodePeerUnavailable)
 	}
 }

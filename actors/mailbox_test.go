@@ -31,16 +31,18 @@ func (r *recorder) InvokeUserMessage(message any) {
 	}
 }
 
+func (r *recorder) Self() *actor.PID { return nil }
+
 func (r *recorder) EscalateFailure(reason, _ any) { r.escalated = append(r.escalated, reason) }
 
 func newMailbox(r *recorder) (m *mailbox, returned *[]string) {
 	returned = new([]string)
-	m = &mailbox{limit: 100, handBack: func(message any, reason messages.Code) {
+	m = &mailbox{terms: &terms{limit: 100, handBack: func(message any, reason messages.Code) {
 		if d, ok := message.(*messages.Deliver); ok {
 			message = string(d.Text)
 		}
 		*returned = append(*returned, fmt.Sprintf("%v: %s", message, reason))
-	}}
+	}}}
 	m.RegisterHandlers(r, nil)
 	m.Start()
 	return m, returned
@@ -112,8 +114,13 @@ func TestDeliveriesBeyondTheLimitAreHandedBackAndOtherMessagesAreNot(t *testing.
 		t.Fatalf("%d wait and %d were handed back, want 3 and 1", n, len(*returned))
 	}
 	m.PostSystemMessage(&actor.ResumeMailbox{})
-	if m.waiting != 0 {
-		t.Errorf("%d bytes are counted as waiting in an empty mailbox", m.waiting)
+	if m.backlog != nil {
+		t.Errorf("a mailbox in which nothing waits keeps %+v", m.backlog)
+	}
+	m.PostSystemMessage(&actor.SuspendMailbox{})
+	m.PostUserMessage(deliver(100))
+	if n := m.UserMessageCount(); n != 1 || len(*returned) != 1 {
+		t.Errorf("%d wait and %d were handed back, want 1 and still 1", n, len(*returned))
 	}
 }
 
@@ -187,4 +194,25 @@ func TestAMailboxHandlesOneMessageAtATimeInTheOrderOfEachSender(t *testing.T) {
 	}
 	sending.Wait()
 	<-done
+}
+
+func TestAQueueInWhichSomethingAlwaysWaitsDoesNotGrow(t *testing.T) {
+	var q queue
+	next := 0
+	for n := range 10_000 {
+		q.put(n)
+		if n < 10 {
+			continue
+		}
+		if got := q.take(); got != next {
+			t.Fatalf("took %v, want %d", got, next)
+		}
+		next++
+	}
+	if n := cap(q.messages); n > 64 {
+		t.Errorf("ten waiting messages have room for %d", n)
+	}
+	if n := q.len(); n != 10 {
+		t.Errorf("%d wait, want 10", n)
+	}
 }

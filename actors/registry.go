@@ -1,11 +1,11 @@
 package actors
 
 import (
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
+	cmap "github.com/orcaman/concurrent-map"
 
 	"p2p-messaging/messages"
 )
@@ -41,8 +41,7 @@ func (disconnected) IgnoreDeadLetterLogging() {}
 type registry struct {
 	mailbox mailbox
 
-	system   *System
-	sessions map[*actor.PID]*session
+	system *System
 
 	// spawning is the session being spawned: props are shared by all sessions, so that none keeps its own.
 	spawning *session
@@ -50,8 +49,7 @@ type registry struct {
 }
 
 func newRegistry(system *System) *registry {
-	r := &registry{system: system, sessions: make(map[*actor.PID]*session)}
-	r.mailbox.handBack = system.handBack
+	r := &registry{system: system, mailbox: mailbox{terms: &system.terms}}
 	r.props = actor.PropsFromProducer(
 		func() actor.Actor { return r.spawning },
 		actor.WithMailbox(func() actor.Mailbox { return &r.spawning.mailbox }),
@@ -73,7 +71,7 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *claim:
 		r.claim(ctx, m)
 	case *actor.Terminated:
-		r.release(ctx, m.Who)
+		r.release(m.Who)
 	case *actor.Stopping:
 		r.mailbox.close()
 	case *actor.Stopped:
@@ -86,32 +84,40 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 		c.connection.refused(messages.CodeLoginTaken)
 		return
 	}
-	s := &session{system: r.system, link: c.connection.link, login: c.login}
-	s.mailbox.handBack, s.mailbox.limit = r.system.handBack, r.system.queueLimit
+	s := &session{connection: c.connection, login: c.login.Shown}
+	s.mailbox.terms = &r.system.terms
 	// The client hears of its login before it hears from anybody else, and not before others can send to it: so the
 	// session is not let go until its welcome waits in front of all that they send.
 	s.mailbox.suspended = true
 	r.spawning = s
-	pid := ctx.Spawn(r.props)
+	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), c.login.Key))
 	r.spawning = nil
-	r.sessions[pid] = s
+	if err != nil {
+		panic(err)
+	}
+	key := sessionKey(pid)
+	if s.login == key {
+		s.login = key // the string that is there anyway
+	}
 	r.system.sessions.Add(1)
 	ctx.Send(pid, welcome{})
-	r.system.directory.put(c.login.Key, pid)
+	r.system.directory.put(key, s)
 	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	c.connection.granted(pid)
 }
 
 // release frees the login of a session that has ended.
-func (r *registry) release(ctx actor.Context, pid *actor.PID) {
-	s, ok := r.sessions[pid]
-	if !ok {
-		panic(fmt.Sprintf("session %v ended and is not known", pid))
+func (r *registry) release(pid *actor.PID) {
+	s := r.system.directory.remove(sessionKey(pid))
+	if s == nil {
+		panic("a session that is not known has ended")
 	}
-	delete(r.sessions, pid)
-	r.system.directory.remove(s.login.Key)
 	r.system.sessions.Add(-1)
-	if s.answerTo != nil {
-		s.answerTo.loggedOut()
+	if s.loggingOut {
+		s.connection.loggedOut()
 	}
 }
+
+// protoactor keeps its processes in 1,024 maps of this library, which would split each again. A map of three entries
+// takes as much room as one of eight.
+func init() { cmap.SHARD_COUNT = 1 }

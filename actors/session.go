@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -12,36 +13,50 @@ import (
 
 // session is the actor that owns a login. The registry spawns it when it grants the login; it ends when the client
 // logs out, when the connection ends, when it panics, or with the system. All fields but the mailbox belong to the
-// goroutine that runs it.
+// goroutine that runs it. What it needs besides is reached through the connection, because there may be a million.
 type session struct {
 	mailbox mailbox
 
-	system *System
-	link   Link
-	login  messages.Login
+	connection *Connection
+	login      string // as shown
 
 	// departing is set once the client has given the login up or its connection has ended: there is no connection to
 	// close then.
 	departing bool
-	failed    bool
-	// answerTo waits for the login to be free again after a logout.
-	answerTo *Connection
+	// loggingOut is set where the connection waits for the login to be free again.
+	loggingOut bool
+	failed     bool
 }
+
+// sessionName returns a name for the session of the login with that key. No two are ever the same: protoactor frees a
+// name before its actor has ended.
+func sessionName(unique, key string) string { return unique + "/" + key }
+
+// sessionKey returns the key of the login that a session owns: the registry's id, the unique part and the key make up
+// its id.
+func sessionKey(pid *actor.PID) string {
+	_, name, _ := strings.Cut(pid.Id, "/")
+	_, key, _ := strings.Cut(name, "/")
+	return key
+}
+
+// pid returns the session's address.
+func (s *session) pid() *actor.PID { return s.mailbox.invoker.Self() }
 
 // Receive implements actor.Actor.
 func (s *session) Receive(ctx actor.Context) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.failed = true
-			s.system.logger.Error("a session failed and is being closed",
-				"session", ctx.Self().GetId(), slog.Any("cause", cause), "stack", string(debug.Stack()))
-			s.system.abandon(ctx.Message())
+			s.system().logger.Error("a session failed and is being closed",
+				slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+			s.system().abandon(ctx.Message())
 			panic(cause) // for the supervisor
 		}
 	}()
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.link.Send(messages.AppendLoginAccepted(nil))
+		s.link().Send(messages.AppendLoginAccepted(nil))
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
@@ -58,12 +73,15 @@ func (s *session) Receive(ctx actor.Context) {
 	}
 }
 
+func (s *session) link() Link      { return s.connection.link }
+func (s *session) system() *System { return s.connection.system }
+
 // send passes on what this session's client sent, if it may.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
 	var refusal messages.Code
 	if !s.owns(m.From) {
 		refusal = messages.CodeWrongFrom
-	} else if to := s.system.find(m.To); to == nil {
+	} else if to := s.system().find(m.To); to == nil {
 		refusal = messages.CodePeerUnavailable
 	} else {
 		m.Sender = ctx.Self()
@@ -78,11 +96,11 @@ func (s *session) send(ctx actor.Context, m *messages.Send) {
 func (s *session) deliver(m *messages.Deliver) {
 	switch {
 	case s.departing:
-		s.system.handBack(m, messages.CodePeerUnavailable)
-	case s.link.Waiting()+len(m.Text) > s.system.queueLimit:
-		s.system.handBack(m, messages.CodePeerOverloaded)
-	case !s.link.Deliver(m):
-		s.system.handBack(m, messages.CodePeerUnavailable)
+		s.system().handBack(m, messages.CodePeerUnavailable)
+	case s.link().Waiting()+len(m.Text) > s.mailbox.terms.limit:
+		s.system().handBack(m, messages.CodePeerOverloaded)
+	case !s.link().Deliver(m):
+		s.system().handBack(m, messages.CodePeerUnavailable)
 	default:
 		(*messages.Relay)(m).Release()
 	}
@@ -96,7 +114,7 @@ func (s *session) logout(ctx actor.Context, m *logout) {
 		return
 	}
 	m.relay.Release()
-	s.answerTo = m.connection
+	s.loggingOut = true
 	s.depart(ctx)
 }
 
@@ -110,28 +128,29 @@ func (s *session) stopping() {
 	// A panic from here on would keep protoactor from ending this actor, and its parent from ever stopping.
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.system.logger.Error("closing a session's connection failed", slog.Any("cause", cause))
+			s.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause))
 		}
 	}()
 	defer s.mailbox.close()
 	switch {
 	case s.failed:
-		s.link.Close(messages.CloseInternalError, "this session failed: please log in again")
+		s.link().Close(messages.CloseInternalError, "this session failed: please log in again")
 	case !s.departing:
-		s.link.Close(messages.CloseGoingAway, "the service is going down")
+		s.link().Close(messages.CloseGoingAway, "the service is going down")
 	}
 }
 
 // owns reports whether login names this session's login.
 func (s *session) owns(login []byte) bool {
-	if string(login) == s.login.Shown {
+	if string(login) == s.login {
 		return true
 	}
-	key, ok := messages.LoginKey(nil, login)
-	return ok && bytes.Equal(key, []byte(s.login.Key))
+	var buf [messages.MaxLoginCharacters]byte
+	key, ok := messages.LoginKey(buf[:0], login)
+	return ok && bytes.Equal(key, []byte(sessionKey(s.pid())))
 }
 
 // reply tells this session's client of a message of its own that was refused.
 func (s *session) reply(code messages.Code, rawTo []byte) {
-	s.link.Send(messages.AppendError(nil, code, "", rawTo))
+	s.link().Send(messages.AppendError(nil, code, "", rawTo))
 }

@@ -29,10 +29,10 @@ type Options struct {
 // System is the actor system of one service: the registry and its sessions. Its methods may be called from any
 // goroutine.
 type System struct {
-	logger     *slog.Logger
-	queueLimit int
-	directory  *directory
-	sessions   atomic.Int64
+	logger    *slog.Logger
+	terms     terms
+	directory *directory
+	sessions  atomic.Int64
 
 	actors   *actor.ActorSystem
 	root     *actor.RootContext
@@ -43,14 +43,15 @@ type System struct {
 
 // NewSystem starts a registry. Stop ends it.
 func NewSystem(o Options) *System {
-	s := &System{logger: o.Logger, queueLimit: o.QueueLimit, directory: newDirectory(), ended: make(chan struct{})}
+	s := &System{logger: o.Logger, directory: newDirectory(), ended: make(chan struct{})}
+	s.terms.limit, s.terms.handBack = o.QueueLimit, s.handBack
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	if s.queueLimit == 0 {
-		s.queueLimit = DefaultQueueLimit
+	if s.terms.limit == 0 {
+		s.terms.limit = DefaultQueueLimit
 	}
-	s.queueLimit = max(s.queueLimit, MinQueueLimit)
+	s.terms.limit = max(s.terms.limit, MinQueueLimit)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		// Sessions and the registry log their own failures, once and with the stack; protoactor would add lines
 		// without it, and whole messages for dead letters.
@@ -79,7 +80,7 @@ func NewSystem(o Options) *System {
 func (s *System) Sessions() int { return int(s.sessions.Load()) }
 
 // QueueLimit returns how many bytes may wait for one client.
-func (s *System) QueueLimit() int { return s.queueLimit }
+func (s *System) QueueLimit() int { return s.terms.limit }
 
 // Stop ends every session, which closes its link with 1001, and then the registry. It returns when all have ended, or
 // with ctx's error when ctx ends first. Logins that come later are refused.
@@ -105,7 +106,10 @@ func (s *System) find(login []byte) *actor.PID {
 	if !ok {
 		return nil
 	}
-	return s.directory.owner(key)
+	if owner := s.directory.owner(key); owner != nil {
+		return owner.pid()
+	}
+	return nil
 }
 
 // abandon deals with the message that an actor failed on.

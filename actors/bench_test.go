@@ -1,0 +1,96 @@
+package actors
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"p2p-messaging/messages"
+)
+
+// talkers logs two clients in and returns the first, with a message of that size from it to the second.
+func talkers(b *testing.B, s *System, n int32, size int) (from *Connection, text []byte) {
+	from, to := s.Connect(discard{}), s.Connect(discard{})
+	a, z := fmt.Sprintf("from%d", n), fmt.Sprintf("to%d", n)
+	from.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q}`, a)))
+	to.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q}`, z)))
+	head := fmt.Sprintf(`{"type":"offer","from":%q,"to":%q,"offer":{"sdp":"`, a, z)
+	return from, []byte(head + strings.Repeat("v", size-len(head)-3) + `"}}`)
+}
+
+// Messages from the decoder to the link, through two actors. Each processor has a pair of its own: with -cpu 1,2 two
+// should do twice the work of one.
+func BenchmarkRelay(b *testing.B) {
+	for _, size := range []int{300, 2048} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			s := newTestSystem(b, Options{})
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			var pair atomic.Int32
+			b.RunParallel(func(pb *testing.PB) {
+				from, text := talkers(b, s, pair.Add(1), size)
+				for pb.Next() {
+					m, err := messages.NewRelay(text)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					from.Receive(m)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkLoginLogout(b *testing.B) {
+	s := newTestSystem(b, Options{})
+	c := s.Connect(discard{})
+	login, logout := []byte(`{"type":"login","login":"alice"}`), []byte(`{"type":"logout","login":"alice"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, text := range [][]byte{login, logout} {
+			m, err := messages.NewRelay(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.Receive(m)
+		}
+	}
+}
+
+// loginMany logs clients in.
+func loginMany(b *testing.B, s *System, clients int) []*Connection {
+	connections := make([]*Connection, clients)
+	for i := range connections {
+		connections[i] = s.Connect(discard{})
+		connections[i].Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":"user%d"}`, i)))
+	}
+	if n := s.Sessions(); n != clients {
+		b.Fatalf("%d sessions, want %d", n, clients)
+	}
+	return connections
+}
+
+// live returns the bytes of the heap and of the stacks that are in use.
+func live() (heap, stack uint64) {
+	runtime.GC()
+	runtime.GC() // the first one only empties the pools into their victims
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, m.StackInuse
+}
+
+func BenchmarkIdleSession(b *testing.B) {
+	const clients = 100_000
+	for b.Loop() {
+		heap, stack := live()
+		s := newTestSystem(b, Options{})
+		connections := loginMany(b, s, clients)
+		heap2, stack2 := live()
+		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here
+		b.ReportMetric((float64(stack2)-float64(stack))/clients, "stack-B/session")
+		runtime.KeepAlive(connections)
+	}
+}
