@@ -2,52 +2,123 @@ package actors
 
 import (
 	"hash/maphash"
-	"sync"
+	"sync/atomic"
 )
 
-// directory maps the key of a login to the session that owns it. The registry alone writes it; every session reads it,
-// so it is split into shards, each with a lock of its own.
+// directory maps the key of a login to the session that owns it. The registry alone writes it. Every session reads it for
+// every message, so readers take no lock and write nothing that others read.
+//
+// It is a hash table with open addressing, split so that no part takes long to grow.
 type directory struct {
-	seed   maphash.Seed
-	shards [256]shard
+	seed  maphash.Seed
+	parts [256]atomic.Pointer[table]
 }
 
-type shard struct {
-	mu     sync.RWMutex
-	owners map[string]*session
+// table is one part. A session that goes leaves its slot's tag behind, so that no search ends there too early, and both
+// are used again; a reader that comes in between finds a session whose key is not the one that it looks for.
+type table struct {
+	owners []atomic.Pointer[session]
+	tags   []atomic.Uint32 // of the keys' hashes; 0 where no session ever was
+
+	// The registry's.
+	used int // slots with a tag
+	live int // slots with a session
 }
+
+// smallestTable is how many slots a table begins with, a power of two like every size.
+const smallestTable = 8
 
 func newDirectory() *directory {
 	d := &directory{seed: maphash.MakeSeed()}
-	for i := range d.shards {
-		d.shards[i].owners = make(map[string]*session)
+	for i := range d.parts {
+		d.parts[i].Store(newTable(smallestTable))
 	}
 	return d
 }
 
-func (d *directory) shard(hash uint64) *shard { return &d.shards[hash%uint64(len(d.shards))] }
+func newTable(size int) *table {
+	return &table{owners: make([]atomic.Pointer[session], size), tags: make([]atomic.Uint32, size)}
+}
+
+// part returns the part that key belongs in, and its tag there.
+func (d *directory) part(key []byte) (*atomic.Pointer[table], uint32) {
+	hash := maphash.Bytes(d.seed, key)
+	return &d.parts[hash%uint64(len(d.parts))], uint32(hash>>32) | 1
+}
 
 // owner returns the session that owns key, or nil.
 func (d *directory) owner(key []byte) *session {
-	s := d.shard(maphash.Bytes(d.seed, key))
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.owners[string(key)]
+	part, tag := d.part(key)
+	owner, _ := part.Load().find(key, tag)
+	return owner
 }
 
-func (d *directory) put(key string, owner *session) {
-	s := d.shard(maphash.String(d.seed, key))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.owners[key] = owner
+// put adds the owner of a key that has none.
+func (d *directory) put(key []byte, owner *session) {
+	part, tag := d.part(key)
+	t := part.Load()
+	if 4*(t.used+1) > 3*len(t.tags) {
+		t = t.renewed()
+		part.Store(t)
+	}
+	t.put(tag, owner)
 }
 
 // remove returns the session that owned key, or nil.
-func (d *directory) remove(key string) *session {
-	s := d.shard(maphash.String(d.seed, key))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	owner := s.owners[key]
-	delete(s.owners, key)
+func (d *directory) remove(key []byte) *session {
+	part, tag := d.part(key)
+	t := part.Load()
+	owner, i := t.find(key, tag)
+	if owner != nil {
+		t.owners[i].Store(nil)
+		t.live--
+	}
 	return owner
+}
+
+// first returns the slot where the search for a tag begins.
+func (t *table) first(tag uint32) int { return int(tag>>1) & (len(t.tags) - 1) }
+
+func (t *table) next(slot int) int { return (slot + 1) & (len(t.tags) - 1) }
+
+// find returns the owner of key and its slot. There is always a slot without a tag, which ends the search.
+func (t *table) find(key []byte, tag uint32) (owner *session, slot int) {
+	for i := t.first(tag); ; i = t.next(i) {
+		switch t.tags[i].Load() {
+		case 0:
+			return nil, 0
+		case tag:
+			if s := t.owners[i].Load(); s != nil && s.key() == string(key) {
+				return s, i
+			}
+		}
+	}
+}
+
+func (t *table) put(tag uint32, owner *session) {
+	i := t.first(tag)
+	for t.owners[i].Load() != nil {
+		i = t.next(i)
+	}
+	if t.tags[i].Load() == 0 {
+		t.used++
+	}
+	t.live++
+	t.owners[i].Store(owner)
+	t.tags[i].Store(tag)
+}
+
+// renewed returns a table with the same sessions and room for as many again.
+func (t *table) renewed() *table {
+	size := smallestTable
+	for size < 2*(t.live+1) {
+		size *= 2
+	}
+	r := newTable(size)
+	for i := range t.owners {
+		if owner := t.owners[i].Load(); owner != nil {
+			r.put(t.tags[i].Load(), owner)
+		}
+	}
+	return r
 }

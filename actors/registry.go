@@ -84,31 +84,27 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 		c.connection.refused(messages.CodeLoginTaken)
 		return
 	}
-	s := &session{connection: c.connection, login: c.login.Shown}
+	s := &session{connection: c.connection}
 	s.mailbox.terms = &r.system.terms
 	// The client hears of its login before it hears from anybody else, and not before others can send to it: so the
 	// session is not let go until its welcome waits in front of all that they send.
 	s.mailbox.suspended = true
 	r.spawning = s
-	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), c.login.Key))
+	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), c.login))
 	r.spawning = nil
 	if err != nil {
 		panic(err)
 	}
-	key := sessionKey(pid)
-	if s.login == key {
-		s.login = key // the string that is there anyway
-	}
 	r.system.sessions.Add(1)
 	ctx.Send(pid, welcome{})
-	r.system.directory.put(key, s)
+	r.system.directory.put([]byte(s.key()), s)
 	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	c.connection.granted(pid)
 }
 
 // release frees the login of a session that has ended.
 func (r *registry) release(pid *actor.PID) {
-	s := r.system.directory.remove(sessionKey(pid))
+	s := r.system.directory.remove([]byte(sessionKey(pid)))
 	if s == nil {
 		panic("a session that is not known has ended")
 	}

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"bytes"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -13,12 +12,14 @@ import (
 
 // session is the actor that owns a login. The registry spawns it when it grants the login; it ends when the client
 // logs out, when the connection ends, when it panics, or with the system. All fields but the mailbox belong to the
-// goroutine that runs it. What it needs besides is reached through the connection, because there may be a million.
+// goroutine that runs it.
+//
+// It takes one cache line, because there may be a million: what it needs besides is reached through its connection and
+// read off its address.
 type session struct {
 	mailbox mailbox
 
 	connection *Connection
-	login      string // as shown
 
 	// departing is set once the client has given the login up or its connection has ended: there is no connection to
 	// close then.
@@ -28,16 +29,30 @@ type session struct {
 	failed     bool
 }
 
-// sessionName returns a name for the session of the login with that key. No two are ever the same: protoactor frees a
-// name before its actor has ended.
-func sessionName(unique, key string) string { return unique + "/" + key }
+// Marks in a session's name. No login has a control character.
+const (
+	keyMark   = '\x01' // stands before the login's key where that is not what is shown
+	shownMark = '\x02' // stands before the login as shown
+)
 
-// sessionKey returns the key of the login that a session owns: the registry's id, the unique part and the key make up
-// its id.
+// sessionName returns the name of the session that owns a login. It begins with what is unique, because protoactor frees
+// a name before its actor has ended.
+func sessionName(unique string, login messages.Login) string {
+	if login.Key == login.Shown {
+		return unique + string(shownMark) + login.Shown
+	}
+	return unique + string(keyMark) + login.Key + string(shownMark) + login.Shown
+}
+
+// key returns the key of the session's login.
+func (s *session) key() string { return sessionKey(s.pid()) }
+
 func sessionKey(pid *actor.PID) string {
-	_, name, _ := strings.Cut(pid.Id, "/")
-	_, key, _ := strings.Cut(name, "/")
-	return key
+	shown := strings.IndexByte(pid.Id, shownMark)
+	if i := strings.IndexByte(pid.Id[:shown], keyMark); i >= 0 {
+		return pid.Id[i+1 : shown]
+	}
+	return pid.Id[shown+1:]
 }
 
 // pid returns the session's address.
@@ -142,12 +157,13 @@ func (s *session) stopping() {
 
 // owns reports whether login names this session's login.
 func (s *session) owns(login []byte) bool {
-	if string(login) == s.login {
+	id := s.pid().Id
+	if shown := len(id) - len(login); shown > 0 && id[shown-1] == shownMark && id[shown:] == string(login) {
 		return true
 	}
 	var buf [messages.MaxLoginCharacters]byte
 	key, ok := messages.LoginKey(buf[:0], login)
-	return ok && bytes.Equal(key, []byte(sessionKey(s.pid())))
+	return ok && string(key) == s.key()
 }
 
 // reply tells this session's client of a message of its own that was refused.

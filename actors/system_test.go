@@ -559,9 +559,9 @@ func TestLoginsAndLogoutsLeaveNothingBehind(t *testing.T) {
 		c.mustLogin(t, "alice")
 		c.logout(t)
 	}
-	for i := range s.directory.shards {
-		if n := len(s.directory.shards[i].owners); n != 0 {
-			t.Errorf("the directory holds %d logins, want none", n)
+	for i := range s.directory.parts {
+		if table := s.directory.parts[i].Load(); table.live != 0 || len(table.tags) != smallestTable {
+			t.Errorf("the directory holds %d logins with room for %d, want none", table.live, len(table.tags))
 		}
 	}
 	if rest := c.link.rest(); !slices.Equal(rest, nil) {
