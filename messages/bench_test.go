@@ -1,8 +1,10 @@
 package messages
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -13,6 +15,9 @@ import (
 var (
 	candidateMessage = message("ice-candidate", `{"candidate":"candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0 generation 0 ufrag EsAw network-cost 999","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"EsAw"}`)
 	offerMessage     = message("offer", `{"type":"offer","sdp":"`+offerSDP+`"}`)
+	shortOffer       = message("offer", `{"type":"offer","sdp":"v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:EsAw\r\na=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n"}`)
+	byeMessage       = []byte(`{"type":"bye","reason":"left","from":"alice","to":"bob"}`)
+	loginMessage     = []byte(`{"type":"login","login":"alice"}`)
 	unicodeMessage   = message("offer", `{"text":"`+strings.Repeat("\u65e5\u672c\u8a9e Zo\u00eb \U0001F389 ", 60)+`"}`)
 
 	manyNames    = hostile(shortName)
@@ -74,7 +79,10 @@ var benchmarks = []struct {
 	name    string
 	message []byte
 }{
+	{"login", loginMessage},
+	{"bye", byeMessage},
 	{"candidate", candidateMessage},
+	{"short offer", shortOffer},
 	{"offer", offerMessage},
 	{"unicode", unicodeMessage},
 	{"hostile/many names", manyNames},
@@ -116,6 +124,41 @@ func BenchmarkDecode(b *testing.B) {
 			})
 		}
 	}
+}
+
+// Messages that differ are what a service reads: a processor learns the one
+// message of BenchmarkDecode by heart, every place where its scan turns off.
+func BenchmarkDecodeOfMessagesThatDiffer(b *testing.B) {
+	for _, bm := range benchmarks[:5] {
+		random := rand.New(rand.NewPCG(1, 2))
+		messages := make([][]byte, 256)
+		for i := range messages {
+			messages[i] = varied(random, bm.message)
+		}
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := Decode(messages[i%len(messages)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// varied returns a message that is like another, but has words and logins of
+// other lengths.
+func varied(random *rand.Rand, message []byte) []byte {
+	var b []byte
+	for _, c := range message {
+		if b = append(b, c); c == ' ' {
+			b = append(b, "1234567"[:random.IntN(8)]...)
+		}
+	}
+	for _, login := range []string{`"alice"`, `"bob"`} {
+		b = bytes.Replace(b, []byte(login), []byte(`"`+"somebody.else"[:1+random.IntN(13)]+`"`), 1)
+	}
+	return b
 }
 
 func BenchmarkLoginKey(b *testing.B) {
