@@ -48,13 +48,13 @@ func (e *DecodeError) Error() string {
 // Decode takes time linear in the length of text, whatever it is. It
 // allocates only for an error, and for a value that it returns and that is
 // written with escapes.
-func Decode(text []byte) (Envelope, error) {
+func Decode(text []byte) (e Envelope, err error) {
 	if len(text) > MaxMessageBytes {
 		return Envelope{}, &DecodeError{CodeMalformed, string(reasonSize), MaxMessageBytes}
 	}
 	s := scanners.Get().(*scanner)
 	s.reset(text)
-	e, err := s.envelope()
+	err = s.envelope(&e)
 	s.text = nil // the pool is not to keep it alive
 	scanners.Put(s)
 	return e, err
@@ -98,35 +98,34 @@ type value struct {
 	escaped    bool // an escape stands in the string
 }
 
-// envelope scans the message and returns what was found.
-func (s *scanner) envelope() (Envelope, error) {
+// envelope scans the message and sets e to what was found.
+func (s *scanner) envelope(e *Envelope) error {
 	if !s.message() {
-		return Envelope{}, &DecodeError{CodeMalformed, string(s.reason), s.offset}
+		return &DecodeError{CodeMalformed, string(s.reason), s.offset}
 	}
 	spelling, ok := s.stringOf(memberType)
 	if !ok {
-		return Envelope{}, s.missing(memberType, reasonType)
+		return s.missing(memberType, reasonType)
 	}
 	t := parseType(spelling)
 	if t == 0 {
-		return Envelope{}, &DecodeError{CodeUnknownType, string(reasonUnknownType), s.found[memberType].start}
+		return &DecodeError{CodeUnknownType, string(reasonUnknownType), s.found[memberType].start}
 	}
-	e := Envelope{Type: t, Text: s.text}
-	if !t.Relayed() {
-		if e.Login, ok = s.stringOf(memberLogin); !ok {
-			return Envelope{}, s.missing(memberLogin, reasonLogin)
+	var from, to, rawTo, login []byte
+	if t.Relayed() {
+		if from, ok = s.stringOf(memberFrom); !ok {
+			return s.missing(memberFrom, reasonFrom)
 		}
-		return e, nil
+		if to, ok = s.stringOf(memberTo); !ok {
+			return s.missing(memberTo, reasonTo)
+		}
+		v := s.found[memberTo]
+		rawTo = s.text[v.start:v.end:v.end]
+	} else if login, ok = s.stringOf(memberLogin); !ok {
+		return s.missing(memberLogin, reasonLogin)
 	}
-	if e.From, ok = s.stringOf(memberFrom); !ok {
-		return Envelope{}, s.missing(memberFrom, reasonFrom)
-	}
-	if e.To, ok = s.stringOf(memberTo); !ok {
-		return Envelope{}, s.missing(memberTo, reasonTo)
-	}
-	to := s.found[memberTo]
-	e.RawTo = s.text[to.start:to.end:to.end]
-	return e, nil
+	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, Text: s.text}
+	return nil
 }
 
 // stringOf returns a member's value, unescaped; false if it is no string.

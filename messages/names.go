@@ -2,7 +2,6 @@ package messages
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
 	"slices"
@@ -62,10 +61,24 @@ func (n *names) leave() {
 	n.open = n.open[:header]
 }
 
-// add adds text[start:end], a name as it stands between its quotes, to the
-// innermost object. It returns the name, unescaped, and false if the object
-// has it already.
-func (n *names) add(text []byte, start, end int, escaped bool) (spelling []byte, ok bool) {
+// add adds a name to the innermost object; false if the object has it already.
+func (n *names) add(text []byte, e name) bool {
+	siblings := n.open[n.first:]
+	if len(siblings) >= linear {
+		return n.addHashed(text, e)
+	}
+	for i := range siblings {
+		if o := &siblings[i]; o.mark == e.mark && bytes.Equal(n.spelling(text, *o), n.spelling(text, e)) {
+			return false
+		}
+	}
+	n.open = append(n.open, e)
+	return true
+}
+
+// addLong adds text[start:end], a name as it stands between its quotes. It
+// returns the name, unescaped, and false if the object has it already.
+func (n *names) addLong(text []byte, start, end int, escaped bool) (spelling []byte, ok bool) {
 	spelling = text[start:end]
 	if escaped {
 		start = len(text) + len(n.unescaped)
@@ -73,29 +86,19 @@ func (n *names) add(text []byte, start, end int, escaped bool) (spelling []byte,
 		end = len(text) + len(n.unescaped)
 		spelling = n.unescaped[start-len(text):]
 	}
-	e := name{mark(spelling), uint32(start), uint32(end)}
-	siblings := n.open[n.first:]
-	if len(siblings) >= linear {
-		return spelling, n.addHashed(text, e, spelling)
-	}
-	for _, o := range siblings {
-		if o.mark == e.mark && bytes.Equal(n.spelling(text, o.start, o.end), spelling) {
-			return spelling, false
-		}
-	}
-	n.open = append(n.open, e)
-	return spelling, true
+	return spelling, n.add(text, name{mark(spelling), uint32(start), uint32(end)})
 }
 
-func (n *names) spelling(text []byte, start, end uint32) []byte {
-	if int(start) >= len(text) {
-		return n.unescaped[int(start)-len(text) : int(end)-len(text)]
+// spelling returns a name, unescaped.
+func (n *names) spelling(text []byte, e name) []byte {
+	if start, end := int(e.start)-len(text), int(e.end)-len(text); start >= 0 {
+		return n.unescaped[start:end]
 	}
-	return text[start:end]
+	return text[e.start:e.end]
 }
 
 // addHashed is add for an object that has reached linear names.
-func (n *names) addHashed(text []byte, e name, spelling []byte) bool {
+func (n *names) addHashed(text []byte, e name) bool {
 	header := &n.open[n.first-1]
 	if header.mark == 0 {
 		if n.hashed == 0 {
@@ -104,16 +107,16 @@ func (n *names) addHashed(text []byte, e name, spelling []byte) bool {
 		n.hashed++
 		header.mark = uint64(n.hashed)
 		for _, o := range n.open[n.first:] {
-			n.insert(text, o, n.spelling(text, o.start, o.end))
+			n.insert(text, o)
 		}
 	}
-	return n.insert(text, e, spelling)
+	return n.insert(text, e)
 }
 
 // insert puts a name of the innermost object into the hash table; false if it
 // is there.
-func (n *names) insert(text []byte, e name, spelling []byte) bool {
-	object := uint32(n.open[n.first-1].mark)
+func (n *names) insert(text []byte, e name) bool {
+	object, spelling := uint32(n.open[n.first-1].mark), n.spelling(text, e)
 	hash := uint32(maphash.Bytes(n.seed, spelling)) + object*0x9e3779b9
 	last := len(n.slots) - 1
 	for i := int(hash) & last; ; i = (i + 1) & last {
@@ -122,7 +125,7 @@ func (n *names) insert(text []byte, e name, spelling []byte) bool {
 			*o = slot{object, hash, e.start, e.end}
 			return true
 		}
-		if o.hash == hash && o.object == object && bytes.Equal(n.spelling(text, o.start, o.end), spelling) {
+		if o.hash == hash && o.object == object && bytes.Equal(n.spelling(text, name{0, o.start, o.end}), spelling) {
 			return false
 		}
 	}
@@ -141,16 +144,9 @@ func (n *names) startTable(bytes int) {
 
 // mark returns a number that is equal for equal names and seldom for others.
 func mark(b []byte) uint64 {
-	const spread = 0x9e3779b97f4a7c15
-	n := len(b)
-	var m uint64
-	switch {
-	case n >= 8:
-		m = binary.LittleEndian.Uint64(b) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(b[n-8:]), 29)
-	case n >= 4:
-		m = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
-	case n > 0:
-		m = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+	m := word(b, 0)
+	if n := len(b); n >= 8 {
+		m ^= bits.RotateLeft64(load(b[n-8:]), 29)
 	}
-	return m ^ uint64(n)*spread
+	return m
 }

@@ -12,7 +12,7 @@ const tooLarge = "17976931348623158079372897140530341507993413271003782693617377
 // holds only inexactly is not.
 func (s *scanner) number(i int) int {
 	start := i
-	if s.at(i) == '-' {
+	if at(s.text, i) == '-' {
 		i++
 	}
 	whole := i
@@ -20,7 +20,7 @@ func (s *scanner) number(i int) int {
 		return s.fail(reasonNumber, i)
 	}
 	wholeEnd, fraction, fractionEnd := i, i, i
-	if s.at(i) == '.' {
+	if at(s.text, i) == '.' {
 		fraction = i + 1
 		if i = s.digits(fraction); i == fraction {
 			return s.fail(reasonNumber, i)
@@ -28,10 +28,10 @@ func (s *scanner) number(i int) int {
 		fractionEnd = i
 	}
 	exponent := 0
-	if s.at(i)|0x20 == 'e' {
+	if at(s.text, i)|0x20 == 'e' {
 		i++
-		negative := s.at(i) == '-'
-		if negative || s.at(i) == '+' {
+		negative := at(s.text, i) == '-'
+		if negative || at(s.text, i) == '+' {
 			i++
 		}
 		digits := i

@@ -39,16 +39,16 @@ func (s *scanner) fail(why reason, offset int) int {
 
 // at returns the byte at i, and 0, which JSON has no use for outside strings,
 // at the end.
-func (s *scanner) at(i int) byte {
-	if i < len(s.text) {
-		return s.text[i]
+func at(text []byte, i int) byte {
+	if i < len(text) {
+		return text[i]
 	}
 	return 0
 }
 
 // space skips white space: RFC 8259, section 2.
-func (s *scanner) space(i int) int {
-	for i < len(s.text) && s.text[i] <= ' ' && (s.text[i] == ' ' || s.text[i] == '\n' || s.text[i] == '\r' || s.text[i] == '\t') {
+func space(text []byte, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
 		i++
 	}
 	return i
@@ -59,9 +59,10 @@ func (s *scanner) space(i int) int {
 // There is no recursion: what is open is a bit for each level, set for an
 // object, so that a message cannot make the stack grow.
 func (s *scanner) message() bool {
-	i := s.space(0)
-	if s.at(i) != '{' {
-		if s.at(i) == 0xEF && s.at(i+1) == 0xBB && s.at(i+2) == 0xBF {
+	text := s.text
+	i := space(text, 0)
+	if at(text, i) != '{' {
+		if at(text, i) == 0xEF && at(text, i+1) == 0xBB && at(text, i+2) == 0xBF {
 			s.fail(reasonBOM, i)
 		} else {
 			s.fail(reasonNoObject, i)
@@ -74,7 +75,7 @@ func (s *scanner) message() bool {
 	)
 	for {
 		// A value begins at i.
-		switch c := s.at(i); c {
+		switch c := at(text, i); c {
 		case '{', '[':
 			if depth == MaxDepth {
 				s.fail(reasonDepth, i)
@@ -82,15 +83,15 @@ func (s *scanner) message() bool {
 			}
 			depth++
 			objects <<= 1
-			i = s.space(i + 1)
+			i = space(text, i+1)
 			if c == '[' {
-				if s.at(i) != ']' {
+				if at(text, i) != ']' {
 					continue
 				}
 			} else {
 				objects |= 1
 				s.names.enter()
-				if s.at(i) != '}' {
+				if at(text, i) != '}' {
 					if i = s.name(i, depth); i < 0 {
 						return false
 					}
@@ -124,17 +125,21 @@ func (s *scanner) message() bool {
 
 		// A value has ended before i, and with it perhaps what it is in.
 		for {
-			i = s.space(i)
+			if at(text, i) <= ' ' {
+				i = space(text, i)
+			}
 			if depth == 0 {
-				if i < len(s.text) {
+				if i < len(text) {
 					s.fail(reasonTrailing, i)
 					return false
 				}
 				return true
 			}
-			c, object := s.at(i), objects&1 == 1
+			c, object := at(text, i), objects&1 == 1
 			if c == ',' {
-				i = s.space(i + 1)
+				if i++; at(text, i) <= ' ' {
+					i = space(text, i)
+				}
 				if object {
 					if i = s.name(i, depth); i < 0 {
 						return false
@@ -158,22 +163,51 @@ func (s *scanner) message() bool {
 // name scans a member's name and the colon behind it; i is where its opening
 // quote should be.
 func (s *scanner) name(i, depth int) int {
-	if s.at(i) != '"' {
+	text := s.text
+	if at(text, i) != '"' {
 		return s.fail(reasonName, i)
 	}
 	start := i + 1
-	i, escaped := s.str(start)
-	if i < 0 {
-		return -1
+	i = start
+	begin := word(text, i)
+	stop := stops(begin) & highs
+	for stop == 0 {
+		i += 8
+		stop = stops(word(text, i)) & highs
 	}
-	spelling, ok := s.names.add(s.text, start, i-1, escaped)
+	i += bits.TrailingZeros64(stop) / 8
+	var (
+		spelling []byte
+		ok       bool
+	)
+	if at(text, i) == '"' {
+		m := begin
+		if n := i - start; n < 8 {
+			m &= stop&-stop>>7 - 1
+		} else {
+			m ^= bits.RotateLeft64(load(text[i-8:]), 29)
+		}
+		spelling = text[start:i]
+		ok = s.names.add(text, name{m, uint32(start), uint32(i)})
+		i++
+	} else {
+		var escaped bool
+		if i, escaped = s.rest(i); i < 0 {
+			return -1
+		}
+		spelling, ok = s.names.addLong(text, start, i-1, escaped)
+	}
 	if !ok {
 		return s.fail(reasonDuplicate, start-1)
 	}
-	if i = s.space(i); s.at(i) != ':' {
-		return s.fail(reasonColon, i)
+	if at(text, i) != ':' {
+		if i = space(text, i); at(text, i) != ':' {
+			return s.fail(reasonColon, i)
+		}
 	}
-	i = s.space(i + 1)
+	if i++; at(text, i) <= ' ' {
+		i = space(text, i)
+	}
 	if depth == 1 {
 		s.read = parseMember(spelling)
 		s.found[s.read] = value{start: i, end: i}
@@ -192,12 +226,18 @@ func (s *scanner) literal(i int, word string) int {
 // str scans a string; i is behind its opening quote, and the place that it
 // returns behind its closing one. It reports whether there is an escape in it.
 func (s *scanner) str(i int) (end int, escaped bool) {
+	i = plain(s.text, i)
+	if i < len(s.text) && s.text[i] == '"' {
+		return i + 1, false
+	}
+	return s.rest(i)
+}
+
+// rest scans a string from the first place on where something stands that is
+// not simply a character.
+func (s *scanner) rest(i int) (end int, escaped bool) {
 	text := s.text
-	for {
-		i = plain(text, i)
-		if i == len(text) {
-			return s.fail(reasonEnd, i), false
-		}
+	for i < len(text) {
 		switch c := text[i]; {
 		case c == '"':
 			return i + 1, escaped
@@ -206,6 +246,9 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 			if i = s.escape(i); i < 0 {
 				return -1, false
 			}
+			// A session description is lines, each with two such escapes at its
+			// end: where one is, there are more.
+			i = lines(text, i)
 		case c < ' ':
 			return s.fail(reasonControl, i), false
 		default:
@@ -220,38 +263,111 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 				i += size
 			}
 		}
+		i = plain(text, i)
 	}
+	return s.fail(reasonEnd, i), false
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// stops finds, in eight bytes of a string, the first that is not simply a
+// character: a quote, a backslash, a control character, or not ASCII. Of the
+// high bits of the bytes, its is the lowest set. Those above it mean nothing,
+// because an addition carries from what is not ASCII, and no other bit does.
+func stops(w uint64) uint64 {
+	// Flipping 2 makes the quote the lowest of the printable characters: one
+	// addition leaves the high bit clear for it and for all below.
+	return ^((w ^ 2*ones + 0x5F*ones) & differs(w, '\\')) | w
+}
+
+// lineStops is stops, but passes over the escapes of a line's end, \r and \n;
+// next are the eight bytes that begin one later. Such escapes cost no branch,
+// which would often be mispredicted, since lines are of any length.
+func lineStops(w, next uint64) uint64 {
+	return ^(w ^ 2*ones + 0x5F*ones) | w | differs(next, 'n')&differs(next, 'r')&^differs(w, '\\')
+}
+
+// differs sets the high bits of the ASCII bytes that are not c, with the same
+// reservation.
+func differs(w uint64, c byte) uint64 {
+	return w ^ uint64(c)*ones + 0x7F*ones
+}
+
+// first returns which byte of 32 the first stop is at, and false for none.
+func first(a, b, c, d uint64) (int, bool) {
+	if (a|b|c|d)&highs == 0 {
+		return 32, false
+	}
+	at := 0
+	if (a|b)&highs == 0 {
+		a, b, at = c, d, 16
+	}
+	if a&highs == 0 {
+		a, at = b, at+8
+	}
+	return at + bits.TrailingZeros64(a&highs)/8, true
 }
 
 // plain returns the place of the first byte from i on that is not simply a
-// character of a string: a quote, a backslash, a control character, or not
-// ASCII; the length of text if there is none.
+// character of a string, as stops has it; the length of text if there is none.
 func plain(text []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	// Eight bytes at a time: subtracting sets the high bit of a byte that is
-	// too small, and of no byte before the first such one.
-	for ; i+8 <= len(text); i += 8 {
-		w := binary.LittleEndian.Uint64(text[i:])
-		m := (w | (w - ones*' ') | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)) & highs
-		if m != 0 {
+	if i+8 <= len(text) { // most strings are short
+		if m := stops(load(text[i:])) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+		i += 8
+	}
+	for i+32 <= len(text) {
+		b := (*[32]byte)(text[i:])
+		n, found := first(stops(load(b[:8])), stops(load(b[8:16])), stops(load(b[16:24])), stops(load(b[24:])))
+		if i += n; found {
+			return i
+		}
+	}
+	for ; i < len(text); i += 8 {
+		if m := stops(word(text, i)) & highs; m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
-	for ; i < len(text); i++ {
-		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+	return i
+}
+
+// word returns the eight bytes at i, with zeros for what is behind the text.
+func word(text []byte, i int) uint64 {
+	if i+8 <= len(text) {
+		return load(text[i:])
+	}
+	if len(text) >= 8 {
+		return load(text[len(text)-8:]) >> (8 * (i + 8 - len(text)))
+	}
+	var b [8]byte
+	copy(b[:], text[i:])
+	return load(b[:])
+}
+
+// lines is plain with lineStops. It may return before it has to.
+func lines(text []byte, i int) int {
+	for i+33 <= len(text) {
+		b := (*[33]byte)(text[i:])
+		n, found := first(
+			lineStops(load(b[:8]), load(b[1:9])), lineStops(load(b[8:16]), load(b[9:17])),
+			lineStops(load(b[16:24]), load(b[17:25])), lineStops(load(b[24:32]), load(b[25:])))
+		if i += n; found {
 			break
 		}
 	}
 	return i
 }
 
+func load(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
 // escape scans an escape in a string, and both if they are the halves of a
 // surrogate pair; i is where its backslash stands.
 func (s *scanner) escape(i int) int {
-	switch s.at(i + 1) {
+	switch at(s.text, i+1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
@@ -264,7 +380,7 @@ func (s *scanner) escape(i int) int {
 	}
 	if utf16.IsSurrogate(r) {
 		var low rune // what has fewer than four digits is no surrogate
-		if s.at(i+6) == '\\' && s.at(i+7) == 'u' {
+		if at(s.text, i+6) == '\\' && at(s.text, i+7) == 'u' {
 			low, end = hex4(s.text, i+8)
 		}
 		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
