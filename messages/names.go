@@ -68,7 +68,18 @@ func (n *names) add(text []byte, e name) bool {
 		return n.addHashed(text, e)
 	}
 	for i := range siblings {
-		if o := &siblings[i]; o.mark == e.mark && bytes.Equal(n.spelling(text, *o), n.spelling(text, e)) {
+		if siblings[i].mark == e.mark {
+			return n.addAlike(text, e)
+		}
+	}
+	n.open = append(n.open, e)
+	return true
+}
+
+// addAlike is add where a name is there with the same mark.
+func (n *names) addAlike(text []byte, e name) bool {
+	for _, o := range n.open[n.first:] {
+		if o.mark == e.mark && bytes.Equal(n.spelling(text, o), n.spelling(text, e)) {
 			return false
 		}
 	}
@@ -146,7 +157,7 @@ func (n *names) startTable(bytes int) {
 func mark(b []byte) uint64 {
 	m := word(b, 0)
 	if n := len(b); n >= 8 {
-		m ^= bits.RotateLeft64(load(b[n-8:]), 29)
+		m ^= bits.RotateLeft64(word(b, n-8), 29)
 	}
 	return m
 }

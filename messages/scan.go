@@ -40,7 +40,7 @@ func (s *scanner) fail(why reason, offset int) int {
 // at returns the byte at i, and 0, which JSON has no use for outside strings,
 // at the end.
 func at(text []byte, i int) byte {
-	if i < len(text) {
+	if uint(i) < uint(len(text)) {
 		return text[i]
 	}
 	return 0
@@ -185,7 +185,7 @@ func (s *scanner) name(i, depth int) int {
 		if n := i - start; n < 8 {
 			m &= stop&-stop>>7 - 1
 		} else {
-			m ^= bits.RotateLeft64(load(text[i-8:]), 29)
+			m ^= bits.RotateLeft64(word(text, i-8), 29)
 		}
 		spelling = text[start:i]
 		ok = s.names.add(text, name{m, uint32(start), uint32(i)})
@@ -314,55 +314,55 @@ func first(a, b, c, d uint64) (int, bool) {
 // plain returns the place of the first byte from i on that is not simply a
 // character of a string, as stops has it; the length of text if there is none.
 func plain(text []byte, i int) int {
-	if i+8 <= len(text) { // most strings are short
-		if m := stops(load(text[i:])) & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)/8
-		}
-		i += 8
+	if m := stops(word(text, i)) & highs; m != 0 { // most strings are short
+		return i + bits.TrailingZeros64(m)/8
 	}
-	for i+32 <= len(text) {
-		b := (*[32]byte)(text[i:])
-		n, found := first(stops(load(b[:8])), stops(load(b[8:16])), stops(load(b[16:24])), stops(load(b[24:])))
+	for i += 8; i >= 0 && i <= len(text)-32; {
+		b := text[i : i+32]
+		n, found := first(stops(word(b, 0)), stops(word(b, 8)), stops(word(b, 16)), stops(word(b, 24)))
 		if i += n; found {
 			return i
 		}
 	}
-	for ; i < len(text); i += 8 {
+	for {
 		if m := stops(word(text, i)) & highs; m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
+		i += 8
 	}
-	return i
 }
 
 // word returns the eight bytes at i, with zeros for what is behind the text.
 func word(text []byte, i int) uint64 {
-	if i+8 <= len(text) {
-		return load(text[i:])
+	if i >= 0 && i <= len(text)-8 { // put like this it is one load, without a check
+		return binary.LittleEndian.Uint64(text[i:])
 	}
+	return lastWord(text, i)
+}
+
+// lastWord is word where fewer than eight bytes are left.
+func lastWord(text []byte, i int) uint64 {
 	if len(text) >= 8 {
-		return load(text[len(text)-8:]) >> (8 * (i + 8 - len(text)))
+		return binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * uint(i+8-len(text)))
 	}
 	var b [8]byte
 	copy(b[:], text[i:])
-	return load(b[:])
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // lines is plain with lineStops. It may return before it has to.
 func lines(text []byte, i int) int {
-	for i+33 <= len(text) {
-		b := (*[33]byte)(text[i:])
+	for i >= 0 && i <= len(text)-33 {
+		b := text[i : i+33]
 		n, found := first(
-			lineStops(load(b[:8]), load(b[1:9])), lineStops(load(b[8:16]), load(b[9:17])),
-			lineStops(load(b[16:24]), load(b[17:25])), lineStops(load(b[24:32]), load(b[25:])))
+			lineStops(word(b, 0), word(b, 1)), lineStops(word(b, 8), word(b, 9)),
+			lineStops(word(b, 16), word(b, 17)), lineStops(word(b, 24), word(b, 25)))
 		if i += n; found {
 			break
 		}
 	}
 	return i
 }
-
-func load(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // escape scans an escape in a string, and both if they are the halves of a
 // surrogate pair; i is where its backslash stands.
