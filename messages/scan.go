@@ -176,26 +176,30 @@ func (s *scanner) name(i, depth int) int {
 		stop = stops(word(text, i)) & highs
 	}
 	i += bits.TrailingZeros64(stop) / 8
-	var (
-		spelling []byte
-		ok       bool
-	)
+	var ok bool
 	if at(text, i) == '"' {
+		if depth == 1 {
+			s.read = parseMember(text[start:i])
+		}
 		m := begin
 		if n := i - start; n < 8 {
 			m &= stop&-stop>>7 - 1
 		} else {
 			m ^= bits.RotateLeft64(word(text, i-8), 29)
 		}
-		spelling = text[start:i]
 		ok = s.names.add(text, name{m, uint32(start), uint32(i)})
 		i++
 	} else {
-		var escaped bool
+		var (
+			spelling []byte
+			escaped  bool
+		)
 		if i, escaped = s.rest(i); i < 0 {
 			return -1
 		}
-		spelling, ok = s.names.addLong(text, start, i-1, escaped)
+		if spelling, ok = s.names.addLong(text, start, i-1, escaped); depth == 1 {
+			s.read = parseMember(spelling)
+		}
 	}
 	if !ok {
 		return s.fail(reasonDuplicate, start-1)
@@ -209,7 +213,6 @@ func (s *scanner) name(i, depth int) int {
 		i = space(text, i)
 	}
 	if depth == 1 {
-		s.read = parseMember(spelling)
 		s.found[s.read] = value{start: i, end: i}
 	}
 	return i
