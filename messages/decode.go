@@ -3,6 +3,7 @@ package messages
 import (
 	"fmt"
 	"sync"
+	"unicode/utf8"
 )
 
 // Limits of a message. A message beyond one of them is refused as malformed.
@@ -30,6 +31,18 @@ type DecodeError struct {
 	Code   Code   // [CodeMalformed] or [CodeUnknownType]
 	Reason string // a sentence for people, one of a fixed set: it never repeats the message
 	Offset int    // the byte of the message at which the reason was found; its length where something is missing
+
+	// NotUTF8 says that the message is not valid UTF-8, wherever in it and
+	// whatever the reason: the connection is to be closed with
+	// [CloseInvalidPayload].
+	NotUTF8 bool
+}
+
+// refuse returns a DecodeError about text. The reason is the first that there
+// is, so that for UTF-8 the rest is still to be looked at; that happens here
+// and not while scanning, because most messages are right.
+func refuse(text []byte, code Code, why reason, offset int) *DecodeError {
+	return &DecodeError{code, string(why), offset, !utf8.Valid(text)}
 }
 
 // Error returns the reason with the place.
@@ -43,14 +56,15 @@ func (e *DecodeError) Error() string {
 // looked at, and nothing is changed.
 //
 // The error is always a [*DecodeError]. A text that Decode accepts is valid
-// UTF-8.
+// UTF-8, and of one that it refuses the error says whether it is: nobody needs
+// to check that before.
 //
 // Decode takes time linear in the length of text, whatever it is. It
 // allocates only for an error, and for a value that it returns and that is
 // written with escapes.
 func Decode(text []byte) (e Envelope, err error) {
 	if len(text) > MaxMessageBytes {
-		return Envelope{}, &DecodeError{CodeMalformed, string(reasonSize), MaxMessageBytes}
+		return Envelope{}, refuse(text, CodeMalformed, reasonSize, MaxMessageBytes)
 	}
 	s := scanners.Get().(*scanner)
 	s.reset(text)
@@ -101,7 +115,7 @@ type value struct {
 // envelope scans the message and sets e to what was found.
 func (s *scanner) envelope(e *Envelope) error {
 	if !s.message() {
-		return &DecodeError{CodeMalformed, string(s.reason), s.offset}
+		return refuse(s.text, CodeMalformed, s.reason, s.offset)
 	}
 	spelling, ok := s.stringOf(memberType)
 	if !ok {
@@ -109,7 +123,7 @@ func (s *scanner) envelope(e *Envelope) error {
 	}
 	t := parseType(spelling)
 	if t == 0 {
-		return &DecodeError{CodeUnknownType, string(reasonUnknownType), s.found[memberType].start}
+		return refuse(s.text, CodeUnknownType, reasonUnknownType, s.found[memberType].start)
 	}
 	var from, to, rawTo, login []byte
 	if t.Relayed() {
@@ -147,5 +161,5 @@ func (s *scanner) missing(m member, why reason) error {
 	if v := s.found[m]; v.end != 0 {
 		offset = v.start
 	}
-	return &DecodeError{CodeMalformed, string(why), offset}
+	return refuse(s.text, CodeMalformed, why, offset)
 }

@@ -144,3 +144,43 @@ func TestDecodeErrorsPointAtWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// What is not UTF-8 ends the connection, wherever it stands and whatever else
+// is wrong: a reader that checks UTF-8 before it decodes, and one that leaves
+// it to Decode, must not answer differently.
+func TestDecodeErrorSaysWhetherTheMessageIsUTF8(t *testing.T) {
+	tooLarge := `{"type":"bye","from":"alice","to":"` + strings.Repeat("b", MaxMessageBytes)
+	for _, tt := range []struct {
+		text    string
+		reason  reason
+		notUTF8 bool
+	}{
+		{"{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"bob\xff\"}", reasonUTF8, true},
+		{"{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"bob\",\"\xc0\xaf\":0}", reasonUTF8, true}, // overlong
+		{"{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"\xed\xa0\x80\"}", reasonUTF8, true},       // a surrogate
+		{"{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"bob\xf0\x9f\x8e", reasonUTF8, true},       // cut short
+		{"{\"a\":01,\"b\":\"\xff\"}", reasonNumber, true},
+		{"{\"a\":0,\"a\":\"\xff\"}", reasonDuplicate, true},
+		{"\xff{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"bob\"}", reasonNoObject, true},
+		{"{\"type\":\"bye\",\"from\":\"alice\",\"to\":\"bob\"}\xff", reasonTrailing, true},
+		{"{\"type\":\xff}", reasonValue, true},
+		{"{\"a\":\"\\ud800\",\"b\":\"\xff\"}", reasonSurrogate, true},
+		{"{\"a\":\"\ufffe\",\"b\":\"\xff\"}", reasonNoncharacter, true},
+		{strings.Repeat("[", MaxDepth) + "\xff", reasonNoObject, true},
+		{tooLarge + "\xff", reasonSize, true},
+		{"", reasonEnd, false},
+		{"{\"a\":01,\"b\":\"\u00eb\"}", reasonNumber, false},
+		{"\ufeff{}", reasonBOM, false},
+		{"{\"a\":\"\\ud800\"}", reasonSurrogate, false}, // in I-JSON that is wrong, but not in UTF-8
+		{"{\"a\":\"\ufffe\"}", reasonNoncharacter, false},
+		{"{\"type\":\"b\u00ffe\"}", reasonUnknownType, false},
+		{"{\"type\":\"bye\",\"from\":\"\u00eb\"}", reasonTo, false},
+		{tooLarge + "\u00ff", reasonSize, false},
+	} {
+		_, err := Decode([]byte(tt.text))
+		refused := refusal(t, []byte(tt.text), err)
+		if refused.Reason != string(tt.reason) || refused.NotUTF8 != tt.notUTF8 {
+			t.Errorf("Decode(%.100q): not UTF-8: %t, because %q; want %t, %q", tt.text, refused.NotUTF8, refused.Reason, tt.notUTF8, tt.reason)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"unicode/utf8"
 )
 
 // rules names the reasons as the vectors do.
@@ -229,6 +230,9 @@ func refusal(t *testing.T, message []byte, err error) *DecodeError {
 	}
 	if refused.Offset < 0 || refused.Offset > len(message) {
 		t.Errorf("Decode(%.200q): offset %d, want it in the message of %d bytes", message, refused.Offset, len(message))
+	}
+	if refused.NotUTF8 == utf8.Valid(message) {
+		t.Errorf("Decode(%.200q): not UTF-8: %t, want %t", message, refused.NotUTF8, !refused.NotUTF8)
 	}
 	return refused
 }
