@@ -161,14 +161,22 @@ func varied(random *rand.Rand, message []byte) []byte {
 	return b
 }
 
-func BenchmarkLoginKey(b *testing.B) {
+// U+FDFA stands for 18 characters, the most there is.
+func BenchmarkLogin(b *testing.B) {
 	buf := make([]byte, 0, 4*MaxLoginCharacters)
-	for _, login := range []string{"alice", "Alice B", "zo\u00eb", "ZOE\u0308", strings.Repeat("\uFDFA", MaxLoginCharacters), strings.Repeat("\u0301", 30_000)} {
-		b.Run(fmt.Sprintf("%+.8q", login), func(b *testing.B) {
-			login := []byte(login)
+	for _, login := range []string{"alice", "Alice B", "Zo\u00eb", "zo\u00eb", "ZOE\u0308", strings.Repeat("\u65e5", MaxLoginCharacters), strings.Repeat("\uFDFA", MaxLoginCharacters),
+		strings.Repeat("\u0301", 30_000), strings.Repeat(" ", 60_000), strings.Repeat("\u3000", 20_000), strings.Repeat("\xff", 60_000)} {
+		name, login := fmt.Sprintf("%+.1q %dB", login, len(login)), []byte(login)
+		b.Run("key/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				LoginKey(buf, login)
+			}
+		})
+		b.Run("parse/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ParseLogin(login)
 			}
 		})
 	}

@@ -181,6 +181,9 @@ func FuzzLoginKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, typed []byte) {
 		sent := bytes.Clone(typed)
+		if utf8.Valid(typed) && !printable(typed) {
+			equalNicknameKey(t, string(typed))
+		}
 		login, err := ParseLogin(typed)
 		key, ok := LoginKey(make([]byte, 0, 64), typed)
 		if !bytes.Equal(sent, typed) {

@@ -1,10 +1,16 @@
 package messages
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/width"
 )
 
 // MaxLoginCharacters is the number of characters (code points) that a login
@@ -90,8 +96,8 @@ func loginKey(buf, login []byte) ([]byte, error) {
 			return nil, ErrLoginControl
 		}
 	}
-	key, err := precis.Nickname.AppendCompareKey(buf[:0], login)
-	if err != nil {
+	key, ok := nicknameKey(buf, login)
+	if !ok {
 		return nil, ErrLoginCharacter
 	}
 	marksOnly := true
@@ -106,6 +112,58 @@ func loginKey(buf, login []byte) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// nickname applies RFC 8266's rules for comparison once, all but the one about
+// spaces. The mappings are what of them may change a key another time.
+var (
+	nickname = precis.NewFreeform(precis.IgnoreCase, precis.Norm(norm.NFKC), precis.DisallowEmpty)
+	mappings = []transform.SpanningTransformer{width.Fold, cases.Lower(language.Und, cases.HandleFinalSigma(false))}
+)
+
+// nicknameKey returns the comparison key that precis.Nickname has for a login,
+// and false if it has none. Like that it applies the rules four times at most,
+// but no more once the key has settled, which it nearly always has after the
+// first: some characters stand for many, so that a key may be long.
+func nicknameKey(buf, login []byte) (key []byte, ok bool) {
+	key = login
+	for range 4 {
+		var err error
+		if key, err = nickname.AppendCompareKey(buf[:0], singleSpaces(key)); err != nil {
+			return nil, false
+		}
+		if settled(key) {
+			break
+		}
+	}
+	return key, true
+}
+
+// settled reports whether the rules leave a key as it is, which they have been
+// applied to. Normalization does, because it came last, and so no space is
+// left but the ASCII one.
+func settled(key []byte) bool {
+	if key[0] == ' ' || key[len(key)-1] == ' ' || bytes.Contains(key, []byte("  ")) {
+		return false
+	}
+	for _, t := range mappings {
+		if _, err := t.Span(key, true); err != nil { // ErrEndOfSpan
+			return false
+		}
+	}
+	return true
+}
+
+// singleSpaces trims the spaces at both ends and makes any number of them in
+// between one ASCII space.
+func singleSpaces(b []byte) []byte {
+	if bytes.IndexFunc(b, isSpace) < 0 {
+		return b
+	}
+	return bytes.Join(bytes.FieldsFunc(b, isSpace), []byte{' '})
+}
+
+// isSpace reports whether Unicode counts r as a space.
+func isSpace(r rune) bool { return r == ' ' || r >= utf8.RuneSelf && unicode.Is(unicode.Zs, r) }
 
 // asciiKey returns the key of a login of printable ASCII, and false for any
 // other. There the rules come down to small letters and single spaces.
@@ -135,21 +193,7 @@ func asciiKey(buf, login []byte) ([]byte, bool) {
 	return key, true
 }
 
-// trimSpaces trims what Unicode counts as a space (Zs) at both ends.
+// trimSpaces trims the spaces at both ends.
 func trimSpaces(b []byte) []byte {
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		if r != ' ' && !unicode.Is(unicode.Zs, r) {
-			break
-		}
-		b = b[size:]
-	}
-	for len(b) > 0 {
-		r, size := utf8.DecodeLastRune(b)
-		if r != ' ' && !unicode.Is(unicode.Zs, r) {
-			break
-		}
-		b = b[:len(b)-size]
-	}
-	return b
+	return bytes.TrimFunc(bytes.Trim(b, " "), isSpace) // nearly all are ASCII spaces, and those are trimmed faster
 }
