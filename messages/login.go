@@ -96,7 +96,7 @@ func loginKey(buf, login []byte) ([]byte, error) {
 			return nil, ErrLoginControl
 		}
 	}
-	key, ok := nicknameKey(buf, login)
+	key, ok := nicknameKey(login)
 	if !ok {
 		return nil, ErrLoginCharacter
 	}
@@ -110,7 +110,7 @@ func loginKey(buf, login []byte) ([]byte, error) {
 	if marksOnly {
 		return nil, ErrLoginMarksOnly
 	}
-	return key, nil
+	return append(buf[:0], key...), nil // x/text is not given buf, or no caller could have it on the stack
 }
 
 // nickname applies RFC 8266's rules for comparison once, all but the one about
@@ -124,11 +124,11 @@ var (
 // and false if it has none. Like that it applies the rules four times at most,
 // but no more once the key has settled, which it nearly always has after the
 // first: some characters stand for many, so that a key may be long.
-func nicknameKey(buf, login []byte) (key []byte, ok bool) {
+func nicknameKey(login []byte) (key []byte, ok bool) {
 	key = login
 	for range 4 {
 		var err error
-		if key, err = nickname.AppendCompareKey(buf[:0], singleSpaces(key)); err != nil {
+		if key, err = nickname.AppendCompareKey(nil, singleSpaces(key)); err != nil {
 			return nil, false
 		}
 		if settled(key) {

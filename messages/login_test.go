@@ -78,7 +78,7 @@ func TestNicknameKeyIsAsXTextHasIt(t *testing.T) {
 func equalNicknameKey(t *testing.T, login string) {
 	t.Helper()
 	want, err := precis.Nickname.CompareKey(login)
-	if key, ok := nicknameKey(nil, []byte(login)); ok != (err == nil) || string(key) != want {
+	if key, ok := nicknameKey([]byte(login)); ok != (err == nil) || string(key) != want {
 		t.Errorf("nicknameKey(%+q) = %+q, %t; want x/text's, %+q, %v", login, key, ok, want, err)
 	}
 }

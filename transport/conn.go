@@ -81,15 +81,24 @@ func (c *conn) receive(text []byte, via any) (next bool) {
 	}
 	relay, err := messages.NewRelay(text)
 	if err != nil {
-		code, reason := messages.CodeMalformed, ""
-		if refusal, ok := err.(*messages.DecodeError); ok {
-			code, reason = refusal.Code, refusal.Reason
-		}
-		c.Send(messages.AppendError(nil, code, reason, nil))
+		c.refuse(err)
 		return true
 	}
 	relay.Via = via
 	return c.session.Receive(relay)
+}
+
+// refuse answers a message that is none.
+func (c *conn) refuse(err error) {
+	refusal, ok := err.(*messages.DecodeError)
+	if !ok {
+		refusal = &messages.DecodeError{Code: messages.CodeMalformed}
+	}
+	if refusal.NotUTF8 {
+		c.Close(messages.CloseInvalidPayload, reasonEncoding)
+		return
+	}
+	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
 }
 
 // charge counts one frame against the connection's rate and returns how long to wait before acting on it.

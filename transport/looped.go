@@ -279,10 +279,6 @@ func (s *looped) frame(first byte, payload []byte) (next bool) {
 
 // text acts on a whole message.
 func (s *looped) text(text []byte) (next bool) {
-	if !utf8.Valid(text) {
-		s.stop(appendClosePayload(nil, messages.CloseInvalidPayload, reasonEncoding))
-		return true
-	}
 	s.asked = !s.receive(text, s)
 	return !s.asked
 }
