@@ -255,7 +255,9 @@ func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
 func (s *serve) listen() (net.Listener, error) {
 	// An IPv6 address may stand in brackets, as in a URL.
 	host := strings.Trim(s.Host, "[]")
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(s.Port))))
+	// The service pings: TCP's own probes would only cost.
+	config := net.ListenConfig{KeepAlive: -1}
+	listener, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(s.Port))))
 	var unknown *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

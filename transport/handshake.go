@@ -7,36 +7,45 @@ import (
 	"strings"
 )
 
-// isUpgrade reports whether r asks for a WebSocket.
-func isUpgrade(r *http.Request) bool { return hasToken(r.Header, "Upgrade", "websocket") }
+// asksForWebSocket reports whether r asks for a WebSocket where there is one.
+func asksForWebSocket(r *http.Request) bool {
+	return (r.URL.Path == "/" || r.URL.Path == "/ws") && hasToken(r.Header, "Upgrade", "websocket")
+}
 
-// checkHandshake answers a request for a WebSocket that is no proper handshake (RFC 6455, section 4.2.1), and reports
-// whether it was one.
-func checkHandshake(w http.ResponseWriter, r *http.Request) bool {
-	refuse := func(status int, sentence string) bool {
-		http.Error(w, sentence, status)
-		return false
+// refusal is the answer to a request that is no proper handshake.
+type refusal struct {
+	status   int
+	sentence string
+	header   [2]string // one more header, or none
+}
+
+func (f *refusal) write(w http.ResponseWriter) {
+	if name := f.header[0]; name != "" {
+		w.Header().Set(name, f.header[1])
 	}
+	http.Error(w, f.sentence, f.status)
+}
+
+// checkHandshake returns how to answer a request for a WebSocket that is no proper handshake (RFC 6455, section 4.2.1),
+// nil where it is one.
+func checkHandshake(r *http.Request) *refusal {
 	switch {
 	case r.Method != http.MethodGet:
-		w.Header().Set("Allow", http.MethodGet)
-		return refuse(http.StatusMethodNotAllowed, "A WebSocket is opened with GET.")
+		return &refusal{http.StatusMethodNotAllowed, "A WebSocket is opened with GET.", [2]string{"Allow", http.MethodGet}}
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return refuse(http.StatusHTTPVersionNotSupported, "A WebSocket is opened with HTTP/1.1.")
+		return &refusal{status: http.StatusHTTPVersionNotSupported, sentence: "A WebSocket is opened with HTTP/1.1."}
 	case !hasToken(r.Header, "Connection", "upgrade"):
-		return refuse(http.StatusBadRequest, "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on.")
+		return &refusal{status: http.StatusBadRequest, sentence: "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on."}
 	case r.ContentLength != 0:
-		return refuse(http.StatusBadRequest, "A request for a WebSocket has no body.")
+		return &refusal{status: http.StatusBadRequest, sentence: "A request for a WebSocket has no body."}
 	}
-	if version := r.Header.Values("Sec-Websocket-Version"); len(version) != 1 || version[0] != "13" {
-		w.Header().Set("Sec-WebSocket-Version", "13")
-		return refuse(http.StatusUpgradeRequired, "This service speaks version 13 of the WebSocket protocol.")
+	if version := r.Header["Sec-Websocket-Version"]; len(version) != 1 || version[0] != "13" {
+		return &refusal{http.StatusUpgradeRequired, "This service speaks version 13 of the WebSocket protocol.", [2]string{"Sec-WebSocket-Version", "13"}}
 	}
-	keys := r.Header.Values("Sec-Websocket-Key")
-	if len(keys) != 1 || !isKey(keys[0]) {
-		return refuse(http.StatusBadRequest, "The header Sec-WebSocket-Key must be the base64 of 16 bytes.")
+	if keys := r.Header["Sec-Websocket-Key"]; len(keys) != 1 || !isKey(keys[0]) {
+		return &refusal{status: http.StatusBadRequest, sentence: "The header Sec-WebSocket-Key must be the base64 of 16 bytes."}
 	}
-	return true
+	return nil
 }
 
 func isKey(key string) bool {

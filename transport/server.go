@@ -108,7 +108,7 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 
 // Serve accepts connections from l, several listeners at once if need be, until Shutdown or until l fails. After
 // Shutdown the error is [http.ErrServerClosed].
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -118,10 +118,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // said once
 		}
 	}()
-	switch ws := r.URL.Path == "/ws"; {
-	case (ws || r.URL.Path == "/") && isUpgrade(r):
+	switch {
+	case asksForWebSocket(r):
 		s.upgrade(w, r)
-	case ws:
+	case r.URL.Path == "/ws":
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 		http.Error(w, "Connect to this address with a WebSocket. The page is at /.", http.StatusUpgradeRequired)
@@ -131,7 +131,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
-	if !checkHandshake(w, r) {
+	if refusal := checkHandshake(r); refusal != nil {
+		refusal.write(w)
 		return
 	}
 	if !s.origins.permits(r) {
@@ -156,15 +157,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		_, _ = buffered.Reader.Read(ahead) // they are in memory
 	}
 	key := r.Header.Get("Sec-Websocket-Key")
-	if l := s.adopt(socket); l != nil {
-		s.open(l, key, ahead)
-		return
-	}
-	s.openBlocking(socket, key, ahead)
+	s.open(socket, key, ahead)
 }
 
-// open begins the life of a connection that a loop carries.
-func (s *Server) open(l *looped, key string, ahead []byte) {
+// open begins the life of a connection that has entered, whose client has sent ahead behind its handshake.
+func (s *Server) open(socket net.Conn, key string, ahead []byte) {
+	l := s.adopt(socket)
+	if l == nil {
+		s.openBlocking(socket, key, ahead)
+		return
+	}
 	l.server, l.carrier = s, l
 	l.session = s.connect(l)
 	// What others queue waits behind the response to the handshake, and that for the loop.
@@ -176,7 +178,7 @@ func (s *Server) open(l *looped, key string, ahead []byte) {
 	l.socket.Post(opening{l, ahead})
 }
 
-// openBlocking begins the life of a connection that gws reads.
+// openBlocking is open for a connection that no loop carries.
 func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
 	g := &gwsSocket{blocking: blocking{conn: conn{server: s}, socket: socket}, ahead: ahead}
 	g.carrier = &g.blocking

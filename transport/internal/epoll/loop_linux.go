@@ -2,7 +2,6 @@ package epoll
 
 import (
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -348,25 +347,6 @@ func (s *Socket) Close() {
 	s.watched = forgotten
 	_ = unix.EpollCtl(s.loop.fd, unix.EPOLL_CTL_DEL, int(s.fd), nil)
 	s.loop.closed = append(s.loop.closed, s)
-}
-
-// Detach returns a descriptor of c's socket that the runtime's poller knows nothing of, or else each arrival would wake
-// that too, and closes c. Where there is an error, c is as it was.
-func Detach(c *net.TCPConn) (fd int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if refused := raw.Control(func(original uintptr) {
-		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
-	}); refused != nil {
-		return -1, refused
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	_ = c.Close()
-	return fd, nil
 }
 
 // read reads from a non-blocking descriptor, unknown to the scheduler.

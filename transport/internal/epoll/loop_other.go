@@ -5,6 +5,7 @@ package epoll
 import (
 	"errors"
 	"net"
+	"time"
 )
 
 // Loop is a loop, of which there are none on this system.
@@ -48,3 +49,12 @@ func (*Socket) Close() {}
 
 // Detach returns [errors.ErrUnsupported].
 func Detach(*net.TCPConn) (int, error) { return -1, errors.ErrUnsupported }
+
+// Peek sees nothing.
+func Peek(*net.TCPConn, []byte) int { return 0 }
+
+// Discard does nothing.
+func Discard(*net.TCPConn, []byte) {}
+
+// DeferAccept returns [errors.ErrUnsupported].
+func DeferAccept(*net.TCPListener, time.Duration) error { return errors.ErrUnsupported }
