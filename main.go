@@ -61,6 +61,11 @@ const (
 	statusInterrupted = 130 // as a shell says it: 128 and the number of SIGINT
 )
 
+// collectorPercent is how much garbage the collector lets gather, in percent of what lives, where GOGC says nothing else.
+// A relayed message leaves none, so that less than Go's usual 100 costs only those who come and go: with 100,000 sessions
+// a login and its end take some 10 µs more, and a session a fifth less memory (BenchmarkCollector in package transport).
+const collectorPercent = 50
+
 // goodbye is how long clients have to take the news that the service is going away. With what the server needs to cut
 // off the rest, the process ends within 5 s.
 const goodbye = 3 * time.Second
@@ -203,6 +208,9 @@ func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
 		if duration == 0 { // would be the default to transport.New
 			return &usageError{fmt.Errorf("%s cannot be 0: give a time such as 10s", flag)}
 		}
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectorPercent)
 	}
 	system := actors.NewSystem(actors.Options{Logger: logger, QueueLimit: int(s.QueueLimit)})
 	server, err := transport.New(system, transport.Options{

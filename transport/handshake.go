@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// handshakeGUID is what a key is hashed with (RFC 6455, section 1.3).
+const handshakeGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
 // asksForWebSocket reports whether r asks for a WebSocket where there is one.
 func asksForWebSocket(r *http.Request) bool {
 	return (r.URL.Path == "/" || r.URL.Path == "/ws") && hasToken(r.Header, "Upgrade", "websocket")
@@ -53,10 +56,11 @@ func isKey(key string) bool {
 	return err == nil && len(nonce) == 16
 }
 
-// handshakeResponse answers a handshake that has been checked (RFC 6455, section 4.2.2).
-func handshakeResponse(key string) []byte {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	b := append(make([]byte, 0, 160), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+// appendHandshakeResponse appends the answer to a handshake that has been checked (RFC 6455, section 4.2.2).
+func appendHandshakeResponse(b []byte, key string) []byte {
+	var challenge [24 + len(handshakeGUID)]byte // a key has 24 characters
+	sum := sha1.Sum(append(append(challenge[:0], key...), handshakeGUID...))
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	return append(base64.StdEncoding.AppendEncode(b, sum[:]), "\r\n\r\n"...)
 }
 

@@ -425,7 +425,9 @@ func (s *looped) flush() {
 			if done {
 				s.finishFlush()
 			} else {
-				s.socket.CloseWrite()
+				if !s.over { // or closing the socket says as much
+					s.socket.CloseWrite()
+				}
 				s.halfway = true
 			}
 			s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 
 const (
 	// bufferSize is what a buffer of frames begins with.
-	bufferSize = 4 << 10
+	bufferSize = 512
 	// keepBuffer is how large a buffer may have grown to be used again.
 	keepBuffer = 64 << 10
 	// pressSize is how much may be queued before the carrier is pressed to write: what one round of a loop brings for one

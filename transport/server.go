@@ -171,7 +171,8 @@ func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 	l.session = s.connect(l)
 	// What others queue waits behind the response to the handshake, and that for the loop.
 	l.writing = true
-	l.queue(opRaw, handshakeResponse(key), nil, nil)
+	var response [192]byte
+	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
 	if !s.connections.add(&l.conn) {
 		l.Close(goingDown())
 	}

@@ -1,0 +1,261 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+// simulation is a server whose connections are no sockets: what is written to them is gone, and what they send comes
+// from the test, which runs their loops too.
+type simulation struct {
+	testing.TB
+	*Server
+	system *actors.System
+
+	loops   []*simulatedLoop
+	opening *simulatedLoop // whose the next connection is
+	latest  *looped
+}
+
+// simulatedLoop has tasks, for run.
+type simulatedLoop struct{ tasks []epoll.Task }
+
+func (l *simulatedLoop) run() {
+	for len(l.tasks) > 0 {
+		tasks := l.tasks
+		l.tasks = nil
+		for i, t := range tasks {
+			tasks[i] = nil
+			t.Run()
+		}
+		if len(l.tasks) == 0 && cap(tasks) < 1024 {
+			l.tasks = tasks[:0]
+			return
+		}
+	}
+}
+
+func simulate(t testing.TB) *simulation {
+	m := &simulation{TB: t, system: actors.NewSystem(actors.Options{})}
+	m.begin()
+	o := DefaultOptions()
+	o.Rate = 0
+	o.PingInterval, o.IdleTimeout = 1<<61, 1<<62
+	var err error
+	if m.Server, err = New(m.system, o); err != nil {
+		t.Fatal(err)
+	}
+	m.adopt = func(net.Conn) *looped {
+		c := new(looped)
+		c.socket = &simulated{loop: m.opening, handler: c}
+		m.latest = c
+		return c
+	}
+	return m
+}
+
+// begin has the connections that open from now on be a new loop's.
+func (m *simulation) begin() {
+	m.opening = new(simulatedLoop)
+	m.loops = append(m.loops, m.opening)
+}
+
+// open opens a connection, and logs in.
+func (m *simulation) open(login string) *looped {
+	m.connections.enter()
+	m.Server.open(nil, "dGhlIHNhbXBsZSBub25jZQ==", nil)
+	c := m.latest
+	m.opening.run()
+	m.receive(c, `{"type":"login","login":"`+login+`"}`)
+	return c
+}
+
+// receive has a connection's client send a message.
+func (m *simulation) receive(c *looped, text string) {
+	c.Receive(rawws.Message(text))
+	m.opening.run()
+}
+
+// close has a connection's client go.
+func (m *simulation) close(c *looped) {
+	c.Ended(io.EOF)
+	m.opening.run()
+}
+
+// stop ends everything.
+func (m *simulation) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	gone := make(chan error)
+	m.connections.each(func(c *conn) { c.Close(goingDown()) })
+	for _, l := range m.loops {
+		l.run()
+	}
+	go func() { gone <- m.Shutdown(ctx) }()
+	if err := <-gone; err != nil {
+		m.Error(err)
+	}
+	if err := m.system.Stop(ctx); err != nil {
+		m.Error(err)
+	}
+}
+
+// simulated is a socket that takes everything, and whose other side closes when it is told to.
+type simulated struct {
+	loop    *simulatedLoop
+	handler epoll.Handler
+}
+
+func (s *simulated) Post(t epoll.Task)           { s.loop.tasks = append(s.loop.tasks, t) }
+func (s *simulated) Open() error                 { return nil }
+func (s *simulated) Watch(bool, bool)            {}
+func (s *simulated) Write(b []byte) (int, error) { return len(b), nil }
+func (s *simulated) CloseWrite()                 { s.Post(hangUp{s.handler}) }
+func (s *simulated) Shutdown()                   { s.Post(hangUp{s.handler}) }
+func (s *simulated) Close()                      {}
+
+type hangUp struct{ epoll.Handler }
+
+func (h hangUp) Run() { h.Ended(io.EOF) }
+
+// memory is what a process uses.
+type memory struct{ heap, stacks, resident float64 }
+
+func measure() (m memory) {
+	debug.FreeOSMemory()
+	return measureNow()
+}
+
+func measureNow() (m memory) {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	m.heap, m.stacks = float64(stats.HeapAlloc), float64(stats.StackInuse)
+	if statm, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if fields := strings.Fields(string(statm)); len(fields) > 1 {
+			pages, _ := strconv.Atoi(fields[1])
+			m.resident = float64(pages * os.Getpagesize())
+		}
+	}
+	return m
+}
+
+func (m memory) report(b *testing.B, before memory, sessions int) {
+	n := float64(sessions)
+	b.ReportMetric((m.heap-before.heap)/n, "heap-B/session")
+	b.ReportMetric((m.stacks-before.stacks)/n, "stack-B/session")
+	b.ReportMetric((m.resident-before.resident)/n, "resident-B/session")
+}
+
+// BenchmarkSimulatedSessions holds a million idle sessions, logged in, over connections that are no sockets, and says
+// what each takes, for how long the collector stops the world at most, and how long it takes to end them all.
+func BenchmarkSimulatedSessions(b *testing.B) {
+	for _, sessions := range []int{100_000, 1_000_000} {
+		b.Run(strconv.Itoa(sessions), func(b *testing.B) {
+			for b.Loop() {
+				before := measure()
+				m := simulate(b)
+				for i := range sessions {
+					m.open(fmt.Sprint("login ", i))
+				}
+				if n := m.system.Sessions(); n != sessions {
+					b.Fatalf("%d sessions, want %d", n, sessions)
+				}
+				measure().report(b, before, sessions)
+				var pauses debug.GCStats
+				debug.ReadGCStats(&pauses)
+				longest := time.Duration(0)
+				for _, p := range pauses.Pause {
+					longest = max(longest, p)
+				}
+				b.ReportMetric(float64(longest.Microseconds()), "longest-pause-µs")
+				start := time.Now()
+				m.stop()
+				b.ReportMetric(time.Since(start).Seconds(), "s-to-stop-all")
+			}
+		})
+	}
+}
+
+// BenchmarkCollector says what the collector's setting costs and saves a service with 100,000 idle sessions: bytes of
+// resident memory for each, while others connect, log in, relay once and go. The time is that of one of these.
+func BenchmarkCollector(b *testing.B) {
+	const sessions = 100_000
+	for _, percent := range []int{10, 25, 50, 100, 200} {
+		b.Run(fmt.Sprintf("percent=%d", percent), func(b *testing.B) {
+			defer debug.SetGCPercent(debug.SetGCPercent(percent))
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
+			before := measure()
+			m := simulate(b)
+			for i := range sessions {
+				m.open(fmt.Sprint("login ", i))
+			}
+			i := 0
+			for b.Loop() {
+				c := m.open(fmt.Sprint("coming and going ", i))
+				m.receive(c, fmt.Sprintf(`{"type":"offer","offer":{},"from":"coming and going %d","to":"login %d"}`, i, i%sessions))
+				m.close(c)
+				i++
+			}
+			measureNow().report(b, before, sessions)
+			m.stop()
+		})
+	}
+}
+
+// BenchmarkRelayWithoutNetwork relays frames between pairs of connections that are no sockets, all the way from a read to
+// a write. With -cpu 1,2 it says what a second processor adds.
+func BenchmarkRelayWithoutNetwork(b *testing.B) {
+	const pairs = 100 // for each processor
+	for _, size := range []int{300, 2 << 10} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			m := simulate(b)
+			type processor struct {
+				loop    *simulatedLoop
+				senders []*looped
+				frames  [][]byte
+			}
+			processors := make(chan processor, runtime.GOMAXPROCS(0))
+			for p := range cap(processors) {
+				m.begin()
+				processor := processor{loop: m.opening}
+				for i := range pairs {
+					from, to := fmt.Sprintf("from %d %d", p, i), fmt.Sprintf("to %d %d", p, i)
+					processor.senders = append(processor.senders, m.open(from))
+					m.open(to)
+					text := fmt.Sprintf(`{"type":"offer","offer":"%s","from":"%s","to":"%s"}`, strings.Repeat("x", size-70), from, to)
+					processor.frames = append(processor.frames, rawws.Message(text))
+				}
+				processors <- processor
+			}
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				p := <-processors
+				buffer := make([]byte, 0, 2*size)
+				for i := 0; pb.Next(); i++ {
+					buffer = append(buffer[:0], p.frames[i%pairs]...) // it is unmasked in place
+					p.senders[i%pairs].Receive(buffer)
+					p.loop.run()
+				}
+			})
+			b.StopTimer()
+			close(processors)
+			m.stop()
+		})
+	}
+}
