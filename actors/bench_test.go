@@ -44,19 +44,26 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
+// A login and a logout, alone and where many are logged in, each time by somebody else.
 func BenchmarkLoginLogout(b *testing.B) {
-	s := newTestSystem(b, Options{})
-	c := s.Connect(discard{})
-	login, logout := []byte(`{"type":"login","login":"alice"}`), []byte(`{"type":"logout","login":"alice"}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, text := range [][]byte{login, logout} {
-			m, err := messages.NewRelay(text)
-			if err != nil {
-				b.Fatal(err)
+	for _, others := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("among%d", others), func(b *testing.B) {
+			s := newTestSystem(b, Options{})
+			connections := loginMany(b, s, max(others, 1))
+			next := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				c, login := connections[next], fmt.Appendf(nil, "user%d", next)
+				next = (next + 7919) % len(connections)
+				for _, kind := range []string{"logout", "login"} {
+					m, err := messages.NewRelay(fmt.Appendf(nil, `{"type":%q,"login":%q}`, kind, login))
+					if err != nil {
+						b.Fatal(err)
+					}
+					c.Receive(m)
+				}
 			}
-			c.Receive(m)
-		}
+		})
 	}
 }
 

@@ -101,15 +101,28 @@ func (s *System) Stop(ctx context.Context) error {
 
 // find returns the session that owns login, or nil.
 func (s *System) find(login []byte) *actor.PID {
-	var buf [messages.MaxLoginCharacters]byte
-	key, ok := messages.LoginKey(buf[:0], login)
-	if !ok {
-		return nil
+	key := login
+	if !isKey(login) {
+		var buf [messages.MaxLoginCharacters]byte
+		var ok bool
+		if key, ok = messages.LoginKey(buf[:0], login); !ok {
+			return nil
+		}
 	}
 	if owner := s.directory.owner(key); owner != nil {
 		return owner.pid()
 	}
 	return nil
+}
+
+// isKey reports whether login is seen at a glance to be its own key: small letters, digits and the like.
+func isKey(login []byte) bool {
+	for _, c := range login {
+		if c <= ' ' || 'A' <= c && c <= 'Z' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // abandon deals with the message that an actor failed on.
