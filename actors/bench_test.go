@@ -1,11 +1,16 @@
 package actors
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"p2p-messaging/messages"
 )
@@ -98,6 +103,75 @@ func BenchmarkIdleSession(b *testing.B) {
 		heap2, stack2 := live()
 		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here
 		b.ReportMetric((float64(stack2)-float64(stack))/clients, "stack-B/session")
+		runtime.KeepAlive(connections)
+	}
+}
+
+var million = flag.Bool("million", false, "have BenchmarkMillionSessions run: it takes 1 GB and half a minute")
+
+// A million clients log in, relay to each other at random while the collector runs, and are stopped.
+func BenchmarkMillionSessions(b *testing.B) {
+	if !*million {
+		b.Skip("-million runs it")
+	}
+	const clients, collections = 1_000_000, 5
+	for b.Loop() {
+		heap, stack := live()
+		s := NewSystem(Options{})
+		start := time.Now()
+		connections := loginMany(b, s, clients)
+		b.ReportMetric(time.Since(start).Seconds(), "login-s")
+		heap2, stack2 := live()
+		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here
+		b.ReportMetric((float64(stack2)-float64(stack))/clients, "stack-B/session")
+
+		random := rand.New(rand.NewPCG(1, 2))
+		text := make([]byte, 0, 300)
+		relay := func() {
+			from, to := random.IntN(clients), random.IntN(clients)
+			text = fmt.Appendf(text[:0], `{"type":"offer","from":"user%d","to":"user%d","offer":{"sdp":"%0200d"}}`, from, to, 0)
+			m, err := messages.NewRelay(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			connections[from].Receive(m)
+		}
+		start = time.Now()
+		for range clients {
+			relay()
+		}
+		b.ReportMetric(float64(time.Since(start))/clients, "relay-ns")
+
+		collected := make(chan struct{})
+		go func() {
+			defer close(collected)
+			for range collections {
+				runtime.GC()
+			}
+		}()
+		worst, relays := time.Duration(0), 0
+		start = time.Now()
+		for collecting := true; collecting; relays++ {
+			before := time.Now()
+			relay()
+			worst = max(worst, time.Since(before))
+			select {
+			case <-collected:
+				collecting = false
+			default:
+			}
+		}
+		b.ReportMetric(float64(time.Since(start))/float64(relays), "relay-ns-collecting")
+		b.ReportMetric(float64(worst.Microseconds()), "worst-relay-µs")
+		var gc debug.GCStats
+		debug.ReadGCStats(&gc)
+		b.ReportMetric(float64(slices.Max(gc.Pause[:collections]).Microseconds()), "worst-pause-µs")
+
+		start = time.Now()
+		if err := s.Stop(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(start).Seconds(), "stop-s")
 		runtime.KeepAlive(connections)
 	}
 }

@@ -57,7 +57,7 @@ func (d *directory) owner(key []byte) *session {
 func (d *directory) put(key []byte, owner *session) {
 	part, tag := d.part(key)
 	t := part.Load()
-	if 4*(t.used+1) > 3*len(t.tags) {
+	if 8*(t.used+1) > 7*len(t.tags) {
 		t = t.renewed()
 		part.Store(t)
 	}

@@ -59,7 +59,7 @@ func TestTheDirectoryHoldsWhatAMapWould(t *testing.T) {
 		for i := range d.parts {
 			table := d.parts[i].Load()
 			live += table.live
-			if table.used > len(table.tags)*3/4 || len(table.tags) > max(smallestTable, 40*1024/len(d.parts)*4) {
+			if table.used > len(table.tags)*7/8 || len(table.tags) > 512 {
 				t.Fatalf("a table of %d slots has %d in use", len(table.tags), table.used)
 			}
 		}

@@ -2,7 +2,8 @@
 //
 // A [System] holds one registry actor, and under it one session actor for each login. A transport calls
 // [System.Connect] with a [Link] for each connection, hands every decoded message to [Connection.Receive], and says
-// [Connection.Closed] when the connection has ended.
+// [Connection.Closed] when the connection has ended. None of this blocks: where the next message of a client must wait
+// for a decision, Receive says so, and [Link.Resume] follows.
 //
 //	Connection (reader) ── login ──▶ registry ── spawns ──▶ session, owner of the login
 //	Connection (reader) ── Send ──▶ session of alice ── Deliver ──▶ session of bob ──▶ Link of bob

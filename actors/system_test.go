@@ -412,6 +412,33 @@ func TestTheSenderIsToldOfAMessageThatNeverWentOut(t *testing.T) {
 	}
 }
 
+// noting notes what comes with a message.
+type noting struct {
+	discard
+	sender, via any
+}
+
+func (n *noting) Deliver(m *messages.Deliver) bool {
+	n.sender, n.via = m.Sender, m.Via
+	return true
+}
+
+func TestALinkIsToldWhoSentAMessageAndWhatItsReaderNoted(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice, link := join(t, s, "alice"), new(noting)
+	s.Connect(link).Receive(decoded(t, `{"type":"login","login":"bob"}`))
+	m := decoded(t, alice.offer("bob", 1))
+	m.Via = "what was noted"
+	alice.Receive(m)
+	if link.sender != alice.session || link.via != "what was noted" {
+		t.Errorf("the link was told of %v and %v, want alice's session and what was noted", link.sender, link.via)
+	}
+	alice.send(t, alice.offer("bob", 2))
+	if link.via != nil {
+		t.Errorf("the next message came with %v, want nothing", link.via)
+	}
+}
+
 func TestAMessageForAConnectionThatIsBeingClosedIsRefused(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	alice, bob := join(t, s, "alice"), join(t, s, "bob")
