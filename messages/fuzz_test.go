@@ -22,6 +22,8 @@ func FuzzDecode(f *testing.F) {
 			f.Add([]byte(v.Message))
 		}
 	}
+	f.Add(shortOffer)
+	f.Add(candidateMessage)
 	f.Add(filled(500, shortName))
 	f.Add(filled(500, escapedName))
 	f.Add(filled(500, largeObject))

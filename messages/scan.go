@@ -170,10 +170,10 @@ func (s *scanner) name(i, depth int) int {
 	start := i + 1
 	i = start
 	begin := word(text, i)
-	stop := stops(begin) & highs
+	stop := stops(begin)
 	for stop == 0 {
 		i += 8
-		stop = stops(word(text, i)) & highs
+		stop = stops(word(text, i))
 	}
 	i += bits.TrailingZeros64(stop) / 8
 	var ok bool
@@ -181,8 +181,8 @@ func (s *scanner) name(i, depth int) int {
 		if depth == 1 {
 			s.read = parseMember(text[start:i])
 		}
-		m := begin
-		if n := i - start; n < 8 {
+		m := begin // comes to what mark returns, from what is at hand
+		if i < start+8 {
 			m &= stop&-stop>>7 - 1
 		} else {
 			m ^= bits.RotateLeft64(word(text, i-8), 29)
@@ -271,73 +271,91 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 	return s.fail(reasonEnd, i), false
 }
 
+// Strings are scanned eight bytes at a time. What the functions say of each
+// byte is in its high bit, and all other bits are to be ignored. It holds for
+// ASCII, up to the first byte that is not, from which the additions carry.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
 )
 
-// stops finds, in eight bytes of a string, the first that is not simply a
-// character: a quote, a backslash, a control character, or not ASCII. Of the
-// high bits of the bytes, its is the lowest set. Those above it mean nothing,
-// because an addition carries from what is not ASCII, and no other bit does.
+// differs sets the high bits of the bytes that are not c.
+func differs(w uint64, c byte) uint64 { return (w ^ uint64(c)*ones) + 0x7F*ones }
+
+// unquoted sets the high bits of the bytes that are neither a quote nor a
+// control character. Flipping 2 makes the quote the lowest of the others, so
+// that one addition is enough.
+func unquoted(w uint64) uint64 { return (w ^ 2*ones) + 0x5F*ones }
+
+// stops is 0 if all eight bytes are simply characters of a string. If not, its
+// lowest bit is the high bit of the first that is a quote, a backslash, a
+// control character, or not ASCII: for that one of the additions overflows.
 func stops(w uint64) uint64 {
-	// Flipping 2 makes the quote the lowest of the printable characters: one
-	// addition leaves the high bit clear for it and for all below.
-	return ^((w ^ 2*ones + 0x5F*ones) & differs(w, '\\')) | w
+	return highs &^ (unquoted(w) & differs(w, '\\'))
 }
 
 // lineStops is stops, but passes over the escapes of a line's end, \r and \n;
 // next are the eight bytes that begin one later. Such escapes cost no branch,
-// which would often be mispredicted, since lines are of any length.
+// which would often be mispredicted, since lines are of any length. A byte that
+// is not ASCII may seem to be any other, and must not pass for an escape's.
 func lineStops(w, next uint64) uint64 {
-	return ^(w ^ 2*ones + 0x5F*ones) | w | differs(next, 'n')&differs(next, 'r')&^differs(w, '\\')
+	lineEnd := ^(differs(next, 'n')&differs(next, 'r') | next)
+	return highs &^ (unquoted(w) & (differs(w, '\\') | lineEnd) &^ w)
 }
 
-// differs sets the high bits of the ASCII bytes that are not c, with the same
-// reservation.
-func differs(w uint64, c byte) uint64 {
-	return w ^ uint64(c)*ones + 0x7F*ones
-}
-
-// first returns which byte of 32 the first stop is at, and false for none.
-func first(a, b, c, d uint64) (int, bool) {
-	if (a|b|c|d)&highs == 0 {
-		return 32, false
+// firstStop returns which of 32 bytes the first stop is at, and 32 if all of
+// their stops are 0.
+func firstStop(a, b, c, d uint64) int {
+	switch {
+	case a|b|c|d == 0:
+		return 32
+	case a != 0:
+		return bits.TrailingZeros64(a) / 8
+	case b != 0:
+		return bits.TrailingZeros64(b)/8 + 8
+	case c != 0:
+		return bits.TrailingZeros64(c)/8 + 16
 	}
-	at := 0
-	if (a|b)&highs == 0 {
-		a, b, at = c, d, 16
-	}
-	if a&highs == 0 {
-		a, at = b, at+8
-	}
-	return at + bits.TrailingZeros64(a&highs)/8, true
+	return bits.TrailingZeros64(d)/8 + 24
 }
 
 // plain returns the place of the first byte from i on that is not simply a
 // character of a string, as stops has it; the length of text if there is none.
 func plain(text []byte, i int) int {
-	if m := stops(word(text, i)) & highs; m != 0 { // most strings are short
-		return i + bits.TrailingZeros64(m)/8
+	if stop := stops(word(text, i)); stop != 0 { // most strings are short
+		return i + bits.TrailingZeros64(stop)/8
 	}
-	for i += 8; i >= 0 && i <= len(text)-32; {
+	for i += 8; i >= 0 && i <= len(text)-32; i += 32 {
 		b := text[i : i+32]
-		n, found := first(stops(word(b, 0)), stops(word(b, 8)), stops(word(b, 16)), stops(word(b, 24)))
-		if i += n; found {
-			return i
+		if n := firstStop(stops(word(b, 0)), stops(word(b, 8)), stops(word(b, 16)), stops(word(b, 24))); n < 32 {
+			return i + n
 		}
 	}
 	for {
-		if m := stops(word(text, i)) & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)/8
+		if stop := stops(word(text, i)); stop != 0 {
+			return i + bits.TrailingZeros64(stop)/8
 		}
 		i += 8
 	}
 }
 
-// word returns the eight bytes at i, with zeros for what is behind the text.
+// lines is plain with lineStops. It may return before it has to.
+func lines(text []byte, i int) int {
+	for ; i >= 0 && i <= len(text)-33; i += 32 {
+		b := text[i : i+33]
+		if n := firstStop(
+			lineStops(word(b, 0), word(b, 1)), lineStops(word(b, 8), word(b, 9)),
+			lineStops(word(b, 16), word(b, 17)), lineStops(word(b, 24), word(b, 25))); n < 32 {
+			return i + n
+		}
+	}
+	return i
+}
+
+// word returns the eight bytes at i, with zeros, which stop a string, for what
+// is behind the text.
 func word(text []byte, i int) uint64 {
-	if i >= 0 && i <= len(text)-8 { // put like this it is one load, without a check
+	if i >= 0 && i <= len(text)-8 { // put like this it compiles to one load, without another check
 		return binary.LittleEndian.Uint64(text[i:])
 	}
 	return lastWord(text, i)
@@ -351,20 +369,6 @@ func lastWord(text []byte, i int) uint64 {
 	var b [8]byte
 	copy(b[:], text[i:])
 	return binary.LittleEndian.Uint64(b[:])
-}
-
-// lines is plain with lineStops. It may return before it has to.
-func lines(text []byte, i int) int {
-	for i >= 0 && i <= len(text)-33 {
-		b := text[i : i+33]
-		n, found := first(
-			lineStops(word(b, 0), word(b, 1)), lineStops(word(b, 8), word(b, 9)),
-			lineStops(word(b, 16), word(b, 17)), lineStops(word(b, 24), word(b, 25)))
-		if i += n; found {
-			break
-		}
-	}
-	return i
 }
 
 // escape scans an escape in a string, and both if they are the halves of a
