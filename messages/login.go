@@ -96,7 +96,7 @@ func loginKey(buf, login []byte) ([]byte, error) {
 			return nil, ErrLoginControl
 		}
 	}
-	key, ok := nicknameKey(login)
+	key, ok := nicknameKey(buf, login)
 	if !ok {
 		return nil, ErrLoginCharacter
 	}
@@ -110,7 +110,7 @@ func loginKey(buf, login []byte) ([]byte, error) {
 	if marksOnly {
 		return nil, ErrLoginMarksOnly
 	}
-	return append(buf[:0], key...), nil // x/text is not given buf, or no caller could have it on the stack
+	return key, nil
 }
 
 // nickname applies RFC 8266's rules for comparison once, all but the one about
@@ -124,18 +124,20 @@ var (
 // and false if it has none. Like that it applies the rules four times at most,
 // but no more once the key has settled, which it nearly always has after the
 // first: some characters stand for many, so that a key may be long.
-func nicknameKey(login []byte) (key []byte, ok bool) {
-	key = login
+func nicknameKey(buf, login []byte) (key []byte, ok bool) {
+	// What x/text reads goes to the heap. A caller has buf on its stack, so
+	// that it must not be among that, nor in the same variable.
+	mapped := login
 	for range 4 {
 		var err error
-		if key, err = nickname.AppendCompareKey(nil, singleSpaces(key)); err != nil {
+		if mapped, err = nickname.AppendCompareKey(nil, singleSpaces(mapped)); err != nil {
 			return nil, false
 		}
-		if settled(key) {
+		if settled(mapped) {
 			break
 		}
 	}
-	return key, true
+	return append(buf[:0], mapped...), true
 }
 
 // settled reports whether the rules leave a key as it is, which they have been

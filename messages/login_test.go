@@ -78,7 +78,7 @@ func TestNicknameKeyIsAsXTextHasIt(t *testing.T) {
 func equalNicknameKey(t *testing.T, login string) {
 	t.Helper()
 	want, err := precis.Nickname.CompareKey(login)
-	if key, ok := nicknameKey([]byte(login)); ok != (err == nil) || string(key) != want {
+	if key, ok := nicknameKey(nil, []byte(login)); ok != (err == nil) || string(key) != want {
 		t.Errorf("nicknameKey(%+q) = %+q, %t; want x/text's, %+q, %v", login, key, ok, want, err)
 	}
 }
@@ -105,6 +105,13 @@ func TestLoginKeyOfASCIIDoesNotAllocate(t *testing.T) {
 		login := []byte(login)
 		if n := testing.AllocsPerRun(100, func() { LoginKey(buf, login) }); n != 0 {
 			t.Errorf("LoginKey(%.20q) allocates %v times, want 0", login, n)
+		}
+		onStack := func() {
+			var buf [MaxLoginCharacters]byte
+			LoginKey(buf[:0], login)
+		}
+		if n := testing.AllocsPerRun(100, onStack); n != 0 {
+			t.Errorf("LoginKey(%.20q) with a buffer on the stack allocates %v times, want 0", login, n)
 		}
 	}
 }
