@@ -34,7 +34,7 @@ func newReception(s *Server, l net.Listener) *reception {
 	if tcp, ok := l.(*net.TCPListener); ok {
 		// A connection is worth a look when its request is there. Where the system cannot wait for that, some go the
 		// longer way.
-		_ = epoll.DeferAccept(tcp, s.options.HandshakeTimeout)
+		_ = epoll.DeferAccept(tcp)
 	}
 	return r
 }

@@ -5,7 +5,6 @@ package epoll
 import (
 	"errors"
 	"net"
-	"time"
 )
 
 // Loop is a loop, of which there are none on this system.
@@ -57,4 +56,4 @@ func Peek(*net.TCPConn, []byte) int { return 0 }
 func Discard(*net.TCPConn, []byte) {}
 
 // DeferAccept returns [errors.ErrUnsupported].
-func DeferAccept(*net.TCPListener, time.Duration) error { return errors.ErrUnsupported }
+func DeferAccept(*net.TCPListener) error { return errors.ErrUnsupported }

@@ -3,7 +3,6 @@ package epoll
 import (
 	"net"
 	"os"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -48,15 +47,15 @@ func receive(c *net.TCPConn, b []byte, flags int) (n int) {
 	return n
 }
 
-// DeferAccept has l accept connections only once something has come on them, or not much later than after patience. The
-// error says what the system refused.
-func DeferAccept(l *net.TCPListener, patience time.Duration) error {
+// DeferAccept has l accept a connection only once something has come on it, or when nothing has for about a second, which
+// is the least that the system knows. The error says what it refused.
+func DeferAccept(l *net.TCPListener) error {
 	raw, err := l.SyscallConn()
 	if err != nil {
 		return err
 	}
 	if refused := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, int(max(patience, time.Second)/time.Second))
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 	}); refused != nil {
 		return refused
 	}
