@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -132,18 +133,24 @@ func (c *Connection) stillLoggedIn() { c.decide() }
 
 // failed stands for the decision of an actor that failed on the question.
 func (c *Connection) failed() {
+	defer c.decide()
 	c.link.Close(messages.CloseInternalError, "the service could not answer: please come back")
-	c.decide()
 }
 
 // stopped stands for the decision of a registry that has stopped.
 func (c *Connection) stopped() {
+	defer c.decide()
 	c.link.Close(messages.CloseGoingAway, "the service is going down")
-	c.decide()
 }
 
-// decide gives the connection back to its reader once the decision's effect is there.
+// decide gives the connection back to its reader once the decision's effect is there. It contains a panic of the link's:
+// whoever decides has others to see to.
 func (c *Connection) decide() {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.system.logger.Error("resuming a connection failed", slog.Any("cause", cause))
+		}
+	}()
 	switch {
 	case c.decision.CompareAndSwap(asked, decided):
 	case c.decision.CompareAndSwap(awaited, decided):

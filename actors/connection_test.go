@@ -218,3 +218,33 @@ func TestALinkThatFailsInTheRegistryCostsNobodyElseAnything(t *testing.T) {
 		failing.Closed()
 	})
 }
+
+// A panic in the registry while it takes note of a session's end would keep protoactor from ever stopping it.
+func TestALinkThatCannotBeResumedStopsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSystem(t, Options{Logger: slog.New(slog.DiscardHandler)})
+		link, other := unresumable{newFakeLink()}, join(t, s, "other")
+		c := s.Connect(link)
+		release := occupy(t, s)
+		c.Receive(decoded(t, `{"type":"login","login":"alice"}`))
+		release()
+		gate := make(chan struct{})
+		link.onSend = func(string) { <-gate }
+		var working sync.WaitGroup
+		working.Go(func() { other.send(t, other.offer("alice", 1)) })
+		synctest.Wait()
+		if c.Receive(decoded(t, `{"type":"logout","login":"alice"}`)) {
+			t.Error("a logout that has not happened is not waited for")
+		}
+		close(gate)
+		working.Wait()
+		if n := s.Sessions(); n != 2 {
+			t.Errorf("%d sessions, want the busy one and the other", n)
+		}
+		join(t, s, "alice")
+	})
+}
+
+type unresumable struct{ *fakeLink }
+
+func (unresumable) Resume() { panic("resuming is broken") }
