@@ -219,27 +219,31 @@ func TestALinkThatFailsInTheRegistryCostsNobodyElseAnything(t *testing.T) {
 	})
 }
 
-// A panic in the registry while it takes note of a session's end would keep protoactor from ever stopping it.
-func TestALinkThatCannotBeResumedStopsNothing(t *testing.T) {
+func TestALinkThatCannotBeResumedCostsNobodyElseAnything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSystem(t, Options{Logger: slog.New(slog.DiscardHandler)})
-		link, other := unresumable{newFakeLink()}, join(t, s, "other")
-		c := s.Connect(link)
-		release := occupy(t, s)
-		c.Receive(decoded(t, `{"type":"login","login":"alice"}`))
-		release()
+		link, bob, carol := unresumable{newFakeLink()}, join(t, s, "bob"), join(t, s, "carol")
+		alice := s.Connect(link)
+		alice.Receive(decoded(t, `{"type":"login","login":"alice"}`))
 		gate := make(chan struct{})
-		link.onSend = func(string) { <-gate }
+		link.onSend = func(string) {
+			<-gate
+			panic("broken")
+		}
 		var working sync.WaitGroup
-		working.Go(func() { other.send(t, other.offer("alice", 1)) })
+		working.Go(func() { bob.send(t, bob.offer("alice", 1)) })
 		synctest.Wait()
-		if c.Receive(decoded(t, `{"type":"logout","login":"alice"}`)) {
+		if alice.Receive(decoded(t, `{"type":"logout","login":"alice"}`)) {
 			t.Error("a logout that has not happened is not waited for")
 		}
+		carol.send(t, carol.offer("alice", 2))
 		close(gate)
 		working.Wait()
-		if n := s.Sessions(); n != 2 {
-			t.Errorf("%d sessions, want the busy one and the other", n)
+		// The session fails on the first message, and both that follow are handed back: the logout, which resumes the
+		// link, and the second message.
+		wantError(t, bob.link.next(t), messages.CodePeerUnavailable, "alice")
+		if got := carol.link.rest(); len(got) != 1 {
+			t.Fatalf("carol got %q, want to be told that alice has gone", got)
 		}
 		join(t, s, "alice")
 	})
