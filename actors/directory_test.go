@@ -69,6 +69,18 @@ func TestTheDirectoryHoldsWhatAMapWould(t *testing.T) {
 	}
 }
 
+func TestLoginsWithTheSameTagAreToldApart(t *testing.T) {
+	const tag = 7
+	table, alice, bob := newTable(smallestTable), owner("alice"), owner("bob")
+	table.put(tag, alice)
+	table.put(tag, bob)
+	for login, want := range map[string]*session{"alice": alice, "bob": bob, "carol": nil} {
+		if got, _ := table.find([]byte(login), tag); got != want {
+			t.Errorf("the owner of %s is %p, want %p", login, got, want)
+		}
+	}
+}
+
 // Whoever stays is found at any moment, and nobody is found under another's login.
 func TestTheDirectoryIsReadWhileItIsWritten(t *testing.T) {
 	d := newDirectory()
