@@ -45,6 +45,7 @@ type looped struct {
 	// Of whoever is flushing.
 	out     *buffer // in the write under way
 	written int     // bytes of it
+	last    bool    // nothing follows it
 }
 
 // descriptor is a socket on a loop: *[epoll.Socket], which describes the methods.
@@ -52,7 +53,7 @@ type descriptor interface {
 	Post(epoll.Task)
 	Open() error
 	Watch(readable, writable bool)
-	Write([]byte) (int, error)
+	Write(b []byte, last bool) (int, error)
 	CloseWrite()
 	Shutdown()
 	Close()
@@ -418,6 +419,7 @@ func (s *looped) flush() {
 		s.mu.Lock()
 		if s.out == nil {
 			s.out, s.written, s.queued = s.queued, 0, nil
+			s.last = s.closing.Load() // and so nothing more is queued
 		}
 		cut := s.halfway
 		if s.out == nil {
@@ -465,7 +467,7 @@ func (s *looped) finishFlush() {
 
 // write writes what is out. It reports whether all of it has gone, or else that there is no more room.
 func (s *looped) write() bool {
-	n, err := s.socket.Write(s.out.bytes[s.written:])
+	n, err := s.socket.Write(s.out.bytes[s.written:], s.last)
 	s.written += n
 	s.waiting.Add(int64(-n))
 	switch err {

@@ -10,6 +10,14 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
+// carriers has loops carry connections. Each method returns nil where none can, and otherwise the loop has the socket.
+type carriers interface {
+	adopt(net.Conn) *looped
+	adoptDescriptor(fd int) *looped
+	// stop ends the loops once no connection is left.
+	stop()
+}
+
 // loops are a server's, one for each processor that Go uses, begun when they are first needed.
 type loops struct {
 	logger *slog.Logger
@@ -20,8 +28,7 @@ type loops struct {
 	next    int           // whose the next connection is
 }
 
-// adopt has a loop carry a connection over plain TCP and returns its looped. The socket is the loop's then. It returns
-// nil for other connections, and where there are no loops.
+// adopt implements carriers: loops carry connections over plain TCP.
 func (l *loops) adopt(socket net.Conn) *looped {
 	tcp, ok := socket.(*net.TCPConn)
 	if !ok {
@@ -36,6 +43,19 @@ func (l *loops) adopt(socket net.Conn) *looped {
 		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
 		return nil
 	}
+	return newLooped(loop, fd)
+}
+
+// adoptDescriptor implements carriers.
+func (l *loops) adoptDescriptor(fd int) *looped {
+	loop := l.take()
+	if loop == nil {
+		return nil
+	}
+	return newLooped(loop, fd)
+}
+
+func newLooped(loop *epoll.Loop, fd int) *looped {
 	c := new(looped)
 	c.socket = loop.Socket(fd, c)
 	return c
@@ -69,7 +89,7 @@ func (l *loops) start() {
 	}
 }
 
-// stop ends the loops once no connection is left.
+// stop implements carriers.
 func (l *loops) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

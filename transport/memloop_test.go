@@ -10,24 +10,31 @@ import (
 
 // CarryOnLoops has a loop carry the connections of a server over a network in memory too, so that they can be tried with
 // testing/synctest.
-func CarryOnLoops(s *Server) {
-	var loop *memLoop
-	s.adopt = func(socket net.Conn) *looped {
-		near, ok := socket.(*memnet.Conn)
-		if !ok {
-			return s.loops.adopt(socket)
-		}
-		if loop == nil {
-			loop = new(memLoop)
-		}
-		c := new(looped)
-		c.socket = &memSocket{loop: loop, near: near, handler: c, changed: make(chan struct{}, 1)}
-		return c
+func CarryOnLoops(s *Server) { s.carriers = &memLoops{carriers: s.carriers} }
+
+type memLoops struct {
+	carriers
+	loop memLoop
+}
+
+func (l *memLoops) adopt(socket net.Conn) *looped {
+	near, ok := socket.(*memnet.Conn)
+	if !ok {
+		return l.carriers.adopt(socket)
 	}
+	c := new(looped)
+	c.socket = &memSocket{loop: &l.loop, near: near, handler: c, changed: make(chan struct{}, 1)}
+	return c
 }
 
 // CarryByGWS has gws read the connections of a server, also where a loop could.
-func CarryByGWS(s *Server) { s.adopt = func(net.Conn) *looped { return nil } }
+func CarryByGWS(s *Server) { s.carriers = noLoops{} }
+
+type noLoops struct{}
+
+func (noLoops) adopt(net.Conn) *looped      { return nil }
+func (noLoops) adoptDescriptor(int) *looped { return nil }
+func (noLoops) stop()                       {}
 
 // memLoop runs tasks one by one, on a goroutine that lives while there are any.
 type memLoop struct {
@@ -97,7 +104,7 @@ func (s *memSocket) wake() {
 	}
 }
 
-func (s *memSocket) Write(b []byte) (int, error) {
+func (s *memSocket) Write(b []byte, _ bool) (int, error) {
 	n, err := s.near.TryWrite(b)
 	if err == nil && n < len(b) {
 		err = epoll.ErrFull

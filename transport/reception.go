@@ -3,8 +3,11 @@ package transport
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 
 	"golang.org/x/net/http/httpguts"
@@ -15,46 +18,88 @@ import (
 // maxPeek is how long a request may be that is answered here.
 const maxPeek = 4 << 10
 
+// politeness is after how many connections taken without a pause other goroutines get their turn.
+const politeness = 16
+
 // reception is the listener that net/http accepts connections from. Those that come with a proper handshake for a
 // WebSocket, which is what nearly all connections of a signaling service are, go to a loop at once, and net/http never
 // sees them: a goroutine and buffers for each would cost more than everything that the session does later. All others
 // are net/http's, and untouched.
 type reception struct {
-	net.Listener
+	*epoll.Listener
 	server *Server
 
 	// Of the one goroutine that accepts.
+	more   bool // connections may wait that came together with the last one
+	row    int  // connections taken without a pause
 	peeked [maxPeek]byte
 	source bytes.Reader
 	reader *bufio.Reader
 }
 
-func newReception(s *Server, l net.Listener) *reception {
-	r := &reception{Listener: l, server: s, reader: bufio.NewReaderSize(nil, maxPeek)}
-	if tcp, ok := l.(*net.TCPListener); ok {
-		// A connection is worth a look when its request is there. Where the system cannot wait for that, some go the
-		// longer way.
-		_ = epoll.DeferAccept(tcp)
+// newReception returns l where there are no loops, or where the system does not let them have its connections.
+func newReception(s *Server, l net.Listener) net.Listener {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return l
 	}
-	return r
+	listener, err := epoll.NewListener(tcp)
+	if err != nil {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			s.options.Logger.Warn("each connection takes the longer way, by net/http", slog.Any("error", err))
+		}
+		return l
+	}
+	return &reception{Listener: listener, server: s, reader: bufio.NewReaderSize(nil, maxPeek)}
 }
 
 // Accept implements net.Listener.
 func (r *reception) Accept() (net.Conn, error) {
 	for {
-		c, err := r.Listener.Accept()
+		fd, err := r.accept()
 		if err != nil {
 			return nil, err
 		}
-		if tcp, ok := c.(*net.TCPConn); !ok || !r.welcome(tcp) {
+		if r.welcome(fd) {
+			continue
+		}
+		c, err := epoll.Conn(fd)
+		if err == nil {
 			return c, nil
 		}
+		// It is this connection's fault, or for want of descriptors, of which the next accept will tell.
+		r.server.options.Logger.Debug("a connection was closed", slog.Any("error", err))
 	}
 }
 
+// accept takes the next connection. Only the first of those that came together is accepted by package net, which makes
+// and unmakes a net.Conn for it.
+func (r *reception) accept() (fd int, err error) {
+	if r.more {
+		if fd, err = r.TryAccept(); err == nil {
+			if r.row++; r.row%politeness == 0 {
+				runtime.Gosched()
+			}
+			return fd, nil
+		}
+		// There is none, or a fault that package net will see too.
+	}
+	r.more = false
+	c, err := r.AcceptTCP()
+	if err != nil {
+		return -1, err
+	}
+	r.more = true
+	if fd, err = epoll.Detach(c); err != nil {
+		_ = c.Close()
+		return -1, &net.OpError{Op: "accept", Net: "tcp", Err: err}
+	}
+	return fd, nil
+}
+
 // welcome opens a WebSocket if the whole of a proper handshake has come, and reports whether it did.
-func (r *reception) welcome(c *net.TCPConn) bool {
-	head := r.peeked[:epoll.Peek(c, r.peeked[:])]
+func (r *reception) welcome(fd int) bool {
+	head := r.peeked[:epoll.Peek(fd, r.peeked[:])]
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
 	if end < 4 {
 		return false
@@ -63,8 +108,13 @@ func (r *reception) welcome(c *net.TCPConn) bool {
 	if !ok || !r.server.connections.enter() {
 		return false
 	}
-	epoll.Discard(c, r.peeked[:end])
-	r.server.open(c, key, nil)
+	l := r.server.carriers.adoptDescriptor(fd)
+	if l == nil {
+		r.server.connections.leave()
+		return false
+	}
+	epoll.Discard(fd, r.peeked[:end])
+	r.server.openLooped(l, key, nil)
 	return true
 }
 

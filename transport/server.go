@@ -52,9 +52,7 @@ type Server struct {
 	burstInterval int64 // how far ahead of that rate a connection may be, in nanoseconds
 
 	connections connections
-	loops       loops
-	// adopt has a loop carry a connection from now on and makes its looped. It returns nil where no loop can.
-	adopt func(net.Conn) *looped
+	carriers    carriers
 }
 
 // New returns a Server whose connections' messages go to system. The error says which option is wrong.
@@ -85,8 +83,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.frameInterval = int64(time.Second) / int64(o.Rate)
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
-	s.loops.logger = o.Logger
-	s.adopt = s.loops.adopt
+	s.carriers = &loops{logger: o.Logger}
 	s.connections.init(s.now, o.PingInterval, o.IdleTimeout)
 	s.http = &http.Server{
 		Handler:           s,
@@ -162,11 +159,15 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 
 // open begins the life of a connection that has entered, whose client has sent ahead behind its handshake.
 func (s *Server) open(socket net.Conn, key string, ahead []byte) {
-	l := s.adopt(socket)
-	if l == nil {
+	if l := s.carriers.adopt(socket); l != nil {
+		s.openLooped(l, key, ahead)
+	} else {
 		s.openBlocking(socket, key, ahead)
-		return
 	}
+}
+
+// openLooped is open for a connection that a loop carries.
+func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 	l.server, l.carrier = s, l
 	l.session = s.connect(l)
 	// What others queue waits behind the response to the handshake, and that for the loop.
@@ -179,7 +180,7 @@ func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 	l.socket.Post(opening{l, ahead})
 }
 
-// openBlocking is open for a connection that no loop carries.
+// openBlocking is open for a connection that no loop carries, but a goroutine and gws.
 func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
 	g := &gwsSocket{blocking: blocking{conn: conn{server: s}, socket: socket}, ahead: ahead}
 	g.carrier = &g.blocking
@@ -228,7 +229,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = fmt.Errorf("shut down: connections were cut off: %w", err)
 	}
 	if gone {
-		s.loops.stop()
+		s.carriers.stop()
 	}
 	<-requests
 	return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -28,7 +27,6 @@ type simulation struct {
 
 	loops   []*simulatedLoop
 	opening *simulatedLoop // whose the next connection is
-	latest  *looped
 }
 
 // simulatedLoop has tasks, for run.
@@ -59,13 +57,14 @@ func simulate(t testing.TB) *simulation {
 	if m.Server, err = New(m.system, o); err != nil {
 		t.Fatal(err)
 	}
-	m.adopt = func(net.Conn) *looped {
-		c := new(looped)
-		c.socket = &simulated{loop: m.opening, handler: c}
-		m.latest = c
-		return c
-	}
 	return m
+}
+
+// adopt returns a new connection of the loop that opening is.
+func (m *simulation) adopt() *looped {
+	c := new(looped)
+	c.socket = &simulated{loop: m.opening, handler: c}
+	return c
 }
 
 // begin has the connections that open from now on be a new loop's.
@@ -77,8 +76,8 @@ func (m *simulation) begin() {
 // open opens a connection, and logs in.
 func (m *simulation) open(login string) *looped {
 	m.connections.enter()
-	m.Server.open(nil, "dGhlIHNhbXBsZSBub25jZQ==", nil)
-	c := m.latest
+	c := m.adopt()
+	m.openLooped(c, "dGhlIHNhbXBsZSBub25jZQ==", nil)
 	m.opening.run()
 	m.receive(c, `{"type":"login","login":"`+login+`"}`)
 	return c
@@ -120,13 +119,13 @@ type simulated struct {
 	handler epoll.Handler
 }
 
-func (s *simulated) Post(t epoll.Task)           { s.loop.tasks = append(s.loop.tasks, t) }
-func (s *simulated) Open() error                 { return nil }
-func (s *simulated) Watch(bool, bool)            {}
-func (s *simulated) Write(b []byte) (int, error) { return len(b), nil }
-func (s *simulated) CloseWrite()                 { s.Post(hangUp{s.handler}) }
-func (s *simulated) Shutdown()                   { s.Post(hangUp{s.handler}) }
-func (s *simulated) Close()                      {}
+func (s *simulated) Post(t epoll.Task)                   { s.loop.tasks = append(s.loop.tasks, t) }
+func (s *simulated) Open() error                         { return nil }
+func (s *simulated) Watch(bool, bool)                    {}
+func (s *simulated) Write(b []byte, _ bool) (int, error) { return len(b), nil }
+func (s *simulated) CloseWrite()                         { s.Post(hangUp{s.handler}) }
+func (s *simulated) Shutdown()                           { s.Post(hangUp{s.handler}) }
+func (s *simulated) Close()                              {}
 
 type hangUp struct{ epoll.Handler }
 

@@ -220,7 +220,7 @@ func (l *Loop) forget() {
 func (l *Loop) serve(e *unix.EpollEvent) {
 	if e.Fd == wakeup {
 		var count [8]byte
-		_, _ = read(l.event, count[:])
+		_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(l.event), uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
 		return
 	}
 	s := l.sockets[e.Fd]
@@ -242,11 +242,11 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
 
 func (l *Loop) read(s *Socket) {
-	n, errno := read(int(s.fd), l.buffer)
+	n, errno := receive(int(s.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	case errno != 0:
-		s.handler.Ended(os.NewSyscallError("read", errno))
+		s.handler.Ended(os.NewSyscallError("recvfrom", errno))
 	case n == 0:
 		s.handler.Ended(io.EOF)
 	default:
@@ -316,10 +316,15 @@ func (s *Socket) Watch(readable, writable bool) {
 	_ = s.loop.control(unix.EPOLL_CTL_MOD, int(s.fd), events, s.number) // it is there, so nothing can be wrong
 }
 
-// Write writes as much of b as there is room for. The error is [ErrFull] where that is not all.
-func (s *Socket) Write(b []byte) (written int, err error) {
+// Write writes as much of b as there is room for. The error is [ErrFull] where that is not all. Last says that CloseWrite
+// follows, and may have what it says go along with b.
+func (s *Socket) Write(b []byte, last bool) (written int, err error) {
+	flags := unix.MSG_NOSIGNAL // a connection that is gone is an error, not a signal
+	if last {
+		flags |= unix.MSG_MORE
+	}
 	for written < len(b) {
-		n, errno := write(int(s.fd), b[written:])
+		n, errno := send(int(s.fd), b[written:], flags)
 		switch errno {
 		case 0:
 			written += n
@@ -327,7 +332,7 @@ func (s *Socket) Write(b []byte) (written int, err error) {
 		case unix.EAGAIN:
 			return written, ErrFull
 		default:
-			return written, os.NewSyscallError("write", errno)
+			return written, os.NewSyscallError("sendto", errno)
 		}
 	}
 	return written, nil
@@ -349,15 +354,14 @@ func (s *Socket) Close() {
 	s.loop.closed = append(s.loop.closed, s)
 }
 
-// read reads from a non-blocking descriptor, unknown to the scheduler.
-func read(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+// receive reads from a non-blocking socket, unknown to the scheduler. recvfrom(2) does less on its way than read(2).
+func receive(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), errno
 }
 
-// write writes to a non-blocking socket, unknown to the scheduler.
-func write(fd int, b []byte) (int, syscall.Errno) {
-	// MSG_NOSIGNAL: a connection that is gone is an error, not a signal.
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+// send writes to a non-blocking socket, unknown to the scheduler.
+func send(fd int, b []byte, flags int) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags), 0, 0)
 	return int(n), errno
 }

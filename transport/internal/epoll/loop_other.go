@@ -35,7 +35,7 @@ func (*Socket) Open() error { return errors.ErrUnsupported }
 func (*Socket) Watch(_, _ bool) {}
 
 // Write returns [errors.ErrUnsupported].
-func (*Socket) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+func (*Socket) Write([]byte, bool) (int, error) { return 0, errors.ErrUnsupported }
 
 // CloseWrite does nothing.
 func (*Socket) CloseWrite() {}
@@ -49,11 +49,20 @@ func (*Socket) Close() {}
 // Detach returns [errors.ErrUnsupported].
 func Detach(*net.TCPConn) (int, error) { return -1, errors.ErrUnsupported }
 
+// Listener is a listener, of which there are none on this system.
+type Listener struct{ *net.TCPListener }
+
+// NewListener returns [errors.ErrUnsupported].
+func NewListener(*net.TCPListener) (*Listener, error) { return nil, errors.ErrUnsupported }
+
+// TryAccept returns [errors.ErrUnsupported].
+func (*Listener) TryAccept() (int, error) { return -1, errors.ErrUnsupported }
+
+// Conn returns [errors.ErrUnsupported].
+func Conn(int) (net.Conn, error) { return nil, errors.ErrUnsupported }
+
 // Peek sees nothing.
-func Peek(*net.TCPConn, []byte) int { return 0 }
+func Peek(int, []byte) int { return 0 }
 
 // Discard does nothing.
-func Discard(*net.TCPConn, []byte) {}
-
-// DeferAccept returns [errors.ErrUnsupported].
-func DeferAccept(*net.TCPListener) error { return errors.ErrUnsupported }
+func Discard(int, []byte) {}

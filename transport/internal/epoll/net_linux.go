@@ -3,6 +3,7 @@ package epoll
 import (
 	"net"
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,37 +28,67 @@ func Detach(c *net.TCPConn) (fd int, err error) {
 	return fd, nil
 }
 
-// Peek copies to b what has come on c and was not read, which stays there, and returns how much that is. It does not wait.
-func Peek(c *net.TCPConn, b []byte) int { return receive(c, b, unix.MSG_PEEK) }
-
-// Discard reads what Peek has seen, as much as b holds.
-func Discard(c *net.TCPConn, b []byte) { receive(c, b, 0) }
-
-func receive(c *net.TCPConn, b []byte, flags int) (n int) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = raw.Control(func(fd uintptr) {
-		count, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
-		if errno == 0 {
-			n = int(count)
-		}
-	})
-	return n
+// Listener is a listener of package net whose connections can be taken without a net.Conn for each.
+type Listener struct {
+	*net.TCPListener
+	raw syscall.RawConn
 }
 
-// DeferAccept has l accept a connection only once something has come on it, or when nothing has for about a second, which
-// is the least that the system knows. The error says what it refused.
-func DeferAccept(l *net.TCPListener) error {
+// NewListener makes l one whose connections come with TCP_NODELAY, as package net has it, and only once something has
+// come on them, or when nothing has for about a second, which is the least that the system knows. The error says what
+// it refused.
+func NewListener(l *net.TCPListener) (*Listener, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if refused := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+	for _, option := range []int{unix.TCP_NODELAY, unix.TCP_DEFER_ACCEPT} {
+		if refused := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, option, 1)
+		}); refused != nil {
+			return nil, refused
+		}
+		if err != nil {
+			return nil, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return &Listener{TCPListener: l, raw: raw}, nil
+}
+
+// TryAccept takes the next connection that waits, without waiting for one, and returns its descriptor. The error is the
+// system's.
+func (l *Listener) TryAccept() (fd int, err error) {
+	var errno syscall.Errno
+	if refused := l.raw.Control(func(listener uintptr) {
+		var n uintptr
+		n, _, errno = unix.RawSyscall6(unix.SYS_ACCEPT4, listener, 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		fd = int(n)
 	}); refused != nil {
-		return refused
+		return -1, refused
 	}
-	return os.NewSyscallError("setsockopt", err)
+	if errno != 0 {
+		return -1, os.NewSyscallError("accept4", errno)
+	}
+	return fd, nil
+}
+
+// Conn returns the connection whose descriptor fd is. It is closed where there is an error.
+func Conn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// Peek copies to b what has come and was not read, which stays there, and returns how much that is. It does not wait.
+func Peek(fd int, b []byte) int { return look(fd, b, unix.MSG_PEEK) }
+
+// Discard reads what Peek has seen, as much as b holds.
+func Discard(fd int, b []byte) { look(fd, b, 0) }
+
+func look(fd int, b []byte, flags int) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags), 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }
