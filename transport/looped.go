@@ -89,16 +89,16 @@ func (o opening) Run() {
 	s.attend()
 }
 
-// Run writes what is queued.
+// Run writes what is queued, unless somebody does.
 func (f *flushing) Run() {
 	s := (*looped)(f)
 	s.mu.Lock()
-	mine := s.writing && !s.flushing
-	s.flushing = s.flushing || mine
-	s.mu.Unlock()
-	if mine {
-		s.flush()
+	if !s.writing || s.flushing {
+		s.mu.Unlock()
+		return
 	}
+	s.flushing = true
+	s.flush()
 }
 
 // Run looks after what has changed.
@@ -402,42 +402,36 @@ func (s *looped) stall() {
 // continueFlush goes on writing when there is room, or a reason to stop trying. It is called on the loop.
 func (s *looped) continueFlush() {
 	s.mu.Lock()
-	mine := s.full
-	s.full = false
-	s.mu.Unlock()
-	if mine {
-		s.blocked = false
-		s.socket.Watch(!s.paused.Load() && !s.over, false)
-		s.flush()
+	if !s.full {
+		s.mu.Unlock()
+		return
 	}
+	s.full, s.blocked = false, false
+	s.socket.Watch(!s.paused.Load() && !s.over, false)
+	s.flush()
 }
 
-// flush writes what is queued, all of it in one write, until nothing is or there is no more room. Its caller has set
-// flushing, which makes it the only one.
+// flush writes what is queued, all of it in one write, until nothing is or there is no more room. Its caller holds mu,
+// which it gives back, and has set flushing, which makes it the only one.
 func (s *looped) flush() {
-	for {
-		s.mu.Lock()
+	for ; ; s.mu.Lock() {
 		if s.out == nil {
 			s.out, s.written, s.queued = s.queued, 0, nil
 			s.last = s.closing.Load() // and so nothing more is queued
 		}
-		cut := s.halfway
-		if s.out == nil {
-			done := !s.closing.Load() || cut
-			if done {
-				s.finishFlush()
-			} else {
-				if !s.over { // or closing the socket says as much
-					s.socket.CloseWrite()
-				}
-				s.halfway = true
+		switch {
+		case s.out == nil && s.last && !s.halfway:
+			if !s.over { // or closing the socket says as much
+				s.socket.CloseWrite()
 			}
+			s.halfway = true
+			fallthrough
+		case s.out == nil:
+			s.finishFlush()
 			s.mu.Unlock()
-			if done {
-				return
-			}
-			continue
+			return
 		}
+		cut := s.halfway
 		s.mu.Unlock()
 		if cut {
 			s.lose(s.out, s.written)

@@ -18,9 +18,10 @@
 //   - the system calls of the rounds are raw ones, of which the scheduler is not told. It needs to be told only of calls
 //     that may block, and none of these can: the descriptors do not, and epoll is asked not to.
 //
-// The runtime's poller is edge-triggered: it tells of what became ready after it was asked. So the rounds end only
-// when epoll has been seen to have nothing, and the sockets themselves are level-triggered: what a handler leaves
-// unread comes again.
+// The runtime's poller tells of what became ready after it was asked (it is edge-triggered). So the rounds end only when
+// epoll has been seen to have nothing. The sockets are edge-triggered too, which spares the kernel a second look at each
+// of them: a socket that may have more than was read is read again in the next round, and watching it anew tells what is
+// there already.
 //
 // Because the scheduler knows nothing of the rounds' system calls, the loop gives way to other goroutines now and then
 // by itself.
