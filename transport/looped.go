@@ -107,7 +107,7 @@ func (a *attending) Run() { (*looped)(a).attend() }
 // start implements carrier.
 func (s *looped) start(via any) {
 	on := s
-	if sender, ok := via.(*looped); ok {
+	if sender, ok := via.(*looped); ok && sender.server == s.server { // another's loops may have ended
 		on = sender
 	}
 	on.socket.Post((*flushing)(s))
@@ -328,6 +328,9 @@ func (s *looped) attend() {
 	}
 	now := s.server.now()
 	s.mu.Lock()
+	if s.full && s.closing.Load() {
+		s.deadline = s.closeBy
+	}
 	expired := s.deadline != 0 && now >= s.deadline
 	full, halfway := s.full, s.halfway
 	if expired && halfway {
@@ -392,9 +395,6 @@ func (s *looped) stall() {
 		s.cut()
 	} else {
 		s.giveUpOn(s.out, s.written)
-		s.mu.Lock()
-		s.deadline = s.closeBy
-		s.mu.Unlock()
 	}
 	s.post()
 }
@@ -421,9 +421,7 @@ func (s *looped) flush() {
 		}
 		switch {
 		case s.out == nil && s.last && !s.halfway:
-			if !s.over { // or closing the socket says as much
-				s.socket.CloseWrite()
-			}
+			s.socket.CloseWrite()
 			s.halfway = true
 			fallthrough
 		case s.out == nil:
@@ -450,11 +448,16 @@ func (s *looped) finishFlush() {
 	if s.halfway {
 		s.deadline = s.server.now() + int64(lingerTimeout)
 	}
-	if s.crowding && !s.crowded() {
-		s.crowding = false
+	s.makeRoom()
+	if s.closing.Load() {
 		s.post()
 	}
-	if s.closing.Load() {
+}
+
+// makeRoom has the reader go on if it waits for less to wait to be written, and less does. The caller holds mu.
+func (s *looped) makeRoom() {
+	if s.crowding && !s.crowded() {
+		s.crowding = false
 		s.post()
 	}
 }
@@ -471,11 +474,10 @@ func (s *looped) write() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.full = true
-		if s.closing.Load() {
-			s.deadline = s.closeBy
-		} else if n > 0 || s.deadline == 0 {
+		if n > 0 || s.deadline == 0 {
 			s.deadline = s.server.now() + int64(s.server.options.WriteTimeout)
 		}
+		s.makeRoom()
 		s.post()
 		return false
 	default:

@@ -21,6 +21,7 @@ type carriers interface {
 // loops are a server's, one for each processor that Go uses, begun when they are first needed.
 type loops struct {
 	logger *slog.Logger
+	new    func() (*epoll.Loop, error)
 
 	mu      sync.Mutex
 	started bool
@@ -79,7 +80,7 @@ func (l *loops) take() *epoll.Loop {
 // start starts the loops. The caller holds mu.
 func (l *loops) start() {
 	for range runtime.GOMAXPROCS(0) {
-		loop, err := epoll.New()
+		loop, err := l.new()
 		switch {
 		case err == nil:
 			l.all = append(l.all, loop)

@@ -15,6 +15,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/epoll"
 )
 
 const (
@@ -83,7 +84,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.frameInterval = int64(time.Second) / int64(o.Rate)
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
-	s.carriers = &loops{logger: o.Logger}
+	s.carriers = &loops{logger: o.Logger, new: epoll.New}
 	s.connections.init(s.now, o.PingInterval, o.IdleTimeout)
 	s.http = &http.Server{
 		Handler:           s,

@@ -77,7 +77,7 @@ func (m *simulation) begin() {
 func (m *simulation) open(login string) *looped {
 	m.connections.enter()
 	c := m.adopt()
-	m.openLooped(c, "dGhlIHNhbXBsZSBub25jZQ==", nil)
+	m.openLooped(c, sampleKey, nil)
 	m.opening.run()
 	m.receive(c, `{"type":"login","login":"`+login+`"}`)
 	return c

@@ -1,11 +1,13 @@
 package epoll
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -75,6 +77,14 @@ func (l *Loop) open() (err error) {
 		return os.NewSyscallError("fcntl", err)
 	}
 	l.file = os.NewFile(uintptr(l.fd), "epoll")
+	return awaitable(l.file)
+}
+
+// awaitable returns an error where the runtime's poller has not taken a file, of which [os.NewFile] says nothing.
+func awaitable(f *os.File) error {
+	if err := f.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("the runtime's poller does not take an epoll instance: %w", err)
+	}
 	return nil
 }
 
@@ -253,7 +263,7 @@ var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
 // read reads a socket. As epoll tells of each arrival once, it is read again in the next round where more may be there
 // already: what the buffer had no room for, or the end.
 func (l *Loop) read(s *Socket, more bool) {
-	n, errno := receive(int(s.fd), l.buffer)
+	n, errno := receiveFrom(int(s.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN:
 	case errno == unix.EINTR:
@@ -343,7 +353,7 @@ func (s *Socket) Write(b []byte, last bool) (written int, err error) {
 		flags |= unix.MSG_MORE
 	}
 	for written < len(b) {
-		n, errno := send(int(s.fd), b[written:], flags)
+		n, errno := sendTo(int(s.fd), b[written:], flags)
 		switch errno {
 		case 0:
 			written += n
@@ -373,14 +383,14 @@ func (s *Socket) Close() {
 	s.loop.closed = append(s.loop.closed, s)
 }
 
-// receive reads from a non-blocking socket, unknown to the scheduler. recvfrom(2) does less on its way than read(2).
-func receive(fd int, b []byte) (int, syscall.Errno) {
+// receiveFrom reads from a non-blocking socket, unknown to the scheduler. recvfrom(2) does less on its way than read(2).
+func receiveFrom(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), errno
 }
 
-// send writes to a non-blocking socket, unknown to the scheduler.
-func send(fd int, b []byte, flags int) (int, syscall.Errno) {
+// sendTo writes to a non-blocking socket, unknown to the scheduler.
+func sendTo(fd int, b []byte, flags int) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags), 0, 0)
 	return int(n), errno
 }

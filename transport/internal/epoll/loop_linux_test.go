@@ -1,0 +1,946 @@
+package epoll
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds waits that succeed at once when all is well.
+const patience = 20 * time.Second
+
+// task is a Task.
+type task func()
+
+func (f task) Run() { f() }
+
+// start returns a loop that must have come to its end when the test ends: what the test opens on it, it closes.
+func start(t *testing.T) *Loop {
+	t.Helper()
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ended := make(chan struct{})
+		go func() {
+			l.Stop()
+			close(ended)
+		}()
+		await(t, ended, "the loop's end")
+	})
+	return l
+}
+
+func await[T any](t *testing.T, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+	}
+	return v
+}
+
+// do runs f on the loop and waits until it has.
+func (l *Loop) do(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	l.Post(task(func() {
+		defer close(done)
+		f()
+	}))
+	await(t, done, "a task")
+}
+
+// goRounds waits until the loop has gone n whole rounds.
+func (l *Loop) goRounds(t *testing.T, n int) {
+	t.Helper()
+	done := make(chan struct{})
+	var again task
+	again = func() {
+		if n--; n < 0 {
+			close(done)
+			return
+		}
+		l.Post(again)
+	}
+	l.Post(again)
+	await(t, done, "rounds")
+}
+
+// awaitParked waits until the loop waits: it found nothing to do.
+func (l *Loop) awaitParked(t *testing.T) {
+	t.Helper()
+	for begun := time.Now(); time.Since(begun) < patience; runtime.Gosched() {
+		l.mu.Lock()
+		parked := l.parked
+		l.mu.Unlock()
+		if parked {
+			return
+		}
+	}
+	t.Fatal("the loop does not come to rest")
+}
+
+// handler is a socket's handler. Its socket is closed when the test ends.
+type handler struct {
+	*Socket
+	receive  func(b []byte)
+	ended    func(error)
+	writable func()
+}
+
+func (h *handler) Receive(b []byte) { h.receive(b) }
+func (h *handler) Ended(err error)  { h.ended(err) }
+func (h *handler) Writable()        { h.writable() }
+
+// attach has the loop carry fd, which reads begins to read. The handler does not expect to be told of anything.
+func (l *Loop) attach(t *testing.T, fd int) *handler {
+	h := &handler{
+		receive:  func(b []byte) { t.Errorf("received %.100q", b) },
+		ended:    func(err error) { t.Errorf("ended with %v", err) },
+		writable: func() { t.Error("told of room") },
+	}
+	h.Socket = l.Socket(fd, h)
+	t.Cleanup(func() { l.do(t, h.Close) })
+	return h
+}
+
+// reads has the loop begin to read.
+func (h *handler) reads(t *testing.T) {
+	t.Helper()
+	h.loop.do(t, func() {
+		if err := h.Open(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// pair returns both ends of a connection, the first not blocking.
+func pair(t *testing.T) (near int, far *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far = os.NewFile(uintptr(fds[1]), "far")
+	t.Cleanup(func() { far.Close() })
+	return fds[0], far
+}
+
+// dial returns both ends of a TCP connection.
+func dial(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.(*net.TCPConn), c.(*net.TCPConn)
+}
+
+// detached is dial with a first end that a loop can take.
+func detached(t *testing.T) (near int, far *net.TCPConn) {
+	t.Helper()
+	c, far := dial(t)
+	near, err := Detach(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+func send(t *testing.T, to io.Writer, b string) {
+	t.Helper()
+	if _, err := to.Write([]byte(b)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBytesArriveInOrderAtTheirHandlers(t *testing.T) {
+	const sockets, size = 2*batch + 50, 40_000
+	l := start(t)
+	var arrived sync.WaitGroup
+	for i := range sockets {
+		near, far := pair(t)
+		h := l.attach(t, near)
+		want := make([]byte, size)
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		for k := range want {
+			want[k] = byte(random.Uint32())
+		}
+		var got []byte
+		h.receive = func(b []byte) { got = append(got, b...) }
+		arrived.Add(1)
+		h.ended = func(err error) {
+			if err != io.EOF || !bytes.Equal(got, want) {
+				t.Errorf("socket %d ended with %v after %d bytes, want io.EOF after those %d that were sent", i, err, len(got), size)
+			}
+			h.Close()
+			arrived.Done()
+		}
+		h.reads(t)
+		arrived.Go(func() {
+			for rest := want; len(rest) > 0; {
+				n := min(len(rest), 1+random.IntN(9000))
+				send(t, far, string(rest[:n]))
+				rest = rest[n:]
+			}
+			far.Close()
+		})
+	}
+	all := make(chan struct{})
+	go func() { arrived.Wait(); close(all) }()
+	await(t, all, "all bytes")
+	l.awaitParked(t)
+}
+
+func TestEachTaskRunsOnceAndInTheOrderOfItsPoster(t *testing.T) {
+	const posters, each = 8, 50
+	rounds := 400
+	if testing.Short() {
+		rounds = 50
+	}
+	l := start(t)
+	for _, busy := range []bool{false, true} {
+		for round := range rounds {
+			var ran [posters][]int
+			idle := false
+			if busy {
+				var again task
+				again = func() {
+					if !idle {
+						l.Post(again)
+					}
+				}
+				l.Post(again)
+			} else {
+				l.awaitParked(t)
+			}
+			var posting sync.WaitGroup
+			for p := range posters {
+				posting.Go(func() {
+					for i := range each {
+						l.Post(task(func() { ran[p] = append(ran[p], i) }))
+						if i%7 == p {
+							runtime.Gosched() // some come together and some alone
+						}
+					}
+				})
+			}
+			posting.Wait()
+			l.do(t, func() { idle = true })
+			for p, got := range ran {
+				if len(got) != each || !slices.IsSorted(got) || len(slices.Compact(got)) != each {
+					t.Fatalf("busy %t, round %d: of poster %d's %d tasks these ran: %v", busy, round, p, each, got)
+				}
+			}
+		}
+	}
+}
+
+func TestATaskForALoopThatIsGoingToRestWakesIt(t *testing.T) {
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2000
+	}
+	l := start(t)
+	ran := make(chan int, 1)
+	for i := range rounds {
+		l.Post(task(func() { ran <- i })) // just when the one before has run and the loop finds nothing more
+		if got := await(t, ran, "a task"); got != i {
+			t.Fatalf("task %d ran in place of %d", got, i)
+		}
+	}
+}
+
+func TestABurstOfTasksLeavesNoMemoryBehind(t *testing.T) {
+	l := start(t)
+	l.do(t, func() {
+		for range 100 * batch {
+			l.Post(nothing{})
+		}
+	})
+	l.goRounds(t, 3)
+	l.awaitParked(t)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := cap(l.tasks) + cap(l.spare); n > 20*batch {
+		t.Errorf("an idle loop keeps room for %d tasks", n)
+	}
+}
+
+func TestWhatIsNotWatchedWaits(t *testing.T) {
+	l := start(t)
+	near, far := pair(t)
+	h := l.attach(t, near)
+	h.reads(t)
+	l.do(t, func() { h.Watch(false, false) })
+	send(t, far, "what waits")
+	l.goRounds(t, 10)
+	l.awaitParked(t)
+	for range 2 {
+		got := make(chan string, 1)
+		l.do(t, func() {
+			h.receive = func(b []byte) {
+				got <- string(b)
+				h.Watch(false, false)
+			}
+			h.Watch(true, false)
+		})
+		if b := await(t, got, "the bytes"); b != "what waits" {
+			t.Errorf("received %q", b)
+		}
+		l.do(t, func() { h.Watch(false, false) })
+		send(t, far, "what waits")
+	}
+	l.awaitParked(t)
+}
+
+func TestAFullSocketTellsWhenThereIsRoom(t *testing.T) {
+	const size = 4 << 20
+	l := start(t)
+	near, far := pair(t)
+	h := l.attach(t, near)
+	h.reads(t)
+	b := bytes.Repeat([]byte("0123456789abcde"), size/15)
+	rest := b
+	full, told := 0, 0
+	done := make(chan struct{})
+	write := func() {
+		n, err := h.Write(rest, false)
+		rest = rest[n:]
+		switch {
+		case err == ErrFull && len(rest) > 0:
+			full++
+			h.Watch(true, true)
+		case err == nil && len(rest) == 0:
+			h.Watch(true, false)
+			close(done)
+		default:
+			t.Errorf("%d bytes are left and the error is %v", len(rest), err)
+			close(done)
+		}
+	}
+	h.writable = func() {
+		told++
+		write()
+	}
+	l.do(t, write)
+	l.goRounds(t, 10)
+	l.awaitParked(t)
+	l.do(t, func() {
+		if full != 1 || told != 0 {
+			t.Errorf("full %d times and told of room %d times, though nobody has read", full, told)
+		}
+	})
+	got := make([]byte, len(b))
+	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, b) {
+		t.Errorf("other bytes arrived than were written, %v", err)
+	}
+	await(t, done, "the last write")
+	l.goRounds(t, 10)
+	l.do(t, func() {
+		if told != full {
+			t.Errorf("told of room %d times after it was full %d times", told, full)
+		}
+	})
+	l.awaitParked(t)
+}
+
+func TestWatchingForRoomAloneReadsNothing(t *testing.T) {
+	l := start(t)
+	near, far := pair(t)
+	h := l.attach(t, near)
+	h.reads(t)
+	room := make(chan struct{})
+	l.do(t, func() {
+		h.writable = func() {
+			h.Watch(false, false)
+			close(room)
+		}
+		h.Watch(false, true)
+		send(t, far, "unread")
+	})
+	await(t, room, "room")
+	l.goRounds(t, 5)
+	l.awaitParked(t)
+}
+
+func TestAResetIsToldWhetherOrNotAnybodyReads(t *testing.T) {
+	for name, c := range map[string]struct{ readable, writable bool }{
+		"read":                {true, false},
+		"not watched":         {false, false},
+		"watched for room":    {false, true},
+		"watched for both":    {true, true},
+		"not watched, unread": {false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t)
+			near, far := detached(t)
+			h := l.attach(t, near)
+			h.reads(t)
+			ended := make(chan error, 10)
+			l.do(t, func() {
+				h.writable = func() {
+					if _, err := h.Write([]byte("x"), false); err == nil {
+						h.Watch(c.readable, false) // there was room all the time
+					}
+				}
+				h.ended = func(err error) {
+					ended <- err
+					h.Close()
+				}
+				h.Watch(c.readable, c.writable)
+			})
+			if strings.HasSuffix(name, "unread") {
+				send(t, far, "unread")
+			}
+			l.goRounds(t, 3)
+			_ = far.SetLinger(0)
+			far.Close()
+			if err := await(t, ended, "the end"); !errors.Is(err, unix.ECONNRESET) {
+				t.Errorf("ended with %v, want ECONNRESET", err)
+			}
+			l.goRounds(t, 10)
+			l.awaitParked(t)
+			if len(ended) > 0 {
+				t.Errorf("told %d times more of the end of a socket that is closed", len(ended))
+			}
+		})
+	}
+}
+
+func TestTheEndOfWhatTheOtherSideSends(t *testing.T) {
+	l := start(t)
+	near, far := detached(t)
+	h := l.attach(t, near)
+	h.reads(t)
+	ended := make(chan error, 10)
+	l.do(t, func() {
+		h.receive = func(b []byte) {
+			if string(b) != "the last" {
+				t.Errorf("received %q", b)
+			}
+		}
+		h.ended = func(err error) {
+			ended <- err
+			if h.Watch(false, false); err != io.EOF {
+				h.Close()
+			}
+		}
+	})
+	send(t, far, "the last")
+	if err := far.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if err := await(t, ended, "the end"); err != io.EOF {
+		t.Errorf("ended with %v, want io.EOF", err)
+	}
+	// Which is the end of one direction only.
+	l.goRounds(t, 5)
+	l.awaitParked(t)
+	if len(ended) > 0 {
+		t.Error("told again though nobody watches")
+	}
+	l.do(t, func() {
+		if n, err := h.Write([]byte("back"), false); n != 4 || err != nil {
+			t.Errorf("wrote %d bytes, %v", n, err)
+		}
+		h.CloseWrite()
+	})
+	if got, err := io.ReadAll(far); string(got) != "back" || err != nil {
+		t.Errorf("the other side received %q, %v", got, err)
+	}
+	// Now both directions have ended, which is told.
+	if err := await(t, ended, "the end"); err == nil || err == io.EOF {
+		t.Errorf("ended with %v, want that nothing is left of the connection", err)
+	}
+	l.awaitParked(t)
+}
+
+func TestShutdownFromAnywhereIsToldOnTheLoop(t *testing.T) {
+	for _, watched := range []bool{false, true} {
+		l := start(t)
+		near, _ := detached(t)
+		h := l.attach(t, near)
+		h.reads(t)
+		ended := make(chan error, 10)
+		l.do(t, func() {
+			h.ended = func(err error) {
+				ended <- err
+				h.Close()
+			}
+			h.Watch(watched, false)
+		})
+		l.awaitParked(t)
+		h.Shutdown()
+		if err := await(t, ended, "the end"); err == nil {
+			t.Error("ended without an error")
+		}
+		l.awaitParked(t)
+	}
+}
+
+func TestAHandlerMayCloseItsSocket(t *testing.T) {
+	for name, close := range map[string]func(h *handler){
+		"where bytes come": func(h *handler) { h.receive = func([]byte) { h.Close() } },
+		"where there is room": func(h *handler) {
+			h.writable = func() { h.Close() }
+			h.Watch(true, true)
+		},
+		"twice": func(h *handler) { h.receive = func([]byte) { h.Close(); h.Close(); h.Watch(true, true) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t)
+			near, far := pair(t)
+			h := l.attach(t, near)
+			h.reads(t)
+			l.do(t, func() {
+				send(t, far, "first")
+				close(h)
+			})
+			if b, err := io.ReadAll(far); len(b) > 0 || err != nil && !errors.Is(err, unix.ECONNRESET) {
+				t.Errorf("read %q, %v; want the end", b, err)
+			}
+			l.goRounds(t, 3)
+			l.do(t, func() {
+				if len(l.unused) != len(l.sockets) {
+					t.Errorf("of %d numbers %d are unused", len(l.sockets), len(l.unused))
+				}
+			})
+			l.awaitParked(t)
+		})
+	}
+}
+
+// TestAClosedSocketsNumbersAreNobodysUntilTheRoundIsOver has two sockets ready in one round, of which the first that is
+// served closes the other and opens a third, which must hear nothing of what was meant for the second.
+func TestAClosedSocketsNumbersAreNobodysUntilTheRoundIsOver(t *testing.T) {
+	l := start(t)
+	for range 50 {
+		var handlers [2]*handler
+		var fars [2]*os.File
+		served := 0
+		for i := range handlers {
+			near, far := pair(t)
+			handlers[i], fars[i] = l.attach(t, near), far
+			handlers[i].reads(t)
+		}
+		var third *handler
+		var thirdFar *os.File
+		got := make(chan string, 10)
+		for i := range handlers {
+			other := handlers[1-i]
+			handlers[i].receive = func([]byte) {
+				served++
+				fd, number := other.fd, other.number
+				other.Close()
+				near, far := pair(t)
+				third, thirdFar = l.attach(t, near), far
+				third.receive = func(b []byte) { got <- string(b) }
+				if err := third.Open(); err != nil {
+					t.Error(err)
+				}
+				if third.fd == fd || third.number == number {
+					t.Errorf("the new socket is descriptor %d, number %d, as the one that was closed in this round", third.fd, third.number)
+				}
+			}
+		}
+		l.do(t, func() {
+			send(t, fars[0], "both")
+			send(t, fars[1], "both")
+		})
+		l.goRounds(t, 3)
+		l.do(t, func() {
+			if served != 1 {
+				t.Errorf("%d of two sockets were served, want the one that closed the other", served)
+			}
+		})
+		if len(got) > 0 {
+			t.Fatalf("the new socket received %q", <-got)
+		}
+		send(t, thirdFar, "its own")
+		if b := await(t, got, "the new socket's bytes"); b != "its own" {
+			t.Errorf("received %q", b)
+		}
+		l.do(t, func() {
+			for _, h := range append(handlers[:], third) {
+				h.Close()
+			}
+		})
+	}
+	l.goRounds(t, 1)
+	l.do(t, func() {
+		if len(l.sockets) > 10 || len(l.unused) != len(l.sockets) {
+			t.Errorf("of %d numbers %d are unused; want few, all unused", len(l.sockets), len(l.unused))
+		}
+	})
+}
+
+func TestADescriptorThatIsUsedAgainAtOnceHearsNothingOfItsPast(t *testing.T) {
+	l := start(t)
+	again := 0
+	for range 200 {
+		near, far := pair(t)
+		h := l.attach(t, near)
+		h.receive = func([]byte) {}
+		h.ended = func(error) {}
+		h.reads(t)
+		l.do(t, func() {
+			send(t, far, "for the old one")
+			far.Close()
+			h.Close()
+		})
+		l.goRounds(t, 1) // now it is closed for good
+		near, far = pair(t)
+		if near == int(h.fd) {
+			again++
+		}
+		h = l.attach(t, near) // which expects nothing
+		h.reads(t)
+		l.goRounds(t, 2)
+		l.do(t, h.Close)
+		far.Close()
+	}
+	if again == 0 {
+		t.Error("no descriptor was used again")
+	}
+}
+
+// pollers returns how many epoll instances of the process know a socket.
+func pollers(t *testing.T, fd int) (n int) {
+	t.Helper()
+	var socket unix.Stat_t
+	if err := unix.Fstat(fd, &socket); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if target, err := os.Readlink(file); err != nil || target != "anon_inode:[eventpoll]" {
+			continue
+		}
+		info, err := os.ReadFile("/proc/self/fdinfo/" + filepath.Base(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += strings.Count(string(info)+" ", fmt.Sprintf(" ino:%x ", socket.Ino))
+	}
+	return n
+}
+
+func TestTheRuntimesPollerForgetsWhatIsDetached(t *testing.T) {
+	l := start(t)
+	c, far := dial(t)
+	var before int
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { before = pollers(t, int(fd)) }); err != nil {
+		t.Fatal(err)
+	}
+	if before != 1 {
+		t.Skipf("%d pollers know a socket of package net's, want 1", before)
+	}
+	fd, err := Detach(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := pollers(t, fd); n != 0 {
+		t.Errorf("%d pollers know a socket that was detached", n)
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("programs that are started inherit the socket: flags %#x, %v", flags, err)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the connection that the socket was taken from is still open: %v", err)
+	}
+	h := l.attach(t, fd)
+	got := make(chan string, 1)
+	h.receive = func(b []byte) { got <- string(b) }
+	h.reads(t)
+	if n := pollers(t, fd); n != 1 {
+		t.Errorf("%d pollers know a socket on a loop, want the loop", n)
+	}
+	send(t, far, "bytes")
+	if b := await(t, got, "bytes"); b != "bytes" {
+		t.Errorf("received %q", b)
+	}
+	if fd, err := Detach(c); err == nil {
+		t.Errorf("a connection that is closed was detached as %d", fd)
+	}
+}
+
+func TestWhatCannotBeReadIsNotOpened(t *testing.T) {
+	l := start(t)
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	regular, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer regular.Close()
+	own, err := unix.FcntlInt(regular.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fd := range map[string]int{"no descriptor": -1, "a file": own} {
+		t.Run(name, func(t *testing.T) {
+			h := l.attach(t, fd)
+			l.do(t, func() {
+				if h.Open() == nil {
+					t.Error("it was opened")
+				}
+				h.Watch(true, true)
+				h.Close()
+				h.Close()
+			})
+		})
+	}
+	l.goRounds(t, 1)
+	if _, err := unix.FcntlInt(uintptr(own), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("a socket that could not be opened was not closed: %v", err)
+	}
+	l.do(t, func() {
+		if len(l.sockets) != 0 || len(l.unused) != 0 {
+			t.Errorf("%d sockets and %d unused numbers, want none", len(l.sockets), len(l.unused))
+		}
+	})
+	near, far := pair(t)
+	h := l.attach(t, near)
+	got := make(chan string, 1)
+	h.receive = func(b []byte) { got <- string(b) }
+	h.reads(t)
+	send(t, far, "well")
+	await(t, got, "what comes after")
+}
+
+func TestStopWaitsForTheSockets(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		l, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := pair(t)
+		h := &handler{receive: func([]byte) {}}
+		h.Socket = l.Socket(near, h)
+		h.reads(t)
+		if parked {
+			l.awaitParked(t)
+		}
+		var ended atomic.Bool
+		stopped := make(chan struct{})
+		go func() {
+			l.Stop()
+			ended.Store(true)
+			close(stopped)
+		}()
+		for stopping := false; !stopping; runtime.Gosched() {
+			l.mu.Lock()
+			stopping = l.stopping
+			l.mu.Unlock()
+		}
+		send(t, far, "more")
+		l.goRounds(t, 10)
+		if ended.Load() {
+			t.Error("the loop ended while it had a socket")
+		}
+		ran := make(chan struct{})
+		l.do(t, func() {
+			h.Close()
+			l.Post(task(func() { close(ran) }))
+		})
+		await(t, ran, "a task that was posted before the end")
+		await(t, stopped, "the loop's end")
+		l.Stop() // again does nothing
+		for range 3 {
+			l.Post(nothing{}) // neither does this, and it touches no descriptor that may be another's by now
+		}
+		if l.parked {
+			t.Error("a loop that has ended would be woken")
+		}
+	}
+}
+
+// TestNewLeaksNothing makes a loop in a process that has no descriptors left.
+func TestNewLeaksNothing(t *testing.T) {
+	const variable = "EPOLL_TEST_WITHOUT_DESCRIPTORS"
+	if os.Getenv(variable) == "" {
+		c := exec.Command(os.Args[0], "-test.run=^TestNewLeaksNothing$", "-test.v")
+		c.Env = append(os.Environ(), variable+"=1")
+		if output, err := c.CombinedOutput(); err != nil || !bytes.Contains(output, []byte("--- PASS")) {
+			t.Errorf("%v\n%s", err, output)
+		}
+		return
+	}
+	l, err := New() // so that the runtime has all it needs
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Stop()
+	free := func() int {
+		fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = unix.Close(fd)
+		return fd
+	}
+	var usual syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	first := free()
+	for more := range 2 {
+		limit := usual
+		limit.Cur = uint64(first + more)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		l, err := New()
+		if !errors.Is(err, unix.EMFILE) || l != nil {
+			t.Errorf("with %d descriptors a loop was made or refused with %v", more, err)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
+			t.Fatal(err)
+		}
+		if got := free(); got != first {
+			t.Errorf("the first free descriptor is %d, want %d as before", got, first)
+		}
+	}
+	if l, err = New(); err != nil {
+		t.Fatal(err)
+	}
+	l.Stop()
+	if got := free(); got != first {
+		t.Errorf("a loop that has ended leaves descriptors open: the first free one is %d, want %d as before", got, first)
+	}
+}
+
+// TestAFloodLeavesOthersTheirTurn counts rounds, in each of which the flooded socket is served once.
+func TestAFloodLeavesOthersTheirTurn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where the loop has the only processor
+	l := start(t)
+	near, far := pair(t)
+	flooded := l.attach(t, near)
+	near2, far2 := pair(t)
+	other := l.attach(t, near2)
+
+	// With one processor, all of this is in turn: the round in which each got its turn, from that in which it began to
+	// wait.
+	const begin, end = 1000, 5000
+	var round, otherTurn int
+	var goroutineTurn, timerTurn atomic.Int64
+	wake, done := make(chan struct{}), make(chan struct{})
+	var now atomic.Int64
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		<-wake
+		goroutineTurn.Store(now.Load())
+	}()
+	other.receive = func([]byte) { otherTurn = round }
+	flooded.receive = func(b []byte) {
+		round++
+		now.Store(int64(round))
+		switch round {
+		case begin:
+			send(t, far2, "mine")
+			close(wake)
+			time.AfterFunc(0, func() { timerTurn.Store(now.Load()) })
+		case end:
+			close(done)
+			return
+		}
+		send(t, far, string(b)) // there is always more
+	}
+	flooded.reads(t)
+	other.reads(t)
+	send(t, far, strings.Repeat("x", 1000))
+	await(t, done, "the end of the flood")
+	await(t, ran, "the goroutine")
+	l.do(t, func() {})
+	for name, turn := range map[string]int{"another socket": otherTurn, "a goroutine": int(goroutineTurn.Load()), "a timer": int(timerTurn.Load())} {
+		if limit := begin + 4*politeness; turn < begin || turn > limit {
+			t.Errorf("%s got its turn in round %d, want one from %d to %d", name, turn, begin, limit)
+		}
+	}
+}
+
+func TestAnErrorOfAWriteIsTold(t *testing.T) {
+	l := start(t)
+	near, far := detached(t)
+	h := l.attach(t, near)
+	done := make(chan struct{})
+	h.ended = func(error) {
+		defer close(done)
+		defer h.Close()
+		h.CloseWrite()
+		if n, err := h.Write([]byte("x"), false); n != 0 || !errors.Is(err, unix.EPIPE) {
+			t.Errorf("wrote %d bytes, %v; want EPIPE and no signal", n, err)
+		}
+		if n, err := h.Write(nil, false); n != 0 || err != nil {
+			t.Errorf("wrote %d bytes of nothing, %v", n, err)
+		}
+	}
+	h.reads(t)
+	far.Close()
+	await(t, done, "the end")
+}
+
+// TestALoopThatCouldNotWaitIsRefused has the runtime's poller not take an epoll instance. What it might refuse one for,
+// too many of everything, no test can bring about; a file that blocks it does not take either.
+func TestALoopThatCouldNotWaitIsRefused(t *testing.T) {
+	for _, blocks := range []bool{false, true} {
+		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SetNonblock(fd, !blocks); err != nil {
+			t.Fatal(err)
+		}
+		f := os.NewFile(uintptr(fd), "epoll")
+		if err := awaitable(f); (err != nil) != blocks {
+			t.Errorf("blocking %t: %v", blocks, err)
+		}
+		f.Close()
+	}
+}

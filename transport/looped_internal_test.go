@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"p2p-messaging/messages"
+)
+
+// FuzzUnmask unmasks as RFC 6455, section 5.3, says it, and wants the same.
+func FuzzUnmask(f *testing.F) {
+	for _, size := range []int{0, 1, 7, 8, 9, 31, 32, 33, 64, 100, 1000} {
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = byte(i * 7)
+		}
+		f.Add(b, uint32(0x5AC311F7))
+	}
+	f.Add([]byte{}, uint32(0))
+	f.Fuzz(func(t *testing.T, b []byte, key uint32) {
+		mask := binary.LittleEndian.AppendUint32(nil, key)
+		want := bytes.Clone(b)
+		for i := range want {
+			want[i] ^= mask[i%4]
+		}
+		// Wherever it begins in memory, and not one byte beyond its end.
+		for shift := range 8 {
+			room := append(append(make([]byte, shift), b...), "beyond"...)
+			unmask(room[shift:shift+len(b)], key)
+			if got := room[shift : shift+len(b)]; !bytes.Equal(got, want) || string(room[shift+len(b):]) != "beyond" {
+				t.Fatalf("%x, masked with %x, is unmasked to %x, want %x", b, mask, got, want)
+			}
+		}
+	})
+}
+
+func TestHowACloseFrameIsAnswered(t *testing.T) {
+	code := func(code uint16) []byte { return binary.BigEndian.AppendUint16(nil, code) }
+	protocol := string(appendClosePayload(nil, messages.CloseProtocolError, reasonProtocol))
+	encoding := string(appendClosePayload(nil, messages.CloseInvalidPayload, reasonEncoding))
+	for _, c := range []struct {
+		payload []byte
+		want    string
+	}{
+		{nil, ""},
+		{[]byte{}, ""},
+		{[]byte{3}, protocol},
+		{append(code(1000), "bye"...), "\x03\xe8"},
+		{append(code(4321), "Zo\xc3\xab"...), string(code(4321))},
+		{append(code(1000), 0xFF), encoding},
+		{append(code(1000), 0xC3), encoding},
+		{append(code(999), 0xFF), encoding}, // what is wrong twice is refused for its encoding, as gws does
+		{append(code(999), "bye"...), protocol},
+	} {
+		if got := string(closeAnswer(c.payload)); got != c.want {
+			t.Errorf("%x is answered with %x, want %x", c.payload, got, c.want)
+		}
+	}
+	// RFC 6455, section 7.4, and IANA's registry of close codes.
+	may := map[uint16]bool{1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true, 1010: true, 1011: true, 1012: true, 1013: true}
+	for c := range 1 << 16 {
+		c := uint16(c)
+		want := protocol
+		if may[c] || c >= 3000 && c < 5000 {
+			want = string(code(c))
+		}
+		payload := code(c)
+		got := closeAnswer(payload)
+		if string(got) != want {
+			t.Fatalf("close %d is answered with %x, want %x", c, got, want)
+		}
+		if fmt.Sprintf("%p", got) == fmt.Sprintf("%p", payload) && cap(got) > 2 {
+			t.Fatalf("appending to the answer to close %d would change what was received", c)
+		}
+	}
+}

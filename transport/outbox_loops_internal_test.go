@@ -1,0 +1,379 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/memnet"
+	"p2p-messaging/transport/internal/rawws"
+)
+
+// stream is what a network took of a connection's bytes. It may be made to take less.
+type stream struct {
+	mu    sync.Mutex
+	bytes []byte
+	fault func(size int) (most int, err error) // how much of a write is taken at most, and what it fails with then
+}
+
+// write is called by one goroutine at a time.
+func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err error) {
+	var fault error
+	s.mu.Lock()
+	if s.fault != nil {
+		if n, fault = s.fault(len(b)); fault != nil {
+			b = b[:n]
+		}
+	}
+	s.mu.Unlock()
+	if n, err = write(b); err == nil {
+		err = fault
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes = append(s.bytes, b[:n]...)
+	return n, err
+}
+
+// tappedSocket is a socket on a loop, and tappedConn another one, whose stream can be seen.
+type (
+	tappedSocket struct {
+		descriptor
+		*stream
+	}
+	tappedConn struct {
+		*memnet.Conn
+		*stream
+	}
+)
+
+func (t tappedSocket) Write(b []byte, last bool) (int, error) {
+	return t.write(b, func(b []byte) (int, error) { return t.descriptor.Write(b, last) })
+}
+func (t tappedConn) Write(b []byte) (int, error) { return t.write(b, t.Conn.Write) }
+
+// witness is a session that sees what becomes of a connection's outbox.
+type witness struct {
+	decide func() (next bool) // what Receive returns; nil: true
+	panics func() bool        // whether Undelivered does
+
+	mu     sync.Mutex
+	taken  map[string][]string // by sender
+	back   map[string][]string
+	closed int
+}
+
+func (w *witness) Receive(m *messages.Relay) bool {
+	m.Release()
+	return w.decide == nil || w.decide()
+}
+
+func (w *witness) Closed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed++
+}
+
+func (w *witness) Undelivered(text []byte, sender messages.Address) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.back[sender.GetId()] = append(w.back[sender.GetId()], string(text))
+	if w.panics != nil && w.panics() {
+		panic("a fault of the session's")
+	}
+}
+
+// deliver delivers one sender's next message, brought by via, and reports whether it was taken. Each sender has one
+// goroutine.
+func (w *witness) deliver(c actors.Link, sender string, n, size int, via any) bool {
+	text := fmt.Sprintf("%s %d %s", sender, n, strings.Repeat("x", size))
+	m := delivery([]byte(text), address(sender))
+	m.Via = via
+	if !c.Deliver(m) {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.taken[sender] = append(w.taken[sender], text)
+	return true
+}
+
+func newWitness() *witness {
+	return &witness{taken: make(map[string][]string), back: make(map[string][]string)}
+}
+
+// check wants that each message that was taken, and no other, has either gone into the stream whole or come back to its
+// sender, those that have gone before those that came back and both in order, and that a close frame is the stream's
+// last. It returns the codes of close frames.
+func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16) {
+	t.Helper()
+	gone := make(map[string][]string)
+	s.mu.Lock()
+	b := s.bytes
+	s.mu.Unlock()
+	if len(b) > 0 && b[0]&fin == 0 {
+		b = b[min(len(b), frameSize(append(slices.Clip(b), "\r\n\r\n"...))):]
+	}
+	for len(b) >= 2 && len(b) >= headerSize(b) && len(b) >= frameSize(b) {
+		if len(codes) > 0 {
+			t.Fatalf("%x came behind a close frame", b)
+		}
+		payload := framePayload(b)
+		switch b[0] & opcodeBits {
+		case opText:
+			sender, _, _ := strings.Cut(string(payload), " ")
+			gone[sender] = append(gone[sender], string(payload))
+		case opClose:
+			codes = append(codes, uint16(payload[0])<<8|uint16(payload[1]))
+		}
+		b = b[frameSize(b):]
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for sender, taken := range w.taken {
+		got := slices.Concat(gone[sender], w.back[sender])
+		if n := len(w.back[sender]); n > 1 {
+			// Where a reader is given up on, the message that is half out still has its chance, and comes back last.
+			if half := w.back[sender][n-1]; len(gone[sender]) < len(taken) && taken[len(gone[sender])] == half {
+				got = slices.Concat(gone[sender], []string{half}, w.back[sender][:n-1])
+			}
+		}
+		if !slices.Equal(got, taken) {
+			t.Errorf("of %d messages of %s's that were taken, %d have gone and %d came back; the first that is wrong is %d",
+				len(taken), sender, len(gone[sender]), len(w.back[sender]), differs(got, taken))
+		}
+	}
+	if n := c.Waiting(); n != 0 {
+		t.Errorf("%d bytes wait in a connection that has ended", n)
+	}
+	if w.closed != 1 {
+		t.Errorf("the session was ended %d times, want once", w.closed)
+	}
+	if c.Send([]byte("late")) || w.closed == 1 && c.Deliver(delivery([]byte("late"), address("late"))) {
+		t.Error("a connection that has ended took a message")
+	}
+	return codes
+}
+
+func differs(a, b []string) int {
+	for i := range a {
+		if i >= len(b) || a[i] != b[i] {
+			return i
+		}
+	}
+	return len(a)
+}
+
+// headerSize returns how much of a frame frameSize needs to see.
+func headerSize(b []byte) int {
+	switch b[1] {
+	case 126:
+		return 4
+	case 127:
+		return 10
+	}
+	return 2
+}
+
+// openOn has a loop carry a connection whose stream can be seen.
+func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *stream) *looped {
+	t.Helper()
+	fd, err := epoll.Detach(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := new(looped)
+	c.socket = tappedSocket{loop.Socket(fd, c), tap}
+	s.connections.enter()
+	s.openLooped(c, sampleKey, nil)
+	return c
+}
+
+// TestNothingThatWasTakenVanishesOnLoops has several goroutines and another connection's loop send to a connection
+// while it comes to its end in all the ways there are.
+func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
+	rounds := 300
+	if testing.Short() {
+		rounds = 60
+	}
+	var loops [2]*epoll.Loop
+	for i := range loops {
+		var err error
+		if loops[i], err = epoll.New(); err != nil {
+			t.Skip(err)
+		}
+		defer loops[i].Stop()
+	}
+	sessions := make(chan session, 2)
+	o := DefaultOptions()
+	o.Logger = slog.New(slog.DiscardHandler)
+	o.WriteTimeout = 50 * time.Millisecond
+	o.PingInterval = 100 * time.Millisecond // so that the sweep looks every 10 ms
+	s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := make(map[string]int)
+	for round := range rounds {
+		random := rand.New(rand.NewPCG(7, uint64(round)))
+		ends[oneEnd(t, s, sessions, loops, random)]++
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+	t.Log(ends)
+}
+
+// oneEnd is one round of TestNothingThatWasTakenVanishesOnLoops. It returns how the connection ended.
+func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop, random *rand.Rand) (how string) {
+	const senders, each = 3, 60
+	near, far := loopback(t)
+	defer far.Close()
+	aliceNear, aliceFar := loopback(t)
+	w, tap := newWitness(), new(stream)
+	if random.IntN(4) == 0 {
+		w.panics = func() bool { return true }
+	}
+	switch failAt := random.IntN(100 << 10); random.IntN(3) {
+	case 0: // cut anywhere
+		own := rand.New(rand.NewPCG(random.Uint64(), 0))
+		tap.fault = func(size int) (int, error) {
+			if own.IntN(2) == 0 {
+				return 0, nil
+			}
+			return own.IntN(size), epoll.ErrFull
+		}
+	case 1: // failing in the middle
+		tap.fault = func(size int) (int, error) {
+			if failAt -= size; failAt >= 0 {
+				return 0, nil
+			}
+			return max(0, size+failAt), unix.EPIPE
+		}
+	}
+	sessions <- newWitness()
+	alice := s.openOn(t, loops[0], aliceNear, new(stream))
+	sessions <- w
+	bob := s.openOn(t, loops[1], near, tap)
+
+	var using sync.WaitGroup
+	size, pause := 1+random.IntN(3000), random.IntN(3)
+	for i := range senders {
+		using.Go(func() {
+			for n := range each {
+				if !w.deliver(bob, fmt.Sprint("goroutine", i), n, size, nil) {
+					return
+				}
+				if pause > 0 && n%(pause*7) == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	using.Go(func() { // who is on alice's loop
+		for n := range each {
+			ran := make(chan bool)
+			alice.socket.Post(task(func() {
+				defer close(ran)
+				w.deliver(bob, "alice", 2*n, size, alice)
+				w.deliver(bob, "alice", 2*n+1, size, alice)
+			}))
+			<-ran
+		}
+	})
+	var read atomic.Int64
+	reads := func(most int64) {
+		using.Go(func() {
+			n, err := io.CopyN(io.Discard, far, most)
+			read.Add(n)
+			if err != nil {
+				far.Close() // or else it waits
+			}
+		})
+	}
+	moment := func() {
+		for range random.IntN(2000) {
+			runtime.Gosched()
+		}
+	}
+	ways := []string{"reset", "closed by the service", "cut", "never reads", "reads a little", "half closed", "closed and cut", "closed and reset", "closed by the client"}
+	how = ways[random.IntN(len(ways))]
+	switch how {
+	case "never reads":
+	case "reads a little":
+		reads(int64(random.IntN(60_000)))
+	default:
+		reads(1 << 30)
+	}
+	moment()
+	switch how {
+	case "reset", "closed and reset":
+		if how != "reset" {
+			bob.Close(messages.CloseNormal, "")
+		}
+		_ = far.SetLinger(0)
+		far.Close()
+	case "closed by the service":
+		bob.Close(messages.CloseNormal, "")
+		if bob.Deliver(delivery([]byte("late"), address("late"))) {
+			t.Error("a message was taken after Close")
+		}
+	case "cut":
+		bob.cut()
+	case "never reads", "reads a little": // the write's time-out
+		go func() { // where all of it fitted
+			time.Sleep(4 * s.options.WriteTimeout)
+			bob.Close(messages.CloseNormal, "")
+			far.Close()
+		}()
+	case "half closed":
+		_ = far.CloseWrite()
+	case "closed and cut":
+		using.Go(func() { bob.Close(messages.CloseNormal, "") })
+		using.Go(bob.cut)
+	case "closed by the client":
+		_, _ = far.Write(rawws.CloseFrame(1000, ""))
+	}
+	aliceFar.Close() // whose loop goes on
+	ended := make(chan struct{})
+	go func() {
+		using.Wait()
+		close(ended)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.connections.wait(ctx); err != nil {
+		t.Fatalf("%s: the connection does not come to its end", how)
+	}
+	far.Close()
+	<-ended
+	// What was posted for its outbox has been done when both loops have gone round.
+	for _, l := range loops {
+		done := make(chan struct{})
+		l.Post(task(func() { close(done) }))
+		<-done
+	}
+	codes := w.check(t, bob, tap)
+	if t.Failed() {
+		t.Fatalf("it was: %s", how)
+	}
+	if len(codes) > 0 {
+		how += fmt.Sprint(", said ", codes[0])
+	}
+	return how
+}
