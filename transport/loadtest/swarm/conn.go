@@ -136,7 +136,11 @@ func (c *Conn) farewell(payload []byte) {
 // connected goes on with the handshake.
 func (c *Conn) connected() {
 	c.state = shaking
-	c.out = appendRequest(c.loop.buffer(), c.loop.swarm.path, c.loop.swarm.host, c.id)
+	target := c.loop.swarm.path
+	if t, ok := c.handler.(Targeted); ok {
+		target = t.Target()
+	}
+	c.out = appendRequest(c.loop.buffer(), target, c.loop.swarm.host, c.id)
 	c.touch()
 }
 
@@ -301,6 +305,7 @@ func (c *Conn) frame(h header, payload []byte) {
 			c.handler.Text(c, message)
 		}
 	case opPing:
+		c.loop.pings++
 		if c.state == opened && len(c.out) < c.loop.swarm.options.SendLimit {
 			c.queue(opPong, payload)
 		}

@@ -33,6 +33,7 @@ type Loop struct {
 	response *bufio.Reader
 	source   bytes.Reader
 	sources  int // addresses used so far
+	pings    int // that came
 	stopping bool
 	read     time.Duration // when what is being handled was read
 
@@ -71,6 +72,9 @@ func (l *Loop) Do(f func()) {
 
 // Open returns how many connections there are whose handler was not told of their end.
 func (l *Loop) Open() int { return l.open }
+
+// Pings returns how many pings have come from the service so far.
+func (l *Loop) Pings() int { return l.pings }
 
 // CloseAll closes all connections, as [Conn.Close] does.
 func (l *Loop) CloseAll() { l.driver.each((*Conn).Close) }

@@ -33,6 +33,12 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
+// Targeted is a [Handler] whose connection asks for something else than what the URL names.
+type Targeted interface {
+	// Target returns the request target: a path, with a query perhaps.
+	Target() string
+}
+
 // Never is a time that does not come.
 const Never time.Duration = math.MaxInt64
 
