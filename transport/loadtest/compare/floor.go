@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/lxzan/gws"
+)
+
+// floor is the least that a Go service with a goroutine for each connection can do: gws, a map, and a look for the
+// target's name. It checks nothing: neither that a frame is JSON, nor that its sender is who it says.
+type floor struct {
+	gws.BuiltinEventHandler
+	mu     sync.RWMutex
+	logins map[string]*gws.Conn
+}
+
+// floorSession is what belongs to a connection. Of gws's storage nothing is needed.
+type floorSession struct {
+	gws.SessionStorage
+	login string
+}
+
+var (
+	loginStart  = []byte(`{"type":"login","login":"`)
+	logoutStart = []byte(`{"type":"logout"`)
+	toStart     = []byte(`"to":"`)
+	accepted    = []byte(`{"type":"login","success":true}`)
+	refused     = []byte(`{"type":"login","success":false}`)
+)
+
+// OnMessage implements gws.Event.
+func (f *floor) OnMessage(c *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	text := m.Bytes()
+	if at := bytes.LastIndex(text, toStart); at >= 0 {
+		to := text[at+len(toStart):]
+		to = to[:max(0, bytes.IndexByte(to, '"'))]
+		f.mu.RLock()
+		target := f.logins[string(to)]
+		f.mu.RUnlock()
+		if target != nil {
+			_ = target.WriteMessage(gws.OpcodeText, text)
+		}
+		return
+	}
+	if name, ok := bytes.CutPrefix(text, loginStart); ok {
+		name = name[:max(0, bytes.IndexByte(name, '"'))]
+		_ = c.WriteMessage(gws.OpcodeText, f.login(c, string(name)))
+	} else if bytes.HasPrefix(text, logoutStart) {
+		f.free(c)
+	}
+}
+
+func (f *floor) login(c *gws.Conn, login string) (answer []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.logins[login] != nil {
+		return refused
+	}
+	f.logins[login] = c
+	c.Session().(*floorSession).login = login
+	return accepted
+}
+
+func (f *floor) free(c *gws.Conn) {
+	s := c.Session().(*floorSession)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.login != "" {
+		delete(f.logins, s.login)
+		s.login = ""
+	}
+}
+
+// OnClose implements gws.Event.
+func (f *floor) OnClose(c *gws.Conn, _ error) { f.free(c) }
+
+// OnPing implements gws.Event.
+func (f *floor) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) }
+
+// newFloor returns a floor, to be run with its RunListener.
+func newFloor() *gws.Server {
+	// No compression, no check of UTF-8, no parallel handling: all of that is off unless asked for.
+	s := gws.NewServer(&floor{logins: make(map[string]*gws.Conn)}, &gws.ServerOption{
+		NewSession: func() gws.SessionStorage { return &floorSession{} },
+	})
+	s.OnError = func(net.Conn, error) {}
+	s.OnRequest = func(conn net.Conn, br *bufio.Reader, r *http.Request) {
+		if socket, err := s.GetUpgrader().UpgradeFromConn(conn, br, r); err == nil {
+			go socket.ReadLoop() // on a stack that the handshake has not made larger
+		}
+	}
+	return s
+}
+
+// serveFloor serves on a free port, which it prints, until the process is ended.
+func serveFloor(stdout io.Writer) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "ready on %s\n", listener.Addr())
+	return newFloor().RunListener(listener)
+}

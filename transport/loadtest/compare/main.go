@@ -1,0 +1,217 @@
+// Command compare puts the same load on this project's service, on a bare relay over gws and, where they are installed,
+// on Bun's native WebSocket server and PeerJS's server, and prints a Markdown table of what each of them did. Run it from
+// the module's folder: go run ./transport/loadtest/compare
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"p2p-messaging/transport/loadtest"
+)
+
+const (
+	name        = "compare"
+	description = `Compares this project's service with others under the same load, and prints a Markdown table.
+
+The services are: ours; floor, a bare relay over gws, which is the least that a Go service with a goroutine for each connection can ` +
+		`cost; bun, Bun's native WebSocket server with a small handler; peerjs, PeerJS's server with its own protocol. The last two ` +
+		`are left out where they are not installed. Each runs alone, freshly started for each scenario, on one processor core, and the load ` +
+		`comes from another core.`
+)
+
+// Exit statuses.
+const (
+	statusOK = iota
+	statusFailure
+	statusUsage
+	statusInterrupted = 130
+)
+
+// Arguments with which the program starts itself.
+const (
+	floorCommand    = "floor"
+	generateCommand = "generate"
+)
+
+// options is the command line.
+type options struct {
+	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, peerjs. Default: all that there are."`
+	Scenarios []string      `placeholder:"SCENARIO" help:"What to have them do: window1, window16, offered, large1, large16, cycles, idle. Default: all."`
+	Rounds    int           `default:"3" placeholder:"N" help:"How often each is measured; the table has medians. Default: ${default}."`
+	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long load runs before it is measured. Default: ${default}."`
+	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long it is measured. Default: ${default}."`
+	Sessions  int           `default:"19000" placeholder:"N" help:"idle: how many sessions are held. Each is an open file of the service's and of the generator's. Default: ${default}."`
+	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle: how long they are held. Default: ${default}."`
+	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service, built. Default: it is built from the module in this folder."`
+	Tools     string        `type:"path" placeholder:"FOLDER" help:"Where bun and peer are installed with npm. Default: ${tools}."`
+	JSON      bool          `name:"json" help:"Print the figures of every round as JSON, in place of the table."`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run does what the arguments say and returns the exit status.
+func run(arguments []string, stdout, stderr io.Writer) int {
+	fail := func(status int, err error) int {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return status
+	}
+	if runtime.GOOS != "linux" {
+		return fail(statusFailure, errors.New("this needs Linux, where a process can be held to one processor core and its processor time be read"))
+	}
+	if len(arguments) > 0 && arguments[0] == floorCommand {
+		return fail(statusFailure, serveFloor(stdout))
+	}
+	if len(arguments) > 1 && arguments[0] == generateCommand {
+		if err := generateTo(stdout, arguments[1]); err != nil {
+			return fail(statusFailure, err)
+		}
+		return statusOK
+	}
+	var o options
+	parser, err := kong.New(&o, kong.Name(name), kong.Description(description), kong.Writers(stdout, stderr), kong.Vars{"tools": defaultTools()})
+	if err != nil {
+		return fail(statusFailure, err)
+	}
+	if _, err = parser.Parse(arguments); err == nil {
+		err = o.check()
+	}
+	if err != nil {
+		return fail(statusUsage, fmt.Errorf("%w (see --help)", err))
+	}
+	interrupted, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer restore()
+	switch err := o.run(interrupted, stdout, stderr); {
+	case interrupted.Err() != nil:
+		return fail(statusInterrupted, errors.New("interrupted"))
+	case err != nil:
+		return fail(statusFailure, err)
+	}
+	return statusOK
+}
+
+func defaultTools() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "p2p-messaging-compare")
+}
+
+// check completes o and says what cannot be.
+func (o *options) check() error {
+	known := func(flag string, words []string, there []string) error {
+		for _, w := range words {
+			if !slices.Contains(there, w) {
+				return fmt.Errorf("%s: there is no %q: choose from %s", flag, w, strings.Join(there, ", "))
+			}
+		}
+		return nil
+	}
+	if err := known("--only", o.Only, serviceNames()); err != nil {
+		return err
+	}
+	if err := known("--scenarios", o.Scenarios, scenarioNames()); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		flag  string
+		value float64
+		least float64
+		unit  string
+	}{
+		{"--rounds", float64(o.Rounds), 1, ""},
+		{"--sessions", float64(o.Sessions), 1, ""},
+		{"--duration", o.Duration.Seconds(), 0.1, " s"},
+		{"--idle", o.Idle.Seconds(), 0.1, " s"},
+		{"--warmup", o.Warmup.Seconds(), 0, " s"},
+	} {
+		if n.value < n.least {
+			return fmt.Errorf("%s: %v%s is too little: give %v%s at least", n.flag, n.value, n.unit, n.least, n.unit)
+		}
+	}
+	if o.Tools == "" {
+		o.Tools = defaultTools()
+	}
+	return nil
+}
+
+// chosen says whether a word was chosen; no choice is all.
+func chosen(words []string, word string) bool { return len(words) == 0 || slices.Contains(words, word) }
+
+// run measures and prints.
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
+	cores, err := twoCores()
+	if err != nil {
+		return err
+	}
+	const spare = 100
+	if limit := loadtest.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
+		return fmt.Errorf("--sessions: %d sessions need more than the %d files that a process may open here: give %d at most, or raise the limit (ulimit -n)", o.Sessions, limit, limit-spare)
+	}
+	scratch, err := os.MkdirTemp("", name+"-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	services, versions, err := o.prepare(ctx, scratch, stderr)
+	if err != nil {
+		return err
+	}
+	d := document{Format: documentFormat, Machine: newMachine(loadtest.ThisMachine()), Versions: versions, Sessions: o.Sessions, IdleS: o.Idle.Seconds()}
+	for _, s := range services {
+		d.Services = append(d.Services, s.name)
+	}
+	for round := range o.Rounds {
+		for _, sc := range scenarios() {
+			if !chosen(o.Scenarios, sc.Name) {
+				continue
+			}
+			for i := range services {
+				s := services[(i+round)%len(services)] // nobody is always the first
+				m := o.measure(ctx, s, sc, cores)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				m.Round = round + 1
+				d.Measurements = append(d.Measurements, m)
+				fmt.Fprintf(stderr, "round %d of %d, %-8s  %-6s  %s\n", m.Round, o.Rounds, sc.Name, s.name, m)
+			}
+		}
+	}
+	if o.JSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(d)
+	} else {
+		_, err = io.WriteString(stdout, d.table())
+	}
+	if err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
+	failed := 0
+	for _, m := range d.Measurements {
+		if m.Failed != "" {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d measurements failed: what is said above is why", failed, len(d.Measurements))
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// twoCores returns the cores for the service and for the generator: the first two that this process may use.
+func twoCores() (cores [2]int, err error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return cores, fmt.Errorf("look which processor cores there are: %w", err)
+	}
+	n := 0
+	for cpu := 0; cpu < 8*len(set)*8 && n < 2; cpu++ {
+		if set.IsSet(cpu) {
+			cores[n] = cpu
+			n++
+		}
+	}
+	if n < 2 {
+		return cores, fmt.Errorf("this needs two processor cores, one for the service and one for the load, and may use %d", n)
+	}
+	return cores, nil
+}
+
+// starts are done by one thread that never ends, because children that are to end with their parent end with the thread
+// that started them.
+var starts = make(chan func())
+
+func init() {
+	go func() {
+		runtime.LockOSThread()
+		for f := range starts {
+			f()
+		}
+	}()
+}
+
+// startOn starts a command whose threads may run on one core only, from its beginning on, so that runtimes that ask how many
+// there are see one. It ends when this process does, and Ctrl-C in a terminal is for this process alone.
+func startOn(core int, c *exec.Cmd) (err error) {
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	done := make(chan struct{})
+	starts <- func() {
+		defer close(done)
+		var before, pinned unix.CPUSet
+		if err = unix.SchedGetaffinity(0, &before); err != nil {
+			return
+		}
+		pinned.Set(core)
+		if err = unix.SchedSetaffinity(0, &pinned); err != nil { // of this thread; children inherit it
+			err = fmt.Errorf("hold a process to core %d: %w", core, err)
+			return
+		}
+		err = c.Start()
+		_ = unix.SchedSetaffinity(0, &before)
+	}
+	<-done
+	return err
+}
+
+// usage is what was used until a moment.
+type usage struct {
+	at      time.Time
+	service time.Duration // processor time, all threads
+	own     time.Duration
+	busy    [2]time.Duration // of the two cores, by whomever
+	rss     int64            // of the service
+}
+
+// lookAt looks at the service of a job and at this process.
+func lookAt(j job) (u usage, err error) {
+	if u.service, err = cpuTime(j.PID); err != nil {
+		return u, err
+	}
+	if u.own, err = cpuTime(os.Getpid()); err != nil {
+		return u, err
+	}
+	u.at = time.Now()
+	u.busy = busyTime(j.Cores)
+	u.rss, err = residentSize(j.PID)
+	return u, err
+}
+
+// since returns the figures of the interval from b to u.
+func (u usage) since(b usage) figures {
+	f := figures{
+		Seconds: u.at.Sub(b.at).Seconds(), ServiceCPU: (u.service - b.service).Seconds(), GeneratorCPU: (u.own - b.own).Seconds(),
+	}
+	f.OthersService = max(0, (u.busy[0]-b.busy[0]).Seconds()-f.ServiceCPU) / f.Seconds
+	f.OthersOwn = max(0, (u.busy[1]-b.busy[1]).Seconds()-f.GeneratorCPU) / f.Seconds
+	return f
+}
+
+// cpuTime returns the processor time of all threads of a process, those that have ended too, to the nanosecond: it is
+// what the kernel's clock for that process shows (clock_getcpuclockid, whose numbers are made like this).
+func cpuTime(pid int) (time.Duration, error) {
+	const scheduled = 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
+		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// busyTime returns for how long cores were not idle since the machine began.
+func busyTime(cores [2]int) (busy [2]time.Duration) {
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on all that Go runs on
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return busy
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		for i, core := range cores {
+			if len(fields) < 9 || fields[0] != "cpu"+strconv.Itoa(core) {
+				continue
+			}
+			for _, n := range []int{1, 2, 3, 6, 7, 8} { // user, nice, system, irq, softirq, steal
+				ticks, _ := strconv.ParseInt(fields[n], 10, 64)
+				busy[i] += time.Duration(ticks) * tick
+			}
+		}
+	}
+	return busy
+}
+
+func residentSize(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("read the memory of process %d: /proc has no such line", pid)
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}

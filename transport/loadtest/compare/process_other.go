@@ -1,0 +1,19 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// On other systems the program says that it needs Linux, and nothing of this is called.
+
+var errNeedsLinux = errors.New("this needs Linux")
+
+type usage struct{ rss int64 }
+
+func twoCores() ([2]int, error)       { return [2]int{}, errNeedsLinux }
+func startOn(int, *exec.Cmd) error    { return errNeedsLinux }
+func lookAt(job) (usage, error)       { return usage{}, errNeedsLinux }
+func (usage) since(usage) (f figures) { return f }

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// service is one of those that are compared.
+type service struct {
+	name    string
+	dialect string
+	command []string
+}
+
+func serviceNames() []string { return []string{"ours", "floor", "bun", "peerjs"} }
+
+var (
+	//go:embed bun.js
+	bunScript []byte
+	//go:embed peerjs.mjs
+	peerScript []byte
+)
+
+// prepare returns the services that were chosen and are there, and the versions of what they run on.
+func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer) (services []service, versions map[string]string, err error) {
+	versions = map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	var missing []string
+	for _, name := range serviceNames() {
+		if !chosen(o.Only, name) {
+			continue
+		}
+		s := service{name: name, dialect: dialectJSON}
+		switch name {
+		case "ours":
+			program := o.Ours
+			if program == "" {
+				fmt.Fprintln(stderr, "building this project's service")
+				program = filepath.Join(scratch, "p2p-messaging")
+				if err := build(ctx, program); err != nil {
+					return nil, nil, err
+				}
+			}
+			s.command = []string{program, "serve", "--host", "127.0.0.1", "--port", "0", "--rate", "0", "--log-level", "error"}
+		case "floor":
+			versions["gws"] = dependency("github.com/lxzan/gws")
+			s.command = []string{self, floorCommand}
+		case "bun":
+			program := filepath.Join(o.Tools, "node_modules", ".bin", "bun")
+			if versions["bun"] = o.installed("bun"); versions["bun"] == "" {
+				missing = append(missing, "bun")
+				delete(versions, "bun")
+				continue
+			}
+			script := filepath.Join(scratch, "bun.js")
+			if err := os.WriteFile(script, bunScript, 0o600); err != nil {
+				return nil, nil, err
+			}
+			s.command = []string{program, script}
+		case "peerjs":
+			node, missingNode := exec.LookPath("node")
+			if versions["peer"] = o.installed("peer"); versions["peer"] == "" || missingNode != nil {
+				missing = append(missing, "peer")
+				delete(versions, "peer")
+				continue
+			}
+			if v, err := exec.CommandContext(ctx, node, "--version").Output(); err == nil {
+				versions["node"] = strings.TrimPrefix(strings.TrimSpace(string(v)), "v")
+			}
+			script := filepath.Join(scratch, "peerjs.mjs")
+			if err := os.WriteFile(script, peerScript, 0o600); err != nil {
+				return nil, nil, err
+			}
+			s.dialect = dialectPeerJS
+			s.command = []string{node, script, filepath.Join(o.Tools, "node_modules", "peer", "dist", "module.mjs")}
+		}
+		services = append(services, s)
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(stderr, "not installed, and left out: %s; to have it compared, with Node installed: npm install --prefix %s %s\n",
+			strings.Join(missing, " and "), o.Tools, strings.Join(missing, " "))
+	}
+	if len(services) == 0 {
+		return nil, nil, errors.New("there is no service to measure")
+	}
+	return services, versions, nil
+}
+
+func build(ctx context.Context, program string) error {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "p2p-messaging").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build this project's service (which takes the go command and the module's folder, or give --ours): %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// installed returns the version of an npm package in the tools folder; "" where it is not there.
+func (o *options) installed(name string) string {
+	var p struct{ Version string }
+	text, err := os.ReadFile(filepath.Join(o.Tools, "node_modules", name, "package.json"))
+	if err != nil || json.Unmarshal(text, &p) != nil {
+		return ""
+	}
+	return p.Version
+}
+
+// dependency returns the version of a Go module that this program was built with.
+func dependency(path string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == path {
+				return strings.TrimPrefix(m.Version, "v")
+			}
+		}
+	}
+	return ""
+}
+
+// process is a program that runs on a core of its own.
+type process struct {
+	command *exec.Cmd
+	errors  bytes.Buffer // what it wrote to stderr
+	out     io.ReadCloser
+}
+
+// start starts a program, which ends with ctx at the latest.
+func start(ctx context.Context, core int, arguments []string) (*process, error) {
+	p := &process{command: exec.CommandContext(ctx, arguments[0], arguments[1:]...)}
+	p.command.Stderr = &p.errors
+	p.command.WaitDelay = 5 * time.Second
+	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // nothing there that would tune anybody
+	var err error
+	if p.out, err = p.command.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	return p, startOn(core, p.command)
+}
+
+// end ends the program, if it has not ended, and says how it did.
+func (p *process) end(kill bool) error {
+	if kill {
+		_ = p.command.Process.Kill()
+	}
+	err := p.command.Wait()
+	if text := strings.TrimSpace(p.errors.String()); err != nil && text != "" {
+		lines := strings.Split(text, "\n")
+		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+	}
+	return err
+}
+
+// addressPattern is how every service says where it listens, once it does.
+var addressPattern = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
+
+// ready waits until the service says where it listens.
+func (p *process) ready() (address string, err error) {
+	const patience = 30 * time.Second
+	found := make(chan string)
+	go func() {
+		defer close(found)
+		lines := bufio.NewScanner(p.out)
+		for lines.Scan() {
+			if a := addressPattern.FindString(lines.Text()); a != "" {
+				found <- a
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, p.out)
+	}()
+	select {
+	case a, ok := <-found:
+		if ok {
+			return a, nil
+		}
+		return "", errors.New("it did not start")
+	case <-time.After(patience):
+		go func() { <-found }()
+		return "", fmt.Errorf("it was not ready after %v", patience)
+	}
+}
+
+// measurement is a service's figures in a scenario.
+type measurement struct {
+	Service  string `json:"service"`
+	Scenario string `json:"scenario"`
+	Round    int    `json:"round"`
+	figures
+	Failed string `json:"failed,omitempty"` // why there are none
+}
+
+// measure starts a service and has it do something.
+func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]int) measurement {
+	m := measurement{Service: s.name, Scenario: sc.Name}
+	j := job{Dialect: s.dialect, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration}
+	if sc.Name == "idle" {
+		j.Duration, j.Scenario.Sessions = o.Idle, o.Sessions
+	}
+	f, err := measure(ctx, s.command, j)
+	if err != nil {
+		m.Failed = err.Error()
+	}
+	m.figures = f
+	return m
+}
+
+func measure(ctx context.Context, command []string, j job) (f figures, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server, err := start(ctx, j.Cores[0], command)
+	if err != nil {
+		return f, err
+	}
+	defer server.end(true)
+	if j.Address, err = server.ready(); err != nil {
+		return f, errors.Join(err, server.end(true))
+	}
+	j.PID = server.command.Process.Pid
+	text, err := json.Marshal(j)
+	if err != nil {
+		return f, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return f, err
+	}
+	load, err := start(ctx, j.Cores[1], []string{self, generateCommand, string(text)})
+	if err != nil {
+		return f, err
+	}
+	unread := json.NewDecoder(load.out).Decode(&f)
+	if err := load.end(false); err != nil {
+		return f, err
+	}
+	return f, unread
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"p2p-messaging/transport/loadtest"
+)
+
+// document is what --json prints.
+type document struct {
+	Format       string            `json:"format"`
+	Machine      machine           `json:"machine"`
+	Versions     map[string]string `json:"versions"`
+	Services     []string          `json:"services"`
+	Sessions     int               `json:"idle_sessions"`
+	IdleS        float64           `json:"idle_s"`
+	Measurements []measurement     `json:"measurements"`
+}
+
+const documentFormat = "p2p-messaging-compare/1"
+
+type machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	System string `json:"system"`
+}
+
+func newMachine(m loadtest.Machine) machine { return machine{m.CPU, m.Cores, m.System} }
+
+const (
+	// generatorLimit is what share of its core the generator uses when it, not the service, is the limit.
+	generatorLimit = 0.95
+	// disturbance is what share of a core others may use before the figures are doubtful.
+	disturbance = 0.05
+
+	limitMark   = "†"
+	disturbMark = "~"
+)
+
+// String says in a line what was found, while it goes on.
+func (m measurement) String() string {
+	if m.Failed != "" {
+		return "failed: " + m.Failed
+	}
+	var b strings.Builder
+	if m.FreshRSS > 0 {
+		fmt.Fprintf(&b, "%s bytes a session", loadtest.FormatRate(m.bytesPerSession()))
+	} else {
+		fmt.Fprintf(&b, "%s/s, %s of CPU each, p99 %s", loadtest.FormatRate(m.rate()), formatSeconds(m.cpuPerUnit()), formatMicro(m.P99))
+	}
+	fmt.Fprintf(&b, "; cores: service %.2f, generator %.2f, others %.2f and %.2f", m.serviceShare(), m.generatorShare(), m.OthersService, m.OthersOwn)
+	return b.String()
+}
+
+// row is one figure of one scenario.
+type row struct {
+	title  string
+	of     func(figures) float64
+	format func(float64) string
+	more   bool // more is better
+}
+
+// rows returns the rows of a scenario, the main one first.
+func rows(s scenario) []row {
+	cpu := row{"CPU for each relay", figures.cpuPerUnit, formatSeconds, false}
+	p50 := row{"p50", func(f figures) float64 { return f.P50 }, formatMicro, false}
+	p99 := row{"p99", func(f figures) float64 { return f.P99 }, formatMicro, false}
+	switch {
+	case s.Cycles:
+		cpu.title = "CPU for each cycle"
+		return []row{{"cycles/s", figures.rate, loadtest.FormatRate, true}, cpu}
+	case s.Offered > 0:
+		return []row{cpu, p50, p99}
+	case s.Window > 0:
+		return []row{
+			{"relays/s", figures.rate, loadtest.FormatRate, true}, cpu, p50, p99,
+			{"slowest pair, of the mean", func(f figures) float64 { return f.LeastShare }, formatShare, true},
+		}
+	}
+	return []row{
+		{"resident bytes a session", figures.bytesPerSession, loadtest.FormatRate, false},
+		{"resident memory in all", func(f figures) float64 { return float64(f.RSS) }, loadtest.FormatBytes, false},
+		{"CPU, of one core", figures.serviceShare, formatShare, false},
+		{"pings sent", func(f figures) float64 { return float64(f.Pings) }, formatPings, false},
+	}
+}
+
+func formatSeconds(s float64) string { return formatMicro(1e6 * s) }
+
+func formatMicro(us float64) string {
+	return loadtest.FormatDuration(time.Duration(us * float64(time.Microsecond)))
+}
+
+func formatShare(v float64) string {
+	return loadtest.FormatRate(100*v) + " %"
+}
+
+func formatPings(v float64) string { return loadtest.FormatRate(v) }
+
+// median returns the middle of all values; with an even number of them the mean of both in the middle.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// of returns all good figures of a service in a scenario.
+func (d *document) of(service, scenario string) (all []figures) {
+	for _, m := range d.Measurements {
+		if m.Service == service && m.Scenario == scenario && m.Failed == "" {
+			all = append(all, m.figures)
+		}
+	}
+	return all
+}
+
+func medianOf(all []figures, of func(figures) float64) float64 {
+	values := make([]float64, len(all))
+	for i, f := range all {
+		values[i] = of(f)
+	}
+	return median(values)
+}
+
+// marks returns what a reader of a service's figures in a scenario must know.
+func marks(all []figures) (text string) {
+	if medianOf(all, figures.generatorShare) >= generatorLimit {
+		text += limitMark
+	}
+	if medianOf(all, func(f figures) float64 { return max(f.OthersService, f.OthersOwn) }) > disturbance {
+		text += disturbMark
+	}
+	return text
+}
+
+// title is a service's column.
+func (d *document) title(service string) string {
+	version := func(name, key string) string {
+		return strings.TrimSpace(name + " " + d.Versions[key])
+	}
+	switch service {
+	case "floor":
+		return "floor: " + version("gws", "gws")
+	case "bun":
+		return version("Bun", "bun")
+	case "peerjs":
+		return version("PeerJS", "peer")
+	}
+	return service
+}
+
+// table is the Markdown table: a row for each figure, a column for each service, and one for ours against each other.
+func (d *document) table() string {
+	var b strings.Builder
+	ours := slices.Contains(d.Services, "ours")
+	others := slices.DeleteFunc(slices.Clone(d.Services), func(s string) bool { return s == "ours" })
+	cells := []string{""}
+	for _, s := range d.Services {
+		cells = append(cells, d.title(s))
+	}
+	if ours {
+		for _, s := range others {
+			cells = append(cells, "ours : "+s)
+		}
+	}
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(cells)
+	b.WriteString("|---|" + strings.Repeat("---:|", len(cells)-1) + "\n")
+	all := ""
+	for _, sc := range scenarios() {
+		if !slices.ContainsFunc(d.Measurements, func(m measurement) bool { return m.Scenario == sc.Name }) {
+			continue
+		}
+		for n, r := range rows(sc) {
+			title := r.title
+			if n == 0 {
+				title = "**" + d.heading(sc) + "**: " + r.title
+			}
+			cells := []string{title}
+			for _, s := range d.Services {
+				text := "failed"
+				if found := d.of(s, sc.Name); len(found) > 0 {
+					text = r.format(medianOf(found, r.of))
+					if m := marks(found); n == 0 && m != "" {
+						text += " " + m
+						all += m
+					}
+				}
+				cells = append(cells, text)
+			}
+			if ours {
+				for _, s := range others {
+					cells = append(cells, ratio(r, d.of("ours", sc.Name), d.of(s, sc.Name)))
+				}
+			}
+			line(cells)
+		}
+	}
+	b.WriteString("\n" + d.caption(ours && len(others) > 0, all))
+	return b.String()
+}
+
+func (d *document) heading(s scenario) string {
+	if s.Name == "idle" {
+		return fmt.Sprintf("%s idle sessions, %v s", loadtest.FormatRate(float64(d.Sessions)), d.IdleS)
+	}
+	return s.Title
+}
+
+// ratio says how much better ours is: above 1 it is.
+func ratio(r row, ours, other []figures) string {
+	if len(ours) == 0 || len(other) == 0 || r.title == "pings sent" {
+		return ""
+	}
+	better, than := medianOf(ours, r.of), medianOf(other, r.of)
+	if !r.more {
+		better, than = than, better
+	}
+	if than <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", better/than)
+}
+
+// caption says what the table is of.
+func (d *document) caption(ratios bool, marks string) string {
+	rounds := 0
+	for _, m := range d.Measurements {
+		rounds = max(rounds, m.Round)
+	}
+	var versions []string
+	for _, v := range [][2]string{{"Go", "go"}, {"gws", "gws"}, {"Bun", "bun"}, {"peer", "peer"}, {"Node", "node"}} {
+		if d.Versions[v[1]] != "" {
+			versions = append(versions, v[0]+" "+d.Versions[v[1]])
+		}
+	}
+	text := fmt.Sprintf("%s, %d cores, %s; %s. The service has one core, the load another; medians of %d rounds.", d.Machine.CPU, d.Machine.Cores, d.Machine.System,
+		strings.Join(versions, ", "), rounds)
+	if rounds == 1 {
+		text = strings.Replace(text, "medians of 1 rounds", "one round", 1)
+	}
+	if ratios {
+		text += " Ratios above 1: ours is better."
+	}
+	if strings.Contains(marks, limitMark) {
+		text += " " + limitMark + ": the generator was the limit; the service could do more."
+	}
+	if strings.Contains(marks, disturbMark) {
+		text += " " + disturbMark + ": other programs used more than 5 % of one of the two cores."
+	}
+	return text + "\n"
+}
