@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ type service struct {
 	command []string
 }
 
-func serviceNames() []string { return []string{"ours", "floor", "bun", "peerjs"} }
+func serviceNames() []string { return []string{"ours", "floor", "bun", "batched", "peerjs"} }
 
 var (
 	//go:embed bun.js
@@ -62,10 +63,12 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 		case "floor":
 			versions["gws"] = dependency("github.com/lxzan/gws")
 			s.command = []string{self, floorCommand}
-		case "bun":
+		case "bun", "batched":
 			program := filepath.Join(o.Tools, "node_modules", ".bin", "bun")
 			if versions["bun"] = o.installed("bun"); versions["bun"] == "" {
-				missing = append(missing, "bun")
+				if !slices.Contains(missing, "bun") {
+					missing = append(missing, "bun")
+				}
 				delete(versions, "bun")
 				continue
 			}
@@ -73,7 +76,7 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 			if err := os.WriteFile(script, bunScript, 0o600); err != nil {
 				return nil, nil, err
 			}
-			s.command = []string{program, script}
+			s.command = []string{program, script, name}
 		case "peerjs":
 			node, missingNode := exec.LookPath("node")
 			if versions["peer"] = o.installed("peer"); versions["peer"] == "" || missingNode != nil {

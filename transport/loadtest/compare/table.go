@@ -146,6 +146,8 @@ func (d *document) title(service string) string {
 		return "floor: " + version("gws", "gws")
 	case "bun":
 		return version("Bun", "bun")
+	case "batched":
+		return version("Bun", "bun") + ", batched"
 	case "peerjs":
 		return version("PeerJS", "peer")
 	}
