@@ -19,7 +19,7 @@ import (
 
 const (
 	openingAtOnce = 128
-	patience      = 60 * time.Second // for sessions to open, and for frames that are under way in the end
+	patience      = 60 * time.Second // for sessions to open
 	settling      = 10 * time.Second // for the memory of a service to settle, at most
 	look          = 10 * time.Millisecond
 )
@@ -251,7 +251,7 @@ func (g *generator) relay() (figures, error) {
 		return f, err
 	}
 	g.do(func() { g.running = false })
-	err = g.wait(patience, "frames have not arrived", func() bool {
+	err = g.wait(g.job.Grace, "frames have not arrived", func() bool {
 		f.Verified = g.verified
 		return !slices.ContainsFunc(g.pairs, func(p *pair) bool {
 			return p.directions[0].underWay()+p.directions[1].underWay() > 0

@@ -50,6 +50,7 @@ type job struct {
 	Scenario scenario      `json:"scenario"`
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
+	Grace    time.Duration `json:"grace"` // for frames that are under way in the end
 }
 
 // figures is what came out of it. Times are of the measured interval.
@@ -75,6 +76,7 @@ func (f figures) rate() float64           { return float64(f.Count) / f.Seconds 
 func (f figures) cpuPerUnit() float64     { return f.ServiceCPU / float64(f.Count) }
 func (f figures) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
 func (f figures) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
+func (f figures) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
 func (f figures) bytesPerSession() float64 {
 	return float64(f.RSS-f.FreshRSS) / float64(f.Sessions)
 }

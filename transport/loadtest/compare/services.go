@@ -208,10 +208,13 @@ type measurement struct {
 	Failed string `json:"failed,omitempty"` // why there are none
 }
 
+// grace is how long frames may be under way in the end.
+const grace = 20 * time.Second
+
 // measure starts a service and has it do something.
 func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]int) measurement {
 	m := measurement{Service: s.name, Scenario: sc.Name}
-	j := job{Dialect: s.dialect, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration}
+	j := job{Dialect: s.dialect, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
 	if sc.Name == "idle" {
 		j.Duration, j.Scenario.Sessions = o.Idle, o.Sessions
 	}

@@ -33,7 +33,7 @@ func newMachine(m loadtest.Machine) machine { return machine{m.CPU, m.Cores, m.S
 const (
 	// generatorLimit is what share of its core the generator uses when it, not the service, is the limit.
 	generatorLimit = 0.95
-	// disturbance is what share of a core others may use before the figures are doubtful.
+	// disturbance is what share of a core others may use before figures are doubtful.
 	disturbance = 0.05
 
 	limitMark   = "†"
@@ -107,12 +107,15 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// of returns all good figures of a service in a scenario.
+// of returns the good figures of a service in a scenario: those that nobody disturbed or, where there are none, all.
 func (d *document) of(service, scenario string) (all []figures) {
 	for _, m := range d.Measurements {
 		if m.Service == service && m.Scenario == scenario && m.Failed == "" {
 			all = append(all, m.figures)
 		}
+	}
+	if calm := slices.DeleteFunc(slices.Clone(all), figures.disturbed); len(calm) > 0 {
+		return calm
 	}
 	return all
 }
@@ -130,7 +133,7 @@ func marks(all []figures) (text string) {
 	if medianOf(all, figures.generatorShare) >= generatorLimit {
 		text += limitMark
 	}
-	if medianOf(all, func(f figures) float64 { return max(f.OthersService, f.OthersOwn) }) > disturbance {
+	if slices.ContainsFunc(all, figures.disturbed) {
 		text += disturbMark
 	}
 	return text
@@ -239,10 +242,10 @@ func (d *document) caption(ratios bool, marks string) string {
 			versions = append(versions, v[0]+" "+d.Versions[v[1]])
 		}
 	}
-	text := fmt.Sprintf("%s, %d cores, %s; %s. The service has one core, the load another; medians of %d rounds.", d.Machine.CPU, d.Machine.Cores, d.Machine.System,
+	text := fmt.Sprintf("%s, %d cores, %s; %s. The service has one core, the load another; medians of %d rounds, of those that nothing disturbed.", d.Machine.CPU, d.Machine.Cores, d.Machine.System,
 		strings.Join(versions, ", "), rounds)
 	if rounds == 1 {
-		text = strings.Replace(text, "medians of 1 rounds", "one round", 1)
+		text = strings.Replace(text, "medians of 1 rounds, of those that nothing disturbed", "one round", 1)
 	}
 	if ratios {
 		text += " Ratios above 1: ours is better."
@@ -251,7 +254,7 @@ func (d *document) caption(ratios bool, marks string) string {
 		text += " " + limitMark + ": the generator was the limit; the service could do more."
 	}
 	if strings.Contains(marks, disturbMark) {
-		text += " " + disturbMark + ": other programs used more than 5 % of one of the two cores."
+		text += " " + disturbMark + ": in every round other programs used more than 5 % of one of the two cores."
 	}
 	return text + "\n"
 }

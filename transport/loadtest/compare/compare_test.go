@@ -1,0 +1,190 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+// TestMain makes the test program a child where a comparison has started it as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == floorCommand || os.Args[1] == generateCommand) {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func TestWrongArgumentsAreExplained(t *testing.T) {
+	for _, c := range []struct{ arguments, want string }{
+		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, floor, bun, batched, peerjs`},
+		{"--scenarios window2", `--scenarios: there is no "window2": choose from window1, window16, offered, large1, large16, cycles, idle`},
+		{"--rounds 0", "--rounds: 0 is too little: give 1 at least"},
+		{"--duration 1ms", "--duration: 0.001 s is too little: give 0.1 s at least"},
+		{"--sessions=-1", "--sessions: -1 is too little: give 1 at least"},
+		{"--warmup=-1s", "--warmup: -1 s is too little: give 0 s at least"},
+		{"faster", "unexpected argument faster"},
+	} {
+		var stderr strings.Builder
+		if status := run(strings.Fields(c.arguments), io.Discard, &stderr); status != statusUsage || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s: status %d and %q; want status %d and %q", c.arguments, status, stderr.String(), statusUsage, c.want)
+		}
+	}
+}
+
+func TestMoreSessionsThanFilesAreRefused(t *testing.T) {
+	var stderr strings.Builder
+	if status := run([]string{"--only", "floor", "--sessions", "2000000000"}, io.Discard, &stderr); status != statusFailure || !strings.Contains(stderr.String(), "raise the limit") {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+func TestWhatIsNotInstalledIsLeftOut(t *testing.T) {
+	folder := t.TempDir()
+	var stderr strings.Builder
+	status := run([]string{"--tools", folder, "--only", "bun,batched,peerjs"}, io.Discard, &stderr)
+	if want := "npm install --prefix " + folder + " bun peer\n"; status != statusFailure || !strings.Contains(stderr.String(), want) {
+		t.Errorf("status %d: %s; want status %d and %q", status, stderr.String(), statusFailure, want)
+	}
+}
+
+// children returns the processes that this one has started and not waited for.
+func children(t *testing.T) (pids string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(files) == 0 {
+		t.Skip("this kernel does not say which children a process has")
+	}
+	for _, f := range files {
+		text, _ := os.ReadFile(f)
+		pids += string(text)
+	}
+	return pids
+}
+
+func needTwoCores(t *testing.T) [2]int {
+	t.Helper()
+	cores, err := twoCores()
+	if err != nil {
+		t.Skip(err)
+	}
+	return cores
+}
+
+// TestAComparison runs everything against everything that is installed, shortly.
+func TestAComparison(t *testing.T) {
+	needTwoCores(t)
+	const sessions = 50
+	var stdout, stderr bytes.Buffer
+	if status := run(strings.Fields("--rounds 1 --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json"), &stdout, &stderr); status != statusOK {
+		t.Fatalf("status %d: %s", status, &stderr)
+	}
+	var d document
+	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Services) < 2 || d.Services[0] != "ours" || d.Services[1] != "floor" {
+		t.Fatalf("compared were %q", d.Services)
+	}
+	if want := len(d.Services) * len(scenarios()); len(d.Measurements) != want {
+		t.Errorf("%d measurements; want %d", len(d.Measurements), want)
+	}
+	for _, m := range d.Measurements {
+		switch {
+		case m.Failed != "":
+			t.Errorf("%s, %s: %s", m.Service, m.Scenario, m.Failed)
+		case m.Seconds <= 0 || m.RSS <= 0 || m.GeneratorCPU <= 0:
+			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.figures)
+		case m.Scenario == "idle":
+			if m.Sessions != sessions || m.FreshRSS <= 0 {
+				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.figures)
+			}
+		case m.Count == 0 || m.ServiceCPU <= 0:
+			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.figures)
+		case m.Scenario != "cycles" && m.Verified < m.Count:
+			t.Errorf("%s, %s: of %d relays %d were verified", m.Service, m.Scenario, m.Count, m.Verified)
+		}
+	}
+	if left := children(t); left != "" {
+		t.Errorf("children are left: %s", left)
+	}
+}
+
+// TestAnInterruptedComparisonLeavesNothingBehind interrupts it when the load is on.
+func TestAnInterruptedComparisonLeavesNothingBehind(t *testing.T) {
+	needTwoCores(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := options{Only: []string{"floor"}, Scenarios: []string{"window1"}, Rounds: 1, Duration: time.Hour}
+	ended := make(chan error)
+	go func() { ended <- o.run(ctx, io.Discard, io.Discard) }()
+	for len(strings.Fields(children(t))) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("it has not noticed")
+	}
+	if left := children(t); left != "" {
+		t.Errorf("children are left: %s", left)
+	}
+}
+
+// unfair is a relay that does not keep its promise.
+type unfair struct {
+	*floor
+	relay func(target *gws.Conn, text []byte)
+}
+
+func (u unfair) OnMessage(c *gws.Conn, m *gws.Message) {
+	if !bytes.Contains(m.Bytes(), toStart) {
+		u.floor.OnMessage(c, m)
+		return
+	}
+	text := m.Bytes()
+	to := text[bytes.LastIndex(text, toStart)+len(toStart):]
+	u.mu.RLock()
+	target := u.logins[string(to[:bytes.IndexByte(to, '"')])]
+	u.mu.RUnlock()
+	if target != nil {
+		u.relay(target, text)
+	}
+}
+
+// TestNobodyWinsByCheating measures relays that drop, repeat and change frames.
+func TestNobodyWinsByCheating(t *testing.T) {
+	for name, relay := range map[string]func(target *gws.Conn, text []byte){
+		"drop":   func(*gws.Conn, []byte) {},
+		"repeat": func(c *gws.Conn, text []byte) { _ = c.WriteString(string(text)); _ = c.WriteString(string(text)) },
+		"change": func(c *gws.Conn, text []byte) { _ = c.WriteString(strings.Replace(string(text), "group", "Group", 1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := gws.NewServer(unfair{&floor{logins: make(map[string]*gws.Conn)}, relay}, &gws.ServerOption{
+				NewSession: func() gws.SessionStorage { return &floorSession{} },
+			})
+			go func() { _ = s.RunListener(listener) }() // until the test program ends: it knows no other end
+			j := job{
+				Dialect: dialectJSON, Address: listener.Addr().String(), PID: os.Getpid(), Scenario: scenarios()[0],
+				Duration: 100 * time.Millisecond, Grace: 100 * time.Millisecond,
+			}
+			if f, err := generate(t.Context(), j); err == nil {
+				t.Errorf("nothing was noticed: %+v", f)
+			}
+		})
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTable(t *testing.T) {
+	relay := func(service string, round int, count int64, cpu, generator, others, p50, p99 float64) measurement {
+		return measurement{Service: service, Scenario: "window1", Round: round, figures: figures{
+			Seconds: 2, Count: count, ServiceCPU: cpu, GeneratorCPU: generator, OthersService: others, P50: p50, P99: p99, LeastShare: 0.995,
+		}}
+	}
+	idle := func(service string, rss int64) measurement {
+		return measurement{Service: service, Scenario: "idle", Round: 1, figures: figures{
+			Seconds: 30, ServiceCPU: 0.03, FreshRSS: 10e6, RSS: rss, Sessions: 1000, Pings: 1000,
+		}}
+	}
+	d := document{
+		Machine:  machine{"A CPU", 2, "Linux 6.1, amd64"},
+		Versions: map[string]string{"go": "1.26.0", "gws": "1.8.9", "bun": "1.4.5"},
+		Services: []string{"ours", "floor", "bun"}, Sessions: 1000, IdleS: 30,
+		Measurements: []measurement{
+			relay("ours", 1, 200_000, 2, 1.95, 0, 900, 2000),
+			relay("ours", 2, 220_000, 2, 1.92, 0, 900, 2000),
+			relay("ours", 3, 20_000, 2, 1, 0.5, 900, 2000), // disturbed: does not count
+			relay("floor", 1, 100_000, 2, 1, 0.2, 450, 4000),
+			relay("floor", 2, 110_000, 2, 1, 0.2, 450, 4000),
+			relay("floor", 3, 120_000, 2, 1, 0.2, 450, 4000),
+			{Service: "bun", Scenario: "window1", Round: 1, Failed: "it did not start"},
+			idle("ours", 12e6), idle("floor", 21e6), idle("bun", 11e6),
+		},
+	}
+	want := `
+|  | ours | floor: gws 1.8.9 | Bun 1.4.5 | ours : floor | ours : bun |
+|---|---:|---:|---:|---:|---:|
+| **300 B, window 1**: relays/s | 105,000 † | 55,000 ~ | failed | 1.91 |  |
+| CPU for each relay | 9.54 µs | 18.2 µs | failed | 1.90 |  |
+| p50 | 900 µs | 450 µs | failed | 0.50 |  |
+| p99 | 2.00 ms | 4.00 ms | failed | 2.00 |  |
+| slowest pair, of the mean | 99.5 % | 99.5 % | failed | 1.00 |  |
+| **1,000 idle sessions, 30 s**: resident bytes a session | 2,000 | 11,000 | 1,000 | 5.50 | 0.50 |
+| resident memory in all | 12.0 MB | 21.0 MB | 11.0 MB | 1.75 | 0.92 |
+| CPU, of one core | 0.10 % | 0.10 % | 0.10 % | 1.00 | 1.00 |
+| pings sent | 1,000 | 1,000 | 1,000 |  |  |
+
+A CPU, 2 cores, Linux 6.1, amd64; Go 1.26.0, gws 1.8.9, Bun 1.4.5. The service has one core, the load another; medians of 3 rounds, of those that nothing disturbed. Ratios above 1: ours is better. †: the generator was the limit; the service could do more. ~: in every round other programs used more than 5 % of one of the two cores.
+`
+	if got := "\n" + d.table(); got != want {
+		t.Errorf("the table is%s\nwant%s", got, want)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{[]float64{3}, 3}, {[]float64{9, 1}, 5}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 9, 2}, 3}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("the median of %v is %v; want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestASinglePlainServiceHasNoRatios(t *testing.T) {
+	d := document{Services: []string{"floor"}, Measurements: []measurement{{Service: "floor", Scenario: "cycles", Round: 1, figures: figures{Seconds: 1, Count: 1000}}}}
+	if got := d.table(); strings.Contains(got, "ours") || !strings.Contains(got, "one round") {
+		t.Errorf("the table is\n%s", got)
+	}
+}
