@@ -393,6 +393,51 @@ func TestTheHandshakeIsARequestAsRFC6455HasIt(t *testing.T) {
 	})
 }
 
+type targeted struct{ *client }
+
+func (targeted) Target() string { return "/elsewhere?id=1" }
+
+func TestAConnectionMayHaveATargetOfItsOwn(t *testing.T) {
+	requests := make(chan *http.Request, 1)
+	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
+		url := listen(func(s *server) {
+			s.shake()
+			requests <- s.request
+			s.echo()
+		})
+		h := newClient()
+		h.opened = (*Conn).Close
+		dial(start(Options{URL: url}).Loops()[0], targeted{h})
+		h.want(t, "opened", "closed <nil>")
+		if r := <-requests; r.RequestURI != "/elsewhere?id=1" {
+			t.Errorf("the request is for %s", r.RequestURI)
+		}
+	})
+}
+
+func TestPingsAreCounted(t *testing.T) {
+	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
+		url := listen(func(s *server) {
+			s.shake()
+			_, _ = s.Write(frame(0x89, "a"))
+			_, _ = s.Write(frame(0x89, ""))
+			_, _ = s.Write(frame(0x81, "done"))
+			s.echo()
+		})
+		h := newClient()
+		pings := 0
+		h.text = func(c *Conn, _ string) {
+			pings = c.Loop().Pings()
+			c.Abort()
+		}
+		dial(start(Options{URL: url}).Loops()[0], h)
+		h.want(t, "opened", "text done", "closed <nil>")
+		if pings != 2 {
+			t.Errorf("%d pings were counted; want 2", pings)
+		}
+	})
+}
+
 func TestAServiceThatIsNotThereIsReported(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, _ func(script) string) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
