@@ -46,7 +46,7 @@ const server = Bun.serve({
   },
   websocket: {
     perMessageDeflate: false,
-    idleTimeout: 32, // seconds: pings about as often as ours
+    idleTimeout: 40, // seconds; it pings after 16 less, which is about as often as ours
     message(ws, text) {
       const at = text.lastIndexOf('"to":"');
       if (at >= 0) {

@@ -224,10 +224,14 @@ func ratio(r row, ours, other []figures) string {
 	if !r.more {
 		better, than = than, better
 	}
-	if than <= 0 {
+	if better <= 0 || than <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f", better/than)
+	text := fmt.Sprintf("%.2f", better/than)
+	if slices.ContainsFunc(ours, figures.disturbed) || slices.ContainsFunc(other, figures.disturbed) {
+		text += " " + disturbMark
+	}
+	return text
 }
 
 // caption says what the table is of.
