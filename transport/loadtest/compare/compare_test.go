@@ -86,7 +86,7 @@ func TestAComparison(t *testing.T) {
 	needTwoCores(t)
 	const sessions = 50
 	var stdout, stderr bytes.Buffer
-	if status := run(strings.Fields("--rounds 1 --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json"), &stdout, &stderr); status != statusOK {
+	if status := run(strings.Fields("--rounds 1 --calm 0s --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json"), &stdout, &stderr); status != statusOK {
 		t.Fatalf("status %d: %s", status, &stderr)
 	}
 	var d document

@@ -56,6 +56,7 @@ type options struct {
 	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long it is measured. Default: ${default}."`
 	Sessions  int           `default:"19000" placeholder:"N" help:"idle: how many sessions are held. Each is an open file of the service's and of the generator's. Default: ${default}."`
 	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle: how long they are held. Default: ${default}."`
+	Calm      time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait, before each measurement, for other programs to leave both cores alone. Default: ${default}."`
 	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service, built. Default: it is built from the module in this folder."`
 	Tools     string        `type:"path" placeholder:"FOLDER" help:"Where bun and peer are installed with npm. Default: ${tools}."`
 	JSON      bool          `name:"json" help:"Print the figures of every round as JSON, in place of the table."`
@@ -140,6 +141,7 @@ func (o *options) check() error {
 		{"--duration", o.Duration.Seconds(), 0.1, " s"},
 		{"--idle", o.Idle.Seconds(), 0.1, " s"},
 		{"--warmup", o.Warmup.Seconds(), 0, " s"},
+		{"--calm", o.Calm.Seconds(), 0, " s"},
 	} {
 		if n.value < n.least {
 			return fmt.Errorf("%s: %v%s is too little: give %v%s at least", n.flag, n.value, n.unit, n.least, n.unit)
@@ -184,6 +186,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 			}
 			for i := range services {
 				s := services[(i+round)%len(services)] // nobody is always the first
+				waitForCalm(ctx, cores, o.Calm)
 				m := o.measure(ctx, s, sc, cores)
 				if ctx.Err() != nil {
 					return ctx.Err()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -132,6 +133,19 @@ func busyTime(cores [2]int) (busy [2]time.Duration) {
 		}
 	}
 	return busy
+}
+
+// waitForCalm waits until others leave the cores alone, or for so long.
+func waitForCalm(ctx context.Context, cores [2]int, limit time.Duration) {
+	const look = 300 * time.Millisecond
+	for end := time.Now().Add(limit); ctx.Err() == nil && time.Now().Before(end); {
+		before := busyTime(cores)
+		time.Sleep(look)
+		after := busyTime(cores)
+		if busy := max(after[0]-before[0], after[1]-before[1]); busy.Seconds() <= disturbance*look.Seconds() {
+			return
+		}
+	}
 }
 
 func residentSize(pid int) (int64, error) {

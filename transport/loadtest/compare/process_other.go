@@ -3,8 +3,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os/exec"
+	"time"
 )
 
 // On other systems the program says that it needs Linux, and nothing of this is called.
@@ -17,3 +19,5 @@ func twoCores() ([2]int, error)       { return [2]int{}, errNeedsLinux }
 func startOn(int, *exec.Cmd) error    { return errNeedsLinux }
 func lookAt(job) (usage, error)       { return usage{}, errNeedsLinux }
 func (usage) since(usage) (f figures) { return f }
+
+func waitForCalm(context.Context, [2]int, time.Duration) {}
