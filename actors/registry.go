@@ -5,7 +5,6 @@ import (
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
-	cmap "github.com/orcaman/concurrent-map"
 
 	"p2p-messaging/messages"
 )
@@ -113,7 +112,3 @@ func (r *registry) release(pid *actor.PID) {
 		s.connection.loggedOut()
 	}
 }
-
-// protoactor keeps its processes in 1,024 maps of this library, which would split each again. A map of three entries
-// takes as much room as one of eight.
-func init() { cmap.SHARD_COUNT = 1 }

@@ -156,7 +156,9 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 		t.Skip(err)
 	}
 	l := s.carriers.(*loops)
+	l.mu.Lock()
 	l.all, l.started = []*epoll.Loop{loop}, true // one for all
+	l.mu.Unlock()
 	first := dial()
 	wantAnswer(t, first)
 	c := dial()
