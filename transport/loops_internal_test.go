@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/memnet"
 	"p2p-messaging/transport/internal/rawws"
 )
 
@@ -190,4 +192,40 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	if n := failing.ended.Load(); n != 1 {
 		t.Errorf("the session was ended %d times, want once", n)
 	}
+}
+
+func TestConnectionsAreSpreadOverTheLoops(t *testing.T) {
+	l := loops{started: true, all: []*epoll.Loop{new(epoll.Loop), new(epoll.Loop), new(epoll.Loop)}}
+	count := make(map[*epoll.Loop]int)
+	for range 30 {
+		count[l.take()]++
+	}
+	for _, loop := range l.all {
+		if count[loop] != 10 {
+			t.Errorf("of 30 connections one of three loops has %d, want 10", count[loop])
+		}
+	}
+}
+
+func TestAConnectionThatCannotBeReadEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := DefaultOptions()
+		o.Logger = new(lockedBuffer).logger()
+		w := newWitness()
+		s, err := newServer(func(actors.Link) session { return w }, actors.DefaultQueueLimit, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		CarryOnLoops(s)
+		near, _ := memnet.Pipe(1000)
+		s.connections.enter()
+		c := s.adopt(near)
+		c.socket = unreadable{c.socket}
+		begun := time.Now()
+		s.open(c, sampleKey, nil)
+		_ = s.connections.wait(t.Context())
+		if took := time.Since(begun); took > time.Second || w.closed != 1 {
+			t.Errorf("it took %v, and the session was ended %d times", took, w.closed)
+		}
+	})
 }

@@ -944,3 +944,96 @@ func TestALoopThatCouldNotWaitIsRefused(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestWhatAHandlerDoesToAnotherSocketCountsAtOnce has two sockets with an event in one round: the handler that is served
+// first does something to the other, whose event is out of date then.
+func TestWhatAHandlerDoesToAnotherSocketCountsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		watch func(h *handler)
+		ready func(h *handler, far *net.TCPConn)
+		do    func(other *handler)
+	}{
+		"nobody wants to know of room any more": {
+			watch: func(h *handler) { h.Watch(false, true) },
+			do:    func(other *handler) { other.Watch(false, false) },
+		},
+		"a socket with room is closed": {
+			watch: func(h *handler) { h.Watch(false, true) },
+			do:    func(other *handler) { other.Close() },
+		},
+		"a socket that was reset is closed": {
+			watch: func(h *handler) { h.Watch(false, false) },
+			ready: func(_ *handler, far *net.TCPConn) { _ = far.SetLinger(0); far.Close() },
+			do:    func(other *handler) { other.Close() },
+		},
+		"what came has been read": {
+			ready: func(_ *handler, far *net.TCPConn) { send(t, far, "read already") },
+			do:    func(other *handler) { _, _ = read(int(other.fd), make([]byte, 100)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t)
+			var handlers [2]*handler
+			var fars [2]*net.TCPConn
+			served := 0
+			for i := range handlers {
+				near, far := detached(t)
+				handlers[i], fars[i] = l.attach(t, near), far
+				handlers[i].reads(t)
+			}
+			for i, h := range handlers {
+				tell := func() {
+					served++
+					h.Close()
+					c.do(handlers[1-i])
+				}
+				h.receive = func([]byte) { tell() }
+				h.ended = func(error) { tell() }
+				h.writable = tell
+			}
+			l.do(t, func() {
+				for i, h := range handlers {
+					if c.watch != nil {
+						c.watch(h)
+					}
+					if c.ready != nil {
+						c.ready(h, fars[i])
+					}
+				}
+			})
+			l.goRounds(t, 5)
+			l.do(t, func() {
+				if served != 1 {
+					t.Errorf("%d handlers were told, want one", served)
+				}
+			})
+			l.awaitParked(t)
+		})
+	}
+}
+
+// TestASocketThatIsSharedIsForgottenToo closes a descriptor whose socket stays open: a program that is being started
+// may hold a copy for a moment.
+func TestASocketThatIsSharedIsForgottenToo(t *testing.T) {
+	l := start(t)
+	near, far := pair(t)
+	shared, err := unix.FcntlInt(uintptr(near), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(shared)
+	h := l.attach(t, near)
+	h.reads(t)
+	l.do(t, h.Close)
+	l.goRounds(t, 1)
+	send(t, far, "for nobody")
+	l.goRounds(t, 3)
+	l.awaitParked(t)
+}
+
+func TestALoopDoesNotRestBeforeATask(t *testing.T) {
+	l := &Loop{tasks: []Task{nothing{}}}
+	if got := l.park(); got != goOn || l.parked {
+		t.Errorf("a loop with a task would do %d, parked %t; want that it goes on", got, l.parked)
+	}
+}
