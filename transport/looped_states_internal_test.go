@@ -322,3 +322,24 @@ func TestAFlushThatComesTooLateDoesNothing(t *testing.T) {
 		c.ends(t)
 	})
 }
+
+func TestRoomIsNoReasonToWriteBesideAnother(t *testing.T) {
+	onLoop(t, 1<<20, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
+		done := make(chan struct{})
+		l.socket.Post(task(func() {
+			defer close(done)
+			before := len(c.tap.bytes)
+			l.mu.Lock()
+			l.writing, l.flushing = true, true // another loop is at it
+			l.mu.Unlock()
+			c.deliver(l, "other", 1, 10, nil)
+			l.Writable()
+			if len(c.tap.bytes) != before {
+				t.Error("two write at once")
+			}
+			l.flush() // as the other one does
+		}))
+		<-done
+		c.ends(t)
+	})
+}
