@@ -197,12 +197,16 @@ func (w *watchful) used(as string) {
 	}
 }
 
-func (w *watchful) Post(t epoll.Task)           { w.posts++; w.descriptor.Post(t) }
-func (w *watchful) Open() error                 { w.opened = true; return w.descriptor.Open() }
-func (w *watchful) CloseWrite()                 { w.used("CloseWrite"); w.descriptor.CloseWrite() }
-func (w *watchful) Shutdown()                   { w.used("Shutdown"); w.descriptor.Shutdown() }
-func (w *watchful) Write(b []byte) (int, error) { w.used("Write"); return w.descriptor.Write(b) }
-func (w *watchful) Close()                      { w.used("Close"); w.closed = true; w.descriptor.Close() }
+func (w *watchful) Post(t epoll.Task) { w.posts++; w.descriptor.Post(t) }
+func (w *watchful) Open() error       { w.opened = true; return w.descriptor.Open() }
+func (w *watchful) CloseWrite()       { w.used("CloseWrite"); w.descriptor.CloseWrite() }
+func (w *watchful) Shutdown()         { w.used("Shutdown"); w.descriptor.Shutdown() }
+func (w *watchful) Close()            { w.used("Close"); w.closed = true; w.descriptor.Close() }
+
+func (w *watchful) Write(b []byte, last bool) (int, error) {
+	w.used("Write")
+	return w.descriptor.Write(b, last)
+}
 
 func (w *watchful) Watch(readable, writable bool) {
 	if !w.opened || w.closed {
@@ -337,6 +341,7 @@ func TestRoomIsNoReasonToWriteBesideAnother(t *testing.T) {
 			if len(c.tap.bytes) != before {
 				t.Error("two write at once")
 			}
+			l.mu.Lock()
 			l.flush() // as the other one does
 		}))
 		<-done

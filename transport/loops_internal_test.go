@@ -219,10 +219,10 @@ func TestAConnectionThatCannotBeReadEndsAtOnce(t *testing.T) {
 		CarryOnLoops(s)
 		near, _ := memnet.Pipe(1000)
 		s.connections.enter()
-		c := s.adopt(near)
+		c := s.carriers.adopt(near)
 		c.socket = unreadable{c.socket}
 		begun := time.Now()
-		s.open(c, sampleKey, nil)
+		s.openLooped(c, sampleKey, nil)
 		_ = s.connections.wait(t.Context())
 		if took := time.Since(begun); took > time.Second || w.closed != 1 {
 			t.Errorf("it took %v, and the session was ended %d times", took, w.closed)
