@@ -72,6 +72,27 @@ func BenchmarkLoginLogout(b *testing.B) {
 	}
 }
 
+// BenchmarkRoute finds the session that a message is for, among 100,000: one that is there, one that is spelt otherwise, and
+// one that is not there.
+func BenchmarkRoute(b *testing.B) {
+	s := newTestSystem(b, Options{})
+	loginMany(b, s, 100_000)
+	for name, spelling := range map[string]string{"hit": "user%d", "spelt otherwise": "USER%d", "miss": "nobody %d"} {
+		logins := make([][]byte, 1<<14)
+		for i := range logins {
+			logins[i] = fmt.Appendf(nil, spelling, i)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if found := s.find(logins[i%len(logins)]) != nil; found != (name != "miss") {
+					b.Fatalf("found %t", found)
+				}
+			}
+		})
+	}
+}
+
 // loginMany logs clients in.
 func loginMany(b *testing.B, s *System, clients int) []*Connection {
 	connections := make([]*Connection, clients)

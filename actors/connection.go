@@ -2,6 +2,7 @@ package actors
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -148,7 +149,7 @@ func (c *Connection) stopped() {
 func (c *Connection) decide() {
 	defer func() {
 		if cause := recover(); cause != nil {
-			c.system.logger.Error("resuming a connection failed", slog.Any("cause", cause))
+			c.system.logger.Error("resuming a connection failed", slog.Any("cause", cause), "stack", string(debug.Stack()))
 		}
 	}()
 	switch {

@@ -64,9 +64,9 @@ func (c *blocking) act(text []byte) {
 	c.settle()
 }
 
-// admit blocks the reader until it may act on one more frame.
-func (c *blocking) admit() {
-	wait := c.charge(c.server.now())
+// admit blocks the reader until it may act on so many more frames.
+func (c *blocking) admit(frames uint32) {
+	wait := c.charge(c.server.now(), frames)
 	if wait <= 0 {
 		return
 	}

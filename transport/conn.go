@@ -101,13 +101,13 @@ func (c *conn) refuse(err error) {
 	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
 }
 
-// charge counts one frame against the connection's rate and returns how long to wait before acting on it.
-func (c *conn) charge(now int64) time.Duration {
+// charge counts frames against the connection's rate and returns how long to wait before acting on them.
+func (c *conn) charge(now int64, frames uint32) time.Duration {
 	interval := c.server.frameInterval
 	if interval == 0 {
 		return 0
 	}
-	c.due = max(c.due, now) + interval
+	c.due = max(c.due, now) + interval*int64(frames)
 	return time.Duration(c.due - now - c.server.burstInterval)
 }
 

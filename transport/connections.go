@@ -46,12 +46,12 @@ type visit struct {
 	conn *conn
 }
 
-// init prepares for connections that are pinged every ping and may be idle for idle.
-func (s *connections) init(now func() int64, ping, idle time.Duration) {
+// init prepares for connections that are pinged every ping, may be idle for idle, and may take nothing for write.
+func (s *connections) init(now func() int64, ping, idle, write time.Duration) {
 	s.now = now
 	s.ping = ping
 	// Short times, as tests have them, are kept as exactly in proportion as the usual ones.
-	s.interval = max(min(sweepInterval, ping/10, idle/10), time.Millisecond)
+	s.interval = max(min(sweepInterval, ping/10, idle/10, write/10), time.Millisecond)
 	s.changed.L = &s.mu
 	s.none = make(chan struct{}, 1)
 }

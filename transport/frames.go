@@ -59,6 +59,9 @@ type frames struct {
 	second byte
 	have   byte // bytes of the header that have come
 	fault  fault
+
+	// fragments counts the headers of fragments that are not their message's last, for who charges for frames.
+	fragments uint32
 }
 
 // scan follows b, which continues what came before, and returns how much of it to pass on: all, unless a frame is not
@@ -170,6 +173,8 @@ func (f *frames) begin() {
 		f.total += uint32(f.length)
 		if f.first&fin != 0 {
 			f.total, f.count = 0, 0
+		} else {
+			f.fragments++
 		}
 	}
 	f.skip = maskSize + uint32(f.length)

@@ -179,20 +179,21 @@ func (gwsEvents) OnClose(reader *gws.Conn, err error) { reader.NetConn().(*gwsSo
 // OnPing answers with the ping's own payload (RFC 6455, section 5.5.3).
 func (gwsEvents) OnPing(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.admit()
+	g.admit(1)
 	g.queue(opPong, payload, nil, nil)
 	g.settle()
 }
 
 func (gwsEvents) OnPong(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.admit()
+	g.admit(1)
 }
 
 func (gwsEvents) OnMessage(reader *gws.Conn, message *gws.Message) {
 	g := reader.NetConn().(*gwsSocket)
 	defer message.Close()
-	g.admit()
+	g.admit(1 + g.frames.fragments)
+	g.frames.fragments = 0
 	g.act(message.Bytes())
 }
 

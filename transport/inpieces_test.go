@@ -123,7 +123,7 @@ func (m *inPieces) run(h epoll.Handler) {
 			m.full = false
 			h.Writable()
 		case m.readable && len(m.stream) > 0:
-			h.Receive(m.piece())
+			h.Receive(m.piece(), time.Now())
 		case m.readable && !m.ended:
 			m.ended = true
 			h.Ended(io.EOF)

@@ -25,7 +25,8 @@ type looped struct {
 
 	// The reader's.
 	frames  frames
-	held    *buffer // what was read and not acted on
+	held    *buffer // what was read and not acted on, from taken on
+	taken   int
 	message *buffer // the fragments of the unfinished message
 	admitAt int64   // when the next frame, which is charged for already, may be acted on; 0: it is not charged for
 	asked   bool    // the next frame waits for Resume
@@ -84,7 +85,7 @@ func (o opening) Run() {
 		return
 	}
 	if len(o.ahead) > 0 {
-		s.Receive(o.ahead)
+		s.Receive(o.ahead, time.Now())
 	}
 	s.attend()
 }
@@ -156,14 +157,15 @@ func (s *looped) check(now int64) int64 {
 }
 
 // Receive implements [epoll.Handler].
-func (s *looped) Receive(b []byte) {
-	now := s.server.now()
+func (s *looped) Receive(b []byte, at time.Time) {
+	now := s.server.since(at)
 	s.lastRead.Store(now)
 	if s.stopped {
 		return
 	}
 	if s.held != nil {
-		s.held.bytes = append(s.held.bytes, b...)
+		kept := s.held.bytes[:copy(s.held.bytes, s.held.bytes[s.taken:])]
+		s.held.bytes, s.taken = append(kept, b...), 0
 		b = s.held.bytes
 	}
 	s.proceed(b, now)
@@ -175,11 +177,12 @@ func (s *looped) proceed(b []byte, now int64) {
 	switch {
 	case s.stopped || len(rest) == 0:
 		s.drop(&s.held)
+		s.taken = 0
 	case s.held == nil:
 		s.held = s.server.buffers.Get().(*buffer)
 		s.held.bytes = append(s.held.bytes, rest...)
-	case len(rest) < len(b):
-		s.held.bytes = s.held.bytes[:copy(s.held.bytes, rest)]
+	default:
+		s.taken += len(b) - len(rest)
 	}
 }
 
@@ -229,7 +232,7 @@ func (s *looped) act(b []byte, now int64) (taken int) {
 // admit reports whether the next frame may be acted on, and otherwise has the reader wait until it may.
 func (s *looped) admit(now int64) bool {
 	if s.admitAt == 0 {
-		wait := s.charge(now)
+		wait := s.charge(now, 1)
 		if wait <= 0 {
 			return true
 		}
@@ -342,8 +345,6 @@ func (s *looped) attend() {
 	switch {
 	case s.removed:
 		s.socket.Close()
-		s.drop(&s.held)
-		s.drop(&s.message)
 		s.server.connections.remove(&s.conn)
 		return
 	case full && halfway: // cut
@@ -355,6 +356,7 @@ func (s *looped) attend() {
 	}
 	s.blocked = full
 	if s.stopped {
+		s.drop(&s.held)
 		s.drop(&s.message)
 		s.paused.Store(false)
 		s.socket.Watch(!over, full)
@@ -383,7 +385,7 @@ func (s *looped) resume(now int64) {
 		s.paused.Store(false)
 		s.lastRead.Store(now)
 		if s.held != nil {
-			s.proceed(s.held.bytes, now)
+			s.proceed(s.held.bytes[s.taken:], now)
 		}
 	}
 	s.socket.Watch(!s.paused.Load(), s.blocked)
@@ -406,9 +408,13 @@ func (s *looped) continueFlush() {
 		s.mu.Unlock()
 		return
 	}
-	s.full, s.blocked = false, false
-	s.socket.Watch(!s.paused.Load() && !s.over, false)
+	s.full = false
 	s.flush()
+	// Watched all the while: asking anew would tell of room at once even where the system only seems to have some.
+	s.mu.Lock()
+	s.blocked = s.full
+	s.mu.Unlock()
+	s.socket.Watch(!s.paused.Load() && !s.over, s.blocked)
 }
 
 // flush writes what is queued, all of it in one write, until nothing is or there is no more room. Its caller holds mu,
@@ -417,6 +423,7 @@ func (s *looped) flush() {
 	for ; ; s.mu.Lock() {
 		if s.out == nil {
 			s.out, s.written, s.queued = s.queued, 0, nil
+			s.deadline = 0            // whatever was stuck has gone
 			s.last = s.closing.Load() // and so nothing more is queued
 		}
 		switch {
@@ -503,8 +510,8 @@ func closeAnswer(payload []byte) []byte {
 	return payload[:2:2]
 }
 
-// mayBeSent reports whether a close frame may have the code: those that RFC 6455 and IANA's registry define for use in
-// one, and those for libraries and applications.
+// mayBeSent reports whether a close frame may have the code: those that RFC 6455 (section 7.4) and IANA's registry define,
+// but for 1014, which only gateways have a use for, and those for libraries and applications. gws has the same.
 func mayBeSent(code uint16) bool {
 	switch {
 	case code < 1000 || code >= 5000, code >= 1016 && code < 3000:

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"sync"
+	"time"
 
 	"p2p-messaging/transport/internal/epoll"
 	"p2p-messaging/transport/internal/memnet"
@@ -174,7 +175,7 @@ func (s *memSocket) serve() {
 			s.handler.Ended(err)
 			return
 		}
-		s.handler.Receive(s.buffer[:n])
+		s.handler.Receive(s.buffer[:n], time.Now())
 	case !readable && state.HungUp:
 		s.handler.Ended(net.ErrClosed)
 	}

@@ -118,12 +118,14 @@ func (r *reception) welcome(fd int) bool {
 	return true
 }
 
-// check returns the key of a handshake, and whether it is one that would be accepted after net/http had looked at it.
+// check returns the key of a handshake, and whether it is one that would be accepted after net/http had looked at it: what
+// that has an opinion on, of its own or by a header line that ends in a bare line feed, is left to it.
 func (r *reception) check(head []byte) (key string, ok bool) {
 	r.source.Reset(head)
 	r.reader.Reset(&r.source)
 	request, err := http.ReadRequest(r.reader)
-	if err != nil || request.Host == "" || !httpguts.ValidHostHeader(request.Host) {
+	if err != nil || r.reader.Buffered()+r.source.Len() > 0 || request.URL.Host != "" || request.Host == "" ||
+		!httpguts.ValidHostHeader(request.Host) || request.Header["Expect"] != nil {
 		return "", false
 	}
 	for name, values := range request.Header {

@@ -85,7 +85,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
-	s.connections.init(s.now, o.PingInterval, o.IdleTimeout)
+	s.connections.init(s.now, o.PingInterval, o.IdleTimeout, o.WriteTimeout)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.HandshakeTimeout,
@@ -101,11 +101,15 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 // now is the server's clock: nanoseconds since it was made, never going back.
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
+// since returns what now was at a time.
+func (s *Server) since(at time.Time) int64 { return int64(at.Sub(s.started)) }
+
 // time returns what now would have been at as a time.
 func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(at)) }
 
 // Serve accepts connections from l, several listeners at once if need be, until Shutdown or until l fails. After
-// Shutdown the error is [http.ErrServerClosed].
+// Shutdown the error is [http.ErrServerClosed]. On Linux it has a TCP listener hold connections back until something has
+// come on them, for a second at most. Whether TCP's own probes are sent is not for sure: the service pings.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.

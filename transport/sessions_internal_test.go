@@ -85,7 +85,7 @@ func (m *simulation) open(login string) *looped {
 
 // receive has a connection's client send a message.
 func (m *simulation) receive(c *looped, text string) {
-	c.Receive(rawws.Message(text))
+	c.Receive(rawws.Message(text), time.Now())
 	m.opening.run()
 }
 
@@ -246,9 +246,10 @@ func BenchmarkRelayWithoutNetwork(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				p := <-processors
 				buffer := make([]byte, 0, 2*size)
+				at := time.Now()
 				for i := 0; pb.Next(); i++ {
 					buffer = append(buffer[:0], p.frames[i%pairs]...) // it is unmasked in place
-					p.senders[i%pairs].Receive(buffer)
+					p.senders[i%pairs].Receive(buffer, at)
 					p.loop.run()
 				}
 			})

@@ -27,13 +27,17 @@
 // by itself.
 package epoll
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Handler is what a socket belongs to. Its methods are called on the socket's loop. None may block: all other sockets
 // would wait.
 type Handler interface {
-	// Receive is given what came. b is the loop's: the handler may change it until it returns, and not keep it.
-	Receive(b []byte)
+	// Receive is given what came, and when the round began that found it. b is the loop's: the handler may change it until
+	// it returns, and not keep it.
+	Receive(b []byte, at time.Time)
 	// Ended tells that nothing more comes: err is io.EOF where the other side has said so, and otherwise why the
 	// connection failed. The handler closes the socket, or stops watching what it reads; it may be told again.
 	Ended(err error)

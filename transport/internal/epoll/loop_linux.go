@@ -35,6 +35,7 @@ type Loop struct {
 	sockets []*Socket // by number
 	unused  []int32   // numbers
 	again   []*Socket // to be read in the next round too
+	began   time.Time // the round: asking for each socket would take longer than reading the answer
 	closed  []*Socket // in this round
 	events  [batch]unix.EpollEvent
 	buffer  []byte
@@ -145,13 +146,22 @@ func (l *Loop) rounds() (ended bool) {
 	l.mu.Unlock()
 	for round := 1; ; round++ {
 		again := len(l.again)
-		for _, s := range l.again {
+		if again > 0 {
+			l.began = time.Now()
+		}
+		for _, s := range l.again[:again] {
+			s.again = false
 			if s.watched&unix.EPOLLIN != 0 {
 				l.read(s, true)
 			}
 		}
-		l.again = l.again[:copy(l.again, l.again[again:])]
+		left := copy(l.again, l.again[again:])
+		clear(l.again[left:])
+		l.again = l.again[:left]
 		n := l.wait()
+		if n > 0 {
+			l.began = time.Now()
+		}
 		for i := range l.events[:n] {
 			l.serve(&l.events[i])
 		}
@@ -175,7 +185,7 @@ func (l *Loop) rounds() (ended bool) {
 func (l *Loop) wait() int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events)), batch, 0, 0, 0)
 	if errno != 0 {
-		return 0 // EINTR; nothing else can be wrong
+		return 0 // nothing can be wrong: it does not wait, and so is not interrupted either
 	}
 	return int(n)
 }
@@ -249,7 +259,7 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 	switch {
 	case s.watched == forgotten:
 	case s.watched&unix.EPOLLIN != 0:
-		if e.Events&^unix.EPOLLOUT != 0 {
+		if e.Events&^unix.EPOLLOUT != 0 && !s.again { // or others would wait for twice as much
 			l.read(s, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 		}
 	case e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0: // reported whether or not anybody reads
@@ -261,23 +271,30 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
 
 // read reads a socket. As epoll tells of each arrival once, it is read again in the next round where more may be there
-// already: what the buffer had no room for, or the end.
+// already: what the buffer had no room for, or the end. (Behind a mark of urgent data, which no client of ours sends,
+// what is there waits for the next arrival.)
 func (l *Loop) read(s *Socket, more bool) {
 	n, errno := receiveFrom(int(s.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN:
 	case errno == unix.EINTR:
-		l.again = append(l.again, s)
+		l.readAgain(s)
 	case errno != 0:
 		s.handler.Ended(os.NewSyscallError("recvfrom", errno))
 	case n == 0:
 		s.handler.Ended(io.EOF)
 	default:
 		if more || n == len(l.buffer) {
-			l.again = append(l.again, s)
+			l.readAgain(s)
 		}
-		s.handler.Receive(l.buffer[:n])
+		s.handler.Receive(l.buffer[:n], l.began)
 	}
+}
+
+// readAgain has a socket read in the next round.
+func (l *Loop) readAgain(s *Socket) {
+	s.again = true
+	l.again = append(l.again, s)
 }
 
 func (l *Loop) control(operation, fd int, events uint32, number int32) error {
@@ -293,6 +310,7 @@ type Socket struct {
 	fd      int32
 	number  int32
 	watched uint32 // epoll's events
+	again   bool   // it is in the loop's again
 }
 
 // readable is what is watched of a socket that is read.

@@ -110,9 +110,9 @@ type handler struct {
 	writable func()
 }
 
-func (h *handler) Receive(b []byte) { h.receive(b) }
-func (h *handler) Ended(err error)  { h.ended(err) }
-func (h *handler) Writable()        { h.writable() }
+func (h *handler) Receive(b []byte, _ time.Time) { h.receive(b) }
+func (h *handler) Ended(err error)               { h.ended(err) }
+func (h *handler) Writable()                     { h.writable() }
 
 // attach has the loop carry fd, which reads begins to read. The handler does not expect to be told of anything.
 func (l *Loop) attach(t *testing.T, fd int) *handler {
@@ -1036,4 +1036,43 @@ func TestALoopDoesNotRestBeforeATask(t *testing.T) {
 	if got := l.park(); got != goOn || l.parked {
 		t.Errorf("a loop with a task would do %d, parked %t; want that it goes on", got, l.parked)
 	}
+}
+
+func TestASocketIsReadOnceARound(t *testing.T) {
+	l := start(t)
+	near, far := pair(t)
+	raw, err := far.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := l.attach(t, near)
+	chunk := make([]byte, 2*readSize)
+	reads, most := 0, 0
+	done := make(chan struct{})
+	h.receive = func([]byte) {
+		times := 0
+		for _, s := range l.again {
+			if s == h.Socket {
+				times++
+			}
+		}
+		most = max(most, times)
+		if reads++; reads == 200 {
+			close(done)
+		}
+		if reads < 200 { // it is filled at least as fast as it is read
+			_ = raw.Control(func(fd uintptr) { _, _ = sendTo(int(fd), chunk, unix.MSG_DONTWAIT) })
+		}
+	}
+	h.reads(t)
+	if _, err := far.Write(chunk[:readSize+readSize/2]); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	// It stands there for this round and, because the buffer was full, for the next; not again because more came meanwhile.
+	l.do(t, func() {
+		if most > 2 {
+			t.Errorf("one socket is to be read %d times in a round and the next, want twice", most)
+		}
+	})
 }

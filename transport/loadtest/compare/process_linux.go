@@ -33,40 +33,27 @@ func twoCores() (cores [2]int, err error) {
 	return cores, nil
 }
 
-// starts are done by one thread that never ends, because children that are to end with their parent end with the thread
-// that started them.
-var starts = make(chan func())
-
-func init() {
+// startOn starts a command whose threads may run on one core only, from its beginning on, so that runtimes that ask how many
+// there are see one. It ends when this process does, and Ctrl-C in a terminal is for this process alone. Gone is closed
+// when it has ended: until then there is the thread that started it, because that is what it would end with.
+func startOn(core int, c *exec.Cmd, gone <-chan struct{}) error {
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error)
 	go func() {
-		runtime.LockOSThread()
-		for f := range starts {
-			f()
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		var pinned unix.CPUSet
+		pinned.Set(core)
+		if err := unix.SchedSetaffinity(0, &pinned); err != nil { // of this thread; children inherit it
+			started <- fmt.Errorf("hold a process to core %d: %w", core, err)
+			return
+		}
+		err := c.Start()
+		started <- err
+		if err == nil {
+			<-gone
 		}
 	}()
-}
-
-// startOn starts a command whose threads may run on one core only, from its beginning on, so that runtimes that ask how many
-// there are see one. It ends when this process does, and Ctrl-C in a terminal is for this process alone.
-func startOn(core int, c *exec.Cmd) (err error) {
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	done := make(chan struct{})
-	starts <- func() {
-		defer close(done)
-		var before, pinned unix.CPUSet
-		if err = unix.SchedGetaffinity(0, &before); err != nil {
-			return
-		}
-		pinned.Set(core)
-		if err = unix.SchedSetaffinity(0, &pinned); err != nil { // of this thread; children inherit it
-			err = fmt.Errorf("hold a process to core %d: %w", core, err)
-			return
-		}
-		err = c.Start()
-		_ = unix.SchedSetaffinity(0, &before)
-	}
-	<-done
-	return err
+	return <-started
 }
 
 // usage is what was used until a moment.

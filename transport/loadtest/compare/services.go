@@ -141,11 +141,12 @@ type process struct {
 	command *exec.Cmd
 	errors  bytes.Buffer // what it wrote to stderr
 	out     io.ReadCloser
+	gone    chan struct{} // closed when it has ended
 }
 
 // start starts a program, which ends with ctx at the latest.
 func start(ctx context.Context, core int, arguments []string) (*process, error) {
-	p := &process{command: exec.CommandContext(ctx, arguments[0], arguments[1:]...)}
+	p := &process{gone: make(chan struct{}), command: exec.CommandContext(ctx, arguments[0], arguments[1:]...)}
 	p.command.Stderr = &p.errors
 	p.command.WaitDelay = 5 * time.Second
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // nothing there that would tune anybody
@@ -153,7 +154,7 @@ func start(ctx context.Context, core int, arguments []string) (*process, error) 
 	if p.out, err = p.command.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	return p, startOn(core, p.command)
+	return p, startOn(core, p.command, p.gone)
 }
 
 // end ends the program, if it has not ended, and says how it did.
@@ -162,6 +163,7 @@ func (p *process) end(kill bool) error {
 		_ = p.command.Process.Kill()
 	}
 	err := p.command.Wait()
+	close(p.gone)
 	if text := strings.TrimSpace(p.errors.String()); err != nil && text != "" {
 		lines := strings.Split(text, "\n")
 		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])

@@ -1,0 +1,56 @@
+package transport
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2p-messaging/transport/internal/epoll"
+)
+
+// narrow is a simulated socket that has room for so many bytes.
+type narrow struct {
+	descriptor
+	room int
+}
+
+func (s *narrow) Write(b []byte, _ bool) (int, error) {
+	n := min(len(b), s.room)
+	s.room -= n
+	if n < len(b) {
+		return n, epoll.ErrFull
+	}
+	return n, nil
+}
+
+func TestTheEndOfABatchIsProgressToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := simulate(t)
+		defer m.stop()
+		c := m.open("alice")
+		s := &narrow{c.socket, 100}
+		c.socket = s
+		for range 2 { // one is stuck, the other waits
+			c.Send(make([]byte, 1000))
+			m.opening.run()
+		}
+		time.Sleep(9 * time.Second)
+		s.room = len(c.out.bytes) - c.written // the client takes just the rest of the first
+		c.Writable()
+		m.opening.run()
+		for passed := range 10 {
+			if c.closing.Load() {
+				t.Fatalf("closed %d s after it took something, want 10 s", passed)
+			}
+			time.Sleep(time.Second)
+			c.post()
+			m.opening.run()
+		}
+		if !c.closing.Load() {
+			t.Error("not closed 10 s after it took something")
+		}
+		s.room = 1 << 20
+		c.Writable()
+		m.opening.run()
+	})
+}
