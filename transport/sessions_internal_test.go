@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,19 +31,34 @@ type simulation struct {
 }
 
 // simulatedLoop has tasks, for run.
-type simulatedLoop struct{ tasks []epoll.Task }
+type simulatedLoop struct {
+	mu           sync.Mutex
+	tasks, spare []epoll.Task
+}
 
+func (l *simulatedLoop) Post(t epoll.Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tasks = append(l.tasks, t)
+}
+
+// run runs the tasks until there are none. One goroutine calls it.
 func (l *simulatedLoop) run() {
-	for len(l.tasks) > 0 {
+	for {
+		l.mu.Lock()
 		tasks := l.tasks
-		l.tasks = nil
+		l.tasks, l.spare = l.spare[:0], nil
+		l.mu.Unlock()
+		if len(tasks) == 0 {
+			l.spare = tasks
+			return
+		}
 		for i, t := range tasks {
 			tasks[i] = nil
 			t.Run()
 		}
-		if len(l.tasks) == 0 && cap(tasks) < 1024 {
-			l.tasks = tasks[:0]
-			return
+		if cap(tasks) < 1024 {
+			l.spare = tasks[:0]
 		}
 	}
 }
@@ -119,7 +135,7 @@ type simulated struct {
 	handler epoll.Handler
 }
 
-func (s *simulated) Post(t epoll.Task)                   { s.loop.tasks = append(s.loop.tasks, t) }
+func (s *simulated) Post(t epoll.Task)                   { s.loop.Post(t) }
 func (s *simulated) Open() error                         { return nil }
 func (s *simulated) Watch(bool, bool)                    {}
 func (s *simulated) Write(b []byte, _ bool) (int, error) { return len(b), nil }
