@@ -28,7 +28,7 @@ import (
 const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
-// change instead of asking over and over, what the page sends to the service, and whatever a page must never do; and it
+// change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
 // can hold back what comes from the service.
 const watch = `(() => {
 	const faults = [];
@@ -41,7 +41,7 @@ const watch = `(() => {
 	}
 	const sent = [];
 	const send = WebSocket.prototype.send;
-	WebSocket.prototype.send = function (data) { sent.push(JSON.parse(data)); return send.call(this, data); };
+	WebSocket.prototype.send = function (data) { sent.push(JSON.parse(data)); changed(); return send.call(this, data); };
 	let held;
 	const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
 	Object.defineProperty(WebSocket.prototype, "onmessage", { set(listener) {
