@@ -1,0 +1,13 @@
+/*! noble-hashes - MIT License (c) 2022 Paul Miller (paulmillr.com) */
+import { sha256 } from "../vendor/noble-hashes/sha2.js";
+
+/**
+ * SHA-256, at once (`sha256(bytes)`) or in parts (`sha256.create()`, `update`, `digest`). The browser's own
+ * crypto.subtle takes no parts, and is missing on plain http.
+ */
+export { sha256 };
+
+/** Bytes in hexadecimal, as digests are written. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
