@@ -1,9 +1,14 @@
 import { BareChannel, type ChannelEnd, type ChannelListener, FramedChannel, type PeerChannel } from "./channel.js";
 import type { Correspondence, Letter } from "./correspondence.js";
+import type { FileMessage } from "./fileframes.js";
+import { FrameError } from "./framing.js";
 import type { ByeReason, Outgoing } from "./signaling.js";
+import type { FileLink, Transfers } from "./transfers.js";
 
 /** Id of the negotiated channel; high, so that it never meets one that a peer opens in-band. */
 const CHANNEL_ID = 100;
+/** Id of the negotiated channel for the bytes of files. */
+const BULK_ID = 101;
 /** Label of the channel that clients without framing look for. */
 const BARE_LABEL = "messaging-channel";
 /** How long a call may take to be answered, and to connect, in ms. */
@@ -14,6 +19,8 @@ const FAREWELL = 1_000;
 const LAST_TEXTS = 300;
 /** Candidates that wait for their description; a browser sends a few dozen at most. */
 const MAX_WAITING_CANDIDATES = 256;
+/** What the other page says about files before this one carries any: its limit and its offers. */
+const MAX_WAITING_FILE_MESSAGES = 64;
 
 export type Phase =
   /** The offer is out. */
@@ -74,6 +81,11 @@ export class Call {
   #bare: boolean;
   readonly #connection: RTCPeerConnection;
   #channel: PeerChannel | undefined;
+  /** The channel for the bytes of files; undefined with a peer without framing. */
+  #bulk: RTCDataChannel | undefined;
+  #transfers: Transfers | undefined;
+  #link: FileLink | undefined;
+  #earlyFiles: FileMessage[] = [];
   /** Own candidates, until the other side has shown that it is there and has our description. */
   #held: RTCIceCandidateInit[] | undefined = [];
   /** The other's candidates, until its description is set. */
@@ -101,6 +113,7 @@ export class Call {
     else {
       const channel = connection.createDataChannel("p2p-messaging", { negotiated: true, id: CHANNEL_ID });
       this.#channel = new FramedChannel(channel, options.correspondence, this.#listen(), () => this.#pulse());
+      this.#bulk = connection.createDataChannel("p2p-messaging-files", { negotiated: true, id: BULK_ID });
     }
     this.#timer = setTimeout(() => this.#timedOut(), SETUP_TIMEOUT);
   }
@@ -160,6 +173,24 @@ export class Call {
     if (this.phase === "open") this.#channel?.flush();
   }
 
+  /** From now on this open call carries these files, unless its peer is a client without framing. */
+  carry(transfers: Transfers): void {
+    const channel = this.#channel;
+    const bulk = this.#bulk;
+    if (this.phase !== "open" || this.#link !== undefined || !(channel instanceof FramedChannel) || bulk === undefined) return;
+    const garbled = () => this.#channelEnded("garbled");
+    this.#transfers = transfers;
+    this.#link = { instance: channel.peerInstance, bulk, control: (message) => channel.sendFile(message), garbled };
+    bulk.addEventListener("message", () => channel.signOfLife());
+    transfers.attach(this.#link);
+    try {
+      for (const message of this.#earlyFiles.splice(0)) transfers.receive(message);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      garbled();
+    }
+  }
+
   /**
    * Ends the call from this side. `tell` is the reason for the other side; without it nothing is said,
    * because the other side is gone or knows.
@@ -168,6 +199,7 @@ export class Call {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
+    if (this.#link !== undefined) this.#transfers?.detach(this.#link);
     if (tell !== undefined) this.#send({ type: "bye", reason: tell });
     if (this.wasOpen && tell !== undefined) this.#closeAfter(this.#channel?.leave());
     else if (this.wasOpen && end === "left") this.#closeAfter(this.#channel?.close());
@@ -261,6 +293,8 @@ export class Call {
   #goBare(): void {
     this.#bare = true;
     void this.#channel?.close();
+    this.#bulk?.close();
+    this.#bulk = undefined;
     const outgoing = this.#connection.createDataChannel(BARE_LABEL);
     this.#channel = new BareChannel(outgoing, this.options.correspondence, this.#listen());
   }
@@ -283,6 +317,10 @@ export class Call {
       received: (text) => listener.received(this, text),
       delivered: (letters) => listener.delivered(this, letters),
       sent: (letters) => listener.sent(this, letters),
+      file: (message) => {
+        if (this.#link !== undefined) this.#transfers?.receive(message);
+        else if (this.#earlyFiles.length < MAX_WAITING_FILE_MESSAGES) this.#earlyFiles.push(message);
+      },
       ended: (end) => this.#channelEnded(end),
     };
   }

@@ -1,4 +1,5 @@
 import type { Correspondence, Letter } from "./correspondence.js";
+import { type FileMessage, decodeFileMessage, encodeFileMessage } from "./fileframes.js";
 import { type ChannelFrame, FrameError, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
 
 /** Above this many bytes in the browser's send buffer nothing more is put into it … */
@@ -25,6 +26,8 @@ export interface ChannelListener {
   delivered(letters: Letter[]): void;
   /** These are on their way to a peer that confirms nothing. */
   sent(letters: Letter[]): void;
+  /** The other page says something about files. @throws {FrameError} where it cannot be meant */
+  file(message: FileMessage): void;
   /** At most once, and never after `close`. */
   ended(end: ChannelEnd): void;
 }
@@ -87,6 +90,21 @@ export class FramedChannel implements PeerChannel {
       if (chunk === undefined) return;
       this.#send(chunk);
     }
+  }
+
+  /** Names the other page as loaded; empty before its hello. */
+  get peerInstance(): string {
+    return this.#peerInstance;
+  }
+
+  /** Tells the other page something about files. */
+  sendFile(message: FileMessage): void {
+    if (!this.#leaving) this.#send(encodeFrame({ kind: "file", body: encodeFileMessage(message) }));
+  }
+
+  /** The other page has shown on another channel that it lives. */
+  signOfLife(): void {
+    this.#alive = true;
   }
 
   leave(): Promise<void> {
@@ -176,6 +194,12 @@ export class FramedChannel implements PeerChannel {
       case "ping":
         this.#send(encodeFrame({ kind: "pong" }));
         return;
+      case "file": {
+        if (this.#peerInstance === "") throw new FrameError("file before hello");
+        const message = decodeFileMessage(frame.body);
+        if (message !== undefined) this.listener.file(message);
+        return;
+      }
       case "pong":
       case "unknown":
         return;

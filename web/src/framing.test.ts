@@ -34,6 +34,7 @@ test("every frame is read as it was written", () => {
     { kind: "goodbye" },
     { kind: "ping" },
     { kind: "pong" },
+    { kind: "file", body: Uint8Array.of(123, 125) },
   ] as const) {
     assert.deepEqual(decodeFrame(encodeFrame(frame)), frame);
   }

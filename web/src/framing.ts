@@ -8,6 +8,7 @@
  *     4 goodbye
  *     5 ping     answered by
  *     6 pong
+ *     9 file    JSON: fileframes.ts
  *
  * Numbers are unsigned and big-endian. Each side begins with a hello: `instance` names the sender's page as
  * loaded, and `received` says which of the receiver's texts have come in already, so that what was under
@@ -30,6 +31,7 @@ const enum Kind {
   Goodbye = 4,
   Ping = 5,
   Pong = 6,
+  File = 9,
 }
 
 /** The last text of `instance` that has arrived. */
@@ -45,6 +47,7 @@ export type ChannelFrame =
   | { kind: "goodbye" }
   | { kind: "ping" }
   | { kind: "pong" }
+  | { kind: "file"; body: Uint8Array }
   | { kind: "unknown" };
 
 /** A frame that the other side should not have sent. */
@@ -83,6 +86,12 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
       return Uint8Array.of(Kind.Ping);
     case "pong":
       return Uint8Array.of(Kind.Pong);
+    case "file": {
+      const bytes = new Uint8Array(1 + frame.body.length);
+      bytes[0] = Kind.File;
+      bytes.set(frame.body, 1);
+      return bytes;
+    }
   }
 }
 
@@ -109,6 +118,8 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
       return { kind: "ping" };
     case Kind.Pong:
       return { kind: "pong" };
+    case Kind.File:
+      return { kind: "file", body: bytes.subarray(1) };
     default:
       return { kind: "unknown" };
   }
