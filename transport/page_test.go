@@ -184,7 +184,7 @@ func TestAFileThatABrowserHasIsNotSentAgain(t *testing.T) {
 
 func TestThePolicyAllowsOnlyWhatThePageDoes(t *testing.T) {
 	s := handler(t, withPage)
-	const rest = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	const rest = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 		"connect-src 'self'%; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 		"require-trusted-types-for 'script'; trusted-types lit-html"
 	for host, connect := range map[string]string{
