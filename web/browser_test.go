@@ -465,7 +465,7 @@ type message struct {
 
 func (p *page) messages() []message {
 	p.t.Helper()
-	return eval[[]message](p, `[...document.querySelectorAll("[role=log] li.message")].map((li) => ({
+	return eval[[]message](p, `[...document.querySelectorAll("[role=log] li.message:not(.transfer)")].map((li) => ({
 		author: li.querySelector("strong").textContent,
 		text: li.querySelector(".bubble").textContent,
 		delivery: li.querySelector(".delivery")?.innerText.trim() ?? "",

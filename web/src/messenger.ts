@@ -5,6 +5,9 @@ import { MAX_TEXT_BYTES } from "./framing.js";
 import { freshId } from "./ids.js";
 import { loginKey } from "./logins.js";
 import { ServiceConnection, type ServiceState } from "./service.js";
+import { type Store, openStore } from "./sinks.js";
+import { size } from "./files.js";
+import { type Transfer, Transfers } from "./transfers.js";
 
 /** Where an own message is. `sent`: on its way to a client that confirms nothing. */
 export type Delivery = "sending" | "delivered" | "sent";
@@ -13,6 +16,7 @@ export type Delivery = "sending" | "delivered" | "sent";
 export type Entry = { time: Date } & (
   | { kind: "own"; author: string; text: string; delivery: Delivery }
   | { kind: "received"; author: string; text: string }
+  | { kind: "file"; author: string; peer: string; transfer: Transfer; files: Transfers }
   | { kind: "note"; text: string }
 );
 
@@ -21,6 +25,7 @@ interface Account {
   key: string;
   instance: string;
   correspondences: Map<string, Correspondence>;
+  transfers: Map<string, Transfers>;
   entries: Entry[];
 }
 
@@ -39,6 +44,7 @@ export class Messenger {
   #calls: Calls | undefined;
   /** What was said about a login that the service refused after a reconnect. */
   #loginAlert: string | undefined;
+  #store: Promise<Store> | undefined;
   readonly #letters = new Map<Letter, Entry & { kind: "own" }>();
 
   constructor(
@@ -100,9 +106,14 @@ export class Messenger {
     return this.#account?.entries ?? [];
   }
 
-  /** Whether a message still waits to be delivered. */
+  /** Whether a message or a file still waits to be delivered. */
   get undelivered(): boolean {
-    return this.#letters.size > 0;
+    return this.#letters.size > 0 || [...(this.#account?.transfers.values() ?? [])].some(({ active }) => active);
+  }
+
+  /** The files between this page and the one that is connected. */
+  get files(): Transfers | undefined {
+    return this.call?.phase === "open" && !this.call.bare ? this.#transfers(this.call.peer) : undefined;
   }
 
   async join(typed: string): Promise<void> {
@@ -191,6 +202,27 @@ export class Messenger {
     return true;
   }
 
+  /** Offers files to whom is connected. */
+  attach(files: readonly File[]): void {
+    const peer = this.call?.peer;
+    const transfers = this.files;
+    if (peer === undefined || this.call?.phase !== "open") {
+      return this.#warn("Nobody is connected yet. Connect to somebody, then attach the file.");
+    }
+    if (transfers?.peerLimit === undefined) return this.#warn(`The page of ${peer} takes no files.`);
+    this.alert = undefined;
+    for (const file of files) {
+      if (file.size > transfers.peerLimit) {
+        const limit = size(transfers.peerLimit, "en");
+        this.#warn(`${file.name} (${size(file.size, "en")}) is too large: the browser of ${peer} takes files up to ${limit} now.`);
+        continue;
+      }
+      const transfer = transfers.offer(file, file.name);
+      this.#account?.entries.push({ kind: "file", time: new Date(), author: this.login ?? "", peer, transfer, files: transfers });
+    }
+    this.changed();
+  }
+
   /** The person has read the alert. */
   dismissAlert(): void {
     this.alert = undefined;
@@ -206,7 +238,8 @@ export class Messenger {
     const key = loginKey(login);
     if (this.#account?.key !== key) {
       this.#letters.clear();
-      this.#account = { key, instance: freshId(), correspondences: new Map(), entries: [] };
+      for (const transfers of this.#account?.transfers.values() ?? []) transfers.close();
+      this.#account = { key, instance: freshId(), correspondences: new Map(), transfers: new Map(), entries: [] };
     }
     this.#calls = new Calls({
       me: login,
@@ -228,10 +261,31 @@ export class Messenger {
     return correspondence;
   }
 
+  #transfers(peer: string): Transfers {
+    const account = this.#account!;
+    const key = loginKey(peer);
+    let transfers = account.transfers.get(key);
+    if (transfers === undefined) {
+      this.#store ??= openStore(freshId());
+      const files: Transfers = new Transfers(this.#store, {
+        offered: (transfer) => {
+          account.entries.push({ kind: "file", time: new Date(), author: peer, peer, transfer, files });
+          this.changed();
+        },
+        changed: () => this.changed(),
+        limitChanged: () => this.changed(),
+      });
+      account.transfers.set(key, files);
+      transfers = files;
+    }
+    return transfers;
+  }
+
   #callListener(): CallListener {
     return {
       opened: (call) => {
         this.alert = undefined;
+        if (!call.bare) call.carry(this.#transfers(call.peer));
         this.#note(`Connected to ${call.peer}`);
       },
       received: (call, text) => {

@@ -92,6 +92,7 @@ class Page {
           changed();
         },
         changed,
+        limitChanged: () => {},
       },
       now,
     );
@@ -383,7 +384,7 @@ test("an offer that is too large is refused at once, with the reason", async () 
   theirs.control({ file: "offer", id: 1, name: "x", size: 10e9, type: "" });
   await page.until(() => page.seen.length === 1);
   assert.equal(page.seen[0]!.state, "declined");
-  assert.deepEqual(page.seen[0]!.ending, { by: "own", reason: "limit" });
+  assert.deepEqual(page.seen[0]!.ending, { by: "own", reason: "limit", limit: 256_000_000 });
   assert.deepEqual(mine.controls.at(-1), { file: "decline", id: 1, reason: "limit" });
   page.transfers.accept(page.seen[0]!);
   await turns();
@@ -396,7 +397,7 @@ test("the sender's page knows the limit and does not offer what is larger", asyn
   const [end] = connect(a, b);
   const own = a.transfers.offer(new Blob([content(1_000)]), "x");
   await a.until(() => own.state === "declined");
-  assert.deepEqual(own.ending, { by: "peer", reason: "limit" });
+  assert.deepEqual(own.ending, { by: "peer", reason: "limit", limit: 999 });
   assert.equal(a.transfers.peerLimit, 999);
   assert.ok(end.controls.every(({ file }) => file === "limit"));
 });

@@ -48,10 +48,13 @@ export type TransferState =
   | "cancelled"
   | "failed";
 
-/** Why a transfer is over without the file being there. `gone`: the other page was loaded afresh. */
+/** Why a transfer is over without the file being there. */
 export interface Ending {
   by: "own" | "peer";
+  /** `gone`: the other page was loaded afresh. */
   reason: DeclineReason | CancelReason | WithdrawReason | "gone";
+  /** Where it was too large: what would have been taken, in bytes. */
+  limit?: number;
 }
 
 /** The part of RTCDataChannel that files need. */
@@ -83,6 +86,8 @@ export interface TransferListener {
   offered(transfer: Transfer): void;
   /** Something about it has changed. Progress alone is told a few times a second at most. */
   changed(transfer: Transfer): void;
+  /** What one of the pages takes has changed. */
+  limitChanged(): void;
 }
 
 /** A file on its way, as people see it. */
@@ -340,6 +345,7 @@ export class Transfers {
       case "limit": {
         const first = this.#peerLimit === undefined;
         this.#peerLimit = message.bytes;
+        this.listener.limitChanged();
         if (first) this.#begin(link);
         return;
       }
@@ -373,7 +379,9 @@ export class Transfers {
       case "decline": {
         const transfer = this.#own(message.id);
         if (transfer.state !== "offered" && transfer.state !== "paused") return;
-        this.#end(transfer, "declined", { by: "peer", reason: message.reason });
+        const { reason } = message;
+        const limit = reason === "limit" ? { limit: this.#peerLimit ?? 0 } : {};
+        this.#end(transfer, "declined", { by: "peer", reason, ...limit });
         this.#offerWaiting();
         return;
       }
@@ -474,6 +482,7 @@ export class Transfers {
     this.#ownLimit = limit;
     this.#limitTold = link;
     link.control({ file: "limit", bytes: limit });
+    this.listener.limitChanged();
   }
 
   // Outgoing.
@@ -504,7 +513,7 @@ export class Transfers {
     for (const transfer of open) {
       if (transfer.told) continue;
       if (transfer.size > this.#peerLimit && transfer.state === "offered") {
-        this.#end(transfer, "declined", { by: "peer", reason: "limit" });
+        this.#end(transfer, "declined", { by: "peer", reason: "limit", limit: this.#peerLimit });
         continue;
       }
       // A file that was accepted before takes nobody's decision.
@@ -635,7 +644,7 @@ export class Transfers {
       this.#refused++;
       link.control({ file: "decline", id, reason: "limit" });
       transfer.state = "declined";
-      transfer.ending = { by: "own", reason: "limit" };
+      transfer.ending = { by: "own", reason: "limit", limit: this.#ownLimit };
     }
     this.listener.offered(transfer);
     this.#forget();

@@ -4,6 +4,9 @@ import { direction } from "./direction.js";
 import { type Piece, blocks } from "./links.js";
 import { loginKey } from "./logins.js";
 import type { Entry, Messenger } from "./messenger.js";
+import type { Transfers } from "./transfers.js";
+import { type FilesHost, carriesFiles, droppedFiles, fileEntry, pastedFiles } from "./view/files.js";
+import { english } from "./view/filewords.js";
 
 /** A log that is scrolled up by less than this many pixels still follows the newest message. */
 const FOLLOW_WITHIN = 48;
@@ -19,6 +22,8 @@ export class View {
   #shownCall: Call | undefined;
   #shownOpen = false;
   #lastLogin = "";
+  /** Files are being dragged over the conversation. */
+  #dropping = false;
   readonly #blocks = new WeakMap<Entry, Piece[][]>();
   readonly #resized = new ResizeObserver(() => this.#follow());
 
@@ -29,6 +34,12 @@ export class View {
     setInterval(() => {
       if (messenger.service.kind === "waiting") this.changed();
     }, 1_000);
+    // A file that is dropped beside the conversation would take the page's place.
+    for (const type of ["dragover", "drop"] as const) {
+      addEventListener(type, (event) => {
+        if (carriesFiles(event)) event.preventDefault();
+      });
+    }
     addEventListener("online", () => this.changed());
     addEventListener("offline", () => this.changed());
   }
@@ -205,8 +216,29 @@ export class View {
       this.#following = following;
       this.changed();
     };
+    const drag = (dropping: boolean) => {
+      if (this.#dropping === dropping) return;
+      this.#dropping = dropping;
+      this.changed();
+    };
+    const dragged = (event: DragEvent) => {
+      if (carriesFiles(event)) drag(true);
+    };
+    const dragLeft = (event: DragEvent) => {
+      if (!(event.currentTarget as Node).contains(event.relatedTarget as Node | null)) drag(false);
+    };
+    const dropped = (event: DragEvent) => {
+      drag(false);
+      if (event.dataTransfer !== null && carriesFiles(event)) this.messenger.attach(droppedFiles(event.dataTransfer));
+    };
     return html`
-      <main class="conversation">
+      <main
+        class=${this.#dropping ? "conversation dropping" : "conversation"}
+        data-drop=${english.dropHere}
+        @dragover=${dragged}
+        @dragleave=${dragLeft}
+        @drop=${dropped}
+      >
         <form id="connect" class="connect" @submit=${connect} novalidate>
           <div class="form-floating">
             <input
@@ -280,17 +312,35 @@ export class View {
     if (entry.kind === "note") {
       return html`<li class="note"><span dir="auto">${entry.text}</span> ${time(entry.time)}</li>`;
     }
-    const own = entry.kind === "own";
+    const own = entry.kind === "own" || (entry.kind === "file" && entry.transfer.direction === "out");
+    const meta = html`<div class="meta"><strong dir="auto">${entry.author}</strong>${own ? " (you)" : ""} ${time(entry.time)}</div>`;
+    if (entry.kind === "file") {
+      return html`<li class=${own ? "message transfer own" : "message transfer received"}>
+        ${meta} ${fileEntry(entry.transfer, entry.peer, this.#filesHost(entry.files))}
+      </li>`;
+    }
     return html`
       <li class=${own ? "message own" : "message received"}>
-        <div class="meta"><strong dir="auto">${entry.author}</strong>${own ? " (you)" : ""} ${time(entry.time)}</div>
+        ${meta}
         <div class="bubble" dir="auto">${this.#text(entry)}</div>
-        ${own ? html`<div class="delivery" data-delivery=${entry.delivery}>${icon("check")}${entry.delivery}</div>` : nothing}
+        ${entry.kind === "own" ? html`<div class="delivery" data-delivery=${entry.delivery}>${icon("check")}${entry.delivery}</div>` : nothing}
       </li>
     `;
   }
 
-  #text(entry: Entry): TemplateResult[] {
+  #filesHost(files: Transfers): FilesHost {
+    return {
+      words: english,
+      language: "en",
+      limit: files.ownLimit,
+      accept: (transfer) => files.accept(transfer),
+      decline: (transfer) => files.decline(transfer),
+      cancel: (transfer) => files.cancel(transfer),
+      resized: () => this.#follow(),
+    };
+  }
+
+  #text(entry: Entry & { text: string }): TemplateResult[] {
     let found = this.#blocks.get(entry);
     if (found === undefined) {
       found = blocks(entry.text);
@@ -325,6 +375,21 @@ export class View {
     const keypress = (event: KeyboardEvent) => {
       if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
     };
+    const paste = (event: ClipboardEvent) => {
+      const files = pastedFiles(event.clipboardData);
+      if (files.length === 0) return;
+      event.preventDefault();
+      this.messenger.attach(files);
+    };
+    const choose = () => {
+      if (this.messenger.files?.peerLimit === undefined) this.messenger.attach([]);
+      else document.getElementById("files")?.click();
+    };
+    const chosen = (event: Event) => {
+      const field = event.target as HTMLInputElement;
+      if (field.files !== null && field.files.length > 0) this.messenger.attach([...field.files]);
+      field.value = ""; // The same file may be chosen again.
+    };
     const input = (event: InputEvent) => this.#typed(event.target as HTMLTextAreaElement);
     return html`
       <form class="composer" @submit=${submit} novalidate>
@@ -338,7 +403,19 @@ export class View {
           @keydown=${keydown}
           @keypress=${keypress}
           @input=${input}
+          @paste=${paste}
         ></textarea>
+        <input id="files" type="file" multiple hidden @change=${chosen} />
+        <button
+          type="button"
+          class="btn btn-quiet attach"
+          aria-label=${english.attachFile}
+          title=${english.attachFile}
+          aria-disabled=${this.messenger.files?.peerLimit === undefined ? "true" : nothing}
+          @click=${choose}
+        >
+          ${icon("attach")}
+        </button>
         <button class="btn btn-primary" aria-disabled=${open ? nothing : "true"}>${icon("send")}Send</button>
         <div id="message-hint" class="hint">
           ${open
@@ -383,7 +460,7 @@ function time(date: Date): TemplateResult {
   return html`<time datetime=${date.toISOString()}>${shown}</time>`;
 }
 
-type IconName = "bubbles" | "send" | "check" | "down";
+type IconName = "bubbles" | "send" | "check" | "down" | "attach";
 
 function icon(name: IconName): TemplateResult {
   return html`<svg class="icon" aria-hidden="true" focusable="false"><use href="#icon-${name}"></use></svg>`;

@@ -1,0 +1,592 @@
+package web_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/dom"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// large makes TestALargeFile send 1 GB.
+var large = flag.Bool("large", false, "send a file of 1 GB")
+
+// chunkHold is run in a page before it connects. From then on a test can have the bytes of files wait in front of the page,
+// after so many messages, and can speak in the page's name.
+const chunkHold = `(() => {
+	let left = Infinity, held = [], holds;
+	testing.holding = new Promise((resolve) => { holds = resolve; });
+	const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
+	Object.defineProperty(RTCDataChannel.prototype, "onmessage", { set(listener) {
+		testing.channels[this.id] = this;
+		set.call(this, this.id !== 101 ? listener : (event) =>
+			left-- > 0 ? listener.call(this, event) : holds(held.push(() => listener.call(this, event)) > 0));
+	} });
+	testing.channels = {};
+	testing.holdAfter = (messages) => { left = messages; };
+	testing.releaseBytes = () => { left = Infinity; held.splice(0).forEach((deliver) => deliver()); };
+	const connections = [];
+	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+		constructor(...args) { super(...args); connections.push(this); }
+	};
+	testing.breakConnections = () => connections.splice(0).forEach((connection) => connection.close());
+	testing.sayOfFile = (message) => {
+		const body = new TextEncoder().encode(typeof message === "string" ? message : JSON.stringify(message));
+		testing.channels[100].send(Uint8Array.of(9, ...body));
+	};
+})()`
+
+// filePair opens two connected pages whose bytes of files can be held back.
+func (s *service) filePair() (alice, bob *page) {
+	s.t.Helper()
+	alice, bob = s.open("alice"), s.open("bob")
+	for _, p := range []*page{alice, bob} {
+		eval[bool](p, chunkHold+" ?? true")
+	}
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+	return alice, bob
+}
+
+// onDisk writes a file of random bytes and returns its path and SHA-256.
+func onDisk(t testing.TB, name string, size int64) (string, [32]byte) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.New()
+	random := rand.NewChaCha8([32]byte{1})
+	if _, err := io.CopyN(io.MultiWriter(file, hash), random, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, [32]byte(hash.Sum(nil))
+}
+
+// mayAttach waits until the other page has said which files it takes.
+func (p *page) mayAttach() {
+	p.t.Helper()
+	p.until("a page that takes files", func(ctx context.Context) (bool, error) {
+		found, err := p.query(ctx, "button", "Attach file")
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		return call[bool](ctx, found[0], `function() { return this.getAttribute("aria-disabled") !== "true" }`)
+	})
+}
+
+// choose attaches files as a person does: by the button and the browser's dialog.
+func (p *page) choose(paths ...string) {
+	p.t.Helper()
+	p.mayAttach()
+	if _, err := chromedp.Call(p.ctx, cdppage.SetInterceptFileChooserDialog,
+		cdppage.SetInterceptFileChooserDialogParams{Enabled: true}); err != nil {
+		p.t.Fatalf("%s: %v", p.name, err)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	opened, err := chromedp.Run(ctx, chromedp.WaitEvent(cdppage.FileChooserOpened, nil, chromedp.Func(
+		func(context.Context, *chromedp.Target) error {
+			p.click("button", "Attach file")
+			return nil
+		})))
+	if err != nil {
+		p.t.Fatalf("%s: the button Attach file opens no dialog: %v", p.name, err)
+	}
+	if _, err := chromedp.Call(p.ctx, dom.SetFileInputFiles,
+		dom.SetFileInputFilesParams{Files: paths, BackendNodeID: opened.BackendNodeID}); err != nil {
+		p.t.Fatalf("%s: choose %q: %v", p.name, paths, err)
+	}
+}
+
+// save clicks on a received file's link and returns what the browser saves, its path and SHA-256.
+func (p *page) save(name string) (string, [32]byte) {
+	p.t.Helper()
+	folder, enabled := p.t.TempDir(), true
+	p.do(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+			Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+			DownloadPath: folder, EventsEnabled: &enabled,
+		})
+		return err
+	})
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	events := chromedp.BrowserEvents(ctx, browser.DownloadProgress)
+	p.click("link", "Save "+name)
+	for event, err := range events {
+		if err != nil {
+			p.t.Fatalf("%s: save %s: %v", p.name, name, err)
+		}
+		if event.State == browser.DownloadProgressStateCompleted && filepath.Dir(event.FilePath) == folder {
+			file, err := os.Open(event.FilePath)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			defer func() { _ = file.Close() }()
+			hash := sha256.New()
+			if _, err := io.Copy(hash, file); err != nil {
+				p.t.Fatal(err)
+			}
+			return event.FilePath, [32]byte(hash.Sum(nil))
+		}
+	}
+	p.t.Fatalf("%s: save %s: %v", p.name, name, ctx.Err())
+	return "", [32]byte{}
+}
+
+// progressed waits until a file has come some way.
+func (p *page) progressed(name string) {
+	p.t.Helper()
+	p.until("progress of "+name, func(ctx context.Context) (bool, error) {
+		found, err := p.query(ctx, "progressbar", name)
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		return call[bool](ctx, found[0], "function() { return this.value > 0 && this.value < this.max && this.hasAttribute('aria-valuetext') }")
+	})
+}
+
+func TestAFileGoesFromPageToPage(t *testing.T) {
+	t.Parallel()
+	for _, place := range []struct {
+		name       string
+		alice, bob bool // from disk
+	}{
+		{"from the service", false, false},
+		{"from disk", true, true},
+	} {
+		t.Run(place.name, func(t *testing.T) {
+			s := startService(t)
+			open := func(login string, disk bool) *page {
+				url := s.url()
+				if disk {
+					url = fromDisk(t, "index.html", s.address)
+				}
+				p := newPage(t, login, url)
+				p.join(login)
+				return p
+			}
+			alice, bob := open("alice", place.alice), open("bob", place.bob)
+			alice.connectTo("bob")
+			alice.connected("bob")
+			names := []string{"empty.bin", "été <b>.txt", "notes.pdf"}
+			sizes := []int64{0, 1, 3<<20 + 17}
+			var paths []string
+			var sums [][32]byte
+			for i, name := range names {
+				path, sum := onDisk(t, name, sizes[i])
+				paths, sums = append(paths, path), append(sums, sum)
+			}
+			alice.choose(paths...)
+			names[1] = "été _b_.txt" // As every system can save it.
+			for _, name := range names {
+				alice.find("button", "Cancel "+name)
+				bob.find("button", "Decline "+name)
+			}
+			bob.shows("log", "Discussion", "3.1 MB")
+			bob.shows("log", "Discussion", "application/pdf")
+			for i, name := range names {
+				bob.click("button", "Accept "+name)
+				saved, sum := bob.save(name)
+				if sum != sums[i] {
+					t.Errorf("bob's %s is not what alice sent", name)
+				}
+				if filepath.Base(saved) != name {
+					t.Errorf("bob's browser saves %s as %s", name, filepath.Base(saved))
+				}
+				alice.vanish("button", "Cancel "+name)
+			}
+			alice.shows("log", "Discussion", "Delivered and checked.")
+
+			// And the other way.
+			path, want := onDisk(t, "back.bin", 100_000)
+			bob.choose(path)
+			alice.click("button", "Accept back.bin")
+			if _, sum := alice.save("back.bin"); sum != want {
+				t.Error("alice's file is not what bob sent")
+			}
+		})
+	}
+}
+
+func TestAFileIsDeclined(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	path, _ := onDisk(t, "x.bin", 1<<20)
+	eval[bool](bob, "testing.holdAfter(0) ?? true")
+	alice.choose(path)
+	bob.click("button", "Decline x.bin")
+	alice.shows("log", "Discussion", "bob declined it.")
+	bob.shows("log", "Discussion", "You declined it.")
+	alice.absent("progressbar", "x.bin")
+	bob.absent("link", "Save x.bin")
+}
+
+func TestAFileIsCancelledOnEitherSideAndTextsPassItMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	for _, who := range []struct{ canceller, other *page }{{alice, bob}, {bob, alice}} {
+		name := "by " + who.canceller.name + ".bin"
+		path, _ := onDisk(t, name, 24<<20)
+		eval[bool](bob, "testing.holdAfter(200) ?? true")
+		alice.choose(path)
+		bob.click("button", "Accept "+name)
+		alice.progressed(name)
+		bob.progressed(name)
+		alice.say("meanwhile, " + name)
+		bob.hears("alice", "meanwhile, "+name)
+		bob.say("I see " + name)
+		alice.hears("bob", "I see "+name)
+
+		who.canceller.click("button", "Cancel "+name)
+		who.canceller.shows("log", "Discussion", "You cancelled it.")
+		who.other.shows("log", "Discussion", who.canceller.name+" cancelled it.")
+		who.other.absent("button", "Cancel "+name)
+		bob.absent("link", "Save "+name)
+		eval[bool](bob, "testing.releaseBytes() ?? true")
+	}
+	// The way is free again.
+	path, want := onDisk(t, "after.bin", 1<<20)
+	alice.choose(path)
+	bob.click("button", "Accept after.bin")
+	if _, sum := bob.save("after.bin"); sum != want {
+		t.Error("the file after those that were cancelled is not what alice sent")
+	}
+}
+
+func TestAFileGoesOnWhereItWasWhenTheConnectionBroke(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"somebody disconnects", "the connection is lost"} {
+		t.Run(how, func(t *testing.T) {
+			s := startService(t)
+			alice, bob := s.filePair()
+			const size = 24 << 20
+			path, want := onDisk(t, "x.bin", size)
+			eval[bool](bob, "testing.holdAfter(600) ?? true")
+			alice.choose(path)
+			bob.click("button", "Accept x.bin")
+			eval[bool](bob, "testing.holding")
+			alice.progressed("x.bin")
+			bob.progressed("x.bin")
+			if how == "somebody disconnects" {
+				bob.click("button", "Disconnect from alice")
+			} else {
+				eval[bool](bob, "testing.breakConnections() ?? true")
+			}
+			alice.shows("log", "Discussion", "Interrupted.")
+			bob.shows("log", "Discussion", "Interrupted.")
+			alice.vanish("button", "Disconnect from bob")
+			bob.vanish("button", "Disconnect from alice")
+
+			eval[bool](bob, `(() => {
+				testing.releaseBytes();
+				globalThis.fresh = 0;
+				const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
+				Object.defineProperty(RTCDataChannel.prototype, "onmessage", { set(listener) {
+					set.call(this, (event) => {
+						if (this.id === 101) globalThis.fresh += event.data.byteLength - 4;
+						listener.call(this, event);
+					});
+				} });
+			})() ?? true`)
+			alice.connectTo("bob")
+			alice.connected("bob")
+			if _, sum := bob.save("x.bin"); sum != want {
+				t.Error("bob's file is not what alice sent")
+			}
+			// 600 messages had come before.
+			if fresh := eval[int](bob, "fresh"); fresh != size-600*16380 {
+				t.Errorf("%d bytes came after the break, want the %d that had not come before", fresh, size-600*16380)
+			}
+			alice.shows("log", "Discussion", "Delivered and checked.")
+		})
+	}
+}
+
+// pixel is a PNG of one red pixel.
+const pixel = `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC`
+
+// transferOf makes a DataTransfer with a file in it.
+func transferOf(name, mime, base64 string) string {
+	return fmt.Sprintf(`(() => {
+		const data = new DataTransfer();
+		data.items.add(new File([Uint8Array.from(atob(%q), (c) => c.charCodeAt(0))], %q, { type: %q }));
+		return data;
+	})()`, base64, name, mime)
+}
+
+// drawn waits until a picture is shown, and returns its natural size.
+func (p *page) drawn(name string) {
+	p.t.Helper()
+	p.until("the picture "+name, func(ctx context.Context) (bool, error) {
+		found, err := p.query(ctx, "image", name)
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		return call[bool](ctx, found[0], "function() { return this.complete && this.naturalWidth > 0 }")
+	})
+}
+
+func TestPicturesArePastedDroppedAndShown(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	alice.mayAttach()
+	eval[bool](alice, `document.querySelector("textarea").dispatchEvent(
+		new ClipboardEvent("paste", { clipboardData: `+transferOf("image.png", "image/png", pixel)+`, bubbles: true, cancelable: true })) || true`)
+	alice.drawn("image.png")
+	bob.find("button", "Accept image.png")
+	bob.absent("image", "image.png")
+	bob.click("button", "Accept image.png")
+	bob.drawn("image.png")
+
+	// Anywhere on the conversation.
+	drop := func(data string) bool {
+		return eval[bool](alice, `(() => {
+			const data = `+data+`;
+			const at = document.querySelector("[role=log]");
+			for (const type of ["dragenter", "dragover", "drop"]) {
+				const event = new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true });
+				at.dispatchEvent(event);
+				if (type !== "dragenter" && !event.defaultPrevented) return false;
+			}
+			return true;
+		})()`)
+	}
+	if !drop(transferOf("drop.png", "image/png", pixel)) {
+		t.Error("the browser would open the file that was dropped in the page's place")
+	}
+	bob.click("button", "Accept drop.png")
+	bob.drawn("drop.png")
+
+	// A picture by its bytes, whatever it says it is; and what can hold a script is none.
+	drop(transferOf("odd.txt", "text/plain", pixel))
+	bob.click("button", "Accept odd.txt")
+	bob.drawn("odd.txt")
+	drop(transferOf("evil.png", "image/png", "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="))
+	bob.click("button", "Accept evil.png")
+	bob.find("link", "Save evil.png")
+	bob.absent("image", "evil.png")
+	// Text that a word processor puts beside a picture of it is meant as text.
+	if pasted := eval[bool](alice, `(() => {
+		const data = `+transferOf("image.png", "image/png", pixel)+`;
+		data.setData("text/plain", "words");
+		return document.querySelector("textarea").dispatchEvent(
+			new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+	})()`); !pasted {
+		t.Error("text beside a picture cannot be pasted")
+	}
+}
+
+func TestWhatIsTooLargeIsSaidOnBothSidesBeforeItGoes(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	eval[bool](alice, chunkHold+" ?? true")
+	// From disk a page has no disk of its own.
+	bob := newPage(t, "bob", fromDisk(t, "index.html", s.address))
+	bob.join("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	path := filepath.Join(t.TempDir(), "film.mkv")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 300e6); err != nil { // It takes no room.
+		t.Fatal(err)
+	}
+	alice.choose(path)
+	alice.shows("alert", "", "film.mkv (300 MB) is too large: the browser of bob takes files up to 256 MB now.")
+	bob.absent("button", "Accept film.mkv")
+
+	small, _ := onDisk(t, "small.bin", 1000)
+	alice.choose(small)
+	bob.shows("log", "Discussion", "This browser takes files up to 256 MB.")
+
+	// A page that offers it all the same.
+	eval[bool](alice, `(testing.channels[100].onmessage = null, true)`)
+	eval[bool](alice, `testing.sayOfFile({ file: "offer", id: 4000, name: "huge.bin", size: 10e9, type: "" }) ?? true`)
+	bob.shows("log", "Discussion", "huge.bin")
+	bob.shows("log", "Discussion", "10 GB")
+	bob.shows("log", "Discussion", "Too large: this browser takes files up to 256 MB now.")
+	bob.connected("alice")
+}
+
+func TestAHostilePageAndItsFiles(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	for _, attack := range []struct{ name, script, shows string }{
+		{"bytes before acceptance", `testing.sayOfFile({ file: "offer", id: 1, name: "x", size: 4, type: "" });
+			testing.channels[101].send(Uint8Array.of(0, 0, 0, 1, 1, 2, 3, 4))`, "could not be read"},
+		{"bytes of no file", `testing.channels[101].send(Uint8Array.of(0, 0, 0, 9, 1))`, "could not be read"},
+		{"a negative size", `testing.sayOfFile({ file: "offer", id: 1, name: "x", size: -1, type: "" })`, "could not be read"},
+		{"a size that is none", `testing.sayOfFile('{"file":"offer","id":1,"name":"x","type":"","size":1e999}')`, "could not be read"},
+		{"no JSON", `testing.sayOfFile("{")`, "could not be read"},
+		{"10 GB", `testing.sayOfFile({ file: "offer", id: 1, name: "huge.bin", size: 1e15, type: "" })`, "Too large"},
+		{"a name with all in it", `testing.sayOfFile({ file: "offer", id: 1, size: 4, type: "<b>x</b>",
+			name: "../../<img src=x onerror=alert(1)>\u202egnp.exe" })`, "_..__img src=x onerror=alert(1)_gnp.exe"},
+		{"thousands of offers", `for (let id = 1; id < 3000; id++) testing.sayOfFile({ file: "offer", id, name: "n" + id, size: 4, type: "" })`, "n32"},
+		{"a wrong SHA-256", `testing.sayOfFile({ file: "offer", id: 1, name: "wrong.bin", size: 1, type: "" })`, "wrong.bin"},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			eve, bob := s.open("eve"), s.open("bob")
+			eval[bool](eve, chunkHold+" ?? true")
+			eve.connectTo("bob")
+			eve.connected("bob")
+			eve.mayAttach()
+			bob.connected("eve")
+			// What eve's own page thinks of the answers to what it never said is not the matter here.
+			eval[bool](eve, `(testing.channels[100].onmessage = null, true)`)
+			eval[bool](eve, `(() => { `+attack.script+` })() ?? true`)
+			bob.shows("log", "Discussion", attack.shows)
+			switch attack.name {
+			case "thousands of offers":
+				eval[bool](eve, `(testing.channels[100].send(Uint8Array.of(2, 1, 0, 0, 0, 1, 104, 105)), true)`)
+				bob.hears("eve", "hi")
+				if buttons := eval[int](bob, `document.querySelectorAll("[aria-label^=Accept]").length`); buttons != 32 {
+					t.Errorf("%d offers are to be decided about, want 32", buttons)
+				}
+			case "a wrong SHA-256":
+				bob.click("button", "Accept wrong.bin")
+				bob.shows("log", "Discussion", "It is about to come.")
+				eval[bool](eve, `(() => {
+					testing.channels[101].send(Uint8Array.of(0, 0, 0, 1, 7));
+					testing.channels[101].send(Uint8Array.of(0, 0, 0, 1));
+					testing.sayOfFile({ file: "done", id: 1, sha256: "0".repeat(64) });
+				})() ?? true`)
+				bob.shows("log", "Discussion", "It did not arrive as it was sent.")
+				bob.absent("link", "Save wrong.bin")
+			}
+			for _, p := range []*page{bob, eve} {
+				p.click("button", "Sign out")
+				p.find("button", "Join")
+			}
+		})
+	}
+}
+
+func TestAClientWithoutFilesIsExplained(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, seed := s.open("alice"), s.original("seed")
+	alice.click("button", "Attach file")
+	alice.shows("alert", "", "Nobody is connected yet.")
+	alice.connectTo("seed")
+	alice.connected("seed")
+	_ = seed
+	alice.click("button", "Attach file")
+	alice.shows("alert", "", "The page of seed takes no files.")
+}
+
+func TestFilesAreAccessible(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true" {
+		t.Skip("axe-core is not installed: run npm ci in web")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, screen := range []struct {
+		scheme string
+		width  int64
+	}{{"light", 360}, {"dark", 1000}} {
+		t.Run(fmt.Sprintf("%s %d", screen.scheme, screen.width), func(t *testing.T) {
+			s := startService(t)
+			alice, bob := s.filePair()
+			waiting, _ := onDisk(t, strings.Repeat("a very long name ", 10)+".bin", 1000)
+			under, _ := onDisk(t, "under way.bin", 24<<20)
+			done, _ := onDisk(t, "done.bin", 1000)
+			eval[bool](bob, "testing.holdAfter(202) ?? true")
+			alice.choose(done, under, waiting)
+			bob.click("button", "Accept done.bin")
+			bob.find("link", "Save done.bin")
+			bob.click("button", "Accept under way.bin")
+			for _, p := range []*page{alice, bob} {
+				p.progressed("under way.bin")
+				p.view(screen.width, 700, screen.scheme)
+				eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
+				p.axe(string(script))
+				if wide := eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
+					t.Errorf("%s: wider than the screen", p.name)
+				}
+				if *writeScreenshot {
+					if err := os.WriteFile(filepath.Join(os.TempDir(), "files-"+p.name+"-"+screen.scheme+".png"), p.screenshot(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// memory is the JavaScript heap of the page's process, in bytes.
+func (p *page) memory() float64 { return eval[float64](p, "performance.memory.usedJSHeapSize") }
+
+func TestALargeFile(t *testing.T) {
+	size := int64(64 << 20)
+	if *large {
+		size = 1 << 30
+	}
+	s := startService(t)
+	alice, bob := s.pair()
+	path, want := onDisk(t, "large.bin", size)
+	alice.choose(path)
+	bob.find("button", "Accept large.bin")
+	aliceBefore, bobBefore := alice.memory(), bob.memory()
+	started := time.Now()
+	bob.click("button", "Accept large.bin")
+	var most float64
+	bob.until("large.bin received", func(ctx context.Context) (bool, error) {
+		most = max(most, bob.memory()-bobBefore, alice.memory()-aliceBefore)
+		found, err := bob.query(ctx, "link", "Save large.bin")
+		return len(found) == 1, err
+	})
+	took := time.Since(started)
+	t.Logf("%d MB in %v: %.1f MB/s; the pages' heaps grew by %.0f MB at most", size/1e6, took.Round(time.Millisecond),
+		float64(size)/1e6/took.Seconds(), most/1e6)
+	if _, sum := bob.save("large.bin"); sum != want {
+		t.Error("bob's file is not what alice sent")
+	}
+	if limit := 200e6; most > limit {
+		t.Errorf("a page's heap grew by %.0f MB, want %.0f at most", most/1e6, limit/1e6)
+	}
+}
+
+// A file of 16 MB from page to page, from Accept until it is checked and can be saved.
+func BenchmarkAFile(b *testing.B) {
+	const size = 16 << 20
+	s := startService(b)
+	alice, bob := s.pair()
+	b.SetBytes(size)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		name := fmt.Sprintf("file %d.bin", i)
+		path, _ := onDisk(b, name, size)
+		alice.choose(path)
+		bob.find("button", "Accept "+name)
+		b.StartTimer()
+		bob.click("button", "Accept "+name)
+		bob.find("link", "Save "+name)
+	}
+}

@@ -1,0 +1,203 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { size as sizeText } from "../files.js";
+import type { Transfer } from "../transfers.js";
+
+/** A received picture of more bytes is not shown by itself: it would have to be decoded unasked. */
+const MAX_SHOWN_PICTURE = 32_000_000;
+
+/** What the page says about files. */
+export interface FileWords {
+  attachFile: string;
+  dropHere: string;
+  accept: string;
+  acceptFile: (name: string) => string;
+  decline: string;
+  declineFile: (name: string) => string;
+  cancel: string;
+  cancelFile: (name: string) => string;
+  save: string;
+  saveFile: (name: string) => string;
+  fileWaits: (peer: string) => string;
+  fileOffered: (peer: string, limit: string) => string;
+  fileQueued: string;
+  fileStarting: string;
+  filePaused: (peer: string) => string;
+  fileProgress: (part: string, whole: string) => string;
+  fileSpeed: (perSecond: string) => string;
+  fileChecking: string;
+  fileSent: string;
+  fileReceived: string;
+  fileDeclinedByPeer: (peer: string) => string;
+  fileDeclined: string;
+  fileTooLarge: (limit: string) => string;
+  fileTooLargeThere: (peer: string, limit: string) => string;
+  fileTooMany: (peer: string) => string;
+  fileCancelled: string;
+  fileCancelledByPeer: (peer: string) => string;
+  fileDamaged: string;
+  fileUnreadable: string;
+  fileUnreadableThere: (peer: string) => string;
+  fileFull: string;
+  fileFullThere: (peer: string) => string;
+  fileGone: (peer: string) => string;
+}
+
+export interface FilesHost {
+  readonly words: FileWords;
+  /** BCP 47 tag of the page's language. */
+  readonly language: string;
+  /** The largest file that this browser takes now, in bytes. */
+  readonly limit: number;
+  accept(transfer: Transfer): void;
+  decline(transfer: Transfer): void;
+  cancel(transfer: Transfer): void;
+  /** The height of an entry has changed by itself. */
+  resized(): void;
+}
+
+/** Addresses of files in this page; a file keeps its own for as long as the page shows it. */
+const addresses = new WeakMap<Blob, string>();
+
+function address(blob: Blob): string {
+  let found = addresses.get(blob);
+  if (found === undefined) addresses.set(blob, (found = URL.createObjectURL(blob)));
+  return found;
+}
+
+/** What a file's entry in the discussion has below author and time. */
+export function fileEntry(transfer: Transfer, peer: string, host: FilesHost): TemplateResult {
+  const { words, language } = host;
+  const { name, size, type, state } = transfer;
+  const kind = type === "" ? nothing : html` · <bdi>${type}</bdi>`;
+  return html`
+    <div class="bubble file" data-state=${state}>
+      ${picture(transfer, host)}
+      <div class="file-name"><strong dir="auto">${name}</strong></div>
+      <div class="file-kind">${sizeText(size, language)}${kind}</div>
+      ${progress(transfer, host)}
+      <div class="file-state">${stateText(transfer, peer, host)}</div>
+      <div class="file-actions">${actions(transfer, words, host)}</div>
+    </div>
+  `;
+}
+
+function picture({ blob, picture, name, direction, size }: Transfer, host: FilesHost): TemplateResult | typeof nothing {
+  if (blob === undefined || picture === undefined || (direction === "in" && size > MAX_SHOWN_PICTURE)) return nothing;
+  // What only begins like a picture shows nothing, rather than a torn one.
+  const failed = (event: Event) => ((event.target as HTMLElement).hidden = true);
+  return html`<img
+    class="picture"
+    src=${address(blob)}
+    alt=${name}
+    decoding="async"
+    @load=${() => host.resized()}
+    @error=${failed}
+  />`;
+}
+
+function progress(transfer: Transfer, { words, language }: FilesHost): TemplateResult | typeof nothing {
+  const { name, size, bytes, state } = transfer;
+  if (!["accepted", "sending", "receiving", "paused", "verifying"].includes(state)) return nothing;
+  const text = words.fileProgress(sizeText(bytes, language), sizeText(size, language));
+  // An empty file has no way to go.
+  return html`<progress aria-label=${name} max=${Math.max(size, 1)} value=${size === 0 ? 1 : bytes} aria-valuetext=${text}></progress>`;
+}
+
+function stateText(transfer: Transfer, peer: string, host: FilesHost): TemplateResult | string {
+  const { words, language } = host;
+  const { direction, state, size, bytes, speed } = transfer;
+  const own = direction === "out";
+  switch (state) {
+    case "offered":
+      return own ? words.fileWaits(peer) : words.fileOffered(peer, sizeText(host.limit, language));
+    case "accepted":
+      return own ? words.fileQueued : words.fileStarting;
+    case "sending":
+    case "receiving": {
+      const text = words.fileProgress(sizeText(bytes, language), sizeText(size, language));
+      const fast = speed === undefined ? "" : `, ${words.fileSpeed(sizeText(speed, language))}`;
+      // For the eye; whoever hears the page asks the progress bar.
+      return html`<span aria-live="off">${text}${fast}</span>`;
+    }
+    case "paused":
+      return words.filePaused(peer);
+    case "verifying":
+      return words.fileChecking;
+    case "done":
+      return own ? words.fileSent : words.fileReceived;
+    case "declined":
+      if (transfer.ending?.reason === "person") return own ? words.fileDeclinedByPeer(peer) : words.fileDeclined;
+      return endText(transfer, peer, host);
+    case "cancelled":
+    case "failed":
+      return endText(transfer, peer, host);
+  }
+}
+
+function endText({ ending }: Transfer, peer: string, { words, language }: FilesHost): string {
+  const own = ending?.by === "own";
+  const limit = sizeText(ending?.limit ?? 0, language);
+  switch (ending?.reason) {
+    case "limit":
+      return own ? words.fileTooLarge(limit) : words.fileTooLargeThere(peer, limit);
+    case "many":
+      return words.fileTooMany(peer);
+    case "damaged":
+      return words.fileDamaged;
+    case "unreadable":
+      return own ? words.fileUnreadable : words.fileUnreadableThere(peer);
+    case "full":
+      return own ? words.fileFull : words.fileFullThere(peer);
+    case "gone":
+      return words.fileGone(peer);
+    default:
+      return own ? words.fileCancelled : words.fileCancelledByPeer(peer);
+  }
+}
+
+function actions(transfer: Transfer, words: FileWords, host: FilesHost): TemplateResult | typeof nothing {
+  const { name, state, direction, blob } = transfer;
+  const button = (text: string, label: string, look: string, act: (transfer: Transfer) => void) =>
+    html`<button type="button" class="btn btn-sm ${look}" aria-label=${label} @click=${() => act(transfer)}>${text}</button>`;
+  switch (state) {
+    case "offered":
+      if (direction === "in") {
+        return html`${button(words.accept, words.acceptFile(name), "btn-primary", (t) => host.accept(t))}
+        ${button(words.decline, words.declineFile(name), "btn-outline-secondary", (t) => host.decline(t))}`;
+      }
+      break;
+    case "accepted":
+    case "sending":
+    case "receiving":
+    case "paused":
+      break;
+    case "done":
+      if (direction === "in" && blob !== undefined) {
+        return html`<a class="btn btn-sm btn-primary" href=${address(blob)} download=${name} aria-label=${words.saveFile(name)}
+          >${words.save}</a
+        >`;
+      }
+      return nothing;
+    default:
+      return nothing;
+  }
+  return button(words.cancel, words.cancelFile(name), "btn-outline-secondary", (t) => host.cancel(t));
+}
+
+/** Files that are dropped; folders cannot be sent, and are left out. */
+export function droppedFiles(data: DataTransfer): File[] {
+  return [...data.items].flatMap((item) => {
+    const file = item.kind === "file" && item.webkitGetAsEntry()?.isDirectory !== true ? item.getAsFile() : null;
+    return file === null ? [] : [file];
+  });
+}
+
+/** Files that are pasted. Where there is text beside them, as a word processor puts it, the text is meant. */
+export function pastedFiles(data: DataTransfer | null): File[] {
+  if (data === null || data.types.includes("text/plain")) return [];
+  return [...data.files];
+}
+
+export function carriesFiles(event: DragEvent): boolean {
+  return event.dataTransfer?.types.includes("Files") === true;
+}
