@@ -8,7 +8,9 @@
  *     accept    id, offset       the bytes from there on, please: the others are here
  *     decline   id, reason?      person, limit (too large), many (too many offers at once)
  *     progress  id, offset       so many bytes are written down; the sender never goes further ahead than WINDOW
- *     done      id, sha256       that was all, and this is its SHA-256 in hexadecimal
+ *     done      id, sha256       that was all; the SHA-256, in hexadecimal, of the SHA-256s of its blocks of
+ *                                1048320 bytes, one after the other (browsers hash blocks by themselves, ten times
+ *                                as fast as a page does, but no whole file in parts)
  *     received  id               all of it is here, and has that SHA-256
  *     cancel    id, reason?      the receiver wants no more of it: person, damaged, full (no room)
  *     withdraw  id, reason?      the sender sends no more of it: person, unreadable (no longer)
@@ -28,6 +30,8 @@ export const MAX_NAME_LENGTH = 1024;
 export const MAX_TYPE_LENGTH = 255;
 /** Bytes of a file in one message: with the id, 16 KB. */
 export const FILE_CHUNK_BYTES = 16 * 1024 - 4;
+/** A file is read, hashed and written in blocks of this size, in bytes. */
+export const BLOCK_BYTES = 64 * FILE_CHUNK_BYTES;
 /** So many bytes may be on their way to where the receiver has written them down. */
 export const WINDOW = 16 * 1024 * 1024;
 

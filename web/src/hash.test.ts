@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { hex, sha256 } from "./hash.js";
+import { digest, hex, sha256 } from "./hash.js";
 
 test("SHA-256 gives what FIPS 180-4 says", () => {
   const of = (text: string) => hex(sha256(new TextEncoder().encode(text)));
@@ -16,4 +16,10 @@ test("SHA-256 in parts is SHA-256 of the whole", () => {
     hash.update(whole.subarray(start, start + length));
   }
   assert.equal(hex(hash.digest()), createHash("sha256").update(whole).digest("hex"));
+});
+
+test("SHA-256 is the same with and without the browser's own", async () => {
+  const bytes = new Uint8Array(randomBytes(10_000));
+  assert.deepEqual(await digest(bytes, undefined), sha256(bytes));
+  assert.deepEqual(await digest(bytes, crypto.subtle), sha256(bytes));
 });

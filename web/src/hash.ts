@@ -7,6 +7,11 @@ import { sha256 } from "../vendor/noble-hashes/sha2.js";
  */
 export { sha256 };
 
+/** SHA-256 by the browser itself, beside the page, where it is allowed to; on plain http by the page. */
+export async function digest(bytes: Uint8Array<ArrayBuffer>, subtle = globalThis.crypto?.subtle): Promise<Uint8Array> {
+  return subtle === undefined ? sha256(bytes) : new Uint8Array(await subtle.digest("SHA-256", bytes));
+}
+
 /** Bytes in hexadecimal, as digests are written. */
 export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,4 +1,5 @@
 import {
+  BLOCK_BYTES,
   type CancelReason,
   type DeclineReason,
   FILE_CHUNK_BYTES,
@@ -12,17 +13,13 @@ import {
 } from "./fileframes.js";
 import { SIGNATURE_BYTES, pictureType, safeName } from "./files.js";
 import { FrameError } from "./framing.js";
-import { hex, sha256 } from "./hash.js";
+import { digest, hex } from "./hash.js";
 import type { Sink, Store } from "./sinks.js";
 
 /** Above this many bytes in the browser's send buffer nothing more is put into it … */
 const BUFFER_HIGH = 4 * 1024 * 1024;
 /** … until it has sunk to this many; measured best, with messages of 16 KB. */
 const BUFFER_LOW = 1024 * 1024;
-/** A file is read in blocks of this size … */
-const READ_BYTES = 64 * FILE_CHUNK_BYTES;
-/** … and written in blocks of this one. */
-const WRITE_BYTES = 1024 * 1024;
 /** Offers that may wait for a decision at once. */
 export const MAX_OFFERS = 32;
 /** Files that are over and still known, so that a frame about them that comes late is no fault. */
@@ -119,6 +116,8 @@ abstract class Moving implements Transfer {
   speed: number | undefined;
   ending: Ending | undefined;
   picture: string | undefined;
+  /** SHA-256 of each block that has passed, or is being found out. */
+  readonly digests: Promise<Uint8Array>[] = [];
   readonly #samples: { time: number; bytes: number }[] = [];
   #told = -Infinity;
 
@@ -146,6 +145,12 @@ abstract class Moving implements Transfer {
     return true;
   }
 
+  /** The SHA-256 of the SHA-256s of all blocks, in hexadecimal. */
+  async checksum(): Promise<string> {
+    const digests = await Promise.all(this.digests);
+    return hex(await digest(Uint8Array.from(digests.flatMap((bytes) => [...bytes]))));
+  }
+
   /** It rests or is over: what was measured of its speed is past. */
   rest(): void {
     this.#samples.length = 0;
@@ -163,10 +168,8 @@ class Outgoing extends Moving {
   offset = 0;
   /** How many bytes have gone out on this connection or an earlier one, at most. */
   sent = 0;
-  readonly hash = sha256.create();
-  /** How many bytes the hash has. */
-  hashed = 0;
-  digest: string | undefined;
+  /** Where all has gone out once: what the receiver must find. */
+  sha256: string | undefined;
 
   constructor(
     id: number,
@@ -185,7 +188,6 @@ class Incoming extends Moving {
   sink: Sink | undefined;
   /** How many bytes have come; `bytes` of them are written down. */
   received = 0;
-  readonly hash = sha256.create();
   /** The first bytes. */
   signature: Uint8Array = new Uint8Array(0);
   /** Bytes that wait for their block to be full. */
@@ -397,7 +399,7 @@ export class Transfers {
       case "received": {
         const transfer = this.#own(message.id);
         // What was not sent to its end cannot have been received.
-        if (transfer.digest === undefined) throw new FrameError("a file received that was not sent");
+        if (transfer.sha256 === undefined) throw new FrameError("a file received that was not sent");
         // Where this side has just cancelled it, it came too late for that.
         if (transfer.state === "done") return;
         transfer.bytes = transfer.size;
@@ -551,45 +553,41 @@ export class Transfers {
   }
 
   async #send(transfer: Outgoing, link: FileLink): Promise<void> {
-    const { id, blob, size } = transfer;
-    const read = (start: number): Promise<ArrayBuffer> => {
-      const bytes = blob.slice(start, start + READ_BYTES).arrayBuffer();
+    const { id, blob, size, offset, digests } = transfer;
+    const read = (block: number): Promise<ArrayBuffer> | undefined => {
+      if (block * BLOCK_BYTES >= size) return undefined;
+      const bytes = blob.slice(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES).arrayBuffer();
       bytes.catch(() => {}); // It may be read ahead for nothing.
       return bytes;
     };
-    let position = transfer.offset;
-    let ahead = position < size ? read(position) : undefined;
-    while (ahead !== undefined) {
-      let block: Uint8Array;
+    let index = Math.floor(offset / BLOCK_BYTES);
+    for (let ahead = read(index); ahead !== undefined; index++) {
+      const start = index * BLOCK_BYTES;
+      let block: Uint8Array<ArrayBuffer>;
       try {
         block = new Uint8Array(await ahead);
-        if (block.length !== Math.min(READ_BYTES, size - position)) throw new RangeError("the file is shorter now");
+        if (block.length !== Math.min(BLOCK_BYTES, size - start)) throw new RangeError("the file is shorter now");
       } catch {
         // Moved, changed or deleted since it was chosen.
         if (!transfer.over) this.#giveUp(transfer, "unreadable");
         return;
       }
-      const end = position + block.length;
-      ahead = end < size ? read(end) : undefined;
-      for (let start = 0; start < block.length; start += FILE_CHUNK_BYTES) {
-        if (!(await this.#room(transfer, link, position + start))) return;
-        const chunk = block.subarray(start, start + FILE_CHUNK_BYTES);
-        if (!this.#put(link, encodeChunk(id, chunk))) return;
-        // What goes out once more has been counted before.
-        const fresh = position + start + chunk.length - transfer.hashed;
-        if (fresh > 0) {
-          transfer.hash.update(chunk.subarray(Math.max(0, chunk.length - fresh)));
-          transfer.hashed += Math.min(fresh, chunk.length);
-        }
-        transfer.sent = Math.max(transfer.sent, position + start + chunk.length);
+      ahead = read(index + 1);
+      digests[index] ??= digest(block);
+      let end: number;
+      for (let from = Math.max(0, offset - start); from < block.length; from = end) {
+        if (!(await this.#room(transfer, link, start + from))) return;
+        end = Math.min(from + FILE_CHUNK_BYTES, block.length);
+        if (!this.#put(link, encodeChunk(id, block.subarray(from, end)))) return;
+        transfer.sent = Math.max(transfer.sent, start + end);
       }
-      position = end;
     }
-    if (!(await this.#room(transfer, link, position)) || !this.#put(link, encodeChunk(id, new Uint8Array(0)))) return;
-    transfer.digest ??= hex(transfer.hash.digest());
+    const sha256 = await transfer.checksum();
+    if (!(await this.#room(transfer, link, size)) || !this.#put(link, encodeChunk(id, new Uint8Array(0)))) return;
+    transfer.sha256 = sha256;
     // In this order: the frame may be what finds out that the connection is gone.
     this.#set(transfer, "verifying");
-    link.control({ file: "done", id, sha256: transfer.digest });
+    link.control({ file: "done", id, sha256 });
   }
 
   /** Waits until the bytes of a file from `position` on may go out. False: they may not any more. */
@@ -718,10 +716,9 @@ export class Transfers {
     if (transfer.received < SIGNATURE_BYTES) {
       transfer.signature = Uint8Array.of(...transfer.signature, ...part.subarray(0, SIGNATURE_BYTES));
     }
-    transfer.hash.update(part);
     transfer.received += part.length;
     for (let rest = part; rest.length > 0; ) {
-      transfer.block ??= new Uint8Array(Math.min(WRITE_BYTES, transfer.size - transfer.received + rest.length));
+      transfer.block ??= new Uint8Array(Math.min(BLOCK_BYTES, transfer.size - transfer.received + rest.length));
       const fits = rest.subarray(0, transfer.block.length - transfer.blockBytes);
       transfer.block.set(fits, transfer.blockBytes);
       transfer.blockBytes += fits.length;
@@ -736,6 +733,7 @@ export class Transfers {
     transfer.block = undefined;
     transfer.blockBytes = 0;
     if (block === undefined || sink === undefined) return;
+    transfer.digests.push(digest(block));
     transfer.writes = transfer.writes.then(async () => {
       if (transfer.over) return;
       try {
@@ -757,11 +755,14 @@ export class Transfers {
   async #check(transfer: Incoming): Promise<void> {
     if (!transfer.complete || transfer.expected === undefined) return;
     if (transfer.over || transfer.state === "verifying") return;
-    if (transfer.received < transfer.size || hex(transfer.hash.digest()) !== transfer.expected) {
-      return this.#giveUp(transfer, "damaged");
-    }
+    if (transfer.received < transfer.size) return this.#giveUp(transfer, "damaged");
     this.#set(transfer, "verifying");
     await transfer.writes;
+    if (transfer.over) return;
+    if ((await transfer.checksum()) !== transfer.expected) {
+      if (!transfer.over) this.#giveUp(transfer, "damaged");
+      return;
+    }
     const { sink } = transfer;
     if (transfer.over || sink === undefined) return;
     let blob: Blob;
