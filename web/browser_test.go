@@ -67,8 +67,10 @@ var chromium = sync.OnceValues(startChromium)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if stop := stopChromium; stop != nil {
-		stop()
+	for _, stop := range []func(){stopChromium, stopFirefox} {
+		if stop != nil {
+			stop()
+		}
 	}
 	os.Exit(code)
 }
@@ -463,14 +465,17 @@ type message struct {
 	Own                    bool
 }
 
+// shownMessages reads the discussion in JavaScript.
+const shownMessages = `[...document.querySelectorAll("[role=log] li.message:not(.transfer)")].map((li) => ({
+	author: li.querySelector("strong").textContent,
+	text: li.querySelector(".bubble").textContent,
+	delivery: li.querySelector(".delivery")?.innerText.trim() ?? "",
+	own: li.classList.contains("own"),
+}))`
+
 func (p *page) messages() []message {
 	p.t.Helper()
-	return eval[[]message](p, `[...document.querySelectorAll("[role=log] li.message:not(.transfer)")].map((li) => ({
-		author: li.querySelector("strong").textContent,
-		text: li.querySelector(".bubble").textContent,
-		delivery: li.querySelector(".delivery")?.innerText.trim() ?? "",
-		own: li.classList.contains("own"),
-	}))`)
+	return eval[[]message](p, shownMessages)
 }
 
 // texts returns the texts of one author's messages, in order.
