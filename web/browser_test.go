@@ -138,6 +138,13 @@ type page struct {
 // newPage opens url in a browser context of its own. When the test ends, the page must have broken no rule.
 func newPage(t testing.TB, name, url string) *page {
 	t.Helper()
+	return newPageIn(t, name, url, chromedp.WithNewBrowserContext())
+}
+
+// newPageIn opens url in the browser context that the options say; without any it is the browser's own, the one that is on
+// disk and not in memory.
+func newPageIn(t testing.TB, name, url string, options ...chromedp.ContextOption) *page {
+	t.Helper()
 	parent, err := chromium()
 	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
 		t.Skip(err)
@@ -145,7 +152,7 @@ func newPage(t testing.TB, name, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
 	p := &page{t: t, ctx: ctx, name: name}
 	p.do(func(ctx context.Context, target *chromedp.Target) error {
