@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -610,4 +611,43 @@ func BenchmarkAFile(b *testing.B) {
 		bob.click("button", "Accept "+name)
 		bob.find("link", "Save "+name)
 	}
+}
+
+func TestFilesPassBetweenFirefoxAndChromium(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	fox := s.openInFirefox("fox")
+	foxEval[bool](fox, `(() => {
+		const { createObjectURL } = URL;
+		URL.createObjectURL = (blob) => { globalThis.received = blob; return createObjectURL.call(URL, blob); };
+		return true;
+	})()`)
+	alice.connectTo("fox")
+	alice.connected("fox")
+	fox.connected("alice")
+
+	path, want := onDisk(t, "to the fox.bin", 20<<20+5)
+	alice.choose(path)
+	fox.click("button", "Accept to the fox.bin")
+	fox.sees("link", "Save to the fox.bin")
+	if sum := foxEval[string](fox, `received.arrayBuffer().then((bytes) => crypto.subtle.digest("SHA-256", bytes))
+		.then((sum) => Array.from(new Uint8Array(sum), (byte) => byte.toString(16).padStart(2, "0")).join(""))`); sum != fmt.Sprintf("%x", want) {
+		t.Error("Firefox has not received what alice sent")
+	}
+	alice.shows("log", "Discussion", "Delivered and checked.")
+
+	path, want = onDisk(t, "from the fox.bin", 3<<20)
+	var located struct{ Nodes []struct{ SharedID string } }
+	if err := json.Unmarshal(fox.do("browsingContext.locateNodes", map[string]any{
+		"context": fox.context, "locator": map[string]any{"type": "css", "value": "input[type=file]"},
+	}), &located); err != nil || len(located.Nodes) != 1 {
+		t.Fatalf("the field for files: %v, %v", located, err)
+	}
+	fox.setFiles(located.Nodes[0].SharedID, path)
+	alice.click("button", "Accept from the fox.bin")
+	if _, sum := alice.save("from the fox.bin"); sum != want {
+		t.Error("alice has not received what Firefox sent")
+	}
+	fox.shows("log", "Discussion", "Delivered and checked.")
 }
