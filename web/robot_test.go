@@ -2,6 +2,9 @@ package web_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -44,8 +47,8 @@ type peer struct {
 	t      testing.TB
 	login  string
 	client *client.Client
-	// certificate is what the calls made from now on show; nil: a fresh one for each.
-	certificate *webrtc.Certificate
+	// certificate is what the calls made from now on show, as a browser that keeps its own.
+	certificate webrtc.Certificate
 	// mute: it does nothing by itself, no hello, no pong, no receipt.
 	mute bool
 	// alter, if not nil, may change a frame before it goes out to the service; false holds it back.
@@ -73,7 +76,9 @@ func dialPeer(t testing.TB, url, login string) *peer {
 		end()
 		t.Fatal(err)
 	}
-	p := &peer{t: t, login: login, client: c, life: life, incoming: make(chan *line, 16), lines: map[string]*line{}}
+	p := &peer{
+		t: t, login: login, client: c, certificate: newCertificate(t), life: life, incoming: make(chan *line, 16), lines: map[string]*line{},
+	}
 	ended := make(chan struct{})
 	close(ended)
 	t.Cleanup(func() {
@@ -83,7 +88,7 @@ func dialPeer(t testing.TB, url, login string) *peer {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, l := range p.lines {
-			_ = l.connection.GracefulClose() // The page may have closed before.
+			_ = l.connection.Close() // The page may have closed before.
 		}
 	})
 	if err := c.Login(life, login); err != nil {
@@ -101,6 +106,19 @@ func dialPeer(t testing.TB, url, login string) *peer {
 		}
 	}()
 	return p
+}
+
+func newCertificate(t testing.TB) webrtc.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *certificate
 }
 
 // newPeerAPI makes connections on this machine's loopback interface.
@@ -135,11 +153,7 @@ type line struct {
 
 // newLine makes an end of a call; p.mu is held.
 func (p *peer) newLine(id, other string) (*line, error) {
-	var configuration webrtc.Configuration
-	if p.certificate != nil {
-		configuration.Certificates = []webrtc.Certificate{*p.certificate}
-	}
-	connection, err := newPeerAPI().NewPeerConnection(configuration)
+	connection, err := newPeerAPI().NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.certificate}})
 	if err != nil {
 		return nil, err
 	}
