@@ -38,8 +38,10 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 
 	again := s.open("bob")
 	alice.connectTo("bob")
-	alice.connected("bob")
 	again.connected("alice")
+	// A browser context of its own is another browser: alice is told, and decides before anything of hers is sent.
+	alice.click("button", "Go on all the same")
+	alice.connected("bob")
 	alice.say("four")
 	alice.delivered()
 	if got, want := again.texts("alice"), []string{"one", "two", "three", "four"}; !slices.Equal(got, want) {

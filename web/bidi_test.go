@@ -603,7 +603,7 @@ func (p *foxPage) delivered() {
 	p.t.Helper()
 	p.until("every message delivered", func(context.Context) (bool, error) {
 		for _, m := range p.messages() {
-			if m.Own && m.Delivery != "delivered" {
+			if m.Own && !strings.HasPrefix(m.Delivery, "delivered") {
 				return false, nil
 			}
 		}

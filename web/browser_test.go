@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -447,6 +448,18 @@ func (p *page) connected(login string) {
 	p.find("button", "Disconnect from "+login)
 }
 
+// bringUp brings the conversation with somebody to the front.
+func (p *page) bringUp(login string) {
+	p.t.Helper()
+	p.until("the conversation with "+login+" in the list", func(ctx context.Context) (bool, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
+			const line = [...document.querySelectorAll(".conversations .line")].find((l) => l.querySelector("strong").textContent === %q);
+			line?.click();
+			return line !== undefined;
+		})()`, login)))
+	})
+}
+
 func (p *page) say(text string) {
 	p.t.Helper()
 	p.fill("Message", text)
@@ -497,12 +510,12 @@ func (p *page) texts(author string) []string {
 	return texts
 }
 
-// delivered waits until every own message has been delivered.
+// delivered waits until every own message has been delivered; it may have been read, too.
 func (p *page) delivered() {
 	p.t.Helper()
 	p.until("every message delivered", func(context.Context) (bool, error) {
 		for _, m := range p.messages() {
-			if m.Own && m.Delivery != "delivered" {
+			if m.Own && !strings.HasPrefix(m.Delivery, "delivered") {
 				return false, nil
 			}
 		}

@@ -26,27 +26,51 @@ func (s *service) robot(login string) *client.Client {
 	return c
 }
 
-func TestAThirdCallerIsToldAndDisturbsNobody(t *testing.T) {
+func TestAThirdCallerStartsASecondConversationAndDisturbsNobody(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
+	alice.fill("Message", "half a sent")
 	carol := s.open("carol")
-	for _, busy := range []string{"alice", "bob"} {
-		carol.connectTo(busy)
-		carol.shows("alert", "", busy+" is busy")
-	}
-	for _, p := range []*page{alice, bob} {
-		p.absent("alert", "")
-	}
-	alice.say("still here?")
-	bob.hears("alice", "still here?")
-	bob.say("yes")
-	alice.hears("bob", "yes")
-
-	alice.click("button", "Disconnect from bob")
-	alice.vanish("button", "Disconnect from bob")
 	carol.connectTo("alice")
 	carol.connected("alice")
+	carol.say("may I?")
+	alice.shows("list", "Conversations", "1 unread message")
+	// Whom alice talks to, and what she writes, has not changed.
+	alice.connected("bob")
+	if got := alice.read("textbox", "Message"); got != "half a sent" {
+		t.Errorf("the field holds %q, want what alice was typing", got)
+	}
+	bob.say("still here?")
+	alice.hears("bob", "still here?")
+	if got := alice.texts("carol"); len(got) != 0 {
+		t.Errorf("the discussion with bob shows %q of carol", got)
+	}
+
+	alice.bringUp("carol")
+	alice.connected("carol")
+	alice.hears("carol", "may I?")
+	if got := alice.read("textbox", "Message"); got != "" {
+		t.Errorf("the field holds %q, want nothing: that was for bob", got)
+	}
+	alice.say("you may")
+	carol.hears("alice", "you may")
+	alice.bringUp("bob")
+	alice.hears("bob", "still here?")
+	if got := alice.read("textbox", "Message"); got != "half a sent" {
+		t.Errorf("the field holds %q, want what alice was typing to bob", got)
+	}
+	if got := bob.texts("alice"); len(got) != 0 {
+		t.Errorf("bob has %q of alice, want nothing", got)
+	}
+	for _, p := range []*page{alice, bob, carol} {
+		p.absent("alert", "")
+	}
+	alice.click("button", "Disconnect from bob")
+	bob.vanish("button", "Disconnect from alice")
+	carol.say("still on")
+	alice.bringUp("carol")
+	alice.hears("carol", "still on")
 }
 
 func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // maxCompressedBytes bounds what a first visit loads.
-const maxCompressedBytes = 60 << 10
+const maxCompressedBytes = 100_000
 
 func TestGeneratingAgainChangesNothing(t *testing.T) {
 	t.Parallel()

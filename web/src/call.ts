@@ -3,6 +3,9 @@ import type { Correspondence, Letter } from "./correspondence.js";
 import type { FileMessage } from "./fileframes.js";
 import { FrameError } from "./framing.js";
 import type { ByeReason, Outgoing } from "./signaling.js";
+import { type Fingerprints, fingerprintOf } from "./fingerprints.js";
+import { Journal } from "./journal.js";
+import { type ConnectionFigures, figuresOf } from "./stats.js";
 import type { FileLink, Transfers } from "./transfers.js";
 
 /** Id of the negotiated channel; high, so that it never meets one that a peer opens in-band. */
@@ -17,6 +20,14 @@ const SETUP_TIMEOUT = 20_000;
 const FAREWELL = 1_000;
 /** How long a bye from the service waits for what is still on its way on the channel, in ms. */
 const LAST_TEXTS = 300;
+/** How often a connection that is in trouble is looked at, in ms. */
+const TROUBLE_LOOK = 500;
+/** How long the other side may take to answer a restart, while the service can be reached, in ms. */
+const RESTART_ANSWER = 4_000;
+/** How long a restart that was answered may take, in ms. */
+const RESTART_TIMEOUT = 20_000;
+/** How long a connection in trouble waits for the service to be back, in ms. */
+const AWAY_TIMEOUT = 60_000;
 /** Candidates that wait for their description; a browser sends a few dozen at most. */
 const MAX_WAITING_CANDIDATES = 256;
 /** What the other page says about files before this one carries any: its limit and its offers. */
@@ -51,6 +62,13 @@ export interface CallListener {
   received(call: Call, text: string): void;
   delivered(call: Call, letters: Letter[]): void;
   sent(call: Call, letters: Letter[]): void;
+  /** The person there has seen these ids' texts, and all before. */
+  read(call: Call, id: number): void;
+  typing(call: Call, typing: boolean): void;
+  /** The certificate with this fingerprint will follow the one that the other has now. */
+  next(call: Call, fingerprint: string): void;
+  /** The connection is in trouble, or no longer: `call.reconnecting`. */
+  troubled(call: Call): void;
   ended(call: Call, end: CallEnd): void;
 }
 
@@ -63,7 +81,10 @@ export interface CallOptions {
   outgoing: boolean;
   configuration: RTCConfiguration;
   correspondence: Correspondence;
+  /** Sends by way of the service. */
   send: (frame: Outgoing) => void;
+  /** Whether the service can be reached now. */
+  reachable: () => boolean;
   listener: CallListener;
 }
 
@@ -78,6 +99,11 @@ export class Call {
   phase: Phase;
   /** Whether texts could pass at some time. */
   wasOpen = false;
+  /** Whether the connection is in trouble: nothing gets through, and a way around is looked for. */
+  reconnecting = false;
+  /** Whether the service could not be reached at some time since the trouble began: it may be this side's network. */
+  wasAway = false;
+  readonly journal = new Journal();
   #bare: boolean;
   readonly #connection: RTCPeerConnection;
   #channel: PeerChannel | undefined;
@@ -93,6 +119,12 @@ export class Call {
   /** Steps on the connection, one after the other in the order of their frames. */
   #steps: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout>;
+  /** Watches over a connection in trouble. */
+  #trouble: { timer: ReturnType<typeof setInterval>; since: number; answerBy: number; answered: boolean } | undefined;
+  /** An offer of this side is on its way to being answered. */
+  #offering = false;
+  /** A restart is due as soon as the service can be reached. */
+  #restartDue = false;
 
   constructor(private readonly options: CallOptions) {
     this.id = options.id;
@@ -106,7 +138,16 @@ export class Call {
       if (candidate !== null && candidate.candidate !== "") this.#found(candidate.toJSON());
     };
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed") this.#failed();
+      switch (connection.connectionState) {
+        case "connected":
+          return this.#recovered();
+        case "disconnected":
+          if (this.phase === "open") this.#inTrouble();
+          return;
+        case "failed":
+          if (this.phase === "open") this.#inTrouble();
+          else this.#failed();
+      }
     };
     connection.ondatachannel = ({ channel }) => this.#announced(channel);
     if (options.bare) this.#goBare();
@@ -125,16 +166,23 @@ export class Call {
 
   /** Sends the offer. */
   offer(): void {
-    this.#step(async () => {
-      await this.#connection.setLocalDescription();
-      const { sdp } = this.#connection.localDescription!;
-      this.#send({ type: "offer", offer: { type: "offer", sdp } });
-    });
+    this.#step(() => this.#offer());
+  }
+
+  async #offer(): Promise<void> {
+    this.#offering = true;
+    await this.#connection.setLocalDescription();
+    const { sdp } = this.#connection.localDescription!;
+    this.#send({ type: "offer", offer: { type: "offer", sdp } });
   }
 
   /** Answers an offer: the one that this call began with, or a later one of the same connection. */
   answer(sdp: string): void {
     this.#step(async () => {
+      // Both have restarted in the same instant: who called goes on, the other takes its own offer back.
+      if (this.#offering && this.outgoing && this.phase === "open") return;
+      this.#offering = false;
+      if (this.#trouble !== undefined) this.#answered(this.#trouble);
       await this.#describe({ type: "offer", sdp });
       await this.#connection.setLocalDescription();
       const answer = this.#connection.localDescription!;
@@ -145,9 +193,12 @@ export class Call {
 
   /** The other has answered. */
   answered(sdp: string, bare: boolean): void {
-    this.phase = "connecting";
+    if (this.phase === "calling") this.phase = "connecting";
     if (bare && !this.#bare) this.#goBare();
     this.#step(async () => {
+      if (!this.#offering) return; // Twice, or to an offer that was taken back.
+      this.#offering = false;
+      if (this.#trouble !== undefined) this.#answered(this.#trouble);
       await this.#describe({ type: "answer", sdp });
       this.#release();
     });
@@ -163,9 +214,102 @@ export class Call {
 
   /** Whether an offer comes from the same connection of the other side, and so renegotiates this one. */
   continues(sdp: string): boolean {
-    const fingerprint = /^a=fingerprint:.*$/mu;
-    const known = this.#connection.remoteDescription?.sdp.match(fingerprint)?.[0].trim();
-    return known !== undefined && known === sdp.match(fingerprint)?.[0].trim();
+    const known = this.fingerprints?.peer;
+    return known !== undefined && known === fingerprintOf(sdp);
+  }
+
+  /** What the two ends prove to be, once both descriptions are there. */
+  get fingerprints(): Fingerprints | undefined {
+    const own = fingerprintOf(this.#connection.localDescription?.sdp);
+    const peer = fingerprintOf(this.#connection.remoteDescription?.sdp);
+    return own === undefined || peer === undefined ? undefined : { own, peer };
+  }
+
+  /** How the two ends are connected. */
+  async figures(): Promise<ConnectionFigures> {
+    return figuresOf(await this.#connection.getStats());
+  }
+
+  /** What the person sends may pass. */
+  admit(): void {
+    this.#channel?.admit();
+  }
+
+  /** Makes known which certificate will follow this page's. */
+  announce(fingerprint: string): void {
+    if (this.#channel instanceof FramedChannel) this.#channel.sendNext(fingerprint);
+  }
+
+  /** The person has seen all texts that have come. */
+  markRead(): void {
+    if (this.phase === "open") this.#channel?.sendRead();
+  }
+
+  /** The person types, or has stopped. */
+  typing(typing: boolean): void {
+    if (this.phase === "open") this.#channel?.sendTyping(typing);
+  }
+
+  /** Looks for a way to the other side anew (ICE restart, RFC 8445, section 2.4): the network has changed. */
+  restart(): void {
+    if (this.phase !== "open" || this.#bare) return;
+    this.#restartDue = true;
+    this.serviceReady();
+  }
+
+  /** The service can be reached (again). */
+  serviceReady(): void {
+    if (!this.#restartDue || this.phase !== "open") return;
+    this.#step(async () => {
+      if (!this.#restartDue || this.#offering) return;
+      this.#restartDue = false;
+      this.#connection.restartIce();
+      await this.#offer();
+    });
+  }
+
+  #inTrouble(): void {
+    if (this.phase !== "open" || this.#trouble !== undefined) return;
+    const now = performance.now();
+    const timer = setInterval(() => this.#lookAtTrouble(), TROUBLE_LOOK);
+    this.#trouble = { timer, since: now, answerBy: now + RESTART_ANSWER, answered: false };
+    this.reconnecting = true;
+    this.wasAway = false;
+    this.options.listener.troubled(this);
+    this.restart();
+  }
+
+  /** The other side is there: what it has answered gets the time that it needs. */
+  #answered(trouble: { answerBy: number; answered: boolean }): void {
+    trouble.answered = true;
+    trouble.answerBy = performance.now() + RESTART_TIMEOUT;
+  }
+
+  #lookAtTrouble(): void {
+    const trouble = this.#trouble;
+    if (trouble === undefined) return;
+    const now = performance.now();
+    if (!trouble.answered && !this.options.reachable()) {
+      // Nobody could have answered yet.
+      this.wasAway = true;
+      this.#restartDue = true;
+      this.#offering = false;
+      trouble.answerBy = now + RESTART_ANSWER;
+    }
+    if (now >= trouble.answerBy || now - trouble.since >= AWAY_TIMEOUT) this.end("lost", "left");
+  }
+
+  #recovered(): void {
+    if (this.#trouble === undefined) return;
+    clearInterval(this.#trouble.timer);
+    this.#trouble = undefined;
+    this.reconnecting = false;
+    this.options.listener.troubled(this);
+  }
+
+  /** The service says that nobody has the other's login any more. */
+  unreachable(): void {
+    if (this.#trouble !== undefined && !this.#trouble.answered) this.end("lost");
   }
 
   /** A letter has been posted to the correspondence. */
@@ -199,6 +343,7 @@ export class Call {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
+    clearInterval(this.#trouble?.timer);
     if (this.#link !== undefined) this.#transfers?.detach(this.#link);
     if (tell !== undefined) this.#send({ type: "bye", reason: tell });
     if (this.wasOpen && tell !== undefined) this.#closeAfter(this.#channel?.leave());
@@ -210,6 +355,8 @@ export class Call {
   /** The other side says, by way of the service, that it has ended the call. */
   bye(reason: ByeReason): void {
     if (this.phase !== "open") return this.end(reason);
+    // It has given up what this side still tries to restore.
+    if (this.reconnecting) return this.end("lost");
     // Its goodbye comes on the channel too, behind its last texts, unless its page is gone.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.end(reason), LAST_TEXTS);
@@ -231,7 +378,9 @@ export class Call {
   }
 
   #send(frame: { type: "bye"; reason: ByeReason } | DescriptionFrame | CandidateFrame): void {
-    this.options.send({ ...frame, to: this.peer, call: this.id });
+    const whole = { ...frame, to: this.peer, call: this.id };
+    this.journal.add("sent", frame.type, whole);
+    this.options.send(whole);
   }
 
   /**
@@ -253,6 +402,8 @@ export class Call {
   }
 
   async #describe(description: RTCSessionDescriptionInit): Promise<void> {
+    // Several certificates, or one whose fingerprint is not of a sound kind, would leave open who is there.
+    if (fingerprintOf(description.sdp) === undefined) throw new Error("no single sha-256 fingerprint");
     await this.#connection.setRemoteDescription(description);
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -317,6 +468,10 @@ export class Call {
       received: (text) => listener.received(this, text),
       delivered: (letters) => listener.delivered(this, letters),
       sent: (letters) => listener.sent(this, letters),
+      read: (id) => listener.read(this, id),
+      typing: (typing) => listener.typing(this, typing),
+      next: (fingerprint) => listener.next(this, fingerprint),
+      silent: () => this.#silent(),
       file: (message) => {
         if (this.#link !== undefined) this.#transfers?.receive(message);
         else if (this.#earlyFiles.length < MAX_WAITING_FILE_MESSAGES) this.#earlyFiles.push(message);
@@ -332,6 +487,11 @@ export class Call {
       if (report.type === "candidate-pair") count += (report.bytesReceived ?? 0) + (report.responsesReceived ?? 0);
     }
     return count;
+  }
+
+  /** The heartbeat has stopped. Where the connection is known to be in trouble, that has its own time. */
+  #silent(): void {
+    if (this.#trouble === undefined) this.end("lost", "left");
   }
 
   #channelEnded(end: ChannelEnd): void {

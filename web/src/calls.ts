@@ -2,22 +2,51 @@ import { Call, type CallEnd, type CallListener } from "./call.js";
 import type { Correspondence } from "./correspondence.js";
 import { freshId } from "./ids.js";
 import { isLower, loginKey } from "./logins.js";
-import type { Outgoing, PeerFrame, ServiceError } from "./signaling.js";
+import type { ByeReason, Outgoing, PeerFrame, ServiceError } from "./signaling.js";
 
 /** Calls whose candidates came before their offer; a bound against a peer that only sends candidates. */
 const MAX_EARLY_CALLS = 16;
 /** Candidates kept for each of them. */
 const MAX_EARLY_CANDIDATES = 64;
+/** Calls of others that have not connected yet, and requests that wait for the person, at once. */
+const MAX_INCOMING = 8;
+/** How long a request waits for the person, in ms: who calls gives up a little earlier. */
+const REQUEST_TIMEOUT = 25_000;
 /** Calls that are over and still remembered, so that late frames of theirs are known for what they are. */
 const MAX_REMEMBERED = 64;
 
 export interface CallsOptions {
   /** This page's login. */
   me: string;
-  configuration: RTCConfiguration;
+  configuration: () => RTCConfiguration;
   send: (frame: Outgoing) => void;
+  /** Whether the service can be reached now. */
+  reachable: () => boolean;
   correspondence: (peer: string) => Correspondence;
-  listener: CallListener;
+  /** What is done with an offer: a call is made of it, the person is asked, or it is as if nobody were here. */
+  policy: (peer: string) => "take" | "ask" | "ignore";
+  listener: CallsListener;
+}
+
+export interface CallsListener extends CallListener {
+  /** Somebody's call is taken. */
+  began(call: Call): void;
+  /** Somebody wants to connect; `accept` or `decline` it. */
+  requested(request: Request): void;
+  /** The request is accepted, declined or given up. */
+  settled(request: Request): void;
+}
+
+/** Somebody who wants to connect, and of whose offer nothing has been made yet. */
+export interface Request {
+  readonly peer: string;
+  readonly id: string;
+}
+
+interface WaitingRequest extends Request {
+  sdp: string;
+  bare: boolean;
+  timer: ReturnType<typeof setTimeout>;
 }
 
 /**
@@ -29,24 +58,60 @@ export class Calls {
   readonly #calls = new Map<string, Call>();
   readonly #early = new Map<string, RTCIceCandidateInit[]>();
   readonly #over = new Set<string>();
+  /** By key of the other's login. */
+  readonly #requests = new Map<string, WaitingRequest>();
 
   constructor(private readonly options: CallsOptions) {}
 
-  /** The call that is on or being set up: one at a time. */
-  get current(): Call | undefined {
-    return this.#calls.values().next().value;
+  /** The calls that are on or being set up. */
+  get all(): readonly Call[] {
+    return [...this.#calls.values()];
   }
 
-  /** Calls somebody. There must be no other call. */
+  /** The call with somebody. */
+  with(peer: string): Call | undefined {
+    return this.#calls.get(loginKey(peer));
+  }
+
+  /** Requests that wait for the person, oldest first. */
+  get requests(): readonly Request[] {
+    return [...this.#requests.values()];
+  }
+
+  /** Calls somebody. There must be no other call with them; a request of theirs is accepted. */
   call(peer: string): Call {
+    const request = this.#requests.get(loginKey(peer));
+    if (request !== undefined) return this.accept(request)!;
     const call = this.#make({ peer, id: freshId(), bare: false, outgoing: true });
     call.offer();
     return call;
   }
 
+  /** Takes a call that the person was asked about. undefined: it is no longer there. */
+  accept(request: Request): Call | undefined {
+    const waiting = this.#settle(request);
+    return waiting === undefined ? undefined : this.#take(waiting);
+  }
+
+  /** Refuses a call that the person was asked about. */
+  decline(request: Request): void {
+    if (this.#settle(request) !== undefined) this.#bye("declined", request.peer, request.id);
+  }
+
   /** Ends every call. */
   end(): void {
-    for (const call of [...this.#calls.values()]) call.end("hung-up", "left");
+    for (const request of this.requests) this.decline(request);
+    for (const call of this.all) call.end("hung-up", "left");
+  }
+
+  /** The device's network has changed. */
+  networkChanged(): void {
+    for (const call of this.all) call.restart();
+  }
+
+  /** The service can be reached (again). */
+  serviceReady(): void {
+    for (const call of this.all) call.serviceReady();
   }
 
   /** Takes a frame of another client. */
@@ -58,30 +123,49 @@ export class Calls {
         const call = this.#find(frame);
         if (call?.outgoing === true && call.phase === "calling") {
           call.peer = frame.from;
+          call.journal.add("received", "answer", frame);
           call.answered(frame.sdp, frame.call === undefined);
+        } else if (call?.phase === "open" && call.continues(frame.sdp)) {
+          call.journal.add("received", "answer", frame);
+          call.answered(frame.sdp, call.bare);
         } else if (call === undefined && frame.call !== undefined) {
           // The other side waits on a call that this one has given up.
-          this.options.send({ type: "bye", reason: "left", to: frame.from, call: frame.call });
+          this.#bye("left", frame.from, frame.call);
         }
         return;
       }
       case "ice-candidate":
         return this.#candidate(frame);
-      case "bye":
-        return this.#find(frame)?.bye(frame.reason);
+      case "bye": {
+        const request = this.#requests.get(loginKey(frame.from));
+        if (request !== undefined && (frame.call === undefined || frame.call === request.id)) {
+          this.#settle(request);
+          this.#remember(request.id);
+        }
+        const call = this.#find(frame);
+        call?.journal.add("received", "bye", frame);
+        return call?.bye(frame.reason);
+      }
     }
   }
 
-  /** The service could not do what a frame asked for. Returns whether that was about the current call. */
+  /** The service could not do what a frame asked for. Returns whether that was about a call. */
   refused(error: ServiceError): boolean {
-    const call = error.to === undefined ? this.current : this.#calls.get(loginKey(error.to));
-    // Once a call is open it no longer needs the service.
-    if (call === undefined || call.phase === "open") return false;
     if (error.to === undefined) {
       // What the service cannot read it does not say the receiver of: an offer to a login that cannot be.
-      if (error.code !== "malformed" || call.phase !== "calling") return false;
+      const call = this.all.filter(({ phase }) => phase === "calling").at(-1);
+      if (error.code !== "malformed" || call === undefined) return false;
       call.end("unreadable");
-    } else if (error.code !== "peer-unavailable") call.end("undeliverable", "left");
+      return true;
+    }
+    const call = this.with(error.to);
+    if (call === undefined) return false;
+    if (call.phase === "open") {
+      // Once a call is open it no longer needs the service, unless it is in trouble.
+      if (error.code === "peer-unavailable") call.unreachable();
+      return true;
+    }
+    if (error.code !== "peer-unavailable") call.end("undeliverable", "left");
     else call.end(call.phase === "calling" ? "unavailable" : "left");
     return true;
   }
@@ -89,41 +173,99 @@ export class Calls {
   #offered(frame: PeerFrame & { type: "offer" }): void {
     const key = loginKey(frame.from);
     if (key === loginKey(this.options.me)) return;
-    if (frame.call !== undefined && this.#over.has(frame.call)) return;
+    if (frame.call !== undefined && this.#over.has(frame.call)) {
+      // The other side tries to restore a call that this one has given up.
+      this.#bye("left", frame.from, frame.call);
+      return;
+    }
+    const policy = this.options.policy(frame.from);
+    if (policy === "ignore") return;
     const bare = frame.call === undefined;
     const existing = this.#calls.get(key);
     if (existing !== undefined) {
-      if (!bare && existing.id === frame.call) return;
-      if (existing.bare && bare && existing.phase !== "calling" && existing.continues(frame.sdp)) {
+      const same = bare ? existing.bare : existing.id === frame.call;
+      if (same && existing.phase !== "calling" && existing.continues(frame.sdp)) {
+        existing.journal.add("received", "offer", frame);
         existing.answer(frame.sdp);
         return;
       }
+      if (!bare && same) return;
       if (existing.outgoing && existing.phase === "calling") {
         // Both called in the same instant: the lower login gives up its own call and takes the other's. A
         // client that does not number its calls takes ours by rolling its own back.
         if (bare || !isLower(this.options.me, frame.from)) return;
+        existing.end("superseded");
+        this.#take({ peer: frame.from, id: frame.call!, sdp: frame.sdp, bare });
+        return;
       }
-      existing.end("superseded");
-    } else if (this.#calls.size > 0) {
-      this.options.send({ type: "bye", reason: "busy", to: frame.from, call: frame.call ?? freshId() });
+      if (policy === "take") existing.end("superseded");
+    }
+    const known = this.#requests.get(key);
+    if (known !== undefined) this.#settle(known);
+    const setUp = this.all.filter((call) => !call.outgoing && !call.wasOpen).length;
+    const offer = { peer: frame.from, id: frame.call ?? freshId(), sdp: frame.sdp, bare };
+    if (setUp + this.#requests.size >= MAX_INCOMING) {
+      this.#bye("busy", offer.peer, offer.id);
       return;
     }
-    const call = this.#make({ peer: frame.from, id: frame.call ?? freshId(), bare, outgoing: false });
-    call.answer(frame.sdp);
-    const earlyKey = frameKey(frame);
+    if (policy === "take") {
+      this.#take(offer);
+      return;
+    }
+    const timer = setTimeout(() => this.#settle(request), REQUEST_TIMEOUT);
+    const request: WaitingRequest = { ...offer, timer };
+    this.#requests.set(key, request);
+    this.options.listener.requested(request);
+  }
+
+  /** Makes a call of an offer. */
+  #take(offer: Omit<WaitingRequest, "timer">): Call {
+    const { peer, id, bare, sdp } = offer;
+    this.with(peer)?.end("superseded");
+    const call = this.#make({ peer, id, bare, outgoing: false });
+    call.journal.add("received", "offer", { type: "offer", offer: { type: "offer", sdp }, from: peer, call: id });
+    this.options.listener.began(call);
+    call.answer(sdp);
+    const earlyKey = keyOf(peer, bare ? undefined : id);
     for (const candidate of this.#early.get(earlyKey) ?? []) call.candidate(candidate);
     this.#early.delete(earlyKey);
+    return call;
+  }
+
+  /** Takes a request from those that wait; undefined: it was none of them. */
+  #settle({ peer, id }: Request): WaitingRequest | undefined {
+    const key = loginKey(peer);
+    const waiting = this.#requests.get(key);
+    if (waiting?.id !== id) return undefined;
+    clearTimeout(waiting.timer);
+    this.#requests.delete(key);
+    this.options.listener.settled(waiting);
+    return waiting;
+  }
+
+  #bye(reason: ByeReason, to: string, call: string): void {
+    this.#remember(call);
+    this.options.send({ type: "bye", reason, to, call });
+  }
+
+  /** Frames about this call that come late are known for what they are. */
+  #remember(id: string): void {
+    this.#over.add(id);
+    trim(this.#over, MAX_REMEMBERED);
   }
 
   #candidate(frame: PeerFrame & { type: "ice-candidate" }): void {
     if (frame.candidate === null || frame.candidate.candidate === "") return;
     const call = this.#find(frame);
     if (call !== undefined) {
+      call.journal.add("received", "ice-candidate", frame);
       call.candidate(frame.candidate);
       return;
     }
-    if (frame.call === undefined || this.#over.has(frame.call)) return;
-    const key = frameKey(frame);
+    if (frame.call !== undefined && this.#over.has(frame.call)) return;
+    // Without a call's number, only what belongs to a request can be told from what came too late.
+    if (frame.call === undefined && !this.#requests.has(loginKey(frame.from))) return;
+    const key = keyOf(frame.from, frame.call);
     const waiting = this.#early.get(key) ?? [];
     if (waiting.length < MAX_EARLY_CANDIDATES) waiting.push(frame.candidate);
     this.#early.set(key, waiting);
@@ -141,21 +283,25 @@ export class Calls {
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean }): Call {
     const key = loginKey(start.peer);
-    const { configuration, send, listener } = this.options;
+    const { configuration, send, reachable, listener } = this.options;
     const call = new Call({
       ...start,
-      configuration,
+      configuration: configuration(),
       send,
+      reachable,
       correspondence: this.options.correspondence(start.peer),
       listener: {
         opened: (opened) => listener.opened(opened),
         received: (from, text) => listener.received(from, text),
         delivered: (from, letters) => listener.delivered(from, letters),
         sent: (from, letters) => listener.sent(from, letters),
+        read: (from, id) => listener.read(from, id),
+        typing: (from, typing) => listener.typing(from, typing),
+        next: (from, fingerprint) => listener.next(from, fingerprint),
+        troubled: (from) => listener.troubled(from),
         ended: (ended: Call, end: CallEnd) => {
           if (this.#calls.get(key) === ended) this.#calls.delete(key);
-          this.#over.add(ended.id);
-          trim(this.#over, MAX_REMEMBERED);
+          this.#remember(ended.id);
           listener.ended(ended, end);
         },
       },
@@ -165,8 +311,8 @@ export class Calls {
   }
 }
 
-function frameKey(frame: PeerFrame): string {
-  return JSON.stringify([loginKey(frame.from), frame.call ?? ""]);
+function keyOf(from: string, call: string | undefined): string {
+  return JSON.stringify([loginKey(from), call ?? ""]);
 }
 
 /** Lets the oldest go. */

@@ -18,22 +18,39 @@ const BARE_TEXT_BYTES = 64 * 1024;
 /** Why a channel ended: the other side said goodbye, nothing comes any more, or it sent nonsense. */
 export type ChannelEnd = "goodbye" | "lost" | "garbled";
 
+/** Shortest time between two frames that say that the person goes on typing, in ms. */
+const TYPING_INTERVAL = 2_000;
+
 export interface ChannelListener {
-  /** Both sides are there and texts can pass. */
+  /** Both sides are there. Nothing of the person's passes before `admit`. */
   ready(): void;
   received(text: string): void;
+  /** The person there has seen these ids' texts, and all before. */
+  read(id: number): void;
+  /** The person there types, or has stopped. */
+  typing(typing: boolean): void;
   /** The other page has these. */
   delivered(letters: Letter[]): void;
   /** These are on their way to a peer that confirms nothing. */
   sent(letters: Letter[]): void;
+  /** The certificate with this fingerprint will follow the one that the other has now. */
+  next(fingerprint: string): void;
   /** The other page says something about files. @throws {FrameError} where it cannot be meant */
   file(message: FileMessage): void;
+  /** Nothing has come for so long that the other page seems to be gone; told again while that is so. */
+  silent(): void;
   /** At most once, and never after `close`. */
   ended(end: ChannelEnd): void;
 }
 
 /** A way for texts to the other page. */
 export interface PeerChannel {
+  /** From now on what the person sends may pass. */
+  admit(): void;
+  /** The person has seen all texts that have come. */
+  sendRead(): void;
+  /** The person types, or has stopped. */
+  sendTyping(typing: boolean): void;
   /** A letter has been posted to the correspondence. */
   flush(): void;
   /**
@@ -57,6 +74,8 @@ function closed(channel: RTCDataChannel): Promise<void> {
 export class FramedChannel implements PeerChannel {
   readonly #assembler = new TextAssembler();
   #peerInstance = "";
+  #admitted = false;
+  #typingSent: { typing: boolean; at: number } = { typing: false, at: -Infinity };
   #leaving = false;
   #closed = false;
   #sending: Generator<Uint8Array<ArrayBuffer>, void> | undefined;
@@ -83,13 +102,38 @@ export class FramedChannel implements PeerChannel {
     if (channel.readyState === "open") this.#opened();
   }
 
+  admit(): void {
+    this.#admitted = true;
+    this.flush();
+  }
+
+  sendRead(): void {
+    const { received } = this.correspondence;
+    // The ids are those of the other page as loaded now.
+    if (received === undefined || received.instance !== this.#peerInstance) return;
+    if (this.#admitted && !this.#leaving) this.#send(encodeFrame({ kind: "read", id: received.id }));
+  }
+
+  sendTyping(typing: boolean): void {
+    const last = this.#typingSent;
+    const now = performance.now();
+    if (!this.#admitted || this.#leaving || (typing === last.typing && (!typing || now - last.at < TYPING_INTERVAL))) return;
+    this.#typingSent = { typing, at: now };
+    this.#send(encodeFrame({ kind: "typing", typing }));
+  }
+
   flush(): void {
-    if (this.#peerInstance === "") return;
+    if (this.#peerInstance === "" || !this.#admitted) return;
     while (!this.#leaving && !this.#closed && this.channel.bufferedAmount < BUFFER_HIGH) {
       const chunk = this.#nextChunk();
       if (chunk === undefined) return;
       this.#send(chunk);
     }
+  }
+
+  /** The certificate with this fingerprint will follow the one that this page has now. */
+  sendNext(fingerprint: string): void {
+    if (this.#admitted && !this.#leaving) this.#send(encodeFrame({ kind: "next", fingerprint }));
   }
 
   /** Names the other page as loaded; empty before its hello. */
@@ -99,7 +143,7 @@ export class FramedChannel implements PeerChannel {
 
   /** Tells the other page something about files. */
   sendFile(message: FileMessage): void {
-    if (!this.#leaving) this.#send(encodeFrame({ kind: "file", body: encodeFileMessage(message) }));
+    if (this.#admitted && !this.#leaving) this.#send(encodeFrame({ kind: "file", body: encodeFileMessage(message) }));
   }
 
   /** The other page has shown on another channel that it lives. */
@@ -171,7 +215,6 @@ export class FramedChannel implements PeerChannel {
         const confirmed = this.correspondence.confirmHello(frame.received);
         this.listener.ready();
         if (confirmed.length > 0) this.listener.delivered(confirmed);
-        this.flush();
         return;
       }
       case "text": {
@@ -188,6 +231,15 @@ export class FramedChannel implements PeerChannel {
         if (confirmed.length > 0) this.listener.delivered(confirmed);
         return;
       }
+      case "next":
+        if (this.#peerInstance !== "") this.listener.next(frame.fingerprint);
+        return;
+      case "read":
+        this.listener.read(Math.min(frame.id, this.correspondence.sent));
+        return;
+      case "typing":
+        this.listener.typing(frame.typing);
+        return;
       case "goodbye":
         this.#end("goodbye");
         return;
@@ -218,7 +270,7 @@ export class FramedChannel implements PeerChannel {
     const pulse = await this.pulse();
     const busy = pulse > this.#lastPulse;
     this.#lastPulse = pulse;
-    if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.#end("lost");
+    if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.listener.silent();
   }
 
   #end(end: ChannelEnd): void {
@@ -235,6 +287,7 @@ export class FramedChannel implements PeerChannel {
  */
 export class BareChannel implements PeerChannel {
   #closed = false;
+  #admitted = false;
 
   constructor(
     private readonly outgoing: RTCDataChannel,
@@ -255,8 +308,19 @@ export class BareChannel implements PeerChannel {
     incoming.onclose = () => this.#end();
   }
 
+  admit(): void {
+    this.#admitted = true;
+    this.flush();
+  }
+
+  /** Such a client knows no such thing. */
+  sendRead(): void {}
+
+  /** Nor this. */
+  sendTyping(): void {}
+
   flush(): void {
-    if (this.#closed || this.outgoing.readyState !== "open") return;
+    if (this.#closed || !this.#admitted || this.outgoing.readyState !== "open") return;
     for (const letter of [...this.correspondence.waiting]) {
       if (this.outgoing.bufferedAmount >= BUFFER_HIGH) return;
       for (const part of bareParts(letter.text)) {
@@ -285,7 +349,6 @@ export class BareChannel implements PeerChannel {
   #opened(): void {
     if (this.#closed) return;
     this.listener.ready();
-    this.flush();
   }
 
   #end(): void {

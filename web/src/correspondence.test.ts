@@ -37,3 +37,30 @@ test("a page that was loaded afresh starts anew on both sides", () => {
   assert.deepEqual(alice.confirmHello({ instance: "alice's first page", id: 5 }), []);
   assert.equal(alice.waiting.length, 1);
 });
+
+test("what waited when pages were loaded anew arrives once, however often that happens and whatever had arrived", () => {
+  for (let history = 0; history < 2 ** 6; history++) {
+    let alice = new Correspondence("alice's page 0");
+    const bob = new Correspondence("bob's page");
+    const arrived: string[] = [];
+    for (const text of ["one", "two"]) alice.post(text);
+    let steps = history;
+    for (let page = 1; page <= 4; page++) {
+      const connects = steps % 2 === 1 || page === 4;
+      steps >>= 1;
+      if (connects) {
+        alice.confirmHello(bob.received);
+        for (const letter of [...alice.waiting]) {
+          if (bob.take(alice.instance, letter.id)) arrived.push(letter.text);
+          const confirmed = steps % 2 === 1 || page === 4;
+          steps >>= 1;
+          if (!confirmed) break; // The page ends before it hears that this one has arrived.
+          alice.confirm(letter.id);
+        }
+      }
+      alice = new Correspondence(`alice's page ${page}`, JSON.parse(JSON.stringify(alice.kept)));
+    }
+    assert.deepEqual(arrived, ["one", "two"], `history ${history}`);
+    assert.equal(alice.waiting.length, 0);
+  }
+});

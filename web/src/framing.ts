@@ -8,7 +8,10 @@
  *     4 goodbye
  *     5 ping     answered by
  *     6 pong
- *     9 file    JSON: fileframes.ts
+ *     7 read     id (4 bytes): the person has seen this text and all before it
+ *     8 typing   1 while the person writes a text, 0 when no longer
+ *     9 file     JSON: fileframes.ts
+ *     10 next    fingerprint (32 bytes) of the certificate that will follow the one this connection is made with
  *
  * Numbers are unsigned and big-endian. Each side begins with a hello: `instance` names the sender's page as
  * loaded, and `received` says which of the receiver's texts have come in already, so that what was under
@@ -31,7 +34,10 @@ const enum Kind {
   Goodbye = 4,
   Ping = 5,
   Pong = 6,
+  Read = 7,
+  Typing = 8,
   File = 9,
+  Next = 10,
 }
 
 /** The last text of `instance` that has arrived. */
@@ -47,7 +53,10 @@ export type ChannelFrame =
   | { kind: "goodbye" }
   | { kind: "ping" }
   | { kind: "pong" }
+  | { kind: "read"; id: number }
+  | { kind: "typing"; typing: boolean }
   | { kind: "file"; body: Uint8Array }
+  | { kind: "next"; fingerprint: string }
   | { kind: "unknown" };
 
 /** A frame that the other side should not have sent. */
@@ -74,9 +83,10 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
       bytes.set(frame.part, 6);
       return bytes;
     }
-    case "receipt": {
+    case "receipt":
+    case "read": {
       const bytes = new Uint8Array(5);
-      bytes[0] = Kind.Receipt;
+      bytes[0] = frame.kind === "read" ? Kind.Read : Kind.Receipt;
       new DataView(bytes.buffer).setUint32(1, frame.id);
       return bytes;
     }
@@ -86,6 +96,10 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
       return Uint8Array.of(Kind.Ping);
     case "pong":
       return Uint8Array.of(Kind.Pong);
+    case "next":
+      return Uint8Array.of(Kind.Next, ...frame.fingerprint.split(":").map((byte) => Number.parseInt(byte, 16)));
+    case "typing":
+      return Uint8Array.of(Kind.Typing, frame.typing ? 1 : 0);
     case "file": {
       const bytes = new Uint8Array(1 + frame.body.length);
       bytes[0] = Kind.File;
@@ -112,6 +126,15 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
     case Kind.Receipt:
       if (bytes.length !== 5) throw new FrameError("receipt of a wrong length");
       return { kind: "receipt", id: view.getUint32(1) };
+    case Kind.Read:
+      if (bytes.length !== 5) throw new FrameError("read mark of a wrong length");
+      return { kind: "read", id: view.getUint32(1) };
+    case Kind.Typing:
+      if (bytes.length !== 2) throw new FrameError("typing of a wrong length");
+      return { kind: "typing", typing: bytes[1] !== 0 };
+    case Kind.Next:
+      if (bytes.length !== 33) throw new FrameError("fingerprint of a wrong length");
+      return { kind: "next", fingerprint: Array.from(bytes.subarray(1), hexByte).join(":") };
     case Kind.Goodbye:
       return { kind: "goodbye" };
     case Kind.Ping:
@@ -123,6 +146,10 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
     default:
       return { kind: "unknown" };
   }
+}
+
+function hexByte(byte: number): string {
+  return byte.toString(16).toUpperCase().padStart(2, "0");
 }
 
 function decodeHello(body: Uint8Array): ChannelFrame {

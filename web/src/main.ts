@@ -1,22 +1,118 @@
 import { serviceAddress } from "./address.js";
+import { Contacts } from "./contacts.js";
+import { openDatabase } from "./database.js";
+import { History } from "./history.js";
+import { Identity } from "./identity.js";
+import { freshId } from "./ids.js";
+import { invitedBy } from "./invite.js";
 import { Messenger } from "./messenger.js";
-import { View } from "./view.js";
+import { Notifications } from "./notifications.js";
+import { Settings } from "./settings.js";
+import { deleteReceivedFiles, openStore } from "./sinks.js";
+import { View } from "./view/view.js";
+import { phrase } from "./words.js";
 
-/** Bootstrap's colours follow the system. */
-function followColorScheme(): void {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => document.documentElement.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
-  dark.addEventListener("change", apply);
-  apply();
+/** localStorage, where the browser gives it: some refuse with an exception. */
+function shelf(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
+/** Bootstrap's colours follow the person's choice or else the system. */
+function followColorScheme(): void {
+  const dark = settings.choices.darkMode ?? systemDark.matches;
+  document.documentElement.setAttribute("data-bs-theme", dark ? "dark" : "light");
+}
+
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+const settings: Settings = new Settings(shelf(), () => {
+  followColorScheme();
+  view.changed();
+});
+const offTheRecord = () => settings.choices.offTheRecord;
+const database = openDatabase();
+const history = new History(database, offTheRecord, () => {
+  messenger.alert = phrase("noRoom");
+  view.changed();
+});
+const contacts = new Contacts(database, offTheRecord);
+const notifications = new Notifications(() => settings.choices.notifications);
+const messenger: Messenger = new Messenger({
+  url: serviceAddress(location.href),
+  settings,
+  keeper: history,
+  files: openStore(freshId()),
+  identity: new Identity(database),
+  contacts,
+  changed: () => {
+    view.changed();
+    connectToInviter();
+  },
+  arrived: (conversation) =>
+    notifications.tell(conversation.peer, () => {
+      messenger.show(conversation);
+    }),
+});
+const view: View = new View(document.getElementById("app")!, messenger, settings, {
+  get notifications() {
+    return notifications.state;
+  },
+  askForNotifications: () => notifications.ask(),
+  export: () => history.export(new Date()),
+  deleteEverything: async () => {
+    messenger.forget();
+    history.drop();
+    contacts.forget();
+    await (await database)?.clear().catch(() => {});
+    await deleteReceivedFiles();
+    settings.clear();
+    try {
+      sessionStorage.clear();
+    } catch {
+      // Nothing is kept there.
+    }
+    await messenger.renewIdentity();
+  },
+});
+
+/** Who has opened a link of somebody's, and has joined, is connected to them. */
+function connectToInviter(): void {
+  const inviter = view.invitedBy;
+  if (inviter === undefined || messenger.login === undefined || !messenger.reachable) return;
+  view.invitedBy = undefined;
+  window.history.replaceState(null, "", location.pathname + location.search);
+  messenger.connect(inviter);
+}
+
+function readInvitation(): void {
+  view.invitedBy = invitedBy(location.href);
+  view.changed();
+  connectToInviter();
+}
+
+systemDark.addEventListener("change", followColorScheme);
 followColorScheme();
-const messenger: Messenger = new Messenger(serviceAddress(location.href), () => view.changed());
-const view = new View(document.getElementById("app")!, messenger);
-addEventListener("pagehide", () => messenger.leavePage());
+addEventListener("hashchange", readInvitation);
+addEventListener("storage", () => settings.reread());
+addEventListener("pagehide", () => {
+  messenger.leavePage();
+  history.hurry();
+});
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();
 });
-addEventListener("online", () => messenger.online());
+const attend = () => messenger.attend(document.visibilityState === "visible" && document.hasFocus());
+for (const type of ["focus", "blur"]) addEventListener(type, attend);
+document.addEventListener("visibilitychange", () => {
+  attend();
+  if (document.visibilityState === "hidden") history.hurry();
+});
+attend();
+addEventListener("online", () => messenger.networkChanged());
+(navigator as { connection?: EventTarget }).connection?.addEventListener?.("change", () => messenger.networkChanged());
+view.invitedBy = invitedBy(location.href);
 messenger.start();
 view.changed();

@@ -1,74 +1,108 @@
-import type { Call, CallEnd, CallListener } from "./call.js";
-import { Calls } from "./calls.js";
-import { Correspondence, type Letter } from "./correspondence.js";
+import { Backoff } from "./backoff.js";
+import type { Call, CallEnd } from "./call.js";
+import type { Contacts } from "./contacts.js";
+import { Calls, type CallsListener, type Request } from "./calls.js";
+import { Conversation, type Entry } from "./conversation.js";
 import { MAX_TEXT_BYTES } from "./framing.js";
+import type { Keeper } from "./history.js";
+import type { Identity, OwnIdentity } from "./identity.js";
 import { freshId } from "./ids.js";
 import { loginKey } from "./logins.js";
 import { ServiceConnection, type ServiceState } from "./service.js";
-import { type Store, openStore } from "./sinks.js";
-import { size } from "./files.js";
+import type { Settings } from "./settings.js";
+import type { Store } from "./sinks.js";
 import { type Transfer, Transfers } from "./transfers.js";
+import { type Phrase, phrase } from "./words.js";
 
-/** Where an own message is. `sent`: on its way to a client that confirms nothing. */
-export type Delivery = "sending" | "delivered" | "sent";
+/** How long "is typing" holds without being said again, in ms. */
+const TYPING_LASTS = 6_000;
+/** How long after a break this page still calls the other again by itself, in ms. */
+const COME_BACK_WITHIN = 180_000;
+/** So many calls and requests that are being set up or on are enough for anybody. */
+const MAX_CALLS = 64;
 
-/** One line of the discussion. */
-export type Entry = { time: Date } & (
-  | { kind: "own"; author: string; text: string; delivery: Delivery }
-  | { kind: "received"; author: string; text: string }
-  | { kind: "file"; author: string; peer: string; transfer: Transfer; files: Transfers }
-  | { kind: "note"; text: string }
-);
+/** What the messenger works with. */
+export interface MessengerOptions {
+  /** Of the service. */
+  url: string;
+  settings: Settings;
+  /** What is kept on this device. */
+  keeper: Keeper;
+  /** Where received files go. */
+  files: Store | Promise<Store>;
+  identity: Identity;
+  contacts: Contacts;
+  /** Something has changed: look again. */
+  changed: () => void;
+  /** A message has come that the person may not see. */
+  arrived: (conversation: Conversation) => void;
+}
 
 /** What outlasts a Sign out, for the next Join under the same login. */
 interface Account {
   key: string;
   instance: string;
-  correspondences: Map<string, Correspondence>;
-  transfers: Map<string, Transfers>;
-  entries: Entry[];
+  /** By key of the other's login. */
+  conversations: Map<string, Conversation>;
 }
 
 /**
- * What the page is about, without a view: the login, the call, the discussion and what must be said to the
+ * What the page is about, without a view: the login, the conversations and what must be said to the
  * person. The view shows it and calls its methods; `changed` tells it to look again.
  */
 export class Messenger {
-  /** What a person must know now, in words; undefined: nothing. */
-  alert: string | undefined;
+  /** What a person must know now; undefined: nothing. */
+  alert: Phrase | undefined;
   /** A Join is under way. */
   joining = false;
+  /** What is typed while there is no conversation to type it in. */
+  draft = "";
 
   readonly #service: ServiceConnection;
   #account: Account | undefined;
+  #identity: OwnIdentity | undefined;
   #calls: Calls | undefined;
+  #front: Conversation | undefined;
+  /** The person looks at the page. */
+  #attended = true;
   /** What was said about a login that the service refused after a reconnect. */
-  #loginAlert: string | undefined;
-  #store: Promise<Store> | undefined;
-  readonly #letters = new Map<Letter, Entry & { kind: "own" }>();
+  #loginAlert: Phrase | undefined;
+  readonly #transfers = new WeakMap<Conversation, Transfers>();
+  readonly #files = new WeakMap<Transfer, { conversation: Conversation; entry: Entry }>();
+  readonly #typing = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
+  readonly #readDue = new Set<Conversation>();
+  /** Conversations whose calls this page restores, by when it stops to try. */
+  readonly #comingBack = new Map<Conversation, number>();
+  readonly #comeBackBackoff = new Backoff(1_000, 10_000);
 
-  constructor(
-    url: string,
-    private readonly changed: () => void,
-  ) {
-    this.#service = new ServiceConnection(url, {
-      stateChanged: () => this.changed(),
+  constructor(private readonly options: MessengerOptions) {
+    this.#service = new ServiceConnection(options.url, {
+      stateChanged: () => {
+        if (this.#service.ready) this.#serviceReady();
+        options.changed();
+      },
       received: (frame) => {
         if (frame.type !== "error") {
           this.#calls?.receive(frame);
-          this.changed(); // A call may have come in, or been answered.
-        } else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(frame.message);
+          options.changed(); // A call may have come in, or been answered.
+        } else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
+      },
+      presence: (online, offline) => {
+        for (const [logins, there] of [[online, true], [offline, false]] as const) {
+          for (const login of logins) {
+            const conversation = this.#account?.conversations.get(loginKey(login));
+            if (conversation !== undefined) conversation.online = there;
+          }
+        }
+        options.changed();
       },
       loginLost: (code) => {
-        this.#loginAlert =
-          code === "login-taken"
-            ? `${this.login ?? ""} is already in use. If it stays so, sign out and join under another login.`
-            : "The service has refused this login after a reconnect. It is tried again.";
+        this.#loginAlert = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
         this.#warn(this.#loginAlert);
       },
       loginRegained: () => {
         if (this.alert === this.#loginAlert) this.alert = undefined;
-        this.changed();
+        options.changed();
       },
     });
   }
@@ -83,13 +117,19 @@ export class Messenger {
     this.#service.connect();
   }
 
-  /** The device has a network again. */
-  online(): void {
+  /** The device has a network again, or another one. */
+  networkChanged(): void {
     this.#service.hurry();
+    this.#calls?.networkChanged();
   }
 
   get service(): ServiceState {
     return this.#service.state;
+  }
+
+  /** Whether others can be called now. */
+  get reachable(): boolean {
+    return this.#service.ready;
   }
 
   /** The login, once joined. */
@@ -97,75 +137,100 @@ export class Messenger {
     return this.#calls === undefined ? undefined : this.#service.login;
   }
 
-  /** The call that is on or being set up. */
-  get call(): Call | undefined {
-    return this.#calls?.current;
+  /** All conversations, that in which something happened last first. */
+  get conversations(): Conversation[] {
+    const all = [...(this.#account?.conversations.values() ?? [])];
+    return all.sort((a, b) => b.active.getTime() - a.active.getTime());
   }
 
-  get entries(): readonly Entry[] {
-    return this.#account?.entries ?? [];
+  /** The conversation that the person looks at. */
+  get front(): Conversation | undefined {
+    return this.#front;
   }
 
-  /** Whether a message or a file still waits to be delivered. */
+  /** Who waits to be let in, first come first. */
+  get requests(): readonly Request[] {
+    return this.#calls?.requests ?? [];
+  }
+
+  /** Messages that the person has not seen, in all conversations. */
+  get unread(): number {
+    return this.conversations.reduce((sum, { unread }) => sum + unread, 0);
+  }
+
+  /** Whether something would be lost if the page were closed now. */
   get undelivered(): boolean {
-    return this.#letters.size > 0 || [...(this.#account?.transfers.values() ?? [])].some(({ active }) => active);
-  }
-
-  /** The files between this page and the one that is connected. */
-  get files(): Transfers | undefined {
-    return this.call?.phase === "open" && !this.call.bare ? this.#transfers(this.call.peer) : undefined;
+    return this.conversations.some(
+      (conversation) => (conversation.undelivered && !this.options.keeper.keeping) || this.#transfers.get(conversation)?.active === true,
+    );
   }
 
   async join(typed: string): Promise<void> {
     const login = typed.trim();
     if (this.joining || this.login !== undefined) return;
-    if (login === "") return this.#warn("Please type the login that you want to have.");
+    if (login === "") return this.#warn(phrase("typeLogin"));
     this.alert = undefined;
     this.joining = true;
-    this.changed();
-    const result = await this.#service.join(login);
+    this.options.changed();
+    const key = loginKey(login);
+    const [result, account] = await Promise.all([this.#service.join(login), this.#accountOf(key), this.#prove()]);
     this.joining = false;
-    if (result.joined) this.#joined(login);
-    else if (result.code === "login-taken" || result.message === "") {
-      // A service of the original protocol gives no reason: there is only this one.
-      this.#warn(`${login} is already in use. Please choose another login.`);
-    } else this.#warn(result.message);
-    this.changed();
+    if (result.joined) {
+      this.#account = account;
+      this.#joined(login);
+    } else this.#warn(refusal(login, result));
+    this.options.changed();
   }
 
   /** Ends every conversation and gives the login up. */
   signOut(): void {
+    this.#comingBack.clear();
     this.#calls?.end();
     this.#calls = undefined;
     this.#service.leave();
+    this.#show(undefined);
     this.alert = undefined;
-    this.changed();
+    this.options.changed();
   }
 
-  /** Calls somebody, unless a call with them is there already: theirs came first, or the button was pressed twice. */
+  /** Brings a conversation to the front; undefined: none. */
+  show(conversation: Conversation | undefined): void {
+    this.#show(conversation);
+    this.options.changed();
+  }
+
+  /** Whether the person looks at the page. */
+  attend(attended: boolean): void {
+    if (attended === this.#attended) return;
+    this.#attended = attended;
+    if (attended && this.#front !== undefined) this.#seen(this.#front);
+    this.options.changed();
+  }
+
+  /**
+   * Calls somebody and brings the conversation to the front. A call with them that is there already stays: theirs came
+   * first, or the button was pressed twice.
+   */
   connect(typed: string): void {
     const peer = typed.trim();
     const me = this.login;
-    const current = this.call;
     if (this.#calls === undefined || me === undefined) return;
+    const key = loginKey(peer);
     if (peer === "") {
-      if (current === undefined) this.#warn("Please type the login of the person to connect to.");
-    } else if (loginKey(peer) === loginKey(me)) {
-      this.#warn("That is you. Please type the login of somebody else.");
-    } else if (current !== undefined) {
-      if (loginKey(current.peer) === loginKey(peer)) return;
-      this.#warn(
-        current.phase === "open"
-          ? `You are connected to ${current.peer}. Disconnect first, then connect to ${peer}.`
-          : `A connection to ${current.peer} is being set up. Please wait for it, or cancel it.`,
-      );
-    } else if (!this.#service.ready) {
-      this.#warn("The service cannot be reached now. Please try again when it is back.");
-    } else {
-      this.alert = undefined;
-      this.#calls.call(peer);
-      this.changed();
+      if (this.#front?.call === undefined) this.#warn(phrase("typePeer"));
+      return;
     }
+    if (key === loginKey(me)) return this.#warn(phrase("thatIsYou"));
+    if (this.#calls.with(peer) !== undefined) {
+      this.show(this.#conversation(peer));
+      return;
+    }
+    if (this.options.settings.choices.blocked.includes(key)) return this.#warn(phrase("blockedPeer", peer));
+    if (!this.#service.ready) return this.#warn(phrase("unreachable"));
+    if (this.options.settings.choices.relayOnly && !this.#service.relayed) return this.#warn(phrase("noRelay"));
+    if (this.#calls.all.length >= MAX_CALLS) return this.#warn(phrase("tooManyConversations"));
+    this.alert = undefined;
+    this.#call(peer);
   }
 
   /** Ends the call `call`, if it is still on. */
@@ -173,184 +238,506 @@ export class Messenger {
     call.end("hung-up", "left");
   }
 
-  /** Sends a text. False: it was not taken, and stays with the person. */
+  /** Lets somebody in who asks. */
+  accept(request: Request): void {
+    const call = this.#calls?.accept(request);
+    if (call !== undefined) this.#show(this.#attach(call));
+    this.options.changed();
+  }
+
+  /** Does not let somebody in who asks. */
+  decline(request: Request): void {
+    this.#calls?.decline(request);
+    this.#note(this.#conversation(request.peer), phrase("noteDeclined", request.peer));
+  }
+
+  /** From now on nothing is taken from this login. What is on with it ends. */
+  block(peer: string): void {
+    const { settings } = this.options;
+    const key = loginKey(peer);
+    settings.choose({ blocked: [...settings.choices.blocked.filter((other) => other !== key), key] });
+    for (const request of this.requests) if (loginKey(request.peer) === key) this.#calls?.decline(request);
+    this.#calls?.with(peer)?.end("hung-up", "left");
+    this.options.changed();
+  }
+
+  /** Sends a text in the front conversation. False: it was not taken, and stays with the person. */
   send(text: string): boolean {
     if (text.trim() === "") return false;
-    const call = this.call;
-    if (call === undefined || call.phase !== "open" || this.#account === undefined) {
-      this.#warn("Nobody is connected yet. Your message is kept here; connect to somebody, then send it.");
+    const conversation = this.#front;
+    const call = conversation?.call;
+    if (conversation === undefined || call === undefined || call.phase !== "open") {
+      this.#warn(phrase("nobodyYet"));
       return false;
     }
     // A UTF-16 unit takes 3 bytes of UTF-8 at most.
     if (text.length * 3 > MAX_TEXT_BYTES && new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
-      this.#warn("This message is too long: 16 MB is the most. Please send it in parts.");
+      this.#warn(phrase("tooLong"));
       return false;
     }
-    const letter = this.#correspondence(call.peer).post(text);
-    const entry: Entry & { kind: "own" } = {
-      kind: "own",
-      time: new Date(),
-      author: this.login ?? "",
-      text,
-      delivery: "sending",
-    };
-    this.#letters.set(letter, entry);
-    this.#account.entries.push(entry);
+    const letter = conversation.correspondence.post(text).id;
+    const entry = conversation.add({ kind: "own", author: this.login ?? "", text, delivery: "sending", letter } as const);
+    conversation.draft = "";
+    this.#keep(conversation, [entry]);
     this.alert = undefined;
+    call.typing(false);
     call.flush();
-    this.changed();
+    this.options.changed();
     return true;
   }
 
-  /** Offers files to whom is connected. */
-  attach(files: readonly File[]): void {
-    const peer = this.call?.peer;
-    const transfers = this.files;
-    if (peer === undefined || this.call?.phase !== "open") {
-      return this.#warn("Nobody is connected yet. Connect to somebody, then attach the file.");
+  /** What is being written in the front conversation. */
+  type(text: string): void {
+    const conversation = this.#front;
+    if (conversation === undefined) {
+      this.draft = text;
+      return;
     }
-    if (transfers?.peerLimit === undefined) return this.#warn(`The page of ${peer} takes no files.`);
-    this.alert = undefined;
-    for (const file of files) {
-      if (file.size > transfers.peerLimit) {
-        const limit = size(transfers.peerLimit, "en");
-        this.#warn(`${file.name} (${size(file.size, "en")}) is too large: the browser of ${peer} takes files up to ${limit} now.`);
-        continue;
-      }
-      const transfer = transfers.offer(file, file.name);
-      this.#account?.entries.push({ kind: "file", time: new Date(), author: this.login ?? "", peer, transfer, files: transfers });
-    }
-    this.changed();
+    conversation.draft = text;
+    this.options.keeper.saveSoon(this.#account!.key, conversation);
+    if (conversation.phase === "open") conversation.call?.typing(text.trim() !== "");
   }
 
   /** The person has read the alert. */
   dismissAlert(): void {
     this.alert = undefined;
-    this.changed();
+    this.options.changed();
   }
 
-  /** The page is going away: tells the others while it can. */
-  leavePage(): void {
-    this.#calls?.end();
-  }
-
-  #joined(login: string): void {
-    const key = loginKey(login);
-    if (this.#account?.key !== key) {
-      this.#letters.clear();
-      for (const transfers of this.#account?.transfers.values() ?? []) transfers.close();
-      this.#account = { key, instance: freshId(), correspondences: new Map(), transfers: new Map(), entries: [] };
-    }
-    this.#calls = new Calls({
-      me: login,
-      configuration: {},
-      send: (frame) => void this.#service.send(frame),
-      correspondence: (peer) => this.#correspondence(peer),
-      listener: this.#callListener(),
-    });
-  }
-
-  #correspondence(peer: string): Correspondence {
-    const account = this.#account!;
-    const key = loginKey(peer);
-    let correspondence = account.correspondences.get(key);
-    if (correspondence === undefined) {
-      correspondence = new Correspondence(account.instance);
-      account.correspondences.set(key, correspondence);
-    }
-    return correspondence;
-  }
-
-  #transfers(peer: string): Transfers {
-    const account = this.#account!;
-    const key = loginKey(peer);
-    let transfers = account.transfers.get(key);
+  /** The files of a conversation. */
+  transfers(conversation: Conversation): Transfers {
+    let transfers = this.#transfers.get(conversation);
     if (transfers === undefined) {
-      this.#store ??= openStore(freshId());
-      const files: Transfers = new Transfers(this.#store, {
-        offered: (transfer) => {
-          account.entries.push({ kind: "file", time: new Date(), author: peer, peer, transfer, files });
-          this.changed();
+      transfers = new Transfers(this.options.files, {
+        offered: (file) => {
+          const entry = this.#arrived(conversation, { kind: "file", author: conversation.peer, own: false, file });
+          this.#files.set(file, { conversation, entry });
         },
-        changed: () => this.changed(),
-        limitChanged: () => this.changed(),
+        changed: (file) => {
+          const kept = this.#files.get(file);
+          // How a file ended is kept; until then it has not.
+          if (kept !== undefined && file.over) this.#keep(kept.conversation, [kept.entry]);
+          this.options.changed();
+        },
+        limitChanged: () => this.options.changed(),
       });
-      account.transfers.set(key, files);
-      transfers = files;
+      this.#transfers.set(conversation, transfers);
     }
     return transfers;
   }
 
-  #callListener(): CallListener {
+  /** The files of the front conversation; undefined: none can pass now. */
+  get files(): Transfers | undefined {
+    const conversation = this.#front;
+    return conversation?.call?.phase === "open" && !conversation.call.bare ? this.transfers(conversation) : undefined;
+  }
+
+  /** Offers files in the front conversation. */
+  attach(files: readonly File[]): void {
+    const conversation = this.#front;
+    if (conversation?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
+    const limit = this.files?.peerLimit;
+    if (limit === undefined) return this.#warn(phrase("takesNoFiles", conversation.peer));
+    this.alert = undefined;
+    for (const file of files) {
+      if (file.size > limit) {
+        this.#warn(phrase("fileTooLargeForPeer", file.name, conversation.peer, String(limit)));
+        continue;
+      }
+      const transfer = this.transfers(conversation).offer(file, file.name);
+      const entry = conversation.add({ kind: "file", author: this.login ?? "", own: true, file: transfer } as const);
+      this.#files.set(transfer, { conversation, entry });
+      this.#keep(conversation, [entry]);
+    }
+    this.options.changed();
+  }
+
+  /** Brings older entries of a conversation back. */
+  async showEarlier(conversation: Conversation): Promise<void> {
+    const account = this.#account;
+    if (account === undefined) return;
+    const { entries, more } = await this.options.keeper.earlier(account.key, conversation);
+    conversation.entries.unshift(...entries);
+    conversation.hasEarlier = more;
+    this.options.changed();
+  }
+
+  /** Forgets a conversation, here and on the device. A call that is on ends. */
+  async delete(conversation: Conversation): Promise<void> {
+    conversation.call?.end("hung-up", "left");
+    const account = this.#account;
+    account?.conversations.delete(conversation.key);
+    if (this.#front === conversation) this.#show(undefined);
+    this.#watchPresence();
+    this.options.changed();
+    if (account !== undefined) await this.options.keeper.delete(account.key, conversation.key);
+  }
+
+  /** Forgets everything that was said, and signs out. What the device keeps is the caller's to delete. */
+  forget(): void {
+    this.signOut();
+    this.#account = undefined;
+    this.draft = "";
+    this.options.changed();
+  }
+
+  /** Whether this browser keeps its identity; undefined: that is not known yet. */
+  get identityKept(): boolean | undefined {
+    return this.#identity?.kept;
+  }
+
+  /** Ends all calls and starts afresh with a new identity. */
+  async renewIdentity(): Promise<void> {
+    this.#calls?.end();
+    await this.options.identity.renew();
+    if (this.login !== undefined) await this.#prove();
+    this.options.changed();
+  }
+
+  /** The person goes on with somebody whose identity has changed. */
+  async goOn(conversation: Conversation): Promise<void> {
+    const { call, trust } = conversation;
+    if (call === undefined || trust?.changed !== true) return;
+    trust.changed = false;
+    await this.options.contacts.accept(this.#account!.key, conversation.key, trust.fingerprints.peer);
+    this.#admit(call, conversation);
+  }
+
+  /** The person has compared the safety number, or takes that back. */
+  async verify(conversation: Conversation, verified: boolean): Promise<void> {
+    const { trust } = conversation;
+    if (trust === undefined || trust.verified === verified) return;
+    trust.verified = verified;
+    if (verified) this.#note(conversation, phrase("noteVerified", conversation.peer));
+    this.options.changed();
+    await this.options.contacts.verify(this.#account!.key, conversation.key, trust.fingerprints.peer, verified);
+  }
+
+  /** The page is going away: tells the others while it can. */
+  leavePage(): void {
+    this.#comingBack.clear();
+    this.#calls?.end();
+  }
+
+  /** What of a login was here before this page, or is kept on the device. */
+  async #accountOf(key: string): Promise<Account> {
+    if (this.#account?.key === key) return this.#account;
+    const instance = freshId();
+    const conversations = new Map<string, Conversation>();
+    for (const { kept, entries, more } of await this.options.keeper.load(key)) {
+      const conversation = new Conversation(kept.peer, instance, kept, entries);
+      conversation.hasEarlier = more;
+      conversations.set(conversation.key, conversation);
+    }
+    return { key, instance, conversations };
+  }
+
+  async #prove(): Promise<void> {
+    this.#identity = await this.options.identity.own();
+  }
+
+  #joined(login: string): void {
+    for (const conversation of this.#account?.conversations.values() ?? []) conversation.online = undefined;
+    this.#calls = new Calls({
+      me: login,
+      configuration: () => this.#configuration(),
+      send: (frame) => void this.#service.send(frame),
+      reachable: () => this.#service.ready,
+      correspondence: (peer) => this.#conversation(peer).correspondence,
+      policy: (peer) => {
+        const { askFirst, blocked } = this.options.settings.choices;
+        if (blocked.includes(loginKey(peer))) return "ignore";
+        const open = this.#calls?.with(peer)?.wasOpen === true || this.#comingBack.has(this.#conversation(peer));
+        return askFirst && !open ? "ask" : "take";
+      },
+      listener: this.#callsListener(),
+    });
+    this.#watchPresence();
+  }
+
+  #configuration(): RTCConfiguration {
     return {
-      opened: (call) => {
-        this.alert = undefined;
-        if (!call.bare) call.carry(this.#transfers(call.peer));
-        this.#note(`Connected to ${call.peer}`);
+      ...(this.#identity === undefined ? {} : { certificates: [this.#identity.certificate] }),
+      iceServers: this.#service.iceServers,
+      iceTransportPolicy: this.options.settings.choices.relayOnly ? "relay" : "all",
+    };
+  }
+
+  /** The conversation with somebody, which this may begin. */
+  #conversation(peer: string): Conversation {
+    const account = this.#account!;
+    const key = loginKey(peer);
+    let conversation = account.conversations.get(key);
+    if (conversation === undefined) {
+      conversation = new Conversation(peer, account.instance);
+      account.conversations.set(key, conversation);
+      this.#watchPresence();
+    }
+    return conversation;
+  }
+
+  #watchPresence(): void {
+    this.#service.watch(this.conversations.map(({ peer }) => peer));
+  }
+
+  #show(conversation: Conversation | undefined): void {
+    if (conversation === this.#front) return;
+    this.#front?.call?.typing(false);
+    this.#front = conversation;
+    if (conversation === undefined) return;
+    if (conversation.draft === "" && this.draft !== "") {
+      conversation.draft = this.draft;
+      this.draft = "";
+    }
+    this.#seen(conversation);
+  }
+
+  #call(peer: string): void {
+    const call = this.#calls!.call(peer);
+    const conversation = this.#attach(call);
+    conversation.peer = peer;
+    this.#show(conversation);
+    this.options.changed();
+  }
+
+  /** A call is its conversation's from its beginning on. */
+  #attach(call: Call): Conversation {
+    const conversation = this.#conversation(call.peer);
+    conversation.call = call;
+    return conversation;
+  }
+
+  #callsListener(): CallsListener {
+    return {
+      began: (call) => {
+        const conversation = this.#attach(call);
+        // Who looks at nothing that goes on is shown what does.
+        const front = this.#front;
+        if (front === undefined || (front.phase === "off" && front.draft === "")) this.#show(conversation);
       },
+      requested: ({ peer }) => {
+        this.#conversation(peer).asking = true;
+        this.options.arrived(this.#conversation(peer));
+        this.options.changed();
+      },
+      settled: ({ peer }) => {
+        this.#conversation(peer).asking = false;
+        this.options.changed();
+      },
+      opened: (call) => this.#opened(call),
       received: (call, text) => {
-        this.#account?.entries.push({ kind: "received", time: new Date(), author: call.peer, text });
-        this.changed();
+        const conversation = this.#conversation(call.peer);
+        this.#arrived(conversation, { kind: "received", author: call.peer, text });
       },
-      delivered: (_call, letters) => this.#mark(letters, "delivered"),
-      sent: (_call, letters) => this.#mark(letters, "sent"),
+      delivered: (call, letters) => this.#mark(call, letters, "delivered"),
+      sent: (call, letters) => this.#mark(call, letters, "sent"),
+      read: (call, id) => {
+        if (!this.options.settings.choices.readReceipts) return;
+        const conversation = this.#conversation(call.peer);
+        const marked = conversation.markRead(id);
+        if (marked.length > 0) this.#keep(conversation, marked);
+        this.options.changed();
+      },
+      typing: (call, typing) => this.#typingBy(this.#conversation(call.peer), typing),
+      next: (call, fingerprint) => {
+        const { key, trust } = this.#conversation(call.peer);
+        if (trust === undefined || trust.changed) return; // Whom nobody trusts yet vouches for nobody.
+        void this.options.contacts.vouch(this.#account!.key, key, trust.fingerprints.peer, fingerprint);
+      },
+      troubled: (call) => {
+        if (!call.reconnecting) this.#seen(this.#conversation(call.peer));
+        this.options.changed();
+      },
       ended: (call, end) => this.#ended(call, end),
     };
   }
 
-  #mark(letters: Letter[], delivery: Delivery): void {
-    for (const letter of letters) {
-      const entry = this.#letters.get(letter);
-      if (entry !== undefined) entry.delivery = delivery;
-      this.#letters.delete(letter);
+  #opened(call: Call): void {
+    const conversation = this.#attach(call);
+    const cameBack = this.#comingBack.delete(conversation);
+    this.#comeBackBackoff.reset();
+    conversation.peer = call.peer;
+    this.alert = undefined;
+    this.#note(conversation, phrase(cameBack ? "noteReconnected" : "noteConnected", call.peer));
+    void this.#recognise(call, conversation);
+  }
+
+  /** Finds out whether the other is who it was, and only then lets pass what the person sends. */
+  async #recognise(call: Call, conversation: Conversation): Promise<void> {
+    const { fingerprints } = call;
+    // A connection cannot open without them.
+    if (fingerprints === undefined) return call.end("garbled", "left");
+    const lasting = !call.bare;
+    const meeting = await this.options.contacts.meet(this.#account!.key, conversation.key, fingerprints.peer, lasting);
+    if (conversation.call !== call) return;
+    const changed = meeting.kind === "changed";
+    const trust = { fingerprints, lasting, changed, verified: meeting.kind === "known" && meeting.verified, wasVerified: changed && meeting.wasVerified };
+    conversation.trust = trust;
+    if (!changed) return this.#admit(call, conversation);
+    this.#note(conversation, phrase("noteIdentityChanged", call.peer));
+    this.options.changed();
+  }
+
+  /** What the person sends to somebody passes from now on. */
+  #admit(call: Call, conversation: Conversation): void {
+    call.admit();
+    if (!call.bare) call.carry(this.transfers(conversation));
+    if (this.#identity?.next !== undefined) call.announce(this.#identity.next);
+    this.#seen(conversation);
+    if (this.#front === conversation && conversation.draft.trim() !== "") call.typing(true);
+    this.options.changed();
+  }
+
+  #arrived(conversation: Conversation, entry: { kind: "received"; author: string; text: string } | (Omit<Entry & { kind: "file" }, "id" | "time">)): Entry {
+    const whole = conversation.add(entry);
+    this.#typingBy(conversation, false);
+    const seen = conversation === this.#front && this.#attended;
+    if (seen) this.#seen(conversation);
+    else conversation.unread++;
+    this.#keep(conversation, [whole]);
+    if (!seen) this.options.arrived(conversation);
+    this.options.changed();
+    return whole;
+  }
+
+  /** The person sees a conversation, as far as it is in front and looked at. */
+  #seen(conversation: Conversation): void {
+    if (conversation !== this.#front || !this.#attended) return;
+    if (conversation.unread > 0) {
+      conversation.unread = 0;
+      this.#keep(conversation, []);
     }
-    this.changed();
+    if (!this.options.settings.choices.readReceipts || conversation.correspondence.received === undefined) return;
+    // Of many texts that come in one burst the last one is enough.
+    if (this.#readDue.size === 0) {
+      setTimeout(() => {
+        for (const due of this.#readDue) due.call?.markRead();
+        this.#readDue.clear();
+      });
+    }
+    this.#readDue.add(conversation);
+  }
+
+  #typingBy(conversation: Conversation, typing: boolean): void {
+    clearTimeout(this.#typing.get(conversation));
+    if (typing) this.#typing.set(conversation, setTimeout(() => this.#typingBy(conversation, false), TYPING_LASTS));
+    if (typing === conversation.typing) return;
+    conversation.typing = typing;
+    this.options.changed();
+  }
+
+  #mark(call: Call, letters: readonly { id: number }[], delivery: "delivered" | "sent"): void {
+    const conversation = this.#conversation(call.peer);
+    const marked = conversation.mark(new Set(letters.map(({ id }) => id)), delivery);
+    this.#keep(conversation, marked);
+    this.options.changed();
   }
 
   #ended(call: Call, end: CallEnd): void {
     const { peer } = call;
+    const conversation = this.#conversation(peer);
+    if (conversation.call === call) {
+      conversation.call = undefined;
+      conversation.trust = undefined;
+    }
+    this.#typingBy(conversation, false);
     if (call.wasOpen) this.alert = undefined;
+    const comesBack = this.#comingBack.get(conversation);
+    if (end === "hung-up" || end === "superseded" || end === "declined") this.#comingBack.delete(conversation);
+    else if (comesBack !== undefined && !call.wasOpen) {
+      // The attempt to restore it has failed: another one, as long as it is worth trying.
+      if (Date.now() < comesBack) this.#comeBack(conversation, comesBack);
+      else this.#comingBack.delete(conversation);
+      this.options.changed();
+      return;
+    }
+    const note = (key: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteLost" | "noteGarbled") =>
+      this.#note(conversation, phrase(key, peer));
     switch (end) {
       case "hung-up":
-        this.#note(call.wasOpen ? `You disconnected from ${peer}` : `You cancelled the call to ${peer}`);
-        return;
+        return note(call.wasOpen ? "noteHungUp" : "noteCancelled");
       case "left":
-        this.#note(call.wasOpen || call.outgoing ? `${peer} left` : `${peer} cancelled the call`);
-        return;
+        return note(call.wasOpen || call.outgoing ? "noteLeft" : "noteCancelledByPeer");
       case "superseded":
-        if (call.wasOpen) this.#note(`${peer} left`);
-        else this.changed();
+        if (call.wasOpen) note("noteLeft");
+        else this.options.changed();
         return;
       case "lost":
-        this.#note(`${peer} left: the connection was lost`);
-        return;
+        // The side whose network was away comes back by itself; the other cannot know when.
+        if (call.wasAway) this.#comeBack(conversation, Date.now() + COME_BACK_WITHIN);
+        return note("noteLost");
       case "garbled":
-        this.#note(`Disconnected from ${peer}: what came from there could not be read`);
-        return;
+        return note("noteGarbled");
       case "unavailable":
-        return this.#warn(`${peer} is not here. Check the spelling, or try again later.`);
       case "undeliverable":
-        return this.#warn(`The service could not pass the call on to ${peer}. Please try again in a moment.`);
       case "unreadable":
-        return this.#warn(`Nobody can have the login ${peer}: it has a character in it that no login may have. Check the spelling.`);
       case "busy":
-        return this.#warn(`${peer} is busy in another conversation. Please try again later.`);
       case "declined":
-        return this.#warn(`${peer} declined.`);
+        return this.#warn(phrase(end, peer));
       case "no-answer":
-        return this.#warn(`${peer} did not answer. Please try again later.`);
+        return this.#warn(phrase("didNotAnswer", peer));
       case "no-connection":
-        return this.#warn(`No direct connection to ${peer} could be made. Please try again.`);
+        return this.#warn(phrase("noConnection", peer));
     }
   }
 
-  #note(text: string): void {
-    this.#account?.entries.push({ kind: "note", time: new Date(), text });
-    this.changed();
+  /** Calls the other again, once the service can be reached. */
+  #comeBack(conversation: Conversation, until: number): void {
+    this.#comingBack.set(conversation, until);
+    if (this.#service.ready) setTimeout(() => this.#restore(conversation), this.#comeBackBackoff.next());
   }
 
-  #warn(text: string): void {
-    this.alert = text;
-    this.changed();
+  #restore(conversation: Conversation): void {
+    const until = this.#comingBack.get(conversation);
+    if (until === undefined || this.#calls === undefined) return;
+    if (Date.now() >= until || this.#calls.with(conversation.peer) !== undefined) {
+      this.#comingBack.delete(conversation);
+      return;
+    }
+    if (!this.#service.ready) return;
+    this.#attach(this.#calls.call(conversation.peer));
+    this.options.changed();
+  }
+
+  #serviceReady(): void {
+    this.#calls?.serviceReady();
+    for (const conversation of this.#comingBack.keys()) {
+      if (conversation.call === undefined) setTimeout(() => this.#restore(conversation), this.#comeBackBackoff.next());
+    }
+  }
+
+  #keep(conversation: Conversation, entries: readonly Entry[]): void {
+    if (this.#account !== undefined) this.options.keeper.save(this.#account.key, conversation, entries);
+  }
+
+  #note(conversation: Conversation, said: Phrase): void {
+    const entry = conversation.add({ kind: "note", phrase: said } as const);
+    this.#keep(conversation, [entry]);
+    this.options.changed();
+  }
+
+  #warn(said: Phrase): void {
+    this.alert = said;
+    this.options.changed();
+  }
+}
+
+/** Why a login was refused, in the page's own words where it knows the code. */
+function refusal(login: string, { code, message, reason }: { code: string; message: string; reason?: Phrase }): Phrase {
+  if (reason !== undefined) return reason;
+  switch (code) {
+    case "login-taken":
+      return phrase("inUse", login);
+    case "no-answer":
+      return phrase("noAnswer");
+    case "unreachable":
+      return phrase("unreachable");
+    case "malformed":
+      return phrase("unfitLogin");
+    case "login-invalid":
+      return phrase("invalidLogin");
+    default:
+      // A service of the original protocol gives no reason: there is only this one.
+      return message === "" ? phrase("inUse", login) : phrase("verbatim", message);
   }
 }

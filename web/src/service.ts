@@ -1,5 +1,7 @@
 import { Backoff } from "./backoff.js";
+import { loginKey } from "./logins.js";
 import { type Outgoing, type ServiceError, type PeerFrame, parseFrame } from "./signaling.js";
+import { type Phrase, phrase } from "./words.js";
 
 /** How long a connection must last before it counts as one that holds, in ms. */
 const HOLDS_AFTER = 10_000;
@@ -8,6 +10,9 @@ const JOIN_TIMEOUT = 10_000;
 /** How long one attempt to connect may take, in ms. */
 const CONNECT_TIMEOUT = 10_000;
 
+/** So many logins may be watched (messages/PROTOCOL.md, "Presence"). */
+const MAX_WATCHED = 256;
+
 /** Where the connection to the service stands. */
 export type ServiceState =
   | { kind: "connecting" }
@@ -15,15 +20,18 @@ export type ServiceState =
   /** Waits before the next attempt; `until` is a `Date.now()`. */
   | { kind: "waiting"; until: number }
   /** Does not come back by itself. `reason` is for people. */
-  | { kind: "stopped"; reason: string };
+  | { kind: "stopped"; reason: Phrase };
 
-export type JoinResult = { joined: true } | { joined: false; code: string; message: string };
+/** `reason`: why, where it is this page that knows. */
+export type JoinResult = { joined: true } | { joined: false; code: string; message: string; reason?: Phrase };
 
 export interface ServiceListener {
   /** The state of the connection has changed. */
   stateChanged(): void;
   /** A frame from another client, or an error; in the order in which they came. */
   received(frame: PeerFrame | ServiceError): void;
+  /** The service has said of these logins whether they are there. */
+  presence(online: readonly string[], offline: readonly string[]): void;
   /** After a reconnect the service refused the login that was held before; it is tried again. */
   loginLost(code: string): void;
   /** After a reconnect the login that was held before is held again. */
@@ -51,6 +59,12 @@ export class ServiceConnection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #holdTimer: ReturnType<typeof setTimeout> | undefined;
   #loginTimer: ReturnType<typeof setTimeout> | undefined;
+  #iceServers: readonly RTCIceServer[] = [];
+  /** Logins whose presence is asked for. */
+  #watched: readonly string[] = [];
+  /** What the service, on this socket, thinks of being asked: it was not, an answer is due, or it does not know presence. */
+  #presence: "unasked" | "asked" | "unknown" = "unasked";
+  #watchScheduled = false;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
@@ -68,6 +82,39 @@ export class ServiceConnection {
     return this.#loggedIn;
   }
 
+  /** The servers that the service offers for finding a way to others (RFC 8445). */
+  get iceServers(): RTCIceServer[] {
+    return [...this.#iceServers];
+  }
+
+  /** Whether one of them is a relay. */
+  get relayed(): boolean {
+    return this.#iceServers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/iu.test(url)));
+  }
+
+  /** Says whose presence is of interest, the most important first; those before are of none any more. */
+  watch(logins: readonly string[]): void {
+    const first = logins.slice(0, MAX_WATCHED);
+    const keys = (all: readonly string[]) => JSON.stringify(all.map(loginKey).sort());
+    if (keys(first) === keys(this.#watched)) return;
+    this.#watched = first;
+    this.#sendWatch();
+  }
+
+  /** Asks for presence, once what happens now is over. */
+  #sendWatch(): void {
+    if (this.#watchScheduled) return;
+    this.#watchScheduled = true;
+    queueMicrotask(() => {
+      this.#watchScheduled = false;
+      const socket = this.#socket;
+      if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN || this.#presence === "unknown") return;
+      if (this.#watched.length === 0 && this.#presence === "unasked") return;
+      this.#presence = "asked";
+      socket.send(JSON.stringify({ type: "watch", logins: this.#watched }));
+    });
+  }
+
   /** Connects now, whether the next attempt was due or the connection had been given up. */
   connect(): void {
     if (this.#socket !== undefined) return;
@@ -77,7 +124,7 @@ export class ServiceConnection {
     try {
       socket = new WebSocket(this.url);
     } catch {
-      this.#setState({ kind: "stopped", reason: `${this.url} is not the address of a service.` });
+      this.#setState({ kind: "stopped", reason: phrase("stopAddress", this.url) });
       return;
     }
     this.#socket = socket;
@@ -100,11 +147,7 @@ export class ServiceConnection {
       const timer = setTimeout(() => {
         const socket = this.#socket;
         const open = socket?.readyState === WebSocket.OPEN;
-        finish({
-          joined: false,
-          code: "no-answer",
-          message: open ? "The service did not answer. Please try again." : "The service cannot be reached now. Please try again when it is back.",
-        });
+        finish({ joined: false, code: open ? "no-answer" : "unreachable", message: "" });
         // A late answer would give this page a login that it no longer asks for.
         if (open && socket !== undefined) this.#drop(socket);
       }, JOIN_TIMEOUT);
@@ -179,6 +222,7 @@ export class ServiceConnection {
     this.#loggedIn = true;
     this.#loginBackoff.reset();
     this.listener.stateChanged();
+    this.#sendWatch();
   }
 
   /**
@@ -196,11 +240,16 @@ export class ServiceConnection {
     if (frame.type === "login") {
       const reply = this.#replies.shift();
       if (reply !== undefined) {
+        if (frame.success) this.#iceServers = frame.iceServers;
         reply(frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message });
       } else if (frame.success && this.#socket !== undefined) {
         // A login that this page does not ask for any more is given back with the connection.
         this.#drop(this.#socket);
       }
+    } else if (frame.type === "presence") {
+      if (this.#presence === "asked") this.listener.presence(frame.online, frame.offline);
+    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && this.#presence === "asked") {
+      this.#presence = "unknown"; // There is none; nobody needs to hear of it.
     } else if (frame.type === "error" && frame.code === "not-logged-in" && this.#vainLogouts > 0) {
       this.#vainLogouts--;
     } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && this.#replies.length > 0) {
@@ -208,7 +257,7 @@ export class ServiceConnection {
       this.#replies.shift()!({
         joined: false,
         code: frame.code,
-        message: "This login has a character in it that no login may have. Please choose another login.",
+        message: "",
       });
     } else this.listener.received(frame);
   }
@@ -225,12 +274,13 @@ export class ServiceConnection {
     this.#loggedIn = false;
     this.#replies = [];
     this.#vainLogouts = 0;
+    this.#presence = "unasked";
     clearTimeout(this.#timer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#loginTimer);
     const stop = stopReason(code);
     if (stop !== undefined) {
-      this.#joining?.finish({ joined: false, code: "stopped", message: stop });
+      this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
       this.#setState({ kind: "stopped", reason: stop });
       return;
     }
@@ -246,22 +296,22 @@ function retryAfter(reason: string): number | undefined {
   return match === null ? undefined : Math.min(Number(match[1]), 3_600_000);
 }
 
-/** Why a client must not come back by itself after this close code, for people; undefined: it should. */
-export function stopReason(code: number): string | undefined {
+/** Why a client must not come back by itself after this close code; undefined: it should. */
+export function stopReason(code: number): Phrase | undefined {
   switch (code) {
     case 1000:
-      return "The service has ended the connection.";
+      return phrase("stopEnded");
     case 1002:
     case 1003:
     case 1007:
     case 1009:
-      return "The service did not understand this page.";
+      return phrase("stopMisunderstood");
     case 1008:
-      return "The service refused this page too often.";
+      return phrase("stopRefused");
     case 4100:
-      return "This login is in use in another window.";
+      return phrase("stopTakenOver");
     default:
       // Codes of later versions of the service.
-      return code >= 4101 && code <= 4199 ? "The service has ended the connection for good." : undefined;
+      return code >= 4101 && code <= 4199 ? phrase("stopForGood") : undefined;
   }
 }

@@ -16,8 +16,23 @@ test("frames are read with either spelling of candidates", () => {
 });
 
 test("what is no frame is nothing", () => {
-  for (const text of ["", "x", "null", "[]", "1", "{}", '{"type":"presence"}', '{"type":"offer","from":"bob"}',
+  for (const text of ["", "x", "null", "[]", "1", "{}", '{"type":"offer","from":"bob"}',
     '{"type":"offer","offer":{"sdp":1},"from":"bob"}', '{"type":"answer","answer":{"sdp":""}}', '{"type":"bye","from":7}']) {
     assert.equal(parseFrame(text), undefined, text);
   }
+});
+
+test("of the servers that a service offers only those are taken that a browser can use", () => {
+  const iceServers = [
+    { urls: "stun:one.example" },
+    { urls: ["turn:two.example?transport=udp", "http://three.example"], username: "a", credential: "b" },
+    { urls: "turn:without.credential" },
+    { urls: 7 },
+    null,
+  ];
+  const reply = parseFrame(JSON.stringify({ type: "login", success: true, iceServers }));
+  assert.deepEqual(reply?.type === "login" && reply.iceServers, [
+    { urls: ["stun:one.example"] },
+    { urls: ["turn:two.example?transport=udp"], username: "a", credential: "b" },
+  ]);
 });

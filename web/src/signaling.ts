@@ -12,6 +12,15 @@ export interface LoginReply {
   success: boolean;
   code: string;
   message: string;
+  /** Servers for finding a way to others, if the service offers any. */
+  iceServers: RTCIceServer[];
+}
+
+/** Which of the logins that were asked for are there. */
+export interface Presence {
+  type: "presence";
+  online: string[];
+  offline: string[];
 }
 
 /** The service could not do what a frame asked for. `to` is there where the frame was for somebody. */
@@ -30,7 +39,7 @@ export type PeerFrame = { from: string; call?: string } & (
   | { type: "bye"; reason: ByeReason }
 );
 
-export type Frame = LoginReply | ServiceError | PeerFrame;
+export type Frame = LoginReply | Presence | ServiceError | PeerFrame;
 
 /** A frame for another client, before `from` is put in. */
 export type Outgoing = { to: string; call: string } & (
@@ -50,6 +59,30 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+}
+
+/** More of them would only make gathering slow. */
+const MAX_ICE_SERVERS = 8;
+/** RFC 7064 and RFC 7065. */
+const ICE_URL = /^(?:stuns?|turns?):[^\s]{1,512}$/iu;
+
+/** The servers that a browser could make something of; it refuses all where one is wrong. */
+function parseIceServers(value: unknown): RTCIceServer[] {
+  if (!Array.isArray(value)) return [];
+  const servers: RTCIceServer[] = [];
+  for (const server of value.slice(0, MAX_ICE_SERVERS)) {
+    if (!isFields(server)) continue;
+    const urls = texts([server.urls].flat()).filter((url) => ICE_URL.test(url));
+    const { username, credential } = server;
+    const hasCredential = typeof username === "string" && typeof credential === "string";
+    const usable = hasCredential ? urls : urls.filter((url) => !/^turns?:/iu.test(url));
+    if (usable.length > 0) servers.push({ urls: usable, ...(hasCredential ? { username, credential } : {}) });
+  }
+  return servers;
+}
+
 /** Reads one frame. `undefined` stands for a frame that means nothing to this page. */
 export function parseFrame(data: string): Frame | undefined {
   let fields: unknown;
@@ -66,7 +99,10 @@ export function parseFrame(data: string): Frame | undefined {
         success: fields.success === true,
         code: text(fields.code),
         message: text(fields.message),
+        iceServers: parseIceServers(fields.iceServers),
       };
+    case "presence":
+      return { type: "presence", online: texts(fields.online), offline: texts(fields.offline) };
     case "error":
       return {
         type: "error",

@@ -100,6 +100,8 @@ export interface Transfer {
   readonly bytes: number;
   /** Bytes a second, while it runs. */
   readonly speed: number | undefined;
+  /** Nothing more happens to it. */
+  readonly over: boolean;
   readonly ending: Ending | undefined;
   /** The file: an own one always, a received one when it is done. */
   readonly blob: Blob | undefined;

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func TestWrongArgumentsAreExplained(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, floor, bun, batched, peerjs`},
+		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, floor, bun, unchecked, batched, peerjs`},
 		{"--scenarios window2", `--scenarios: there is no "window2": choose from window1, window16, offered, large1, large16, cycles, idle`},
 		{"--rounds 0", "--rounds: 0 is too little: give 1 at least"},
 		{"--duration 1ms", "--duration: 0.001 s is too little: give 0.1 s at least"},
@@ -52,7 +52,7 @@ func TestMoreSessionsThanFilesAreRefused(t *testing.T) {
 func TestWhatIsNotInstalledIsLeftOut(t *testing.T) {
 	folder := t.TempDir()
 	var stderr strings.Builder
-	status := run([]string{"--tools", folder, "--only", "bun,batched,peerjs"}, io.Discard, &stderr)
+	status := run([]string{"--tools", folder, "--only", "bun,unchecked,batched,peerjs"}, io.Discard, &stderr)
 	if want := "npm install --prefix " + folder + " bun peer\n"; status != statusFailure || !strings.Contains(stderr.String(), want) {
 		t.Errorf("status %d: %s; want status %d and %q", status, stderr.String(), statusFailure, want)
 	}

@@ -28,7 +28,7 @@ const (
 	description = `Compares this project's service with others under the same load, and prints a Markdown table.
 
 The services are: ours; floor, a bare relay over gws, which is the least that a Go service with a goroutine for each connection can ` +
-		`cost; bun, Bun's native WebSocket server with a small handler; batched, the same with writes put together by hand; peerjs, PeerJS's server with its own protocol. The last three ` +
+		`cost; bun, Bun's native WebSocket server with a small handler; unchecked, the same without any check; batched, that with writes put together by hand; peerjs, PeerJS's server with its own protocol. The last four ` +
 		`are left out where they are not installed. Each runs alone, freshly started for each scenario, on one processor core, and the load ` +
 		`comes from another core.`
 )
@@ -49,7 +49,7 @@ const (
 
 // options is the command line.
 type options struct {
-	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, batched, peerjs. Default: all that there are."`
+	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that there are."`
 	Scenarios []string      `placeholder:"SCENARIO" help:"What to have them do: window1, window16, offered, large1, large16, cycles, idle. Default: all."`
 	Rounds    int           `default:"3" placeholder:"N" help:"How often each is measured; the table has medians. Default: ${default}."`
 	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long load runs before it is measured. Default: ${default}."`

@@ -27,7 +27,9 @@ type service struct {
 	command []string
 }
 
-func serviceNames() []string { return []string{"ours", "floor", "bun", "batched", "peerjs"} }
+func serviceNames() []string {
+	return []string{"ours", "floor", "bun", "unchecked", "batched", "peerjs"}
+}
 
 var (
 	//go:embed bun.js
@@ -63,7 +65,7 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 		case "floor":
 			versions["gws"] = dependency("github.com/lxzan/gws")
 			s.command = []string{self, floorCommand}
-		case "bun", "batched":
+		case "bun", "unchecked", "batched":
 			program := filepath.Join(o.Tools, "node_modules", ".bin", "bun")
 			if versions["bun"] = o.installed("bun"); versions["bun"] == "" {
 				if !slices.Contains(missing, "bun") {

@@ -107,33 +107,33 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// of returns the good figures of a service in a scenario: those that nobody disturbed or, where there are none, all.
-func (d *document) of(service, scenario string) (all []figures) {
+// of returns the good measurements of a service in a scenario: those that nobody disturbed or, where there are none, all.
+func (d *document) of(service, scenario string) (all []measurement) {
 	for _, m := range d.Measurements {
 		if m.Service == service && m.Scenario == scenario && m.Failed == "" {
-			all = append(all, m.figures)
+			all = append(all, m)
 		}
 	}
-	if calm := slices.DeleteFunc(slices.Clone(all), figures.disturbed); len(calm) > 0 {
+	if calm := slices.DeleteFunc(slices.Clone(all), measurement.disturbed); len(calm) > 0 {
 		return calm
 	}
 	return all
 }
 
-func medianOf(all []figures, of func(figures) float64) float64 {
+func medianOf(all []measurement, of func(figures) float64) float64 {
 	values := make([]float64, len(all))
-	for i, f := range all {
-		values[i] = of(f)
+	for i, m := range all {
+		values[i] = of(m.figures)
 	}
 	return median(values)
 }
 
 // marks returns what a reader of a service's figures in a scenario must know.
-func marks(all []figures) (text string) {
+func marks(all []measurement) (text string) {
 	if medianOf(all, figures.generatorShare) >= generatorLimit {
 		text += limitMark
 	}
-	if slices.ContainsFunc(all, figures.disturbed) {
+	if slices.ContainsFunc(all, measurement.disturbed) {
 		text += disturbMark
 	}
 	return text
@@ -149,6 +149,8 @@ func (d *document) title(service string) string {
 		return "floor: " + version("gws", "gws")
 	case "bun":
 		return version("Bun", "bun")
+	case "unchecked":
+		return version("Bun", "bun") + ", unchecked"
 	case "batched":
 		return version("Bun", "bun") + ", batched"
 	case "peerjs":
@@ -215,20 +217,37 @@ func (d *document) heading(s scenario) string {
 	return s.Title
 }
 
-// ratio says how much better ours is: above 1 it is.
-func ratio(r row, ours, other []figures) string {
-	if len(ours) == 0 || len(other) == 0 || r.title == "pings sent" {
+// ratio says how much better ours is: above 1 it is. The speed of a shared machine changes from minute to minute, so what
+// one round measured is compared within that round, and the median is that of the rounds' ratios.
+func ratio(r row, ours, other []measurement) string {
+	if r.title == "pings sent" {
 		return ""
 	}
-	better, than := medianOf(ours, r.of), medianOf(other, r.of)
-	if !r.more {
-		better, than = than, better
+	better := func(a, b float64) float64 {
+		if !r.more {
+			a, b = b, a
+		}
+		if a <= 0 || b <= 0 {
+			return 0
+		}
+		return a / b
 	}
-	if better <= 0 || than <= 0 {
+	var ratios []float64
+	for _, m := range ours {
+		for _, n := range other {
+			if m.Round == n.Round {
+				ratios = append(ratios, better(r.of(m.figures), r.of(n.figures)))
+			}
+		}
+	}
+	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // of each some round was disturbed, and never the same one
+		ratios = []float64{better(medianOf(ours, r.of), medianOf(other, r.of))}
+	}
+	if len(ratios) == 0 || slices.Contains(ratios, 0) {
 		return ""
 	}
-	text := fmt.Sprintf("%.2f", better/than)
-	if slices.ContainsFunc(ours, figures.disturbed) || slices.ContainsFunc(other, figures.disturbed) {
+	text := fmt.Sprintf("%.2f", median(ratios))
+	if slices.ContainsFunc(ours, measurement.disturbed) || slices.ContainsFunc(other, measurement.disturbed) {
 		text += " " + disturbMark
 	}
 	return text
@@ -252,7 +271,7 @@ func (d *document) caption(ratios bool, marks string) string {
 		text = strings.Replace(text, "medians of 1 rounds, of those that nothing disturbed", "one round", 1)
 	}
 	if ratios {
-		text += " Ratios above 1: ours is better."
+		text += " Ratios are medians of each round's; above 1: ours is better."
 	}
 	if strings.Contains(marks, limitMark) {
 		text += " " + limitMark + ": the generator was the limit; the service could do more."

@@ -1,49 +1,14 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { FileDescription } from "../conversation.js";
 import { size as sizeText } from "../files.js";
 import type { Transfer } from "../transfers.js";
+import type { Words } from "../words.js";
 
 /** A received picture of more bytes is not shown by itself: it would have to be decoded unasked. */
 const MAX_SHOWN_PICTURE = 32_000_000;
 
-/** What the page says about files. */
-export interface FileWords {
-  attachFile: string;
-  dropHere: string;
-  accept: string;
-  acceptFile: (name: string) => string;
-  decline: string;
-  declineFile: (name: string) => string;
-  cancel: string;
-  cancelFile: (name: string) => string;
-  save: string;
-  saveFile: (name: string) => string;
-  fileWaits: (peer: string) => string;
-  fileOffered: (peer: string, limit: string) => string;
-  fileQueued: string;
-  fileStarting: string;
-  filePaused: (peer: string) => string;
-  fileProgress: (part: string, whole: string) => string;
-  fileSpeed: (perSecond: string) => string;
-  fileChecking: string;
-  fileSent: string;
-  fileReceived: string;
-  fileDeclinedByPeer: (peer: string) => string;
-  fileDeclined: string;
-  fileTooLarge: (limit: string) => string;
-  fileTooLargeThere: (peer: string, limit: string) => string;
-  fileTooMany: (peer: string) => string;
-  fileCancelled: string;
-  fileCancelledByPeer: (peer: string) => string;
-  fileDamaged: string;
-  fileUnreadable: string;
-  fileUnreadableThere: (peer: string) => string;
-  fileFull: string;
-  fileFullThere: (peer: string) => string;
-  fileGone: (peer: string) => string;
-}
-
 export interface FilesHost {
-  readonly words: FileWords;
+  readonly words: Words;
   /** BCP 47 tag of the page's language. */
   readonly language: string;
   /** The largest file that this browser takes now, in bytes. */
@@ -155,7 +120,7 @@ function endText({ ending }: Transfer, peer: string, { words, language }: FilesH
   }
 }
 
-function actions(transfer: Transfer, words: FileWords, host: FilesHost): TemplateResult | typeof nothing {
+function actions(transfer: Transfer, words: Words, host: FilesHost): TemplateResult | typeof nothing {
   const { name, state, direction, blob } = transfer;
   const button = (text: string, label: string, look: string, act: (transfer: Transfer) => void) =>
     html`<button type="button" class="btn btn-sm ${look}" aria-label=${label} @click=${() => act(transfer)}>${text}</button>`;
@@ -200,4 +165,16 @@ export function pastedFiles(data: DataTransfer | null): File[] {
 
 export function carriesFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes("Files") === true;
+}
+
+/** A file of an earlier visit: what is known of it. */
+export function keptFile({ name, size, state }: FileDescription, words: Words, language: string): TemplateResult {
+  const ended = state === "done" ? words.fileKept : state === "declined" ? words.fileWasDeclined : words.fileCameToNothing;
+  return html`
+    <div class="bubble file" data-state=${state}>
+      <div class="file-name"><strong dir="auto">${name}</strong></div>
+      <div class="file-kind">${sizeText(size, language)}</div>
+      <div class="file-state">${ended}</div>
+    </div>
+  `;
 }

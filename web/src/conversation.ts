@@ -1,0 +1,162 @@
+import type { Call } from "./call.js";
+import { Correspondence, type KeptCorrespondence } from "./correspondence.js";
+import type { Fingerprints } from "./fingerprints.js";
+import { freshId } from "./ids.js";
+import { loginKey } from "./logins.js";
+import type { Transfer, TransferState } from "./transfers.js";
+import type { Phrase } from "./words.js";
+
+/** Where an own message is. `sent`: on its way to a client that confirms nothing. */
+export type Delivery = "sending" | "delivered" | "read" | "sent";
+
+/** What is known of a file whose bytes are no longer here. */
+export interface FileDescription {
+  readonly name: string;
+  readonly size: number;
+  readonly type: string;
+  readonly state: TransferState;
+}
+
+/** One line of a discussion. */
+export type Entry = { readonly id: string; readonly time: Date } & (
+  | { kind: "own"; author: string; text: string; delivery: Delivery; /** 0: of an earlier page. */ letter: number }
+  | { kind: "received"; author: string; text: string }
+  | { kind: "note"; phrase: Phrase }
+  | { kind: "file"; author: string; own: boolean; file: FileDescription | Transfer }
+);
+
+export type OwnEntry = Entry & { kind: "own" };
+
+/** Where the connection of a conversation stands. */
+export type ConversationPhase = "off" | "asking" | "calling" | "connecting" | "open" | "reconnecting";
+
+/** Who the other end of a call proves to be. */
+export interface Trust {
+  fingerprints: Fingerprints;
+  /** The person has compared the safety number. */
+  verified: boolean;
+  /** It is not who it was before: nothing is sent until the person has decided. */
+  changed: boolean;
+  /** … and had been verified before. */
+  wasVerified: boolean;
+  /** The other keeps its identity: there is something to verify. */
+  lasting: boolean;
+}
+
+/** What of a conversation outlasts the page, but for its entries. */
+export interface KeptConversation {
+  /** The other's login as it is shown. */
+  peer: string;
+  draft: string;
+  unread: number;
+  /** When something last happened in it. */
+  active: Date;
+  correspondence: KeptCorrespondence;
+}
+
+/**
+ * What two logins have to do with each other: the discussion, what is about to be said in it, and the call that carries it,
+ * if one is on. It lives as long as the page is joined under one login, and longer where the device keeps it.
+ */
+export class Conversation {
+  /** The other's login as it is shown. */
+  peer: string;
+  /** By which the conversation is found (logins.ts). */
+  readonly key: string;
+  readonly entries: Entry[];
+  /** Messages that the person has not seen. */
+  unread = 0;
+  draft = "";
+  /** When something last happened in it. */
+  active = new Date();
+  /** Whether the other types just now. */
+  typing = false;
+  call: Call | undefined;
+  /** The other's request waits for an answer. */
+  asking = false;
+  /** Whether the other is there, as far as the service says; undefined: it does not. */
+  online: boolean | undefined;
+  /** Who the other proves to be, since the call is open; undefined: none is, or that is not known yet. */
+  trust: Trust | undefined;
+  /** Older entries are kept on the device than those that are here. */
+  hasEarlier = false;
+  readonly correspondence: Correspondence;
+
+  /**
+   * @param instance names this page as loaded
+   * @param kept what was kept of it, and its newest entries
+   */
+  constructor(peer: string, instance: string, kept?: KeptConversation, entries: Entry[] = []) {
+    this.peer = peer;
+    this.key = loginKey(peer);
+    this.entries = entries;
+    this.correspondence = new Correspondence(instance, kept?.correspondence);
+    if (kept === undefined) return;
+    this.draft = kept.draft;
+    this.unread = kept.unread;
+    this.active = kept.active;
+    this.#readdress(kept.correspondence);
+  }
+
+  get phase(): ConversationPhase {
+    const { call } = this;
+    if (call === undefined || call.phase === "over") return this.asking ? "asking" : "off";
+    return call.phase === "open" && call.reconnecting ? "reconnecting" : call.phase;
+  }
+
+  /** Whether a message still waits to be delivered. */
+  get undelivered(): boolean {
+    return this.correspondence.waiting.length > 0;
+  }
+
+  get kept(): KeptConversation {
+    const { peer, draft, unread, active, correspondence } = this;
+    return { peer, draft, unread, active, correspondence: correspondence.kept };
+  }
+
+  /** Adds an entry at the end. */
+  add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
+    const whole = { ...entry, id: freshId(), time: new Date() } as E & Entry;
+    this.entries.push(whole);
+    this.active = whole.time;
+    return whole;
+  }
+
+  /** Own entries whose texts `ids` have been delivered get a new state; returns those that had another one. */
+  mark(ids: ReadonlySet<number>, delivery: Delivery): OwnEntry[] {
+    const marked: OwnEntry[] = [];
+    let left = ids.size;
+    for (let i = this.entries.length - 1; i >= 0 && left > 0; i--) {
+      const entry = this.entries[i]!;
+      if (entry.kind !== "own" || !ids.has(entry.letter)) continue;
+      left--;
+      if (entry.delivery === delivery || entry.delivery === "read") continue;
+      entry.delivery = delivery;
+      marked.push(entry);
+    }
+    return marked;
+  }
+
+  /** The other has seen text `id` and all before it; returns the entries that this is news of. */
+  markRead(id: number): OwnEntry[] {
+    const marked: OwnEntry[] = [];
+    for (let i = this.entries.length - 1; i >= 0; i--) {
+      const entry = this.entries[i]!;
+      if (entry.kind !== "own" || entry.letter > id) continue;
+      if (entry.delivery === "read") break;
+      // What has not been delivered has not been read either, whatever the other page says.
+      if (entry.delivery !== "delivered") continue;
+      entry.delivery = "read";
+      marked.push(entry);
+    }
+    return marked;
+  }
+
+  /** Own entries of the page before belong to the letters that wait, under their ids of now. */
+  #readdress(kept: KeptCorrespondence): void {
+    const now = new Map(kept.waiting.map(({ id }, index) => [id, this.correspondence.waiting[index]!.id]));
+    for (const entry of this.entries) {
+      if (entry.kind === "own") entry.letter = entry.delivery === "sending" ? (now.get(entry.letter) ?? 0) : 0;
+    }
+  }
+}

@@ -1,0 +1,22 @@
+const NAME = "connect";
+/** No login is longer, however it is spelled. */
+const MAX_LENGTH = 1024;
+
+/** The address of the page at `page` that has who opens it connected to `login`. */
+export function inviteAddress(page: string, login: string): string {
+  const address = new URL(page);
+  address.hash = `${NAME}=${encodeURIComponent(login)}`;
+  return address.href;
+}
+
+/** Whom the address of the page asks to connect to; undefined: nobody. */
+export function invitedBy(page: string): string | undefined {
+  const match = /^#connect=(.+)$/u.exec(new URL(page).hash);
+  if (match === null) return undefined;
+  try {
+    const login = decodeURIComponent(match[1]!).trim();
+    return login === "" || login.length > MAX_LENGTH ? undefined : login;
+  } catch {
+    return undefined; // No UTF-8.
+  }
+}

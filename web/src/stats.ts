@@ -1,0 +1,45 @@
+/** How two ends are connected, as far as the browser says (W3C, "Identifiers for WebRTC's Statistics API"). */
+export interface ConnectionFigures {
+  /** Whether the bytes pass through a TURN server; undefined: that is not known. */
+  relayed: boolean | undefined;
+  /** In ms. */
+  roundTrip: number | undefined;
+  bytesSent: number;
+  bytesReceived: number;
+  /** "udp", "tcp", or "tls" to a relay. */
+  protocol: string | undefined;
+  /** Kinds of the candidates in use: host, srflx, prflx, relay (RFC 8445, section 4). */
+  ownCandidate: string | undefined;
+  peerCandidate: string | undefined;
+}
+
+interface Report {
+  type: string;
+  id: string;
+  [field: string]: unknown;
+}
+
+/** Reads the figures of the pair of candidates that is in use. */
+export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionFigures {
+  const all = [...(reports.values() as Iterable<Report>)];
+  const byId = (id: unknown) => all.find((report) => report.id === id);
+  const transport = all.find(({ type }) => type === "transport");
+  // Firefox has no transport report, and marks the pair itself.
+  const pair =
+    byId(transport?.["selectedCandidatePairId"]) ??
+    all.find((report) => report.type === "candidate-pair" && (report["selected"] === true || (report["nominated"] === true && report["state"] === "succeeded")));
+  const own = byId(pair?.["localCandidateId"]);
+  const peer = byId(pair?.["remoteCandidateId"]);
+  const word = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const count = (value: unknown) => (typeof value === "number" ? value : 0);
+  const kinds = [word(own?.["candidateType"]), word(peer?.["candidateType"])];
+  return {
+    relayed: kinds.every((kind) => kind === undefined) ? undefined : kinds.includes("relay"),
+    roundTrip: typeof pair?.["currentRoundTripTime"] === "number" ? pair["currentRoundTripTime"] * 1_000 : undefined,
+    bytesSent: count(pair?.["bytesSent"]),
+    bytesReceived: count(pair?.["bytesReceived"]),
+    protocol: word(own?.["relayProtocol"]) ?? word(own?.["protocol"]),
+    ownCandidate: kinds[0],
+    peerCandidate: kinds[1],
+  };
+}

@@ -1,0 +1,67 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { say } from "../words.js";
+import { type Page, icon, iconButton } from "./page.js";
+import { settingsDialog } from "./settings.js";
+
+/** What this is, the state of the service, who one is. */
+export function bar(page: Page): TemplateResult {
+  const { messenger, words } = page;
+  const { login } = messenger;
+  return html`
+    <header class="bar">
+      <h1 class="brand">${icon("bubbles")} <span>${words.name}</span></h1>
+      ${status(page)}
+      <div class="account">
+        ${login === undefined ? nothing : html`<span class="welcome" dir="auto">${words.welcome(login)}</span>`}
+        ${iconButton("gear", words.settings, () => page.open(settingsDialog(page)))}
+        ${login === undefined
+          ? nothing
+          : html`<button type="button" class="btn btn-sm btn-outline-secondary sign-out" @click=${() => messenger.signOut()}>${words.signOut}</button>`}
+      </div>
+    </header>
+  `;
+}
+
+function status({ messenger, words }: Page): TemplateResult {
+  const state = messenger.service;
+  const offline = !navigator.onLine && state.kind !== "connected";
+  const label = () => {
+    switch (state.kind) {
+      case "connected":
+        return words.connected;
+      case "connecting":
+        return offline ? words.offlineConnecting : words.connecting;
+      case "waiting": {
+        const seconds = Math.max(1, Math.ceil((state.until - Date.now()) / 1_000));
+        // The countdown is for the eye: only the change of state is announced.
+        return html`${offline ? words.offlineConnectingIn : words.connectingIn} <span aria-live="off">${seconds}</span> ${words.seconds}`;
+      }
+      case "stopped":
+        return words.offline(say(words, state.reason));
+    }
+  };
+  const away = state.kind === "stopped" || state.kind === "waiting";
+  return html`
+    <div class="state">
+      <div role="status" aria-label=${words.connection} class="status" data-state=${state.kind}>
+        <span class="dot" aria-hidden="true"></span><span>${label()}</span>
+      </div>
+      ${away
+        ? html`<button type="button" class="btn btn-sm btn-link" @click=${() => messenger.reconnect()}>
+            ${state.kind === "stopped" ? words.connectAgain : words.tryNow}
+          </button>`
+        : nothing}
+    </div>
+  `;
+}
+
+/** What a person must know now. */
+export function alert({ messenger, words }: Page): TemplateResult | typeof nothing {
+  if (messenger.alert === undefined) return nothing;
+  return html`
+    <div class="alert alert-warning notice" role="alert">
+      <span dir="auto">${say(words, messenger.alert)}</span>
+      <button type="button" class="btn-close" aria-label=${words.dismiss} @click=${() => messenger.dismissAlert()}></button>
+    </div>
+  `;
+}

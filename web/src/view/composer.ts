@@ -1,0 +1,130 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { Conversation } from "../conversation.js";
+import { direction } from "../direction.js";
+import { pastedFiles } from "./files.js";
+import { type Page, icon } from "./page.js";
+
+/** Where a text that belongs to no conversation yet outlasts a reload. */
+const DRAFT_KEY = "draft";
+
+/** Where messages are written. */
+export class Composer {
+  #conversation: Conversation | undefined;
+  #field: HTMLTextAreaElement | null = null;
+
+  constructor(private readonly page: Page) {}
+
+  render(): TemplateResult {
+    const { messenger, words } = this.page;
+    const phase = messenger.front?.phase;
+    const open = phase === "open" || phase === "reconnecting";
+    const field = () => document.getElementById("message") as HTMLTextAreaElement;
+    const send = () => {
+      const element = field();
+      if (messenger.send(element.value)) element.value = "";
+      this.#typed(element);
+      element.focus();
+    };
+    const submit = (event: SubmitEvent) => {
+      event.preventDefault();
+      send();
+    };
+    const keydown = (event: KeyboardEvent) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      send();
+    };
+    // Where keys are synthesised, the line break may come in spite of a keydown that was prevented.
+    const keypress = (event: KeyboardEvent) => {
+      if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
+    };
+    const paste = (event: ClipboardEvent) => {
+      const files = pastedFiles(event.clipboardData);
+      if (files.length === 0) return;
+      event.preventDefault();
+      messenger.attach(files);
+    };
+    const choose = () => {
+      if (messenger.files?.peerLimit === undefined) messenger.attach([]);
+      else document.getElementById("files")?.click();
+    };
+    const chosen = (event: Event) => {
+      const input = event.target as HTMLInputElement;
+      if (input.files !== null && input.files.length > 0) messenger.attach([...input.files]);
+      input.value = ""; // The same file may be chosen again.
+    };
+    const hint = phase === "reconnecting" ? words.hintReconnecting : open ? words.hintOpen : words.hintClosed;
+    return html`
+      <form class="composer" @submit=${submit} novalidate>
+        <label for="message" class="visually-hidden">${words.message}</label>
+        <textarea
+          id="message"
+          class="form-control"
+          placeholder=${words.message}
+          rows="1"
+          aria-describedby="message-hint"
+          @keydown=${keydown}
+          @keypress=${keypress}
+          @input=${(event: InputEvent) => this.#typed(event.target as HTMLTextAreaElement)}
+          @paste=${paste}
+        ></textarea>
+        <input id="files" type="file" multiple hidden @change=${chosen} />
+        <button
+          type="button"
+          class="btn btn-quiet attach"
+          aria-label=${words.attachFile}
+          title=${words.attachFile}
+          aria-disabled=${messenger.files?.peerLimit === undefined ? "true" : nothing}
+          @click=${choose}
+        >
+          ${icon("attach")}
+        </button>
+        <button class="btn btn-primary" aria-disabled=${open ? nothing : "true"}>${icon("send")}${words.send}</button>
+        <div id="message-hint" class="hint">${hint}</div>
+      </form>
+    `;
+  }
+
+  /** Puts the draft of another conversation into the field. Call it after each rendering. */
+  settle(): void {
+    const field = document.getElementById("message") as HTMLTextAreaElement | null;
+    const { front } = this.page.messenger;
+    if (field === this.#field && front === this.#conversation) return;
+    this.#field = field;
+    this.#conversation = front;
+    if (field === null) return;
+    if (front === undefined && this.page.messenger.draft === "") this.page.messenger.draft = this.#kept();
+    const draft = front?.draft ?? this.page.messenger.draft;
+    if (field.value !== draft) field.value = draft;
+    this.#keep();
+    field.dir = direction(draft);
+  }
+
+  /** The message being written has changed. */
+  #typed(field: HTMLTextAreaElement): void {
+    field.dir = direction(field.value);
+    this.page.messenger.type(field.value);
+    this.#keep();
+  }
+
+  /** Keeps what belongs to no conversation yet; those that there are keep their own. */
+  #keep(): void {
+    const { draft, login } = this.page.messenger;
+    try {
+      if (draft === "" || this.page.settings.choices.offTheRecord) sessionStorage.removeItem(DRAFT_KEY);
+      else sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, text: draft }));
+    } catch {
+      // A browser that stores nothing, or not that much: the draft stays in its field.
+    }
+  }
+
+  #kept(): string {
+    try {
+      const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
+      if (draft?.login === this.page.messenger.login && typeof draft.text === "string") return draft.text;
+    } catch {
+      // As above, or not written by this page.
+    }
+    return "";
+  }
+}

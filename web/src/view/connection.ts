@@ -1,0 +1,65 @@
+import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
+import type { Call } from "../call.js";
+import { size } from "../files.js";
+import type { ConnectionFigures } from "../stats.js";
+import type { DialogContent } from "./dialog.js";
+import type { Page } from "./page.js";
+import { exactClock, number } from "./text.js";
+
+/** How often the figures are asked for, in ms. */
+const REFRESH = 1_000;
+
+/** How the two ends are connected, and what the service saw of it. */
+export function connectionDialog(page: Page, call: Call): DialogContent {
+  let figures: ConnectionFigures | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const refresh = async () => {
+    try {
+      figures = await call.figures();
+    } catch {
+      // The connection is closed: what was last known stays.
+    }
+    page.changed();
+  };
+  void refresh();
+  return {
+    id: `connection ${call.id}`,
+    title: page.words.howConnected,
+    body: (now) => {
+      // It is looked at only as long as somebody does.
+      clearTimeout(timer);
+      if (call.phase !== "over") timer = setTimeout(() => document.querySelector("#dialog[open]") !== null && void refresh(), REFRESH);
+      return body(now, call, figures);
+    },
+  };
+}
+
+function body({ words, language }: Page, call: Call, figures: ConnectionFigures | undefined): TemplateResult {
+  const path = figures?.relayed === undefined ? words.unknown : figures.relayed ? words.relayed : words.direct;
+  const line = (name: string, value: string) => html`<dt>${name}</dt>
+    <dd>${value}</dd>`;
+  return html`
+    <dl class="figures">
+      ${line(words.path, path)}
+      ${line(words.roundTrip, figures?.roundTrip === undefined ? words.unknown : `${number(figures.roundTrip, language)} ms`)}
+      ${line(words.sentBytes, size(figures?.bytesSent ?? 0, language))} ${line(words.receivedBytes, size(figures?.bytesReceived ?? 0, language))}
+      ${line(words.protocol, figures?.protocol?.toUpperCase() ?? words.unknown)} ${line(words.ownEnd, figures?.ownCandidate ?? words.unknown)}
+      ${line(words.otherEnd, figures?.peerCandidate ?? words.unknown)}
+    </dl>
+    <h3 id="journal-title">${words.whatServiceSaw}</h3>
+    <p class="quiet">${words.whatServiceSawText}</p>
+    <ol class="journal" aria-labelledby="journal-title">
+      ${call.journal.entries.map(
+        ({ time, direction, type, bytes, text }) => html`<li>
+          <details>
+            <summary>
+              <code>${type}</code> ${direction === "sent" ? words.frameSent : words.frameReceived} ${exactClock(time, language)},
+              ${words.frameBytes(number(bytes, language))}
+            </summary>
+            <pre tabindex="0">${text}</pre>
+          </details>
+        </li>`,
+      )}
+    </ol>
+  `;
+}

@@ -1,0 +1,109 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { Conversation } from "../conversation.js";
+import { alert } from "./bar.js";
+import type { Composer } from "./composer.js";
+import { connectionDialog } from "./connection.js";
+import { confirmation } from "./dialog.js";
+import type { Discussion } from "./discussion.js";
+import { carriesFiles, droppedFiles } from "./files.js";
+import { type Page, avatar, icon, iconButton } from "./page.js";
+import { side } from "./side.js";
+import { verifyDialog } from "./verify.js";
+
+/** What one does once joined: conversations at one side, the front one at the other; on a phone one of the two. */
+export class ConversationView {
+  /** Files are being dragged over it. */
+  #dropping = false;
+
+  constructor(
+    private readonly page: Page,
+    private readonly discussion: Discussion,
+    private readonly composer: Composer,
+  ) {}
+
+  render(): TemplateResult {
+    const { messenger, words } = this.page;
+    const { front } = messenger;
+    const drag = (dropping: boolean) => {
+      if (this.#dropping === dropping) return;
+      this.#dropping = dropping;
+      this.page.changed();
+    };
+    const dragged = (event: DragEvent) => {
+      if (carriesFiles(event)) drag(true);
+    };
+    const dragLeft = (event: DragEvent) => {
+      if (!(event.currentTarget as Node).contains(event.relatedTarget as Node | null)) drag(false);
+    };
+    const dropped = (event: DragEvent) => {
+      drag(false);
+      if (event.dataTransfer !== null && carriesFiles(event)) messenger.attach(droppedFiles(event.dataTransfer));
+    };
+    const beginner = messenger.conversations.length === 0;
+    return html`
+      <main class="messenger" data-pane=${front !== undefined ? "conversation" : beginner ? "beginner" : "list"}>
+        ${side(this.page)}
+        <section
+          class=${this.#dropping ? "conversation dropping" : "conversation"}
+          data-drop=${words.dropHere}
+          @dragover=${dragged}
+          @dragleave=${dragLeft}
+          @drop=${dropped}
+        >
+          ${front === undefined ? html`<div class="peer"><span class="text-body-secondary">${words.nobody}</span></div>` : this.#head(front)}
+          ${alert(this.page)} ${this.discussion.render(front)} ${this.composer.render()}
+        </section>
+      </main>
+    `;
+  }
+
+  /** Who is connected. This row keeps its place and height, so that no button moves under the pointer. */
+  #head(conversation: Conversation): TemplateResult {
+    const { messenger, words } = this.page;
+    const { peer, phase, call, trust } = conversation;
+    const open = phase === "open" || phase === "reconnecting";
+    const text = {
+      off: words.notConnectedTo,
+      asking: words.notConnectedTo,
+      calling: words.callingTo,
+      connecting: words.connectingTo,
+      open: words.connectedTo,
+      reconnecting: words.reconnectingTo,
+    }[phase];
+    const moving = phase === "calling" || phase === "connecting" || phase === "reconnecting";
+    const remove = () =>
+      this.page.open(
+        confirmation(words.deleteConversation(peer), words.deleteConversationQuestion(peer), words.deleteIt, () => void messenger.delete(conversation)),
+      );
+    const end = () => call !== undefined && messenger.disconnect(call);
+    return html`
+      <div class="peer" data-phase=${phase}>
+        <button type="button" class="btn btn-icon back" aria-label=${words.back} title=${words.back} @click=${() => messenger.show(undefined)}>
+          ${icon("back")}
+        </button>
+        ${avatar(peer)}
+        <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
+          <span class="who-state">${text}</span> <strong dir="auto">${peer}</strong>${moving ? "…" : ""}
+          ${trust?.verified === true ? html`<span class="verified">${icon("shield")}${words.verified}</span>` : nothing}
+        </span>
+        <span class="tools">
+          ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
+          ${call === undefined ? nothing : iconButton("info", words.howConnected, () => this.page.open(connectionDialog(this.page, call)))}
+          ${iconButton("block", words.block(peer), () => messenger.block(peer))}
+          ${iconButton("trash", words.deleteConversation(peer), remove)}
+        </span>
+        ${call === undefined
+          ? html`<button type="button" class="btn btn-sm btn-quiet" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
+              ${words.connectTo}
+            </button>`
+          : open
+            ? html`<button type="button" class="btn btn-sm btn-outline-danger" aria-label=${words.disconnectFrom(peer)} @click=${end}>
+                ${words.disconnect}<span class="wide">&nbsp;${words.from(peer)}</span>
+              </button>`
+            : html`<button type="button" class="btn btn-sm btn-outline-secondary" aria-label=${words.cancelCall(peer)} @click=${end}>
+                ${words.cancel}
+              </button>`}
+      </div>
+    `;
+  }
+}

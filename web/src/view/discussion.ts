@@ -1,0 +1,162 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { repeat } from "../../vendor/lit-html/directives/repeat.js";
+import type { Conversation, Entry } from "../conversation.js";
+import { type Piece, blocks } from "../links.js";
+import type { Transfer } from "../transfers.js";
+import { say } from "../words.js";
+import { fileEntry, keptFile } from "./files.js";
+import { type Page, icon } from "./page.js";
+import { clock, day } from "./text.js";
+
+/** So many entries are shown at first; a browser lays out thousands in seconds. */
+const SHOWN_AT_FIRST = 200;
+/** A log that is scrolled up by less than this many pixels still follows the newest message. */
+const FOLLOW_WITHIN = 48;
+
+const texts = new WeakMap<Entry, Piece[][]>();
+
+/** The discussion of the front conversation, and how much of it is shown. */
+export class Discussion {
+  /** The newest message is kept in sight. */
+  following = true;
+  readonly #shown = new WeakMap<Conversation, number>();
+  #conversation: Conversation | undefined;
+  #newest: Entry | undefined;
+  readonly #resized = new ResizeObserver(() => this.follow());
+  #observed: HTMLElement | null = null;
+
+  constructor(private readonly page: Page) {}
+
+  render(conversation: Conversation | undefined): TemplateResult {
+    const { words } = this.page;
+    const entries = conversation?.entries ?? [];
+    if (conversation !== this.#conversation) {
+      this.#conversation = conversation;
+      this.following = true;
+    }
+    const newest = entries.at(-1);
+    if (newest !== this.#newest && (newest?.kind === "own" || (newest?.kind === "file" && newest.own))) this.following = true;
+    this.#newest = newest;
+    const most = conversation === undefined ? 0 : (this.#shown.get(conversation) ?? SHOWN_AT_FIRST);
+    const first = Math.max(0, entries.length - most);
+    const shown = entries.slice(first);
+    const earlier = first > 0 || conversation?.hasEarlier === true;
+    const scrolled = (event: Event) => {
+      const log = event.currentTarget as HTMLElement;
+      const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
+      if (following === this.following) return;
+      this.following = following;
+      this.page.changed();
+    };
+    return html`
+      <div class="discussion">
+        <div id="discussion" role="log" aria-label=${words.discussion} tabindex="0" @scroll=${scrolled}>
+          ${earlier
+            ? html`<button type="button" class="btn btn-sm btn-quiet earlier" @click=${() => this.#showEarlier(conversation!)}>${words.earlier}</button>`
+            : nothing}
+          <ul>
+            ${repeat(
+              shown,
+              ({ id }) => id,
+              (entry, index) => this.#entry(conversation!, entry, shown[index - 1]),
+            )}
+          </ul>
+          ${entries.length === 0 ? html`<p class="empty">${words.empty}</p>` : nothing}
+        </div>
+        ${this.following
+          ? nothing
+          : html`<button type="button" class="btn btn-sm btn-primary newest" @click=${() => this.#toNewest()}>${icon("down")}${words.newest}</button>`}
+      </div>
+      <div class="typing" aria-live="off" dir="auto">${conversation?.typing === true ? words.isTyping(conversation.peer) : nothing}</div>
+    `;
+  }
+
+  /** Keeps the newest message in sight, if it was. Call it after each rendering. */
+  follow(): void {
+    const log = document.getElementById("discussion");
+    if (log !== this.#observed) {
+      this.#resized.disconnect();
+      if (log !== null) this.#resized.observe(log);
+      this.#observed = log;
+    }
+    if (log !== null && this.following) log.scrollTop = log.scrollHeight;
+  }
+
+  #toNewest(): void {
+    this.following = true;
+    this.follow();
+    document.getElementById("message")?.focus();
+    this.page.changed();
+  }
+
+  async #showEarlier(conversation: Conversation): Promise<void> {
+    const log = document.getElementById("discussion");
+    const below = log === null ? 0 : log.scrollHeight - log.scrollTop;
+    const shown = this.#shown.get(conversation) ?? SHOWN_AT_FIRST;
+    this.#shown.set(conversation, shown + SHOWN_AT_FIRST);
+    this.following = false;
+    if (conversation.entries.length < shown + SHOWN_AT_FIRST && conversation.hasEarlier) await this.page.messenger.showEarlier(conversation);
+    this.page.changed();
+    // What was in sight stays there.
+    requestAnimationFrame(() => requestAnimationFrame(() => log !== null && (log.scrollTop = log.scrollHeight - below)));
+    log?.focus();
+  }
+
+  #entry(conversation: Conversation, entry: Entry, before: Entry | undefined): TemplateResult {
+    const { words, language } = this.page;
+    const today = day(entry.time, language);
+    const separator = before === undefined || day(before.time, language) !== today ? html`<div class="day">${today}</div>` : nothing;
+    if (entry.kind === "note") {
+      return html`<li class="note">${separator}<span dir="auto">${say(words, entry.phrase)}</span> ${clock(entry.time, language)}</li>`;
+    }
+    const own = entry.kind === "own" || (entry.kind === "file" && entry.own);
+    const meta = html`<div class="meta"><strong dir="auto">${entry.author}</strong>${own ? ` ${words.you}` : ""} ${clock(entry.time, language)}</div>`;
+    if (entry.kind === "file") {
+      return html`<li class=${own ? "message transfer own" : "message transfer received"}>
+        ${separator} ${meta} ${this.#file(conversation, entry.file)}
+      </li>`;
+    }
+    return html`
+      <li class=${own ? "message own" : "message received"}>
+        ${separator} ${meta}
+        <div class="bubble" dir="auto">${this.#text(entry)}</div>
+        ${entry.kind === "own"
+          ? html`<div class="delivery" data-delivery=${entry.delivery}>
+              ${icon(entry.delivery === "read" ? "read" : entry.delivery === "sending" ? "clock" : "check")}${
+                entry.delivery === "read" ? `${words.delivered} · ${words.read}` : words[entry.delivery]
+              }
+            </div>`
+          : nothing}
+      </li>
+    `;
+  }
+
+  #file(conversation: Conversation, file: (Entry & { kind: "file" })["file"]): TemplateResult {
+    const { words, language, messenger } = this.page;
+    if (!("direction" in file)) return keptFile(file, words, language);
+    const files = messenger.transfers(conversation);
+    return fileEntry(file, conversation.peer, {
+      words,
+      language,
+      limit: files.ownLimit,
+      accept: (transfer: Transfer) => files.accept(transfer),
+      decline: (transfer: Transfer) => files.decline(transfer),
+      cancel: (transfer: Transfer) => files.cancel(transfer),
+      resized: () => this.follow(),
+    });
+  }
+
+  #text(entry: Entry & { text: string }): TemplateResult[] {
+    let found = texts.get(entry);
+    if (found === undefined) {
+      found = blocks(entry.text);
+      texts.set(entry, found);
+    }
+    const shown = found.map((block) =>
+      block.map(({ text, href }) =>
+        href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
+      ),
+    );
+    return shown.length === 1 ? shown[0]! : shown.map((block) => html`<span class="block">${block}</span>`);
+  }
+}

@@ -1,0 +1,119 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { ExportedHistory } from "../history.js";
+import type { Choices } from "../settings.js";
+import { type Language, languages } from "../words.js";
+import { type DialogContent, confirmation } from "./dialog.js";
+import type { Page } from "./page.js";
+
+/** What the page does with the device beyond its model. */
+export interface Device {
+  /** Notifications: the browser has none for this page, they may be asked for, allowed, or refused. */
+  readonly notifications: "missing" | "default" | "granted" | "denied";
+  /** Asks the person, who has just asked for them, to allow notifications. */
+  askForNotifications(): Promise<void>;
+  export(): Promise<ExportedHistory>;
+  /** Forgets all that is kept on the device. */
+  deleteEverything(): Promise<void>;
+}
+
+/** What a person can choose. */
+export function settingsDialog(page: Page): DialogContent {
+  return { id: "settings", title: page.words.settings, body: settings };
+}
+
+function settings(page: Page): TemplateResult {
+  const { settings, words, messenger, device } = page;
+  const { choices } = settings;
+  const dark = choices.darkMode ?? matchMedia("(prefers-color-scheme: dark)").matches;
+  const notify = (on: boolean) => {
+    if (!on || device.notifications === "granted") return settings.choose({ notifications: on });
+    void device.askForNotifications().then(() => {
+      settings.choose({ notifications: device.notifications === "granted" });
+      page.changed();
+    });
+  };
+  const refused = device.notifications === "missing" ? words.notificationsMissing : device.notifications === "denied" ? words.notificationsRefused : undefined;
+  const chosen = (event: Event) => {
+    const { value } = event.target as HTMLSelectElement;
+    settings.choose({ language: value === "" ? undefined : (value as Language) });
+  };
+  const save = async () => {
+    const text = JSON.stringify(await device.export(), undefined, 2);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save it by then.
+  };
+  const deleteAll = () => page.open(confirmation(words.deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
+  const renew = () => page.open(confirmation(words.newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
+  return html`
+    ${toggle(page, "darkMode", words.darkMode, dark)}
+    <div class="setting">
+      <label for="language">${words.languageLabel}</label>
+      <select id="language" class="form-select" @change=${chosen}>
+        <option value="" ?selected=${choices.language === undefined}>${words.languageOfBrowser}</option>
+        ${Object.entries(languages).map(
+          ([tag, { language }]) => html`<option value=${tag} lang=${tag} ?selected=${choices.language === tag}>${language}</option>`,
+        )}
+      </select>
+    </div>
+    ${toggle(page, "notifications", words.notifications, choices.notifications && device.notifications === "granted", refused ?? words.notificationsHint, notify)}
+    ${toggle(page, "askFirst", words.askFirst, choices.askFirst, words.askFirstHint)}
+    ${toggle(page, "relayOnly", words.relayOnly, choices.relayOnly, words.relayOnlyHint)}
+    ${toggle(page, "readReceipts", words.readReceipts, choices.readReceipts, words.readReceiptsHint)}
+    ${choices.blocked.length === 0
+      ? nothing
+      : html`<h3>${words.blockedLogins}</h3>
+          <ul class="blocked">
+            ${choices.blocked.map(
+              (key) => html`<li>
+                <span dir="auto">${key}</span>
+                <button
+                  type="button"
+                  class="btn btn-sm btn-outline-secondary"
+                  @click=${() => settings.choose({ blocked: choices.blocked.filter((other) => other !== key) })}
+                >
+                  ${words.unblock(key)}
+                </button>
+              </li>`,
+            )}
+          </ul>`}
+    <h3>${words.onThisDevice}</h3>
+    ${toggle(page, "offTheRecord", words.offTheRecord, choices.offTheRecord, words.offTheRecordHint)}
+    <p class="quiet">${messenger.identityKept === false ? words.identityPassing : words.identityHint}</p>
+    <div class="dialog-actions">
+      <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.exportHint} @click=${() => void save()}>${words.exportAll}</button>
+      <button type="button" class="btn btn-sm btn-outline-secondary" @click=${renew}>${words.newIdentity}</button>
+      <button type="button" class="btn btn-sm btn-outline-danger" @click=${deleteAll}>${words.deleteAll}</button>
+    </div>
+  `;
+}
+
+type Toggle = { [K in keyof Choices]: boolean extends Choices[K] ? K : never }[keyof Choices];
+
+function toggle(page: Page, name: Toggle, label: string, on: boolean, hint?: string, act?: (on: boolean) => void): TemplateResult {
+  const change = (event: Event) => {
+    const field = event.target as HTMLInputElement;
+    if (act === undefined) page.settings.choose({ [name]: field.checked });
+    else {
+      act(field.checked);
+      field.checked = on; // Until it is decided.
+    }
+  };
+  return html`
+    <div class="setting form-check form-switch">
+      <label for="setting-${name}">${label}</label>
+      <input
+        id="setting-${name}"
+        class="form-check-input"
+        type="checkbox"
+        role="switch"
+        aria-describedby=${hint === undefined ? nothing : `hint-${name}`}
+        .checked=${on}
+        @change=${change}
+      />
+      ${hint === undefined ? nothing : html`<p id="hint-${name}" class="quiet">${hint}</p>`}
+    </div>
+  `;
+}

@@ -1,0 +1,90 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { Conversation } from "../conversation.js";
+import type { Words } from "../words.js";
+import { inviteDialog } from "./invite.js";
+import { type Page, avatar, icon } from "./page.js";
+
+/** Where one connects to somebody, and sees with whom one talks. */
+export function side(page: Page): TemplateResult {
+  const { messenger, words } = page;
+  const connect = (event: SubmitEvent) => {
+    event.preventDefault();
+    messenger.connect((document.getElementById("other-login") as HTMLInputElement).value);
+  };
+  const conversations = messenger.conversations;
+  return html`
+    <div class="side">
+      <form id="connect" class="connect" @submit=${connect} novalidate>
+        <div class="form-floating">
+          <input
+            id="other-login"
+            class="form-control"
+            type="text"
+            placeholder=${words.otherLogin}
+            autocomplete="off"
+            autocapitalize="none"
+            spellcheck="false"
+            dir="auto"
+          />
+          <label for="other-login">${words.otherLogin}</label>
+        </div>
+        <button class=${messenger.front?.call === undefined ? "btn btn-primary" : "btn btn-quiet"}>${words.connectTo}</button>
+        <button type="button" class="btn btn-sm btn-link invite" @click=${() => page.open(inviteDialog(page))}>
+          ${icon("invite")}${words.invite}
+        </button>
+      </form>
+      ${conversations.length === 0
+        ? nothing
+        : html`<ul class="conversations" aria-label=${words.conversations}>
+            ${conversations.map((conversation) => line(page, conversation))}
+          </ul>`}
+    </div>
+  `;
+}
+
+function line({ messenger, words }: Page, conversation: Conversation): TemplateResult {
+  const { peer, unread, online } = conversation;
+  const front = conversation === messenger.front;
+  return html`
+    <li>
+      <button type="button" class="line" aria-current=${front ? "true" : nothing} @click=${() => messenger.show(conversation)}>
+        <span class="portrait">
+          ${avatar(peer)}
+          ${online === undefined
+            ? nothing
+            : html`<span class="presence" data-online=${online}><span class="visually-hidden">${online ? words.online : words.away}</span></span>`}
+        </span>
+        <span class="line-text">
+          <strong dir="auto">${peer}</strong>
+          <span class="line-state" dir="auto">${stateText(words, conversation)}</span>
+        </span>
+        ${unread === 0
+          ? nothing
+          : html`<span class="badge rounded-pill unread"
+              ><span aria-hidden="true">${unread > 999 ? "999+" : unread}</span><span class="visually-hidden">${words.unread(String(unread))}</span></span
+            >`}
+      </button>
+    </li>
+  `;
+}
+
+/** How it stands, or what was said last. */
+function stateText(words: Words, { phase, entries, typing, peer }: Conversation): string {
+  if (typing) return words.isTyping(peer);
+  switch (phase) {
+    case "asking":
+      return words.requestFrom(peer);
+    case "calling":
+      return `${words.callingTo}…`;
+    case "connecting":
+      return `${words.connectingTo}…`;
+    case "reconnecting":
+      return `${words.reconnectingTo}…`;
+  }
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i]!;
+    if (entry.kind === "own" || entry.kind === "received") return entry.text.slice(0, 120);
+    if (entry.kind === "file") return entry.file.name;
+  }
+  return "";
+}

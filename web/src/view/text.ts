@@ -1,0 +1,33 @@
+import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
+import type { Language } from "../words.js";
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Making one takes longer than using it a hundred times. */
+function format(language: Language, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${language} ${name}`;
+  let found = formats.get(key);
+  if (found === undefined) {
+    // The region of the browser's own language, if it is that language: English has more than one way to write a time.
+    const regional = navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === language);
+    formats.set(key, (found = new Intl.DateTimeFormat(regional ?? language, options)));
+  }
+  return found;
+}
+
+export function clock(date: Date, language: Language): TemplateResult {
+  const shown = format(language, "time", { hour: "2-digit", minute: "2-digit" }).format(date);
+  return html`<time datetime=${date.toISOString()}>${shown}</time>`;
+}
+
+export function exactClock(date: Date, language: Language): string {
+  return format(language, "exact", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(date);
+}
+
+export function day(date: Date, language: Language): string {
+  return format(language, "day", { weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(date);
+}
+
+export function number(value: number, language: Language): string {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
+}

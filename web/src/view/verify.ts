@@ -1,0 +1,67 @@
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { Conversation } from "../conversation.js";
+import { safetyNumber } from "../safety.js";
+import type { DialogContent } from "./dialog.js";
+import { type Page, icon } from "./page.js";
+import { qrCode } from "./qr.js";
+
+/** Shows the safety number, for two people to compare. */
+export function verifyDialog(page: Page, conversation: Conversation): DialogContent {
+  const { peer, trust } = conversation;
+  const digits = trust === undefined ? [] : safetyNumber(trust.fingerprints.own, trust.fingerprints.peer);
+  return {
+    id: `verify ${conversation.key}`,
+    title: page.words.verify(peer),
+    body: ({ words, messenger, open }) => {
+      const verified = conversation.trust?.verified === true;
+      const mark = () => {
+        void messenger.verify(conversation, !verified);
+        if (!verified) open(undefined);
+      };
+      // Who is connected now may be somebody else.
+      const same = conversation.trust !== undefined && conversation.trust === trust;
+      return html`
+        <p dir="auto">${words.verifyText(peer)}</p>
+        ${verified ? html`<p class="verified">${icon("shield")}${words.verified}</p>` : nothing}
+        <p class="safety-number" role="group" aria-label=${words.safetyNumber}>${digits.map((group) => html`<span>${group}</span> `)}</p>
+        ${qrCode(digits.join(""), words.safetyCode)}
+        <div class="dialog-actions">
+          <button type="button" class=${verified ? "btn btn-outline-secondary" : "btn btn-primary"} ?disabled=${!same} @click=${mark}>
+            ${verified ? words.verifyRevoke : words.verifyConfirm}
+          </button>
+        </div>
+      `;
+    },
+  };
+}
+
+/** Says that somebody is not who they were, before anything is sent to them. */
+export function changedDialog(page: Page, conversation: Conversation): DialogContent {
+  const { peer, trust, call } = conversation;
+  const { words, messenger } = page;
+  const decide = (act: () => void): void => {
+    page.open(undefined);
+    act();
+  };
+  return {
+    id: `changed ${call?.id ?? ""}`,
+    title: words.identityChanged(peer),
+    urgent: true,
+    body: (): TemplateResult => html`
+      <p dir="auto">${words.identityChangedText(peer)}</p>
+      ${trust?.wasVerified === true ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
+      <div class="dialog-actions">
+        <button type="button" class="btn btn-outline-secondary" @click=${() => decide(() => void messenger.goOn(conversation))}>${words.goOn}</button>
+        <button
+          type="button"
+          class="btn btn-primary"
+          autofocus
+          aria-label=${words.disconnectFrom(peer)}
+          @click=${() => decide(() => call !== undefined && messenger.disconnect(call))}
+        >
+          ${words.disconnect}
+        </button>
+      </div>
+    `,
+  };
+}

@@ -1,0 +1,154 @@
+import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
+import type { Call } from "../call.js";
+import type { Conversation } from "../conversation.js";
+import { loginKey } from "../logins.js";
+import type { Messenger } from "../messenger.js";
+import type { Settings } from "../settings.js";
+import { type Language, type Words, languageFor, languages } from "../words.js";
+import { bar } from "./bar.js";
+import { Composer } from "./composer.js";
+import { ConversationView } from "./conversation.js";
+import { type DialogContent, dialogElement, settleDialog } from "./dialog.js";
+import { Discussion } from "./discussion.js";
+import { carriesFiles } from "./files.js";
+import { joinView } from "./join.js";
+import type { Page } from "./page.js";
+import { requestDialog } from "./request.js";
+import type { Device } from "./settings.js";
+import { changedDialog } from "./verify.js";
+
+/** Longest time until a change is shown where the browser paints nothing, in ms. */
+const UNSEEN_DELAY = 100;
+
+/** Shows the messenger in the page and passes on what the person does. */
+export class View implements Page {
+  /** Whom the address of the page asks to connect to. */
+  invitedBy: string | undefined;
+
+  #scheduled = false;
+  #dialog: DialogContent | undefined;
+  #shownDialog: string | undefined;
+  #urgent: DialogContent | undefined;
+  #shownLogin: string | undefined;
+  #shownFront: Conversation | undefined;
+  #shownCall: Call | undefined;
+  #shownOpen = false;
+  #lastLogin = "";
+  readonly #composer = new Composer(this);
+  readonly #discussion = new Discussion(this);
+  readonly #conversation = new ConversationView(this, this.#discussion, this.#composer);
+
+  constructor(
+    private readonly root: HTMLElement,
+    readonly messenger: Messenger,
+    readonly settings: Settings,
+    readonly device: Device,
+  ) {
+    setInterval(() => {
+      if (messenger.service.kind === "waiting") this.changed();
+    }, 1_000);
+    // A file that is dropped beside the conversation would take the page's place.
+    for (const type of ["dragover", "drop"] as const) {
+      addEventListener(type, (event) => {
+        if (carriesFiles(event)) event.preventDefault();
+      });
+    }
+    addEventListener("online", () => this.changed());
+    addEventListener("offline", () => this.changed());
+  }
+
+  get language(): Language {
+    return languageFor(this.settings.choices.language, navigator.languages);
+  }
+
+  get words(): Words {
+    return languages[this.language];
+  }
+
+  open(dialog: DialogContent | undefined): void {
+    this.#dialog = dialog;
+    this.changed();
+  }
+
+  /** Shows the messenger as it is, with the next picture that the browser paints: a flood of messages is shown at once. */
+  changed(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    let shown = false;
+    const show = () => {
+      if (shown) return;
+      shown = true;
+      this.#scheduled = false;
+      this.#render();
+    };
+    requestAnimationFrame(show);
+    setTimeout(show, UNSEEN_DELAY);
+  }
+
+  #render(): void {
+    const { login, front, unread } = this.messenger;
+    const active = document.activeElement;
+    const dialog = this.#currentDialog();
+    document.documentElement.lang = this.language;
+    document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
+    const before = this.#shownDialog;
+    // While it is open, what is behind it keeps the focus for its end.
+    render(this.#page(dialog), this.root);
+    this.#composer.settle();
+    this.#discussion.follow();
+    settleDialog(this.root, dialog, before);
+    this.#shownDialog = dialog?.id;
+    if (dialog === undefined) this.#moveFocus(active);
+    this.#shownLogin = login;
+    this.#shownFront = front;
+    this.#shownCall = front?.call;
+    this.#shownOpen = front?.phase === "open";
+  }
+
+  /** The dialog to show: what must be decided comes before what the person has opened. */
+  #currentDialog(): DialogContent | undefined {
+    const { messenger } = this;
+    if (messenger.login === undefined && this.#dialog?.id !== "settings" && this.#dialog?.id.startsWith("confirm") !== true) this.#dialog = undefined;
+    const request = messenger.requests[0];
+    const changed = messenger.conversations.find(({ trust }) => trust?.changed === true);
+    const urgent = changed !== undefined ? changedDialog(this, changed) : request !== undefined ? requestDialog(this, request) : undefined;
+    // The same one stays the same while it is open.
+    if (urgent?.id !== this.#urgent?.id) this.#urgent = urgent;
+    return this.#urgent ?? this.#dialog;
+  }
+
+  /** Puts the focus where the person goes on, where what had it is gone or done with. */
+  #moveFocus(active: Element | null): void {
+    const { login, front } = this.messenger;
+    const lost = !this.root.contains(document.activeElement);
+    const open = front?.phase === "open";
+    if (login !== this.#shownLogin) {
+      this.#focus(login === undefined ? "login" : "other-login");
+    } else if (front !== this.#shownFront) {
+      // Who has chosen a conversation goes on in it; whoever is busy elsewhere is left alone.
+      const chose = active?.closest(".conversations, .back") !== undefined && active?.closest(".conversations, .back") !== null;
+      if (front === undefined) this.#focus("other-login");
+      else if (chose || (lost && active !== document.body)) this.#focus("message");
+    }
+    const call = front?.call;
+    if (open && (!this.#shownOpen || call !== this.#shownCall)) {
+      const calling = lost || active === null || active === document.body || active.closest("#connect, .peer") !== null;
+      if (call?.outgoing === true && calling) this.#focus("message");
+      // Until then it stays, for whoever must correct it or try again.
+      const other = document.getElementById("other-login") as HTMLInputElement | null;
+      if (other !== null && loginKey(other.value) === front.key) other.value = "";
+    } else if (call === undefined && this.#shownCall !== undefined && lost) {
+      this.#focus("message");
+    }
+  }
+
+  #focus(id: string): void {
+    document.getElementById(id)?.focus();
+  }
+
+  #page(dialog: DialogContent | undefined): TemplateResult {
+    const joined = this.messenger.login !== undefined;
+    const typed = (login: string) => (this.#lastLogin = login);
+    return html`${bar(this)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
+  }
+}
