@@ -49,6 +49,8 @@ type peer struct {
 	client *client.Client
 	// certificate is what the calls made from now on show, as a browser that keeps its own.
 	certificate webrtc.Certificate
+	// api makes the connections of the calls made from now on; nil: ordinary ones.
+	api *webrtc.API
 	// mute: it does nothing by itself, no hello, no pong, no receipt.
 	mute bool
 	// alter, if not nil, may change a frame before it goes out to the service; false holds it back.
@@ -122,15 +124,17 @@ func newCertificate(t testing.TB) webrtc.Certificate {
 }
 
 // newPeerAPI makes connections on this machine's loopback interface.
-var newPeerAPI = sync.OnceValue(func() *webrtc.API {
+var newPeerAPI = sync.OnceValue(func() *webrtc.API { return webrtc.NewAPI(webrtc.WithSettingEngine(peerSettings())) })
+
+func peerSettings() webrtc.SettingEngine {
 	var s webrtc.SettingEngine
 	s.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetIPFilter(net.IPv4(127, 0, 0, 1).Equal)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	return webrtc.NewAPI(webrtc.WithSettingEngine(s))
-})
+	return s
+}
 
 // line is a peer's end of one call.
 type line struct {
@@ -153,7 +157,11 @@ type line struct {
 
 // newLine makes an end of a call; p.mu is held.
 func (p *peer) newLine(id, other string) (*line, error) {
-	connection, err := newPeerAPI().NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.certificate}})
+	api := p.api
+	if api == nil {
+		api = newPeerAPI()
+	}
+	connection, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.certificate}})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,7 @@ import { BareChannel, type ChannelEnd, type ChannelListener, FramedChannel, type
 import type { Correspondence, Letter } from "./correspondence.js";
 import type { FileMessage } from "./fileframes.js";
 import { FrameError } from "./framing.js";
-import type { ByeReason, Outgoing } from "./signaling.js";
+import { type ByeReason, type Outgoing, byeFrame } from "./signaling.js";
 import { type Fingerprints, fingerprintOf } from "./fingerprints.js";
 import { Journal } from "./journal.js";
 import { type ConnectionFigures, figuresOf } from "./stats.js";
@@ -23,7 +23,9 @@ const LAST_TEXTS = 300;
 /** How often a connection that is in trouble is looked at, in ms. */
 const TROUBLE_LOOK = 500;
 /** How long the other side may take to answer a restart, while the service can be reached, in ms. */
-const RESTART_ANSWER = 4_000;
+const RESTART_ANSWER = 3_500;
+/** Offers of both sides that meet within this time were made in the same instant; an older one has got lost, in ms. */
+const SAME_INSTANT = 2_000;
 /** How long a restart that was answered may take, in ms. */
 const RESTART_TIMEOUT = 20_000;
 /** How long a connection in trouble waits for the service to be back, in ms. */
@@ -81,8 +83,8 @@ export interface CallOptions {
   outgoing: boolean;
   configuration: RTCConfiguration;
   correspondence: Correspondence;
-  /** Sends by way of the service. */
-  send: (frame: Outgoing) => void;
+  /** Sends by way of the service. Returns the frame as sent; undefined: it could not be. */
+  send: (frame: Outgoing) => string | undefined;
   /** Whether the service can be reached now. */
   reachable: () => boolean;
   listener: CallListener;
@@ -123,6 +125,7 @@ export class Call {
   #trouble: { timer: ReturnType<typeof setInterval>; since: number; answerBy: number; answered: boolean } | undefined;
   /** An offer of this side is on its way to being answered. */
   #offering = false;
+  #offeredAt = 0;
   /** A restart is due as soon as the service can be reached. */
   #restartDue = false;
 
@@ -132,7 +135,7 @@ export class Call {
     this.outgoing = options.outgoing;
     this.#bare = options.bare;
     this.phase = options.outgoing ? "calling" : "connecting";
-    const connection = new RTCPeerConnection(options.configuration);
+    const connection = connect(options.configuration);
     this.#connection = connection;
     connection.onicecandidate = ({ candidate }) => {
       if (candidate !== null && candidate.candidate !== "") this.#found(candidate.toJSON());
@@ -173,6 +176,7 @@ export class Call {
     this.#offering = true;
     await this.#connection.setLocalDescription();
     const { sdp } = this.#connection.localDescription!;
+    this.#offeredAt = performance.now();
     this.#send({ type: "offer", offer: { type: "offer", sdp } });
   }
 
@@ -180,10 +184,12 @@ export class Call {
   answer(sdp: string): void {
     this.#step(async () => {
       // Both have restarted in the same instant: who called goes on, the other takes its own offer back.
-      if (this.#offering && this.outgoing && this.phase === "open") return;
-      this.#offering = false;
-      if (this.#trouble !== undefined) this.#answered(this.#trouble);
+      const crossed = this.#offering && performance.now() - this.#offeredAt < SAME_INSTANT;
+      if (crossed && this.outgoing && this.phase === "open") return;
       await this.#describe({ type: "offer", sdp });
+      this.#offering = false;
+      this.#restartDue = false;
+      if (this.#trouble !== undefined) this.#answered(this.#trouble);
       await this.#connection.setLocalDescription();
       const answer = this.#connection.localDescription!;
       this.#send({ type: "answer", answer: { type: "answer", sdp: answer.sdp } });
@@ -197,9 +203,9 @@ export class Call {
     if (bare && !this.#bare) this.#goBare();
     this.#step(async () => {
       if (!this.#offering) return; // Twice, or to an offer that was taken back.
+      await this.#describe({ type: "answer", sdp });
       this.#offering = false;
       if (this.#trouble !== undefined) this.#answered(this.#trouble);
-      await this.#describe({ type: "answer", sdp });
       this.#release();
     });
   }
@@ -253,15 +259,23 @@ export class Call {
   /** Looks for a way to the other side anew (ICE restart, RFC 8445, section 2.4): the network has changed. */
   restart(): void {
     if (this.phase !== "open" || this.#bare) return;
+    // An offer that is out tells the other side of a network that may be gone.
+    this.#offering = false;
     this.#restartDue = true;
-    this.serviceReady();
+    this.#restartNow();
   }
 
   /** The service can be reached (again). */
   serviceReady(): void {
-    if (!this.#restartDue || this.phase !== "open") return;
+    // What was sent just before the service went away may never have reached it.
+    if (this.phase === "open" && this.#offering) this.restart();
+    else this.#restartNow();
+  }
+
+  #restartNow(): void {
+    if (!this.#restartDue || this.phase !== "open" || !this.options.reachable()) return;
     this.#step(async () => {
-      if (!this.#restartDue || this.#offering) return;
+      if (!this.#restartDue || !this.options.reachable()) return;
       this.#restartDue = false;
       this.#connection.restartIce();
       await this.#offer();
@@ -289,18 +303,20 @@ export class Call {
     const trouble = this.#trouble;
     if (trouble === undefined) return;
     const now = performance.now();
-    if (!trouble.answered && !this.options.reachable()) {
-      // Nobody could have answered yet.
+    if (!this.options.reachable()) {
+      // Nobody could answer now.
       this.wasAway = true;
       this.#restartDue = true;
       this.#offering = false;
+      trouble.answered = false;
       trouble.answerBy = now + RESTART_ANSWER;
     }
-    if (now >= trouble.answerBy || now - trouble.since >= AWAY_TIMEOUT) this.end("lost", "left");
+    if (now >= trouble.answerBy || (!trouble.answered && now - trouble.since >= AWAY_TIMEOUT)) this.end("lost", "lost");
   }
 
   #recovered(): void {
     if (this.#trouble === undefined) return;
+    if (this.#channel instanceof FramedChannel) this.#channel.forgive();
     clearInterval(this.#trouble.timer);
     this.#trouble = undefined;
     this.reconnecting = false;
@@ -309,6 +325,7 @@ export class Call {
 
   /** The service says that nobody has the other's login any more. */
   unreachable(): void {
+    this.#offering = false;
     if (this.#trouble !== undefined && !this.#trouble.answered) this.end("lost");
   }
 
@@ -345,7 +362,7 @@ export class Call {
     clearTimeout(this.#timer);
     clearInterval(this.#trouble?.timer);
     if (this.#link !== undefined) this.#transfers?.detach(this.#link);
-    if (tell !== undefined) this.#send({ type: "bye", reason: tell });
+    if (tell !== undefined) this.#send(byeFrame(tell));
     if (this.wasOpen && tell !== undefined) this.#closeAfter(this.#channel?.leave());
     else if (this.wasOpen && end === "left") this.#closeAfter(this.#channel?.close());
     else this.#closeAfter(undefined);
@@ -355,8 +372,8 @@ export class Call {
   /** The other side says, by way of the service, that it has ended the call. */
   bye(reason: ByeReason): void {
     if (this.phase !== "open") return this.end(reason);
-    // It has given up what this side still tries to restore.
-    if (this.reconnecting) return this.end("lost");
+    // It has given up what this side still tries to restore; a goodbye on the channel would not come through.
+    if (reason === "lost" || this.reconnecting) return this.end(reason);
     // Its goodbye comes on the channel too, behind its last texts, unless its page is gone.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.end(reason), LAST_TEXTS);
@@ -377,10 +394,9 @@ export class Call {
     });
   }
 
-  #send(frame: { type: "bye"; reason: ByeReason } | DescriptionFrame | CandidateFrame): void {
-    const whole = { ...frame, to: this.peer, call: this.id };
-    this.journal.add("sent", frame.type, whole);
-    this.options.send(whole);
+  #send(frame: ReturnType<typeof byeFrame> | DescriptionFrame | CandidateFrame): void {
+    const text = this.options.send({ ...frame, to: this.peer, call: this.id });
+    if (text !== undefined) this.journal.add("sent", frame.type, text);
   }
 
   /**
@@ -395,8 +411,13 @@ export class Call {
       } catch (error) {
         // A call that ended meanwhile has closed its connection, and its steps fail.
         if ((this.phase as Phase) === "over") return;
+        if (this.phase === "open") {
+          // What could not be renegotiated leaves the connection as it is.
+          console.info("a renegotiation fails:", error);
+          return;
+        }
         console.warn("a call fails:", error);
-        this.end(this.phase === "open" ? "garbled" : "no-connection", "left");
+        this.end("no-connection", "left");
       }
     });
   }
@@ -412,6 +433,10 @@ export class Call {
 
   /** One candidate that the browser cannot use leaves the others; the call may well connect by them. */
   async #add(candidate: RTCIceCandidateInit): Promise<void> {
+    // Of a restart that was taken back, or that another one has followed.
+    const { usernameFragment } = candidate;
+    const lines = this.#connection.remoteDescription?.sdp.split(/\r?\n/u) ?? [];
+    if (typeof usernameFragment === "string" && !lines.includes(`a=ice-ufrag:${usernameFragment}`)) return;
     try {
       await this.#connection.addIceCandidate(candidate);
     } catch (error) {
@@ -471,7 +496,10 @@ export class Call {
       read: (id) => listener.read(this, id),
       typing: (typing) => listener.typing(this, typing),
       next: (fingerprint) => listener.next(this, fingerprint),
-      silent: () => this.#silent(),
+      silent: (gone) => this.#silent(gone),
+      alive: () => {
+        if (this.#connection.connectionState === "connected") this.#recovered();
+      },
       file: (message) => {
         if (this.#link !== undefined) this.#transfers?.receive(message);
         else if (this.#earlyFiles.length < MAX_WAITING_FILE_MESSAGES) this.#earlyFiles.push(message);
@@ -490,8 +518,10 @@ export class Call {
   }
 
   /** The heartbeat has stopped. Where the connection is known to be in trouble, that has its own time. */
-  #silent(): void {
-    if (this.#trouble === undefined) this.end("lost", "left");
+  #silent(gone: boolean): void {
+    if (this.#trouble !== undefined) return;
+    if (gone) this.end("lost", "lost");
+    else this.#inTrouble();
   }
 
   #channelEnded(end: ChannelEnd): void {
@@ -499,18 +529,28 @@ export class Call {
       case "goodbye":
         return this.end("left");
       case "lost":
-        return this.#failed();
+        return this.end("lost", "lost");
       case "garbled":
         return this.end("garbled", "left");
     }
   }
 
   #failed(): void {
-    this.end(this.phase === "open" ? "lost" : "no-connection", "left");
+    this.end("no-connection", "left");
   }
 
   #timedOut(): void {
     this.end(this.phase === "calling" ? "no-answer" : "no-connection", "left");
+  }
+}
+
+/** Makes a connection, without the service's servers if the browser can make nothing of them. */
+function connect(configuration: RTCConfiguration): RTCPeerConnection {
+  try {
+    return new RTCPeerConnection(configuration);
+  } catch (error) {
+    if (!(error instanceof DOMException) || (configuration.iceServers ?? []).length === 0) throw error;
+    return new RTCPeerConnection({ ...configuration, iceServers: [] });
   }
 }
 

@@ -47,7 +47,10 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
   const calls = new Calls({
     me,
     configuration: () => ({}),
-    send: (frame) => sent.push(frame),
+    send: (frame) => {
+      sent.push(frame);
+      return JSON.stringify(frame);
+    },
     reachable: () => true,
     policy: () => policy,
     correspondence: () => new Correspondence(me),
@@ -104,6 +107,59 @@ test("a flood of offers makes a few calls only", () => {
   }
 });
 
+test("one who calls over and over again gets a number of connections, and no more", () => {
+  const { calls, sent } = callsOf("alice");
+  let made = 0;
+  Object.assign(globalThis, {
+    RTCPeerConnection: class extends FakeConnection {
+      constructor() {
+        super();
+        made++;
+      }
+    },
+  });
+  for (let i = 0; i < 1_000; i++) calls.receive({ type: "offer", from: "bob", call: `call ${i}`, sdp: sdp("01") });
+  assert.equal(made, 32);
+  assert.equal(calls.all.length, 1);
+  assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 968);
+});
+
+test("an offer for a call that is on is taken from the same other end only", async () => {
+  const { calls, sent, ends } = callsOf("alice");
+  calls.receive({ type: "offer", from: "bob", call: "first", sdp: sdp("01") });
+  await new Promise((resolve) => setImmediate(resolve));
+  const call = calls.with("bob")!;
+  sent.length = 0;
+  calls.receive({ type: "offer", from: "bob", call: "first", sdp: sdp("02") });
+  calls.receive({ type: "answer", from: "bob", call: "first", sdp: sdp("02") });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(sent, []);
+  assert.deepEqual(ends, []);
+  calls.receive({ type: "offer", from: "bob", call: "first", sdp: sdp("01") });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(sent.map(({ type }) => type), ["answer"]);
+  assert.equal(calls.with("bob"), call);
+});
+
+test("frames of calls that nobody knows disturb nothing", async () => {
+  const { calls, sent, ends } = callsOf("alice");
+  const call = calls.call("bob");
+  await new Promise((resolve) => setImmediate(resolve));
+  sent.length = 0;
+  calls.receive({ type: "bye", from: "bob", call: "unknown", reason: "left" });
+  calls.receive({ type: "bye", from: "carol", reason: "busy" });
+  calls.receive({ type: "answer", from: "carol", sdp: sdp("01") });
+  for (let i = 0; i < 1_000; i++) {
+    calls.receive({ type: "ice-candidate", from: `peer ${i}`, call: `call ${i}`, candidate: { candidate: "candidate:1" } });
+  }
+  assert.deepEqual(sent, []);
+  assert.deepEqual(ends, []);
+  calls.receive({ type: "answer", from: "bob", call: "unknown", sdp: sdp("01") });
+  assert.deepEqual(sent, [{ type: "bye", reason: "left", to: "bob", call: "unknown" }]);
+  assert.equal(calls.with("bob"), call);
+  assert.equal(call.phase, "calling");
+});
+
 test("who asks waits for the answer, and nothing is made of the offer before it", () => {
   const { calls, sent, requests } = callsOf("alice", "ask");
   calls.receive({ type: "offer", from: "bob", call: "first", sdp: sdp("01") });
@@ -130,6 +186,7 @@ test("offers of a blocked login are as if nobody were here", () => {
   const { calls, sent, requests } = callsOf("alice", "ignore");
   calls.receive({ type: "offer", from: "bob", call: "first", sdp: sdp("01") });
   calls.receive({ type: "ice-candidate", from: "bob", call: "first", candidate: { candidate: "candidate:1" } });
+  calls.receive({ type: "answer", from: "bob", call: "unknown", sdp: sdp("01") });
   assert.deepEqual([calls.all.length, requests.length, sent.length], [0, 0, 0]);
 });
 

@@ -2,7 +2,7 @@ import { Call, type CallEnd, type CallListener } from "./call.js";
 import type { Correspondence } from "./correspondence.js";
 import { freshId } from "./ids.js";
 import { isLower, loginKey } from "./logins.js";
-import type { ByeReason, Outgoing, PeerFrame, ServiceError } from "./signaling.js";
+import { type ByeReason, type Outgoing, type PeerFrame, type ServiceError, byeFrame } from "./signaling.js";
 
 /** Calls whose candidates came before their offer; a bound against a peer that only sends candidates. */
 const MAX_EARLY_CALLS = 16;
@@ -10,6 +10,12 @@ const MAX_EARLY_CALLS = 16;
 const MAX_EARLY_CANDIDATES = 64;
 /** Calls of others that have not connected yet, and requests that wait for the person, at once. */
 const MAX_INCOMING = 8;
+/** Calls at once, of everybody's; a browser has room for some hundred connections. */
+const MAX_CALLS = 64;
+/** So many connections are made for calls of others … */
+const MAX_TAKEN = 32;
+/** … within this time, in ms: one who calls over and over again gets no further. */
+const TAKEN_WITHIN = 10_000;
 /** How long a request waits for the person, in ms: who calls gives up a little earlier. */
 const REQUEST_TIMEOUT = 25_000;
 /** Calls that are over and still remembered, so that late frames of theirs are known for what they are. */
@@ -19,7 +25,8 @@ export interface CallsOptions {
   /** This page's login. */
   me: string;
   configuration: () => RTCConfiguration;
-  send: (frame: Outgoing) => void;
+  /** Sends by way of the service. Returns the frame as sent; undefined: it could not be. */
+  send: (frame: Outgoing) => string | undefined;
   /** Whether the service can be reached now. */
   reachable: () => boolean;
   correspondence: (peer: string) => Correspondence;
@@ -46,6 +53,8 @@ export interface Request {
 interface WaitingRequest extends Request {
   sdp: string;
   bare: boolean;
+  /** The offer as it came. */
+  text: string | undefined;
   timer: ReturnType<typeof setTimeout>;
 }
 
@@ -57,7 +66,10 @@ export class Calls {
   /** By key of the other's login. */
   readonly #calls = new Map<string, Call>();
   readonly #early = new Map<string, RTCIceCandidateInit[]>();
-  readonly #over = new Set<string>();
+  /** Calls that are over, and whether they were lost. */
+  readonly #over = new Map<string, boolean>();
+  /** When calls of others were taken lately, in ms. */
+  #taken: number[] = [];
   /** By key of the other's login. */
   readonly #requests = new Map<string, WaitingRequest>();
 
@@ -123,14 +135,14 @@ export class Calls {
         const call = this.#find(frame);
         if (call?.outgoing === true && call.phase === "calling") {
           call.peer = frame.from;
-          call.journal.add("received", "answer", frame);
+          note(call, frame);
           call.answered(frame.sdp, frame.call === undefined);
         } else if (call?.phase === "open" && call.continues(frame.sdp)) {
-          call.journal.add("received", "answer", frame);
+          note(call, frame);
           call.answered(frame.sdp, call.bare);
-        } else if (call === undefined && frame.call !== undefined) {
+        } else if (call === undefined && frame.call !== undefined && this.options.policy(frame.from) !== "ignore") {
           // The other side waits on a call that this one has given up.
-          this.#bye("left", frame.from, frame.call);
+          this.#sayOver(frame.from, frame.call);
         }
         return;
       }
@@ -143,7 +155,7 @@ export class Calls {
           this.#remember(request.id);
         }
         const call = this.#find(frame);
-        call?.journal.add("received", "bye", frame);
+        if (call !== undefined) note(call, frame);
         return call?.bye(frame.reason);
       }
     }
@@ -160,6 +172,7 @@ export class Calls {
     }
     const call = this.with(error.to);
     if (call === undefined) return false;
+    call.journal.add("received", "error", JSON.stringify(error));
     if (call.phase === "open") {
       // Once a call is open it no longer needs the service, unless it is in trouble.
       if (error.code === "peer-unavailable") call.unreachable();
@@ -173,19 +186,19 @@ export class Calls {
   #offered(frame: PeerFrame & { type: "offer" }): void {
     const key = loginKey(frame.from);
     if (key === loginKey(this.options.me)) return;
-    if (frame.call !== undefined && this.#over.has(frame.call)) {
-      // The other side tries to restore a call that this one has given up.
-      this.#bye("left", frame.from, frame.call);
-      return;
-    }
     const policy = this.options.policy(frame.from);
     if (policy === "ignore") return;
+    if (frame.call !== undefined && this.#over.has(frame.call)) {
+      // The other side tries to restore a call that this one has given up.
+      this.#sayOver(frame.from, frame.call);
+      return;
+    }
     const bare = frame.call === undefined;
     const existing = this.#calls.get(key);
     if (existing !== undefined) {
       const same = bare ? existing.bare : existing.id === frame.call;
       if (same && existing.phase !== "calling" && existing.continues(frame.sdp)) {
-        existing.journal.add("received", "offer", frame);
+        note(existing, frame);
         existing.answer(frame.sdp);
         return;
       }
@@ -195,20 +208,23 @@ export class Calls {
         // client that does not number its calls takes ours by rolling its own back.
         if (bare || !isLower(this.options.me, frame.from)) return;
         existing.end("superseded");
-        this.#take({ peer: frame.from, id: frame.call!, sdp: frame.sdp, bare });
+        this.#take({ peer: frame.from, id: frame.call!, sdp: frame.sdp, bare, text: frame.text });
         return;
       }
-      if (policy === "take") existing.end("superseded");
     }
     const known = this.#requests.get(key);
     if (known !== undefined) this.#settle(known);
     const setUp = this.all.filter((call) => !call.outgoing && !call.wasOpen).length;
-    const offer = { peer: frame.from, id: frame.call ?? freshId(), sdp: frame.sdp, bare };
-    if (setUp + this.#requests.size >= MAX_INCOMING) {
+    const offer = { peer: frame.from, id: frame.call ?? freshId(), sdp: frame.sdp, bare, text: frame.text };
+    const now = performance.now();
+    this.#taken = this.#taken.filter((time) => now - time < TAKEN_WITHIN);
+    const more = existing === undefined ? 1 : 0; // The one that there is makes room.
+    if (setUp + this.#requests.size + more > MAX_INCOMING || this.#calls.size + more > MAX_CALLS || this.#taken.length >= MAX_TAKEN) {
       this.#bye("busy", offer.peer, offer.id);
       return;
     }
     if (policy === "take") {
+      this.#taken.push(now);
       this.#take(offer);
       return;
     }
@@ -223,7 +239,7 @@ export class Calls {
     const { peer, id, bare, sdp } = offer;
     this.with(peer)?.end("superseded");
     const call = this.#make({ peer, id, bare, outgoing: false });
-    call.journal.add("received", "offer", { type: "offer", offer: { type: "offer", sdp }, from: peer, call: id });
+    note(call, { type: "offer", text: offer.text });
     this.options.listener.began(call);
     call.answer(sdp);
     const earlyKey = keyOf(peer, bare ? undefined : id);
@@ -245,12 +261,18 @@ export class Calls {
 
   #bye(reason: ByeReason, to: string, call: string): void {
     this.#remember(call);
-    this.options.send({ type: "bye", reason, to, call });
+    this.options.send({ ...byeFrame(reason), to, call });
+  }
+
+  /** Somebody goes on with a call that has been given up here. */
+  #sayOver(to: string, call: string): void {
+    this.options.send({ ...byeFrame(this.#over.get(call) === true ? "lost" : "left"), to, call });
   }
 
   /** Frames about this call that come late are known for what they are. */
-  #remember(id: string): void {
-    this.#over.add(id);
+  #remember(id: string, lost = false): void {
+    this.#over.delete(id);
+    this.#over.set(id, lost);
     trim(this.#over, MAX_REMEMBERED);
   }
 
@@ -258,7 +280,7 @@ export class Calls {
     if (frame.candidate === null || frame.candidate.candidate === "") return;
     const call = this.#find(frame);
     if (call !== undefined) {
-      call.journal.add("received", "ice-candidate", frame);
+      note(call, frame);
       call.candidate(frame.candidate);
       return;
     }
@@ -301,7 +323,7 @@ export class Calls {
         troubled: (from) => listener.troubled(from),
         ended: (ended: Call, end: CallEnd) => {
           if (this.#calls.get(key) === ended) this.#calls.delete(key);
-          this.#remember(ended.id);
+          this.#remember(ended.id, end === "lost");
           listener.ended(ended, end);
         },
       },
@@ -311,11 +333,16 @@ export class Calls {
   }
 }
 
+/** A frame about a call has come. */
+function note(call: Call, { type, text }: { type: string; text?: string | undefined }): void {
+  call.journal.add("received", type, text ?? "");
+}
+
 function keyOf(from: string, call: string | undefined): string {
   return JSON.stringify([loginKey(from), call ?? ""]);
 }
 
 /** Lets the oldest go. */
-function trim(collection: Map<string, unknown> | Set<string>, size: number): void {
+function trim(collection: Map<string, unknown>, size: number): void {
   while (collection.size > size) collection.delete(collection.keys().next().value!);
 }

@@ -10,6 +10,8 @@ const BUFFER_LOW = 256 * 1024;
 const HEARTBEAT = 2_500;
 /** So many heartbeats in a row without a sign of life mean that the other page is gone. */
 const MISSED_HEARTBEATS = 3;
+/** So many mean that there may be trouble on the way. */
+const MISSED_AT_FIRST = 2;
 /** So many, while the other browser still answers on the network: then its page hangs for good. */
 const MISSED_WHILE_BUSY = 16;
 /** Longest text for a peer without framing, in bytes: every browser takes messages of this size. */
@@ -37,8 +39,13 @@ export interface ChannelListener {
   next(fingerprint: string): void;
   /** The other page says something about files. @throws {FrameError} where it cannot be meant */
   file(message: FileMessage): void;
-  /** Nothing has come for so long that the other page seems to be gone; told again while that is so. */
-  silent(): void;
+  /**
+   * Nothing has come for a while, from the other browser either; told again while that is so.
+   * @param gone it has been so long that the other page must be gone
+   */
+  silent(gone: boolean): void;
+  /** Something has come after that. */
+  alive(): void;
   /** At most once, and never after `close`. */
   ended(end: ChannelEnd): void;
 }
@@ -149,6 +156,14 @@ export class FramedChannel implements PeerChannel {
   /** The other page has shown on another channel that it lives. */
   signOfLife(): void {
     this.#alive = true;
+    if (this.#missed < MISSED_AT_FIRST) return;
+    this.#missed = 0;
+    this.listener.alive();
+  }
+
+  /** The way to the other side is found again: what was missed before says nothing about now. */
+  forgive(): void {
+    this.#missed = 0;
   }
 
   leave(): Promise<void> {
@@ -196,7 +211,7 @@ export class FramedChannel implements PeerChannel {
 
   #message(data: unknown): void {
     if (this.#closed) return;
-    this.#alive = true;
+    this.signOfLife();
     try {
       if (!(data instanceof ArrayBuffer)) throw new FrameError("text where a frame was expected");
       this.#frame(decodeFrame(new Uint8Array(data)));
@@ -270,7 +285,9 @@ export class FramedChannel implements PeerChannel {
     const pulse = await this.pulse();
     const busy = pulse > this.#lastPulse;
     this.#lastPulse = pulse;
-    if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.listener.silent();
+    if (this.#closed || this.#leaving) return;
+    if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.listener.silent(true);
+    else if (this.#missed >= MISSED_AT_FIRST && !busy) this.listener.silent(false);
   }
 
   #end(end: ChannelEnd): void {

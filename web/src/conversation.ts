@@ -72,6 +72,8 @@ export class Conversation {
   /** Whether the other types just now. */
   typing = false;
   call: Call | undefined;
+  /** Its call was lost, and this page restores it. */
+  returning = false;
   /** The other's request waits for an answer. */
   asking = false;
   /** Whether the other is there, as far as the service says; undefined: it does not. */
@@ -100,8 +102,10 @@ export class Conversation {
 
   get phase(): ConversationPhase {
     const { call } = this;
+    const open = call?.phase === "open";
+    if (this.returning && !open) return "reconnecting";
     if (call === undefined || call.phase === "over") return this.asking ? "asking" : "off";
-    return call.phase === "open" && call.reconnecting ? "reconnecting" : call.phase;
+    return open && call.reconnecting ? "reconnecting" : call.phase;
   }
 
   /** Whether a message still waits to be delivered. */

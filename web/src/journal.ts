@@ -1,5 +1,7 @@
 /** So many frames of one call are kept; a call that restarts often sends more. */
 const MAX_FRAMES = 200;
+/** … and so much of them, in UTF-16 units. */
+const MAX_TEXT = 1_000_000;
 
 /** A frame of a call, as the service saw it. */
 export interface JournalEntry {
@@ -14,15 +16,17 @@ export interface JournalEntry {
 /** Every frame about one call that has gone by way of the service, oldest first. */
 export class Journal {
   readonly #entries: JournalEntry[] = [];
+  #length = 0;
 
   get entries(): readonly JournalEntry[] {
     return this.#entries;
   }
 
-  add(direction: "sent" | "received", type: string, frame: object): void {
-    const text = JSON.stringify(frame, undefined, 2);
-    const bytes = new TextEncoder().encode(JSON.stringify(frame)).length;
+  /** @param text the frame as it was on the wire */
+  add(direction: "sent" | "received", type: string, text: string): void {
+    const bytes = new TextEncoder().encode(text).length;
     this.#entries.push({ time: new Date(), direction, type, bytes, text });
-    if (this.#entries.length > MAX_FRAMES) this.#entries.shift();
+    this.#length += text.length;
+    while (this.#entries.length > MAX_FRAMES || this.#length > MAX_TEXT) this.#length -= this.#entries.shift()!.text.length;
   }
 }

@@ -112,6 +112,7 @@ document.addEventListener("visibilitychange", () => {
 });
 attend();
 addEventListener("online", () => messenger.networkChanged());
+addEventListener("offline", () => messenger.networkLost());
 (navigator as { connection?: EventTarget }).connection?.addEventListener?.("change", () => messenger.networkChanged());
 view.invitedBy = invitedBy(location.href);
 messenger.start();

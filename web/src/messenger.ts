@@ -18,6 +18,8 @@ import { type Phrase, phrase } from "./words.js";
 const TYPING_LASTS = 6_000;
 /** How long after a break this page still calls the other again by itself, in ms. */
 const COME_BACK_WITHIN = 180_000;
+/** How long after a call was lost it may turn out that it was this side's network, in ms. */
+const NOTICED_WITHIN = 60_000;
 /** So many calls and requests that are being set up or on are enough for anybody. */
 const MAX_CALLS = 64;
 
@@ -73,12 +75,18 @@ export class Messenger {
   readonly #readDue = new Set<Conversation>();
   /** Conversations whose calls this page restores, by when it stops to try. */
   readonly #comingBack = new Map<Conversation, number>();
+  readonly #giveUp = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
+  /** When calls of conversations were lost that the other side may restore, in ms. */
+  readonly #lost = new Map<Conversation, number>();
+  /** The device has said that it has no network. */
+  #networkAway = false;
   readonly #comeBackBackoff = new Backoff(1_000, 10_000);
 
   constructor(private readonly options: MessengerOptions) {
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
         if (this.#service.ready) this.#serviceReady();
+        else this.#wasAway();
         options.changed();
       },
       received: (frame) => {
@@ -117,8 +125,15 @@ export class Messenger {
     this.#service.connect();
   }
 
+  /** The device has lost its network. */
+  networkLost(): void {
+    this.#networkAway = true;
+    this.#wasAway();
+  }
+
   /** The device has a network again, or another one. */
   networkChanged(): void {
+    this.#networkAway = false;
     this.#service.hurry();
     this.#calls?.networkChanged();
   }
@@ -184,7 +199,7 @@ export class Messenger {
 
   /** Ends every conversation and gives the login up. */
   signOut(): void {
-    this.#comingBack.clear();
+    this.#stopComingBack();
     this.#calls?.end();
     this.#calls = undefined;
     this.#service.leave();
@@ -238,6 +253,14 @@ export class Messenger {
     call.end("hung-up", "left");
   }
 
+  /** Ends what is on with somebody, also where it is being restored and there is no call just now. */
+  hangUp(conversation: Conversation): void {
+    const { call, peer } = conversation;
+    const wasComingBack = this.#stopComingBack(conversation);
+    if (call !== undefined) call.end("hung-up", "left");
+    else if (wasComingBack) this.#note(conversation, phrase("noteHungUp", peer));
+  }
+
   /** Lets somebody in who asks. */
   accept(request: Request): void {
     const call = this.#calls?.accept(request);
@@ -257,7 +280,8 @@ export class Messenger {
     const key = loginKey(peer);
     settings.choose({ blocked: [...settings.choices.blocked.filter((other) => other !== key), key] });
     for (const request of this.requests) if (loginKey(request.peer) === key) this.#calls?.decline(request);
-    this.#calls?.with(peer)?.end("hung-up", "left");
+    const conversation = this.#account?.conversations.get(key);
+    if (conversation !== undefined) this.hangUp(conversation);
     this.options.changed();
   }
 
@@ -266,7 +290,8 @@ export class Messenger {
     if (text.trim() === "") return false;
     const conversation = this.#front;
     const call = conversation?.call;
-    if (conversation === undefined || call === undefined || call.phase !== "open") {
+    const phase = conversation?.phase;
+    if (conversation === undefined || (phase !== "open" && phase !== "reconnecting")) {
       this.#warn(phrase("nobodyYet"));
       return false;
     }
@@ -280,8 +305,8 @@ export class Messenger {
     conversation.draft = "";
     this.#keep(conversation, [entry]);
     this.alert = undefined;
-    call.typing(false);
-    call.flush();
+    call?.typing(false);
+    call?.flush();
     this.options.changed();
     return true;
   }
@@ -364,6 +389,7 @@ export class Messenger {
 
   /** Forgets a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: Conversation): Promise<void> {
+    this.#stopComingBack(conversation);
     conversation.call?.end("hung-up", "left");
     const account = this.#account;
     account?.conversations.delete(conversation.key);
@@ -415,7 +441,7 @@ export class Messenger {
 
   /** The page is going away: tells the others while it can. */
   leavePage(): void {
-    this.#comingBack.clear();
+    this.#stopComingBack();
     this.#calls?.end();
   }
 
@@ -441,13 +467,14 @@ export class Messenger {
     this.#calls = new Calls({
       me: login,
       configuration: () => this.#configuration(),
-      send: (frame) => void this.#service.send(frame),
-      reachable: () => this.#service.ready,
+      send: (frame) => this.#service.send(frame),
+      reachable: () => this.#service.ready && !this.#networkAway,
       correspondence: (peer) => this.#conversation(peer).correspondence,
       policy: (peer) => {
         const { askFirst, blocked } = this.options.settings.choices;
         if (blocked.includes(loginKey(peer))) return "ignore";
-        const open = this.#calls?.with(peer)?.wasOpen === true || this.#comingBack.has(this.#conversation(peer));
+        const conversation = this.#account?.conversations.get(loginKey(peer));
+        const open = this.#calls?.with(peer)?.wasOpen === true || (conversation !== undefined && this.#comingBack.has(conversation));
         return askFirst && !open ? "ask" : "take";
       },
       listener: this.#callsListener(),
@@ -554,7 +581,7 @@ export class Messenger {
 
   #opened(call: Call): void {
     const conversation = this.#attach(call);
-    const cameBack = this.#comingBack.delete(conversation);
+    const cameBack = this.#stopComingBack(conversation);
     this.#comeBackBackoff.reset();
     conversation.peer = call.peer;
     this.alert = undefined;
@@ -643,11 +670,12 @@ export class Messenger {
     this.#typingBy(conversation, false);
     if (call.wasOpen) this.alert = undefined;
     const comesBack = this.#comingBack.get(conversation);
-    if (end === "hung-up" || end === "superseded" || end === "declined") this.#comingBack.delete(conversation);
+    if (end === "hung-up" || end === "declined") this.#stopComingBack(conversation);
+    else if (end === "superseded") this.options.changed(); // By a call of theirs, which restores it.
     else if (comesBack !== undefined && !call.wasOpen) {
       // The attempt to restore it has failed: another one, as long as it is worth trying.
       if (Date.now() < comesBack) this.#comeBack(conversation, comesBack);
-      else this.#comingBack.delete(conversation);
+      else this.#stopComingBack(conversation);
       this.options.changed();
       return;
     }
@@ -664,8 +692,10 @@ export class Messenger {
         return;
       case "lost":
         // The side whose network was away comes back by itself; the other cannot know when.
+        note("noteLost");
         if (call.wasAway) this.#comeBack(conversation, Date.now() + COME_BACK_WITHIN);
-        return note("noteLost");
+        else this.#lost.set(conversation, Date.now());
+        return;
       case "garbled":
         return note("noteGarbled");
       case "unavailable":
@@ -681,22 +711,51 @@ export class Messenger {
     }
   }
 
+  /** This side's network is away, and may have been for a while: then calls that were lost meanwhile are this side's to restore. */
+  #wasAway(): void {
+    for (const [conversation, time] of this.#lost) {
+      if (Date.now() - time < NOTICED_WITHIN && conversation.call === undefined) this.#comeBack(conversation, Date.now() + COME_BACK_WITHIN);
+    }
+    this.#lost.clear();
+  }
+
   /** Calls the other again, once the service can be reached. */
   #comeBack(conversation: Conversation, until: number): void {
+    if (this.#calls === undefined) return; // Signed out.
+    clearTimeout(this.#giveUp.get(conversation));
+    this.#giveUp.set(conversation, setTimeout(() => {
+      if (conversation.call === undefined && this.#stopComingBack(conversation)) this.options.changed();
+    }, until - Date.now()));
     this.#comingBack.set(conversation, until);
+    conversation.returning = true;
     if (this.#service.ready) setTimeout(() => this.#restore(conversation), this.#comeBackBackoff.next());
   }
 
   #restore(conversation: Conversation): void {
     const until = this.#comingBack.get(conversation);
     if (until === undefined || this.#calls === undefined) return;
-    if (Date.now() >= until || this.#calls.with(conversation.peer) !== undefined) {
-      this.#comingBack.delete(conversation);
+    if (Date.now() >= until) {
+      this.#stopComingBack(conversation);
+      this.options.changed();
       return;
     }
-    if (!this.#service.ready) return;
+    // Their call may have come first.
+    if (this.#calls.with(conversation.peer) !== undefined || !this.#service.ready || this.#networkAway) return;
     this.#attach(this.#calls.call(conversation.peer));
     this.options.changed();
+  }
+
+  /** Gives up to restore the call of a conversation, or of all. Returns whether that was under way. */
+  #stopComingBack(conversation?: Conversation): boolean {
+    const stopped = conversation === undefined ? [...this.#comingBack.keys()] : this.#comingBack.has(conversation) ? [conversation] : [];
+    for (const one of stopped) {
+      clearTimeout(this.#giveUp.get(one));
+      this.#comingBack.delete(one);
+      one.returning = false;
+    }
+    if (conversation === undefined) this.#lost.clear();
+    else this.#lost.delete(conversation);
+    return stopped.length > 0;
   }
 
   #serviceReady(): void {

@@ -8,7 +8,7 @@ class FakeSocket {
   static readonly OPEN = 1;
   static all: FakeSocket[] = [];
   readyState = 0;
-  readonly sent: { type: string; login?: string }[] = [];
+  readonly sent: { type: string; login?: string; logins?: string[] }[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
   onclose: ((event: { code: number; reason: string }) => void) | undefined;
@@ -189,4 +189,65 @@ test("a login that comes after it was given up is given back", async () => {
   latest().says(accepted);
   assert.equal(FakeSocket.all[0]!.readyState, 3, "the connection that has it is closed");
   assert.equal(service.ready, false);
+});
+
+const unknownType = { type: "error", code: "unknown-type", message: "The service does not know this." };
+
+/** Joins as alice and watches. */
+async function watching(logins: string[]) {
+  const page = connected();
+  const joined = page.service.join("alice");
+  latest().says(accepted);
+  await joined;
+  page.service.watch(logins);
+  await Promise.resolve();
+  return page;
+}
+
+test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
+  const { service, heard } = await watching(["bob"]);
+  assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });
+  latest().says({ type: "presence", online: ["bob"], offline: [] });
+  assert.deepEqual(heard, ["presence: bob | "]);
+  service.watch(["Bob"]);
+  await Promise.resolve();
+  assert.equal(latest().sent.length, 2, "those are the same");
+  service.watch(Array.from({ length: 300 }, (_, i) => `peer ${i}`));
+  await Promise.resolve();
+  assert.equal(latest().sent.at(-1)?.logins?.length, 256);
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(accepted);
+  await Promise.resolve();
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "watch"]);
+});
+
+test("a service without presence is asked once for each connection, and nobody hears of it", async () => {
+  const { service, heard } = await watching(["bob"]);
+  latest().says(unknownType);
+  latest().says({ type: "presence", online: ["bob"], offline: [] });
+  assert.deepEqual(heard, []);
+  service.watch(["bob", "carol"]);
+  await Promise.resolve();
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "watch"]);
+  latest().says(unknownType);
+  assert.deepEqual(heard, ["unknown-type"], "an error that is about something else is passed on");
+});
+
+test("servers with credentials are renewed before these end", async () => {
+  const relay = { urls: ["turn:one.example"], username: "a", credential: "b" };
+  const { service } = connected();
+  const joined = service.join("alice");
+  latest().says({ ...accepted, iceServers: [relay] });
+  await joined;
+  assert.equal(service.relayed, true);
+  mock.timers.tick(49 * 60_000);
+  assert.equal(latest().sent.length, 1);
+  mock.timers.tick(60_000);
+  assert.deepEqual(latest().sent.at(-1), { type: "ice-servers" });
+  latest().says({ type: "ice-servers", iceServers: [{ ...relay, credential: "c" }] });
+  assert.deepEqual(service.iceServers, [{ ...relay, credential: "c" }]);
+  mock.timers.tick(50 * 60_000);
+  assert.equal(latest().sent.length, 3);
 });

@@ -1,6 +1,6 @@
 import { Backoff } from "./backoff.js";
 import { loginKey } from "./logins.js";
-import { type Outgoing, type ServiceError, type PeerFrame, parseFrame } from "./signaling.js";
+import { type Outgoing, type ServiceError, type PeerFrame, isRelayUrl, parseFrame } from "./signaling.js";
 import { type Phrase, phrase } from "./words.js";
 
 /** How long a connection must last before it counts as one that holds, in ms. */
@@ -9,6 +9,9 @@ const HOLDS_AFTER = 10_000;
 const JOIN_TIMEOUT = 10_000;
 /** How long one attempt to connect may take, in ms. */
 const CONNECT_TIMEOUT = 10_000;
+
+/** ICE servers with credentials are good for an hour; they are renewed a while before, in ms. */
+const RENEW_ICE_SERVERS = 50 * 60_000;
 
 /** So many logins may be watched (messages/PROTOCOL.md, "Presence"). */
 const MAX_WATCHED = 256;
@@ -60,6 +63,7 @@ export class ServiceConnection {
   #holdTimer: ReturnType<typeof setTimeout> | undefined;
   #loginTimer: ReturnType<typeof setTimeout> | undefined;
   #iceServers: readonly RTCIceServer[] = [];
+  #iceTimer: ReturnType<typeof setTimeout> | undefined;
   /** Logins whose presence is asked for. */
   #watched: readonly string[] = [];
   /** What the service, on this socket, thinks of being asked: it was not, an answer is due, or it does not know presence. */
@@ -89,7 +93,7 @@ export class ServiceConnection {
 
   /** Whether one of them is a relay. */
   get relayed(): boolean {
-    return this.#iceServers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/iu.test(url)));
+    return this.#iceServers.some(({ urls }) => [urls].flat().some(isRelayUrl));
   }
 
   /** Says whose presence is of interest, the most important first; those before are of none any more. */
@@ -175,11 +179,21 @@ export class ServiceConnection {
     this.listener.stateChanged();
   }
 
-  /** Sends a frame to another client. False: there is no login now, and the frame is not sent. */
-  send(frame: Outgoing): boolean {
-    if (!this.#loggedIn || this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify({ ...frame, from: this.login }));
-    return true;
+  /** Sends a frame to another client. Returns it as sent; undefined: there is no login now, and it is not sent. */
+  send(frame: Outgoing): string | undefined {
+    if (!this.#loggedIn || this.#socket?.readyState !== WebSocket.OPEN) return undefined;
+    const text = JSON.stringify({ ...frame, from: this.login });
+    this.#socket.send(text);
+    return text;
+  }
+
+  #offered(iceServers: RTCIceServer[]): void {
+    this.#iceServers = iceServers;
+    clearTimeout(this.#iceTimer);
+    if (!iceServers.some(({ credential }) => credential !== undefined)) return;
+    this.#iceTimer = setTimeout(() => {
+      if (this.#loggedIn) this.#socket?.send(JSON.stringify({ type: "ice-servers" }));
+    }, RENEW_ICE_SERVERS);
   }
 
   #setState(state: ServiceState): void {
@@ -240,12 +254,15 @@ export class ServiceConnection {
     if (frame.type === "login") {
       const reply = this.#replies.shift();
       if (reply !== undefined) {
-        if (frame.success) this.#iceServers = frame.iceServers;
+        if (frame.success) this.#offered(frame.iceServers);
         reply(frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message });
       } else if (frame.success && this.#socket !== undefined) {
         // A login that this page does not ask for any more is given back with the connection.
         this.#drop(this.#socket);
       }
+    } else if (frame.type === "ice-servers") {
+      // One that comes unasked after Sign out is of no use; the next Join brings its own.
+      if (this.#loggedIn) this.#offered(frame.iceServers);
     } else if (frame.type === "presence") {
       if (this.#presence === "asked") this.listener.presence(frame.online, frame.offline);
     } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && this.#presence === "asked") {
@@ -259,7 +276,7 @@ export class ServiceConnection {
         code: frame.code,
         message: "",
       });
-    } else this.listener.received(frame);
+    } else this.listener.received(frame.type === "error" ? frame : { ...frame, text: data });
   }
 
   /** Lets go of a socket without waiting for its close event. */
@@ -278,6 +295,7 @@ export class ServiceConnection {
     clearTimeout(this.#timer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#loginTimer);
+    clearTimeout(this.#iceTimer);
     const stop = stopReason(code);
     if (stop !== undefined) {
       this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });

@@ -3,8 +3,11 @@
  * checked here, once: the rest of the page works with these types only.
  */
 
-/** Why a call was ended or refused, as a `bye` says it. */
-export type ByeReason = "declined" | "busy" | "left";
+/**
+ * Why a call was ended or refused, as a `bye` says it. A call that was lost is "left" on the wire, with `"lost":true` beside it:
+ * who does not look for that understands it all the same.
+ */
+export type ByeReason = "declined" | "busy" | "left" | "lost";
 
 /** An answer to `login`. */
 export interface LoginReply {
@@ -32,22 +35,33 @@ export interface ServiceError {
 }
 
 /** A frame from another client. `call` is missing where that client does not number its calls. */
-export type PeerFrame = { from: string; call?: string } & (
+export type PeerFrame = { from: string; call?: string; /** The frame as it came. */ text?: string } & (
   | { type: "offer"; sdp: string }
   | { type: "answer"; sdp: string }
   | { type: "ice-candidate"; candidate: RTCIceCandidateInit | null }
   | { type: "bye"; reason: ByeReason }
 );
 
-export type Frame = LoginReply | Presence | ServiceError | PeerFrame;
+/** Servers for finding a way to others, in place of those before. */
+export interface IceServers {
+  type: "ice-servers";
+  iceServers: RTCIceServer[];
+}
+
+export type Frame = LoginReply | Presence | IceServers | ServiceError | PeerFrame;
 
 /** A frame for another client, before `from` is put in. */
 export type Outgoing = { to: string; call: string } & (
   | { type: "offer"; offer: RTCSessionDescriptionInit }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit }
-  | { type: "bye"; reason: ByeReason }
+  | { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true }
 );
+
+/** The bye that says why. */
+export function byeFrame(reason: ByeReason): { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true } {
+  return reason === "lost" ? { type: "bye", reason: "left", lost: true } : { type: "bye", reason };
+}
 
 type Fields = Record<string, unknown>;
 
@@ -65,8 +79,31 @@ function texts(value: unknown): string[] {
 
 /** More of them would only make gathering slow. */
 const MAX_ICE_SERVERS = 8;
+/** … and so would more addresses of one of them. */
+const MAX_ICE_URLS = 8;
+/** Longest name or secret of this page for a relay; TURN's own bound is 508 bytes (RFC 8489, section 14.3). */
+const MAX_CREDENTIAL = 1_024;
 /** RFC 7064 and RFC 7065. */
-const ICE_URL = /^(?:stuns?|turns?):[^\s]{1,512}$/iu;
+const ICE_URL = /^(?:stun|turns?):(?:\[[0-9a-f:.]{2,45}\]|[0-9a-z._-]{1,253})(?::(\d{1,5}))?(\?transport=(?:udp|tcp))?$/iu;
+
+function isPort(digits: string | undefined): boolean {
+  return digits === undefined || (Number(digits) > 0 && Number(digits) < 65_536);
+}
+
+function isSecret(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MAX_CREDENTIAL;
+}
+
+function isIceUrl(url: string): boolean {
+  const match = ICE_URL.exec(url);
+  // Only a relay can be asked for over a transport.
+  return match !== null && isPort(match[1]) && (match[2] === undefined || isRelayUrl(url));
+}
+
+/** Whether this address of an ICE server is a relay's. */
+export function isRelayUrl(url: string): boolean {
+  return /^turns?:/iu.test(url);
+}
 
 /** The servers that a browser could make something of; it refuses all where one is wrong. */
 function parseIceServers(value: unknown): RTCIceServer[] {
@@ -74,10 +111,10 @@ function parseIceServers(value: unknown): RTCIceServer[] {
   const servers: RTCIceServer[] = [];
   for (const server of value.slice(0, MAX_ICE_SERVERS)) {
     if (!isFields(server)) continue;
-    const urls = texts([server.urls].flat()).filter((url) => ICE_URL.test(url));
+    const urls = texts([server.urls].flat().slice(0, MAX_ICE_URLS)).filter(isIceUrl);
     const { username, credential } = server;
-    const hasCredential = typeof username === "string" && typeof credential === "string";
-    const usable = hasCredential ? urls : urls.filter((url) => !/^turns?:/iu.test(url));
+    const hasCredential = isSecret(username) && isSecret(credential);
+    const usable = hasCredential ? urls : urls.filter((url) => !isRelayUrl(url));
     if (usable.length > 0) servers.push({ urls: usable, ...(hasCredential ? { username, credential } : {}) });
   }
   return servers;
@@ -101,6 +138,8 @@ export function parseFrame(data: string): Frame | undefined {
         message: text(fields.message),
         iceServers: parseIceServers(fields.iceServers),
       };
+    case "ice-servers":
+      return { type: "ice-servers", iceServers: parseIceServers(fields.iceServers) };
     case "presence":
       return { type: "presence", online: texts(fields.online), offline: texts(fields.offline) };
     case "error":
@@ -148,7 +187,8 @@ function parsePeerFrame(fields: Fields): PeerFrame | undefined {
       return {
         ...common,
         type: "bye",
-        reason: fields.reason === "busy" || fields.reason === "declined" ? fields.reason : "left",
+        reason:
+          fields.reason === "busy" || fields.reason === "declined" ? fields.reason : fields.lost === true ? "lost" : "left",
       };
     default:
       return undefined;

@@ -75,7 +75,7 @@ export class ConversationView {
       this.page.open(
         confirmation(words.deleteConversation(peer), words.deleteConversationQuestion(peer), words.deleteIt, () => void messenger.delete(conversation)),
       );
-    const end = () => call !== undefined && messenger.disconnect(call);
+    const end = () => messenger.hangUp(conversation);
     return html`
       <div class="peer" data-phase=${phase}>
         <button type="button" class="btn btn-icon back" aria-label=${words.back} title=${words.back} @click=${() => messenger.show(undefined)}>
@@ -92,7 +92,7 @@ export class ConversationView {
           ${iconButton("block", words.block(peer), () => messenger.block(peer))}
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
-        ${call === undefined
+        ${phase === "off" || phase === "asking"
           ? html`<button type="button" class="btn btn-sm btn-quiet" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
               ${words.connectTo}
             </button>`

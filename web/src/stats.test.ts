@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { figuresOf } from "./stats.js";
+
+const own = { type: "local-candidate", id: "own", candidateType: "host", protocol: "udp" };
+const peer = { type: "remote-candidate", id: "peer", candidateType: "srflx", protocol: "udp" };
+const pair = {
+  type: "candidate-pair", id: "pair", localCandidateId: "own", remoteCandidateId: "peer", nominated: true, state: "succeeded",
+  currentRoundTripTime: 0.012, bytesSent: 10, bytesReceived: 20,
+};
+const other = { ...pair, id: "other", bytesSent: 0, bytesReceived: 0, state: "waiting", nominated: false };
+const expected = {
+  relayed: false, roundTrip: 12, bytesSent: 10, bytesReceived: 20, protocol: "udp", ownCandidate: "host", peerCandidate: "srflx",
+};
+
+test("figures are those of the pair in use, whichever way the browser tells it", () => {
+  const transport = { type: "transport", id: "transport", selectedCandidatePairId: "pair" };
+  for (const reports of [[other, transport, pair, own, peer], [other, pair, own, peer]]) {
+    assert.deepEqual(figuresOf(new Map(reports.map((report) => [report.id, report]))), expected);
+  }
+});
+
+test("a relay at either end is one, and its own transport is what counts", () => {
+  const relay = { ...own, candidateType: "relay", relayProtocol: "tls" };
+  const figures = figuresOf(new Map([pair, relay, peer].map((report) => [report.id, report])));
+  assert.equal(figures.relayed, true);
+  assert.equal(figures.protocol, "tls");
+  assert.equal(figuresOf(new Map()).relayed, undefined);
+});
