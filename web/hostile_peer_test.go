@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestARobotTalksWithThePage(t *testing.T) {
@@ -258,5 +259,54 @@ func TestRandomFramesBreakNothing(t *testing.T) {
 		l.ended()
 	}
 	alice.vanish("button", "Disconnect from mallory")
+	undisturbed(alice, friend)
+}
+
+// What people type is taken before what still waits, but nothing that a test does is: so this is the longest that anything waits.
+func TestAFloodOfMessagesLeavesThePageAnsweringAndOthersConnected(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, mallory, friend := s.open("alice"), s.peer("mallory"), s.peer("friend")
+	quiet := friend.call("alice")
+	alice.connected("friend")
+	l := malloryCalls(mallory, "page")
+	const flood = 20_000
+	started := time.Now()
+	for id := range uint32(flood) {
+		l.say(id+1, fmt.Sprintf("message %d", id))
+		l.send(typingFrame(id%2 == 0))
+	}
+	quiet.say(1, "is it only me?")
+	alice.hears("friend", "is it only me?")
+	quiet.confirmed(1)
+	alice.say("no")
+	if got := quiet.hears(); got != "no" {
+		t.Errorf("the friend got %q", got)
+	}
+	t.Logf("in the flood, a friend has waited for an answer for %v", time.Since(started).Round(time.Millisecond))
+	l.confirmed(flood)
+	t.Logf("all %d messages were confirmed after %v", flood, time.Since(started).Round(time.Millisecond))
+
+	// The same where everybody looks at it.
+	alice.click("button", "Disconnect from friend")
+	quiet.ended()
+	l.drop()
+	second := s.peer("mallet")
+	second.mute = true
+	l = second.call("alice")
+	l.send(helloFrame("page"))
+	alice.connected("mallet")
+	for id := range uint32(flood / 4) {
+		l.say(id+1, fmt.Sprintf("message %d", id))
+		l.send(typingFrame(id%2 == 0))
+	}
+	l.confirmed(flood / 4)
+	alice.hears("mallet", fmt.Sprintf("message %d", flood/4-1))
+	alice.say("stop")
+	if got := l.hears(); got != "stop" {
+		t.Errorf("mallet got %q", got)
+	}
+	alice.click("button", "Disconnect from mallet")
+	l.ended()
 	undisturbed(alice, friend)
 }

@@ -1,0 +1,387 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"p2p-messaging/web"
+)
+
+// hostileService gives out the page and every login, relays until it is told not to, and says whatever a test wants.
+type hostileService struct {
+	gws.BuiltinEventHandler
+	t      testing.TB
+	server *httptest.Server
+
+	mu      sync.Mutex
+	sockets map[string]*gws.Conn // by login
+	// reply, if not nil, is what the next login gets in place of an answer.
+	reply func(socket *gws.Conn, login string)
+	// silent: nothing is relayed.
+	silent  bool
+	seen    []map[string]any // frames that pages have sent to each other
+	changed chan struct{}
+}
+
+func startHostileService(t testing.TB) *hostileService {
+	t.Helper()
+	s := &hostileService{t: t, sockets: map[string]*gws.Conn{}, changed: make(chan struct{}, 1)}
+	upgrader := gws.NewUpgrader(s, &gws.ServerOption{})
+	var reading sync.WaitGroup
+	files := http.FileServerFS(web.Files())
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			files.ServeHTTP(w, r)
+			return
+		}
+		socket, err := upgrader.Upgrade(w, r)
+		if err != nil {
+			t.Errorf("the page's connection: %v", err)
+			return
+		}
+		reading.Go(socket.ReadLoop)
+	}))
+	t.Cleanup(func() {
+		s.mu.Lock()
+		for _, socket := range s.sockets {
+			_ = socket.NetConn().Close()
+		}
+		s.mu.Unlock()
+		s.server.Close()
+		reading.Wait()
+	})
+	return s
+}
+
+func (s *hostileService) OnMessage(socket *gws.Conn, message *gws.Message) {
+	defer func() { _ = message.Close() }()
+	var frame map[string]any
+	if err := json.Unmarshal(message.Bytes(), &frame); err != nil {
+		s.t.Errorf("a page has sent %.200q: %v", message.Bytes(), err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	login, _ := frame["login"].(string)
+	to, _ := frame["to"].(string)
+	switch {
+	case frame["type"] == "login":
+		s.sockets[login] = socket
+		if reply := s.reply; reply != nil {
+			s.reply = nil
+			reply(socket, login)
+			return
+		}
+		_ = socket.WriteString(`{"type":"login","success":true}`)
+	case to != "":
+		s.seen = append(s.seen, frame)
+		select {
+		case s.changed <- struct{}{}:
+		default:
+		}
+		if other := s.sockets[to]; other != nil && !s.silent {
+			_ = other.WriteMessage(gws.OpcodeText, message.Bytes())
+		}
+	}
+}
+
+// relayed waits for a frame of a type from a login and returns it.
+func (s *hostileService) relayed(kind, from string) map[string]any {
+	s.t.Helper()
+	late := time.After(patience)
+	for {
+		s.mu.Lock()
+		for _, frame := range s.seen {
+			if frame["type"] == kind && frame["from"] == from {
+				s.mu.Unlock()
+				return frame
+			}
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.changed:
+		case <-late:
+			s.t.Fatalf("%s has sent no %s within %v", from, kind, patience)
+		}
+	}
+}
+
+// socket returns a login's connection.
+func (s *hostileService) socket(login string) *gws.Conn {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	socket := s.sockets[login]
+	if socket == nil {
+		s.t.Fatalf("%s is not here", login)
+	}
+	return socket
+}
+
+// says sends a login any text.
+func (s *hostileService) says(login, text string) {
+	s.t.Helper()
+	if err := s.socket(login).WriteString(text); err != nil {
+		s.t.Fatalf("to %s: %v", login, err)
+	}
+}
+
+// frame sends a login a frame.
+func (s *hostileService) frame(login string, fields map[string]any) {
+	s.t.Helper()
+	text, err := json.Marshal(fields)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.says(login, string(text))
+}
+
+func (s *hostileService) open(login string) *page {
+	s.t.Helper()
+	p := newPage(s.t, login, s.server.URL+"/")
+	p.join(login)
+	return p
+}
+
+func (s *hostileService) pair() (alice, bob *page) {
+	s.t.Helper()
+	alice, bob = s.open("alice"), s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+	return alice, bob
+}
+
+// goesOn shows that the conversation of two pages does, and that nothing has run in them.
+func goesOn(alice, bob *page, text string) {
+	alice.t.Helper()
+	alice.say(text)
+	bob.hears("alice", text)
+	bob.say("yes: " + text)
+	alice.hears("bob", "yes: "+text)
+	alice.delivered()
+	for _, p := range []*page{alice, bob} {
+		if title := eval[string](p, "document.title"); strings.Contains(title, "run") {
+			p.t.Errorf("%s: the title is %q: something has run", p.name, title)
+		}
+	}
+}
+
+func TestNonsenseFromTheServiceIsIgnored(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	for _, text := range []string{
+		"", " ", "hello", "null", "true", "7", `"offer"`, "[]", "{}", "{", `{"type":`, `{"type":null}`, `{"type":7}`, `{"type":"offer"}`,
+		`{"type":"__proto__"}`, `{"__proto__":{"type":"offer"}}`, `{"type":"constructor","from":"bob"}`, `{"type":"login"}`,
+		`{"type":"login","success":"no"}`,
+		`{"type":"logout","login":"alice"}`, `{"type":"presence","online":7,"offline":{"bob":true}}`, `{"type":"presence","online":[7,null,{}]}`,
+		`{"type":"ice-servers","iceServers":[7,null,{},{"urls":7},{"urls":["javascript:alert(1)","http://example.org"]}]}`,
+		`{"type":"offer","from":7,"offer":{"type":"offer","sdp":"v=0"}}`, `{"type":"offer","from":"","offer":{"sdp":""}}`,
+		`{"type":"offer","from":"bob","offer":"v=0"}`, `{"type":"offer","from":"alice","offer":{"type":"offer","sdp":"v=0"},"call":"own"}`,
+		`{"type":"answer","from":"bob","answer":{"type":"answer"}}`, `{"type":"ice-candidate","from":"bob","ice-candidate":7}`,
+		`{"type":"ice-candidate","from":"bob","ice-candidate":null}`, `{"type":"error"}` + "\x00",
+		strings.Repeat("[", 100_000), `{"type":"offer","from":"` + strings.Repeat("x", 1<<20) + `"}`,
+		strings.Repeat("x", 5<<20), `{"type":"` + strings.Repeat("y", 5<<20) + `"}`,
+	} {
+		s.says("alice", text)
+	}
+	if err := s.socket("alice").WriteMessage(gws.OpcodeBinary, []byte(`{"type":"error","message":"binary"}`)); err != nil {
+		t.Fatal(err)
+	}
+	s.says("alice", `{"type":"error","code":"<b>code</b>","message":"<img src=x onerror=\"document.title='run'\"> \u202eread this"}`)
+	alice.shows("alert", "", `<img src=x onerror="document.title='run'">`)
+	alice.click("button", "Dismiss")
+	alice.shows("status", "Connection", "connected")
+	goesOn(alice, bob, "all well?")
+	if got := alice.texts("bob"); len(got) != 1 {
+		t.Errorf("alice's discussion shows %q by bob, want one text", got)
+	}
+}
+
+// The page gives a login that it did not ask for back, with the connection, and comes again.
+func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	for _, reply := range []string{
+		`{"type":"login","success":true}`,
+		`{"type":"login","success":true,"login":"mallory","iceServers":"none","resume":7,"window":-1}`,
+	} {
+		socket := s.socket("alice")
+		s.says("alice", reply)
+		goesOn(alice, bob, "did you get "+reply+"?")
+		alice.until("the page is back", func(ctx context.Context) (bool, error) {
+			eval[bool](alice, `[...document.querySelectorAll("button")].find((b) => b.textContent.includes("Try now"))?.click() ?? true`)
+			return s.socket("alice") != socket, nil
+		})
+		alice.shows("status", "Connection", "connected")
+	}
+	alice.shows("banner", "", "Welcome alice!")
+	goesOn(alice, bob, "still alice")
+}
+
+func TestFramesThatNobodyAskedForChangeNoConversation(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	call := s.relayed("offer", "alice")["call"]
+	answer := s.relayed("answer", "bob")
+	candidate := map[string]any{"candidate": "candidate:1 1 udp 2113937151 127.0.0.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
+	for _, from := range []string{"bob", "carol", "alice"} {
+		for _, id := range []any{"unknown", nil, 7, call} {
+			for _, fields := range []map[string]any{
+				{"type": "answer", "answer": map[string]any{"type": "answer", "sdp": "v=0"}},
+				{"type": "answer", "answer": map[string]any{"type": "answer", "sdp": "nonsense"}},
+				{"type": "answer", "answer": answer["answer"]},
+				{"type": "ice-candidate", "ice-candidate": candidate},
+				{"type": "ice-candidate", "iceCandidate": candidate},
+				{"type": "error", "code": "peer-unavailable", "message": "gone", "to": "carol"},
+			} {
+				fields["from"], fields["to"] = from, "alice"
+				if id != nil {
+					fields["call"] = id
+				}
+				s.frame("alice", fields)
+			}
+			if id != call && id != nil && from != "bob" {
+				s.frame("alice", map[string]any{"type": "bye", "reason": "left", "from": from, "to": "alice", "call": id})
+			}
+		}
+	}
+	for i := range 500 {
+		s.frame("alice", map[string]any{"type": "ice-candidate", "ice-candidate": candidate, "from": "bob", "to": "alice", "call": fmt.Sprint(i)})
+		s.frame("alice", map[string]any{"type": "bye", "reason": "left", "from": "bob", "to": "alice", "call": fmt.Sprint(i)})
+	}
+	// What the service says about an open conversation does not end it.
+	s.frame("alice", map[string]any{"type": "error", "code": "peer-unavailable", "message": "gone", "to": "bob"})
+	s.frame("alice", map[string]any{"type": "error", "code": "peer-overloaded", "message": "later", "to": "bob"})
+	goesOn(alice, bob, "still on?")
+	alice.absent("alert", "")
+}
+
+func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	sdp := s.relayed("offer", "alice")["offer"]
+	for i := range 400 {
+		s.frame("alice", map[string]any{"type": "offer", "offer": sdp, "from": fmt.Sprintf("stranger %d", i), "to": "alice", "call": fmt.Sprintf("flood %d", i)})
+		s.frame("alice", map[string]any{"type": "offer", "offer": sdp, "from": "mallory", "to": "alice", "call": fmt.Sprintf("again %d", i)})
+	}
+	alice.until("the last of them refused", func(context.Context) (bool, error) {
+		return eval[bool](alice, `testing.sent.some((frame) => frame.type === "bye" && frame.call === "flood 399")`), nil
+	})
+	if connections := eval[int](alice, `new Set(testing.sent.filter((frame) => frame.type === "answer").map((frame) => frame.call)).size`); connections > 64 {
+		t.Errorf("the page has answered %d offers", connections)
+	}
+	eval[bool](alice, `[...document.querySelectorAll("button")].find((button) => button.textContent.includes("bob"))?.click() ?? true`)
+	goesOn(alice, bob, "that was a lot")
+}
+
+func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	sdp := s.relayed("offer", "alice")["offer"].(map[string]any)["sdp"].(string)
+	for i, broken := range []string{"", "nonsense", sdp[:len(sdp)/2], strings.ReplaceAll(sdp, "a=fingerprint", "a=finger"),
+		strings.ReplaceAll(sdp, "m=application", "m=video"), strings.Repeat(sdp, 20), strings.ReplaceAll(sdp, "\r\n", "\n\n")} {
+		s.frame("alice", map[string]any{"type": "offer", "offer": map[string]any{"type": "offer", "sdp": broken},
+			"from": "mallory", "to": "alice", "call": fmt.Sprintf("broken %d", i)})
+	}
+	alice.until("each refused", func(context.Context) (bool, error) {
+		return eval[bool](alice, `testing.faults.length > 0`), nil
+	})
+	eval[bool](alice, `[...document.querySelectorAll("button")].find((button) => button.textContent.includes("bob"))?.click() ?? true`)
+	goesOn(alice, bob, "what was that?")
+	for _, fault := range eval[[]string](alice, "testing.faults.splice(0)") {
+		if !strings.HasPrefix(fault, "console.warn: a call fails") {
+			t.Errorf("the console has %q", fault)
+		}
+	}
+}
+
+func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice, bob := s.pair()
+	for _, c := range []struct {
+		code    uint16
+		reason  string
+		returns bool // by itself
+	}{
+		{1001, "retry=2", true},
+		{1012, "retry=-7", true},
+		{1013, "retry=" + strings.Repeat("9", 50), true},
+		{4000, "<b>slow</b>", true},
+		{4999, "", true},
+		{1008, "refused", false},
+		{1009, "retry=1", false},
+		{4100, "<img src=x onerror=\"document.title='run'\">", false},
+	} {
+		socket := s.socket("alice")
+		if err := socket.WriteClose(c.code, []byte(c.reason)); err != nil {
+			t.Fatal(err)
+		}
+		alice.until("the end noticed", func(ctx context.Context) (bool, error) {
+			found, err := alice.query(ctx, "status", "Connection")
+			if err != nil || len(found) != 1 {
+				return false, err
+			}
+			text, err := call[string](ctx, found[0], "function() { return this.innerText }")
+			return !strings.HasPrefix(text, "connected") || s.socket("alice") != socket, err
+		})
+		goesOn(alice, bob, fmt.Sprintf("after %d", c.code))
+		if !c.returns {
+			alice.click("button", "Connect again")
+		} else if eval[bool](alice, `document.body.innerText.includes("Try now")`) {
+			eval[bool](alice, `[...document.querySelectorAll("button")].find((b) => b.textContent.includes("Try now"))?.click() ?? true`)
+		}
+		alice.until("the page is back", func(ctx context.Context) (bool, error) {
+			eval[bool](alice, `[...document.querySelectorAll("button")].find((b) => b.textContent.includes("Try now"))?.click() ?? true`)
+			return s.socket("alice") != socket, nil
+		})
+		alice.shows("status", "Connection", "connected")
+	}
+	goesOn(alice, bob, "at last")
+}
+
+func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
+	t.Parallel()
+	s := startHostileService(t)
+	alice := newPage(t, "alice", s.server.URL+"/")
+	next := func(reply func(socket *gws.Conn, login string)) {
+		s.mu.Lock()
+		s.reply = reply
+		s.mu.Unlock()
+		alice.fill("Login", "alice")
+		alice.click("button", "Join")
+	}
+	next(func(socket *gws.Conn, _ string) {
+		_ = socket.WriteString(`{"type":"login","success":false,"code":"<b>","message":"<img src=x onerror=\"document.title='run'\">"}`)
+	})
+	alice.shows("alert", "", "<img src=x")
+	next(func(socket *gws.Conn, _ string) { _ = socket.WriteString(`{"type":"login","success":0,"message":{}}`) })
+	alice.shows("alert", "", "already in use")
+	next(func(socket *gws.Conn, _ string) {
+		for range 3 {
+			_ = socket.WriteString(`{"type":"login","success":true,"iceServers":[{"urls":"stun:"},{"urls":"turn:127.0.0.1:9"},{"urls":[]},{"urls":"stun:[[["},7]}`)
+		}
+		_ = socket.WriteString(`{"type":"login","success":false,"message":"no"}`)
+	})
+	alice.find("button", "Sign out")
+	bob := s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+	goesOn(alice, bob, "in spite of it")
+}
