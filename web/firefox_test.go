@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -157,4 +158,99 @@ func TestATextOfOneMegabytePassesBetweenFirefoxAndChromium(t *testing.T) {
 	bob.press(kb.Enter)
 	alice.hears("bob", long)
 	bob.delivered()
+}
+
+func TestFirefoxShowsWhatWasReadAndWhoTypes(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.openInFirefox("alice"), s.open("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	bob.connected("alice")
+	bob.fill("Message", "I am just")
+	alice.until("bob is typing", func(context.Context) (bool, error) {
+		return foxEval[bool](alice, `document.body.innerText.includes("bob is typing")`), nil
+	})
+	alice.fill("Message", "so am I")
+	bob.until("alice is typing", func(context.Context) (bool, error) {
+		return eval[bool](bob, `document.body.innerText.includes("alice is typing")`), nil
+	})
+	alice.press(foxEnter)
+	alice.shows("log", "Discussion", "read")
+	bob.press(kb.Enter)
+	alice.hears("bob", "I am just")
+	bob.shows("log", "Discussion", "read")
+}
+
+func TestFirefoxKeepsItsIdentityAndHistoryOverAReload(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.openInFirefox("alice"), s.open("bob")
+	number := func(p person, other string) string {
+		p.click("button", "Verify "+other)
+		p.sees("dialog", "Verify "+other)
+		digits := strings.Join(strings.Fields(p.read("group", "Safety number")), "")
+		if len(digits) != 60 {
+			t.Errorf("the safety number has %d digits, want 60: %s", len(digits), digits)
+		}
+		p.press(map[bool]string{true: foxEscape, false: kb.Escape}[other == "bob"])
+		p.vanish("dialog", "Verify "+other)
+		return digits
+	}
+	var first string
+	for visit := range 2 {
+		alice.connectTo("bob")
+		alice.connected("bob")
+		bob.connected("alice")
+		text := fmt.Sprintf("visit %d", visit)
+		alice.say(text)
+		bob.hears("alice", text)
+		bob.say("yes, " + text)
+		alice.hears("bob", "yes, "+text)
+		alice.delivered()
+		mine, theirs := number(alice, "bob"), number(chromiumPerson{bob}, "alice")
+		if mine != theirs {
+			t.Errorf("visit %d: Firefox shows %s, Chromium %s", visit, mine, theirs)
+		}
+		if first == "" {
+			first = mine
+		} else if mine != first {
+			t.Errorf("after a reload the safety number is %s, want %s", mine, first)
+		}
+		if visit == 0 {
+			alice.reload()
+			bob.shows("log", "Discussion", "alice left")
+			alice.join("alice")
+		}
+	}
+	bob.absent("alertdialog", "")
+	for _, text := range []string{"visit 0", "yes, visit 0", "visit 1", "yes, visit 1"} {
+		alice.shows("log", "Discussion", text)
+	}
+}
+
+func TestFirefoxIsDarkAndFrenchWhenToldAndStaysSo(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.openInFirefox("alice")
+	alice.click("button", "Settings")
+	before := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor")
+	alice.click("switch", "Dark mode")
+	alice.until("another background", func(context.Context) (bool, error) {
+		return foxEval[string](alice, "getComputedStyle(document.body).backgroundColor") != before, nil
+	})
+	dark := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor")
+	foxCall[any](alice, alice.find("combobox", "Language"), `function () {
+		this.value = "fr";
+		this.dispatchEvent(new Event("change", { bubbles: true }));
+	}`)
+	alice.sees("switch", "Mode sombre")
+	alice.reload()
+	alice.sees("textbox", "Identifiant")
+	if got := foxEval[string](alice, "document.documentElement.lang"); got != "fr" {
+		t.Errorf("the page's language is %q, want fr", got)
+	}
+	if got := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor"); got != dark {
+		t.Errorf("after a reload the background is %s, want %s", got, dark)
+	}
 }
