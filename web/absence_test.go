@@ -43,7 +43,7 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 	alice.click("button", "Go on all the same")
 	alice.connected("bob")
 	alice.say("four")
-	alice.delivered()
+	again.hears("alice", "four")
 	if got, want := again.texts("alice"), []string{"one", "two", "three", "four"}; !slices.Equal(got, want) {
 		t.Errorf("bob got %q after the crash, want %q", got, want)
 	}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -81,6 +82,9 @@ func TestHowOneIsConnectedIsShownAndWhatTheServiceSaw(t *testing.T) {
 		t.Errorf("the offer is shown as %.300q, want %.300q", journal.Texts[0], sent)
 	}
 
+	if rules, err := os.ReadFile("node_modules/axe-core/axe.min.js"); err == nil {
+		alice.axe(string(rules))
+	}
 	alice.press(kb.Escape)
 	alice.vanish("dialog", "How am I connected?")
 	if name := eval[string](alice, "document.activeElement.ariaLabel"); name != "How am I connected?" {
@@ -134,6 +138,9 @@ func TestWhoWantsToBeAskedIsAskedBeforeAnythingLeaves(t *testing.T) {
 		if n := bob.sentOf(kind); n != 0 {
 			t.Errorf("%d frames of type %s leave before Accept, want none", n, kind)
 		}
+	}
+	if rules, err := os.ReadFile("node_modules/axe-core/axe.min.js"); err == nil {
+		bob.axe(string(rules))
 	}
 	bob.click("button", "Decline")
 	bob.vanish("dialog", "Incoming request from alice")
@@ -215,6 +222,11 @@ func TestRelayOnlySaysSoWhereThereIsNoRelay(t *testing.T) {
 	alice.toggle("Relay only")
 	alice.count()
 	alice.connectTo("bob")
+	alice.shows("alert", "", "this service offers no relay")
+	alice.click("button", "Dismiss")
+	bob := s.open("bob")
+	bob.connectTo("alice")
+	bob.shows("alert", "", "alice declined.")
 	alice.shows("alert", "", "this service offers no relay")
 	if n := alice.connections(); n != 0 {
 		t.Errorf("%d connections are made, want none", n)

@@ -200,6 +200,41 @@ func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
 	alice.absent("alert", "")
 }
 
+func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	cable := s.cable()
+	alice := newPage(t, "alice", cable.url())
+	alice.join("alice")
+	alice.loses(false) // Only connections made after this one can be made to lose anything.
+	bob := s.open("bob")
+	bob.connectTo("alice")
+	bob.connected("alice")
+	alice.connected("bob")
+
+	cable.set(true)
+	alice.loses(true)
+	bob.shows("log", "Discussion", "alice left: the connection was lost")
+	cable.set(false)
+	// With the service but without a way to bob: she calls him, and gets no further.
+	alice.click("button", "Try now")
+	alice.untilSent("offer", 2)
+	alice.shows("log", "Discussion", "bob left: the connection was lost")
+	alice.phase("reconnecting")
+	alice.click("button", "Disconnect from bob")
+	alice.phase("off")
+	offers := alice.sentOf("offer")
+
+	alice.loses(false)
+	bob.connectTo("alice")
+	bob.connected("alice")
+	alice.say("welcome back")
+	bob.hears("alice", "welcome back")
+	if n := alice.sentOf("offer"); n != offers {
+		t.Errorf("alice has called %d times after she hung up, want none", n-offers)
+	}
+}
+
 // phase waits until the conversation in front is in a phase.
 func (p *page) phase(want string) {
 	p.t.Helper()

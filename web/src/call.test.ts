@@ -179,6 +179,16 @@ test("who does not answer the restart is gone within 10 s of the last sign of li
   assert.equal(call.wasAway, false);
 });
 
+test("who falls silent is gone within 10 s too where the browser says nothing", async () => {
+  const { call, sent, ends, hears } = await open(true);
+  await pass(2_500);
+  hears({ kind: "pong" });
+  await pass(10_000);
+  assert.deepEqual(types(sent), ["offer", "bye"]);
+  assert.deepEqual(ends, ["lost"]);
+  assert.equal(call.wasAway, false);
+});
+
 test("silence alone is noticed too, and a sign of life ends it", async () => {
   const { call, ends, hears } = await open(true);
   await pass(7_500);
@@ -211,6 +221,16 @@ test("a restart waits for the service, up to a minute", async () => {
   await pass(61_000);
   assert.deepEqual(ends, ["lost"]);
   assert.equal(call.wasAway, true);
+});
+
+test("a network that was back before the browser noticed that it was away was away", async () => {
+  const { call, connection, ends } = await open(false);
+  call.serviceReady();
+  await pass(3_000);
+  connection.becomes("disconnected");
+  assert.equal(call.wasAway, true);
+  call.unreachable();
+  assert.deepEqual(ends, ["lost"]);
 });
 
 test("an offer that went out just before the service dropped is made again", async () => {

@@ -28,6 +28,8 @@ const RESTART_ANSWER = 3_500;
 const SAME_INSTANT = 2_000;
 /** How long a restart that was answered may take, in ms. */
 const RESTART_TIMEOUT = 20_000;
+/** A service that was away so short a time before the trouble tells that this side's network was, in ms: browsers notice late. */
+const AWAY_BEFORE = 15_000;
 /** How long a connection in trouble waits for the service to be back, in ms. */
 const AWAY_TIMEOUT = 60_000;
 /** Candidates that wait for their description; a browser sends a few dozen at most. */
@@ -103,7 +105,7 @@ export class Call {
   wasOpen = false;
   /** Whether the connection is in trouble: nothing gets through, and a way around is looked for. */
   reconnecting = false;
-  /** Whether the service could not be reached at some time since the trouble began: it may be this side's network. */
+  /** Whether the service could not be reached at some time since the trouble began, or just before: it may be this side's network. */
   wasAway = false;
   readonly journal = new Journal();
   #bare: boolean;
@@ -126,6 +128,8 @@ export class Call {
   /** An offer of this side is on its way to being answered. */
   #offering = false;
   #offeredAt = 0;
+  /** When the service could not be reached for the last time. */
+  #lastAway = -Infinity;
   /** A restart is due as soon as the service can be reached. */
   #restartDue = false;
 
@@ -265,8 +269,9 @@ export class Call {
     this.#restartNow();
   }
 
-  /** The service can be reached (again). */
+  /** The service can be reached again. */
   serviceReady(): void {
+    this.#lastAway = performance.now();
     // What was sent just before the service went away may never have reached it.
     if (this.phase === "open" && this.#offering) this.restart();
     else this.#restartNow();
@@ -288,7 +293,7 @@ export class Call {
     const timer = setInterval(() => this.#lookAtTrouble(), TROUBLE_LOOK);
     this.#trouble = { timer, since: now, answerBy: now + RESTART_ANSWER, answered: false };
     this.reconnecting = true;
-    this.wasAway = false;
+    this.wasAway = !this.options.reachable() || now - this.#lastAway < AWAY_BEFORE;
     this.options.listener.troubled(this);
     this.restart();
   }
@@ -517,11 +522,13 @@ export class Call {
     return count;
   }
 
-  /** The heartbeat has stopped. Where the connection is known to be in trouble, that has its own time. */
+  /** The heartbeat has stopped. Where it was this side that was away, or the other has answered, the trouble has its own time. */
   #silent(gone: boolean): void {
-    if (this.#trouble !== undefined) return;
-    if (gone) this.end("lost", "lost");
-    else this.#inTrouble();
+    const trouble = this.#trouble;
+    if (trouble === undefined) {
+      if (gone) this.end("lost", "lost");
+      else this.#inTrouble();
+    } else if (gone && !trouble.answered && !this.wasAway && this.options.reachable()) this.end("lost", "lost");
   }
 
   #channelEnded(end: ChannelEnd): void {

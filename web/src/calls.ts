@@ -30,8 +30,8 @@ export interface CallsOptions {
   /** Whether the service can be reached now. */
   reachable: () => boolean;
   correspondence: (peer: string) => Correspondence;
-  /** What is done with an offer: a call is made of it, the person is asked, or it is as if nobody were here. */
-  policy: (peer: string) => "take" | "ask" | "ignore";
+  /** What is done with an offer: a call is made of it, the person is asked, it is refused, or it is as if nobody were here. */
+  policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
   listener: CallsListener;
 }
 
@@ -221,6 +221,10 @@ export class Calls {
     const more = existing === undefined ? 1 : 0; // The one that there is makes room.
     if (setUp + this.#requests.size + more > MAX_INCOMING || this.#calls.size + more > MAX_CALLS || this.#taken.length >= MAX_TAKEN) {
       this.#bye("busy", offer.peer, offer.id);
+      return;
+    }
+    if (policy === "decline") {
+      this.#bye("declined", offer.peer, offer.id);
       return;
     }
     if (policy === "take") {

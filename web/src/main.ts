@@ -113,7 +113,14 @@ document.addEventListener("visibilitychange", () => {
 attend();
 addEventListener("online", () => messenger.networkChanged());
 addEventListener("offline", () => messenger.networkLost());
-(navigator as { connection?: EventTarget }).connection?.addEventListener?.("change", () => messenger.networkChanged());
+// It also tells, every few seconds, how fast the network seems to be: only another kind of network is another network.
+const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
+let networkType = network?.type;
+network?.addEventListener?.("change", () => {
+  if (network.type === networkType) return;
+  networkType = network.type;
+  messenger.networkChanged();
+});
 view.invitedBy = invitedBy(location.href);
 messenger.start();
 view.changed();

@@ -471,8 +471,13 @@ export class Messenger {
       reachable: () => this.#service.ready && !this.#networkAway,
       correspondence: (peer) => this.#conversation(peer).correspondence,
       policy: (peer) => {
-        const { askFirst, blocked } = this.options.settings.choices;
+        const { askFirst, blocked, relayOnly } = this.options.settings.choices;
         if (blocked.includes(loginKey(peer))) return "ignore";
+        if (relayOnly && !this.#service.relayed) {
+          // It could not connect, and the person would not learn why.
+          this.#warn(phrase("noRelay"));
+          return "decline";
+        }
         const conversation = this.#account?.conversations.get(loginKey(peer));
         const open = this.#calls?.with(peer)?.wasOpen === true || (conversation !== undefined && this.#comingBack.has(conversation));
         return askFirst && !open ? "ask" : "take";
