@@ -324,6 +324,50 @@ func TestAFileGoesOnWhereItWasWhenTheConnectionBroke(t *testing.T) {
 	}
 }
 
+func TestAFileGoesOnAfterItsReceiverHasLoadedThePageAgain(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	const size = 40 << 20
+	path, want := onDisk(t, "x.bin", size)
+	eval[bool](bob, "testing.holdAfter(1600) ?? true") // 25 blocks, the first 16 of them safe
+	alice.choose(path)
+	bob.click("button", "Accept x.bin")
+	bob.until("25 MB", func(ctx context.Context) (bool, error) {
+		return eval[float64](bob, `document.querySelector("progress")?.value ?? 0`) == 1600*16380, nil
+	})
+	// The person is asked whether to leave, and wants to.
+	dialogs := chromedp.Events(bob.ctx, cdppage.JavascriptDialogOpening)
+	go func() {
+		for _, err := range dialogs {
+			if err == nil {
+				_, _ = chromedp.Call(bob.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
+			}
+		}
+	}()
+	bob.navigate(s.url())
+	bob.join("bob")
+	alice.vanish("button", "Disconnect from bob")
+	eval[bool](bob, chunkHold+" ?? true")
+	eval[bool](bob, `(() => {
+		globalThis.fresh = 0;
+		const { set } = Object.getOwnPropertyDescriptor(RTCDataChannel.prototype, "onmessage");
+		Object.defineProperty(RTCDataChannel.prototype, "onmessage", { set(listener) {
+			set.call(this, (event) => {
+				if (this.id === 101) globalThis.fresh += event.data.byteLength - 4;
+				listener.call(this, event);
+			});
+		} });
+	})() ?? true`)
+	alice.connectTo("bob")
+	if _, sum := bob.save("x.bin"); sum != want {
+		t.Error("bob's file is not what alice sent")
+	}
+	if fresh := eval[int](bob, "fresh"); fresh != size-16*64*16380 {
+		t.Errorf("%d bytes came after the page was loaded again, want %d", fresh, size-16*64*16380)
+	}
+}
+
 // pixel is a PNG of one red pixel.
 const pixel = `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC`
 
@@ -417,7 +461,7 @@ func TestWhatIsTooLargeIsSaidOnBothSidesBeforeItGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice.choose(path)
-	alice.shows("alert", "", "film.mkv (300 MB) is too large: the browser of bob takes files up to 256 MB now.")
+	alice.shows("alert", "", "film.mkv is too large: the browser of bob takes files up to 256 MB now.")
 	bob.absent("button", "Accept film.mkv")
 
 	small, _ := onDisk(t, "small.bin", 1000)

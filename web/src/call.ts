@@ -2,6 +2,7 @@ import { BareChannel, type ChannelEnd, type ChannelListener, FramedChannel, type
 import type { Correspondence, Letter } from "./correspondence.js";
 import type { FileMessage } from "./fileframes.js";
 import { FrameError } from "./framing.js";
+import { loginKey } from "./logins.js";
 import { type ByeReason, type Outgoing, byeFrame } from "./signaling.js";
 import { type Fingerprints, fingerprintOf } from "./fingerprints.js";
 import { Journal } from "./journal.js";
@@ -346,7 +347,7 @@ export class Call {
     if (this.phase !== "open" || this.#link !== undefined || !(channel instanceof FramedChannel) || bulk === undefined) return;
     const garbled = () => this.#channelEnded("garbled");
     this.#transfers = transfers;
-    this.#link = { instance: channel.peerInstance, bulk, control: (message) => channel.sendFile(message), garbled };
+    this.#link = { instance: `${loginKey(this.peer)} ${channel.peerInstance}`, bulk, control: (message) => channel.sendFile(message), garbled };
     bulk.addEventListener("message", () => channel.signOfLife());
     transfers.attach(this.#link);
     try {

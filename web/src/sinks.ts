@@ -3,6 +3,8 @@
  * (OPFS), where there is one; else in memory. Plain http and some private modes have none.
  */
 
+import { BLOCK_BYTES } from "./fileframes.js";
+
 /** Takes the bytes of one file, in order. */
 export interface Sink {
   /** Resolves once the bytes are kept. @throws where there is no room, or no disk any more */
@@ -17,7 +19,13 @@ export interface Sink {
 export interface Store {
   /** How many bytes a file may have now. */
   limit(): Promise<number>;
-  create(size: number): Promise<Sink>;
+  /** @param key by which `adopt` finds the file on a later visit */
+  create(size: number, key: string): Promise<Sink>;
+  /**
+   * A file that was under way when an earlier page was closed: its first parts, each but the last of a whole
+   * number of blocks, and a sink for what follows them.
+   */
+  adopt?(size: number, key: string): Promise<{ parts: Blob[]; sink: Sink } | undefined>;
 }
 
 /** What a file may have in a browser that keeps it in memory, in bytes. */
@@ -27,9 +35,13 @@ const MEMORY_TOTAL = 1_000_000_000;
 /** Room on disk that is left to others, in bytes. */
 const DISK_RESERVE = 64_000_000;
 /** A file on disk is kept in parts of this size: one that is complete is safe, whatever happens to the page. */
-const PART_BYTES = 64 * 1024 * 1024;
-/** The directory of all received files. */
+export const PART_BYTES = 16 * BLOCK_BYTES;
+/** The directory of all received files: in it one for each page, in that one for each file, in that its parts … */
 const DIRECTORY = "received";
+/** … and, as long as it is under way, what it is. */
+const ABOUT = "about";
+/** How long a page's unfinished files wait for the next page, in ms. */
+const ADOPTABLE = 24 * 60 * 60 * 1_000;
 
 /** Keeps files in memory. Blobs, so that the browser may move them out of the page's own. */
 export class MemoryStore implements Store {
@@ -60,7 +72,11 @@ export class DiskStore implements Store {
   /** Bytes that files under way have been promised. */
   #promised = 0;
 
-  private constructor(private readonly page: string) {}
+  private constructor(
+    private readonly page: string,
+    /** Unfinished files of pages that are gone, by key. */
+    private readonly orphans: Map<string, Orphan>,
+  ) {}
 
   /** A store in the browser's file system; undefined where it has none that can be written. */
   static async open(page: string): Promise<DiskStore | undefined> {
@@ -68,8 +84,7 @@ export class DiskStore implements Store {
       if (!("createWritable" in FileSystemFileHandle.prototype)) return undefined;
       await navigator.storage.estimate();
       await hold(page);
-      await sweep(await received());
-      return new DiskStore(page);
+      return new DiskStore(page, await sweep(await received()));
     } catch {
       return undefined; // No navigator.storage on plain http; a private mode or a page from disk is refused.
     }
@@ -80,37 +95,91 @@ export class DiskStore implements Store {
     return Math.max(0, Math.floor(quota - usage - this.#promised - DISK_RESERVE));
   }
 
-  async create(size: number): Promise<Sink> {
+  async create(size: number, key: string): Promise<Sink> {
     if (size > (await this.limit())) throw new RangeError("no room on disk");
     const name = String(++this.#files);
     // "Delete everything" may have taken the directories away since.
     const own = await (await received()).getDirectoryHandle(this.page, { create: true });
     const directory = await own.getDirectoryHandle(name, { create: true });
-    this.#promised += size;
-    return new DiskSink(
-      directory,
-      () => (this.#promised -= size),
-      () => own.removeEntry(name, { recursive: true }),
-    );
+    return this.#sink({ size, key, time: Date.now() }, own, directory, []);
+  }
+
+  async adopt(size: number, key: string): Promise<{ parts: Blob[]; sink: Sink } | undefined> {
+    const orphan = this.orphans.get(key);
+    if (orphan === undefined || orphan.about.size !== size) return undefined;
+    this.orphans.delete(key);
+    try {
+      const parts = await completeParts(orphan.directory);
+      if (parts.length === 0) return undefined;
+      const sink = this.#sink(orphan.about, orphan.parent, orphan.directory, parts);
+      return { parts: await Promise.all(parts.map((part) => part.getFile())), sink };
+    } catch {
+      return undefined; // "Delete everything" has taken it away.
+    }
+  }
+
+  #sink(
+    about: About,
+    parent: FileSystemDirectoryHandle,
+    directory: FileSystemDirectoryHandle,
+    parts: FileSystemFileHandle[],
+  ): Sink {
+    this.#promised += about.size;
+    const release = () => (this.#promised -= about.size);
+    return new DiskSink(about, directory, parts, release, () => parent.removeEntry(directory.name, { recursive: true }));
+  }
+}
+
+/** What is written down of a file under way. */
+interface About {
+  key: string;
+  size: number;
+  time: number;
+}
+
+interface Orphan {
+  about: About;
+  parent: FileSystemDirectoryHandle;
+  directory: FileSystemDirectoryHandle;
+}
+
+async function completeParts(directory: FileSystemDirectoryHandle): Promise<FileSystemFileHandle[]> {
+  const parts: FileSystemFileHandle[] = [];
+  try {
+    for (;;) {
+      const part = await directory.getFileHandle(String(parts.length));
+      if ((await part.getFile()).size !== PART_BYTES) return parts;
+      parts.push(part);
+    }
+  } catch {
+    return parts; // There is no further one.
   }
 }
 
 class DiskSink implements Sink {
-  readonly #parts: FileSystemFileHandle[] = [];
+  readonly #parts: FileSystemFileHandle[];
   #writer: FileSystemWritableFileStream | undefined;
   #partBytes = 0;
   #released = false;
   #discarded = false;
 
   constructor(
+    private readonly about: About,
     private readonly directory: FileSystemDirectoryHandle,
+    parts: FileSystemFileHandle[],
     private readonly released: () => void,
     private readonly remove: () => Promise<void>,
-  ) {}
+  ) {
+    this.#parts = [...parts];
+  }
 
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (this.#discarded) return;
-    if (this.#partBytes >= PART_BYTES) await this.#closePart();
+    if (this.#partBytes >= PART_BYTES) {
+      await this.#closePart();
+      // From the first part on there is something that a later page can go on with.
+      if (this.#parts.length === 1) await this.#describe();
+    }
     if (this.#writer === undefined) {
       const part = await this.directory.getFileHandle(String(this.#parts.length), { create: true });
       this.#parts.push(part);
@@ -123,6 +192,7 @@ class DiskSink implements Sink {
   async finish(): Promise<Blob> {
     await this.#closePart();
     this.#release();
+    if (this.#parts.length > 1) await this.directory.removeEntry(ABOUT);
     // A Blob of files refers to them: nothing is read here.
     return new Blob(await Promise.all(this.#parts.map((part) => part.getFile())));
   }
@@ -137,6 +207,12 @@ class DiskSink implements Sink {
     } catch {
       // A write under way still holds it: the next page sweeps it away.
     }
+  }
+
+  async #describe(): Promise<void> {
+    const writer = await (await this.directory.getFileHandle(ABOUT, { create: true })).createWritable();
+    await writer.write(JSON.stringify(this.about));
+    await writer.close();
   }
 
   async #closePart(): Promise<void> {
@@ -173,17 +249,53 @@ function lockName(page: string): string {
   return `received files of ${page}`;
 }
 
-/** Removes what pages that are gone have left behind. */
-async function sweep(directory: FileSystemDirectoryHandle): Promise<void> {
+/**
+ * Removes what pages that are gone have left behind, but for files under way that were begun lately: those are
+ * returned, by key, and are this page's now.
+ */
+async function sweep(directory: FileSystemDirectoryHandle): Promise<Map<string, Orphan>> {
   const { held = [], pending = [] } = await navigator.locks.query();
   const alive = new Set([...held, ...pending].map(({ name }) => name));
-  await removeAll(directory, (name) => !alive.has(lockName(name)));
+  const orphans = new Map<string, Orphan>();
+  for (const name of await names(directory)) {
+    if (alive.has(lockName(name))) continue;
+    const kept = new Set<string>();
+    try {
+      const parent = await directory.getDirectoryHandle(name);
+      for (const file of await names(parent)) {
+        const orphan = await describedOrphan(parent, file);
+        if (orphan === undefined) continue;
+        orphans.set(orphan.about.key, orphan);
+        kept.add(file);
+      }
+      await removeAll(parent, (file) => !kept.has(file));
+    } catch {
+      // Not a directory of this kind.
+    }
+    if (kept.size > 0) void hold(name);
+    else await removeAll(directory, (other) => other === name);
+  }
+  return orphans;
+}
+
+async function describedOrphan(parent: FileSystemDirectoryHandle, name: string): Promise<Orphan | undefined> {
+  try {
+    const directory = await parent.getDirectoryHandle(name);
+    const about = JSON.parse(await (await (await directory.getFileHandle(ABOUT)).getFile()).text()) as About;
+    return Date.now() - about.time < ADOPTABLE ? { about, parent, directory } : undefined;
+  } catch {
+    return undefined; // It was finished, or had no part that is whole.
+  }
+}
+
+async function names(directory: FileSystemDirectoryHandle): Promise<string[]> {
+  const all: string[] = [];
+  for await (const name of directory.keys()) all.push(name);
+  return all;
 }
 
 async function removeAll(directory: FileSystemDirectoryHandle, which: (name: string) => boolean): Promise<void> {
-  const names: string[] = [];
-  for await (const name of directory.keys()) names.push(name);
-  for (const name of names.filter(which)) {
+  for (const name of (await names(directory)).filter(which)) {
     try {
       await directory.removeEntry(name, { recursive: true });
     } catch {

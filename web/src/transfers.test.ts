@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type FileMessage, MAX_NAME_LENGTH, decodeFileMessage, encodeChunk, encodeFileMessage } from "./fileframes.js";
+import { BLOCK_BYTES, type FileMessage, MAX_NAME_LENGTH, decodeFileMessage, encodeChunk, encodeFileMessage } from "./fileframes.js";
 import { FrameError } from "./framing.js";
 import { hex, sha256 } from "./hash.js";
 import { MemoryStore, type Sink, type Store } from "./sinks.js";
@@ -318,6 +318,45 @@ test("when a page was loaded afresh, what it sent half is over, and what it shou
   again.transfers.accept(again.seen[0]!);
   await a.until(() => own.state === "done");
   assert.equal(await digest(again.seen[0]!.blob!), hex(sha256(content(2_000_000))));
+});
+
+test("a page that was loaded afresh goes on with what its disk kept, unasked, and takes nothing of others for it", async () => {
+  const bytes = content(3 * BLOCK_BYTES + 5);
+  const kept = 2 * BLOCK_BYTES;
+  const memory = new MemoryStore();
+  const asked: string[] = [];
+  const disk: Store = {
+    limit: () => memory.limit(),
+    create: (size) => memory.create(size),
+    adopt: async (size, key) => {
+      asked.push(`${size} ${key}`);
+      if (key !== "a 1") return undefined;
+      const sink = await memory.create(size);
+      for (let start = 0; start < kept; start += BLOCK_BYTES) await sink.write(bytes.slice(start, start + BLOCK_BYTES));
+      return { parts: [new Blob([bytes.slice(0, kept)])], sink };
+    },
+  };
+  const a = new Page("a");
+  const own = a.transfers.offer(new Blob([bytes]), "x");
+  const b = new Page("b");
+  const [first] = connect(a, b);
+  await b.until(() => b.seen.length === 1);
+  b.transfers.accept(b.seen[0]!);
+  first.before = (chunk) => {
+    if (chunk === 150) first.cut();
+  };
+  await a.until(() => own.state === "paused");
+
+  const again = new Page("b, loaded again", disk);
+  const [end] = connect(a, again);
+  await a.until(() => own.state === "done");
+  assert.equal(await digest(again.seen[0]!.blob!), hex(sha256(bytes)));
+  assert.ok(end.chunks < 70, `${end.chunks} chunks came`);
+  const other = a.transfers.offer(new Blob([bytes]), "y");
+  await again.until(() => again.seen.length === 2);
+  await turns();
+  assert.equal(other.state, "offered");
+  assert.deepEqual(asked, [`${bytes.length} a 1`, `${bytes.length} a 2`]);
 });
 
 test("a file that cannot be read any more fails on both sides", async () => {

@@ -69,7 +69,7 @@ export interface BulkChannel {
 
 /** A connection to the other page, for as long as it lasts. */
 export interface FileLink {
-  /** Names the other page as loaded. */
+  /** Names the other login and its page as loaded. */
   readonly instance: string;
   readonly bulk: BulkChannel;
   /** Sends a control frame. */
@@ -111,6 +111,8 @@ export interface Transfer {
 
 /** What is the same for both directions. */
 abstract class Moving implements Transfer {
+  /** News of its progress that have been put off. */
+  later: ReturnType<typeof setTimeout> | undefined;
   abstract readonly direction: "out" | "in";
   abstract readonly blob: Blob | undefined;
   state: TransferState = "offered";
@@ -155,6 +157,8 @@ abstract class Moving implements Transfer {
 
   /** It rests or is over: what was measured of its speed is past. */
   rest(): void {
+    clearTimeout(this.later);
+    this.later = undefined;
     this.#samples.length = 0;
     this.speed = undefined;
   }
@@ -394,7 +398,7 @@ export class Transfers {
         if (message.offset > transfer.sent) throw new FrameError("more of a file than was sent");
         if (transfer.state !== "sending" && transfer.state !== "verifying") return;
         if (message.offset <= transfer.bytes) return;
-        if (transfer.moved(message.offset, this.now())) this.listener.changed(transfer);
+        this.#moved(transfer, message.offset);
         this.#wake();
         return;
       }
@@ -429,6 +433,20 @@ export class Transfers {
   #set(transfer: Moving, state: TransferState): void {
     transfer.state = state;
     this.listener.changed(transfer);
+  }
+
+  /** Tells of progress now, or in a moment when it was told just now. */
+  #moved(transfer: Moving, bytes: number): void {
+    if (transfer.moved(bytes, this.now())) {
+      clearTimeout(transfer.later);
+      transfer.later = undefined;
+      this.listener.changed(transfer);
+    } else {
+      transfer.later ??= setTimeout(() => {
+        transfer.later = undefined;
+        this.listener.changed(transfer);
+      }, NEWS_INTERVAL);
+    }
   }
 
   #pause(transfer: Moving): void {
@@ -648,6 +666,39 @@ export class Transfers {
     }
     this.listener.offered(transfer);
     this.#forget();
+    if (!tooLarge) void this.#adopt(transfer);
+  }
+
+  /** Names an incoming file for later visits of this page. */
+  #key({ id }: Incoming): string {
+    return `${this.#instance} ${id}`;
+  }
+
+  /** Goes on with a file that had been accepted before this page was loaded again. */
+  async #adopt(transfer: Incoming): Promise<void> {
+    let adopted: { parts: Blob[]; sink: Sink } | undefined;
+    try {
+      adopted = await (await this.store).adopt?.(transfer.size, this.#key(transfer));
+    } catch {
+      // Then it is offered like any other.
+    }
+    if (adopted === undefined) return;
+    if (transfer.state !== "offered") return void adopted.sink.discard();
+    const { parts, sink } = adopted;
+    this.#set(transfer, "accepted");
+    for (const part of parts) {
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      if (transfer.received === 0) transfer.signature = bytes.slice(0, SIGNATURE_BYTES);
+      for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
+        transfer.digests.push(digest(bytes.slice(start, start + BLOCK_BYTES)));
+      }
+      transfer.received += bytes.length;
+    }
+    if (transfer.over) return void sink.discard();
+    transfer.bytes = transfer.received;
+    transfer.sink = sink;
+    if (this.#link !== undefined && transfer.told) this.#ask(this.#link, transfer);
+    else this.#pause(transfer);
   }
 
   /** After a break the sender offers what it thinks is not finished. */
@@ -678,7 +729,7 @@ export class Transfers {
   async #open(transfer: Incoming): Promise<void> {
     let sink: Sink;
     try {
-      sink = await (await this.store).create(transfer.size);
+      sink = await (await this.store).create(transfer.size, this.#key(transfer));
     } catch {
       if (!transfer.over) this.#giveUp(transfer, "full");
       return;
@@ -745,11 +796,10 @@ export class Transfers {
         return;
       }
       if (transfer.over) return;
-      const news = transfer.moved(transfer.bytes + block.length, this.now());
+      this.#moved(transfer, transfer.bytes + block.length);
       if (this.#asked.has(transfer.id)) {
         this.#link?.control({ file: "progress", id: transfer.id, offset: transfer.bytes });
       }
-      if (news) this.listener.changed(transfer);
     });
   }
 
