@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -307,6 +308,63 @@ func TestAFloodOfMessagesLeavesThePageAnsweringAndOthersConnected(t *testing.T) 
 		t.Errorf("mallet got %q", got)
 	}
 	alice.click("button", "Disconnect from mallet")
+	l.ended()
+	undisturbed(alice, friend)
+}
+
+func TestHalfAFileIsNeverTakenForAWholeOne(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, mallory, friend := s.open("alice"), s.peer("mallory"), s.peer("friend")
+	part := func(l *line, data []byte) {
+		_ = l.bulk.Send(append([]byte{0, 0, 0, 1}, data...)) // Whether it arrives is for the page to show.
+	}
+	offered := func(instance, name string, size int) *line {
+		l := malloryCalls(mallory, instance)
+		for !strings.Contains(string(l.await(frameFile)), `"limit"`) {
+		}
+		l.send(fileFrame(map[string]any{"file": "limit", "bytes": 1 << 40}))
+		l.send(fileFrame(map[string]any{"file": "offer", "id": 1, "name": name, "size": size, "type": "text/html"}))
+		alice.click("button", "Accept "+name)
+		for !strings.Contains(string(l.await(frameFile)), `"accept"`) {
+		}
+		return l
+	}
+	refused := func(l *line, name string) {
+		for !strings.Contains(string(l.await(frameFile)), `"damaged"`) {
+		}
+		alice.shows("log", "Discussion", "It did not arrive as it was sent.")
+		alice.absent("link", "Save "+name)
+		l.send([]byte{frameGoodbye})
+		alice.vanish("button", "Disconnect from mallory")
+	}
+	empty := fmt.Sprintf("%x", sha256.Sum256(nil))
+	half := fmt.Sprintf("%x", sha256.Sum256([]byte("<script>half")))
+
+	l := offered("page 1", "half.html", 24)
+	part(l, []byte("<script>half"))
+	part(l, nil)
+	l.send(fileFrame(map[string]any{"file": "done", "id": 1, "sha256": half}))
+	refused(l, "half.html")
+
+	l = offered("page 2", "more.html", 4)
+	part(l, []byte("<script>more"))
+	refused(l, "more.html")
+
+	l = offered("page 3", "none.html", 4)
+	part(l, nil)
+	l.send(fileFrame(map[string]any{"file": "done", "id": 1, "sha256": empty}))
+	refused(l, "none.html")
+
+	l = offered("page 4", "gone.html", 24)
+	part(l, []byte("<script>half"))
+	l.send([]byte{frameGoodbye})
+	alice.shows("log", "Discussion", "Interrupted")
+	alice.absent("link", "Save gone.html")
+	l = malloryCalls(mallory, "page 5")
+	l.send(fileFrame(map[string]any{"file": "limit", "bytes": 1 << 40}))
+	alice.shows("log", "Discussion", "it cannot go on")
+	l.send([]byte{frameGoodbye})
 	l.ended()
 	undisturbed(alice, friend)
 }

@@ -51,7 +51,7 @@ type peer struct {
 	certificate webrtc.Certificate
 	// api makes the connections of the calls made from now on; nil: ordinary ones.
 	api *webrtc.API
-	// mute: it does nothing by itself, no hello, no pong, no receipt.
+	// mute: it does nothing by itself, no hello and no receipt, but for a sign of life when it is asked for one.
 	mute bool
 	// alter, if not nil, may change a frame before it goes out to the service; false holds it back.
 	alter func(fields map[string]any) bool
@@ -190,15 +190,11 @@ func (p *peer) newLine(id, other string) (*line, error) {
 	var once sync.Once
 	l.channel.OnClose(func() { once.Do(func() { close(l.closed) }) })
 	l.channel.OnMessage(func(m webrtc.DataChannelMessage) {
-		if !mute && len(m.Data) > 0 {
-			switch m.Data[0] {
-			case framePing:
-				l.send([]byte{framePong})
-			case frameText:
-				if len(m.Data) >= 6 && m.Data[1] == 1 {
-					l.send(receiptFrame(binary.BigEndian.Uint32(m.Data[2:])))
-				}
-			}
+		switch {
+		case len(m.Data) > 0 && m.Data[0] == framePing:
+			l.send([]byte{framePong})
+		case !mute && len(m.Data) >= 6 && m.Data[0] == frameText && m.Data[1] == 1:
+			l.send(receiptFrame(binary.BigEndian.Uint32(m.Data[2:])))
 		}
 		l.got(&l.frames, m.Data)
 	})
