@@ -10,16 +10,21 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // writeScreenshot makes TestScreenshotOfAChat write the picture that stands in the README.
 var writeScreenshot = flag.Bool("screenshot", false, "write testdata/chat.png, the README's picture")
+
+// screenshots makes TestEveryViewIsAccessibleAndFitsItsScreen keep a picture of each view in a folder.
+var screenshots = flag.String("screenshots", "", "a folder for a picture of every view")
 
 // view sets the size of the screen, in CSS pixels, and light or dark.
 func (p *page) view(width, height int64, scheme string) {
@@ -104,7 +109,17 @@ func (p *page) axe(rules string) {
 	}
 }
 
-func TestEveryViewIsAccessible(t *testing.T) {
+// screens are those on which every view is looked at.
+var screens = []struct {
+	name          string
+	width, height int64
+	scheme        string
+}{
+	{"phone-light", 360, 720, "light"}, {"phone-dark", 360, 720, "dark"}, {"desk-light", 1100, 760, "light"}, {"desk-dark", 1100, 760, "dark"},
+}
+
+// TestEveryViewIsAccessibleAndFitsItsScreen goes through all that the page shows. With -screenshots it keeps a picture of each.
+func TestEveryViewIsAccessibleAndFitsItsScreen(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") != "true" {
@@ -113,14 +128,12 @@ func TestEveryViewIsAccessible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, screen := range []struct {
-		scheme string
-		width  int64
-	}{{"light", 360}, {"dark", 1000}, {"light", 1000}} {
-		t.Run(fmt.Sprintf("%s %d", screen.scheme, screen.width), func(t *testing.T) {
+	for _, screen := range screens {
+		t.Run(screen.name, func(t *testing.T) {
 			s := startService(t)
 			p := newPage(t, "alice", s.url())
-			p.view(screen.width, 700, screen.scheme)
+			p.view(screen.width, screen.height, screen.scheme)
+			views := 0
 			look := func(what string) {
 				t.Helper()
 				p.name = what
@@ -129,37 +142,164 @@ func TestEveryViewIsAccessible(t *testing.T) {
 				if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
 					t.Errorf("%s: %d h1, want one", what, h1)
 				}
-				if wide := eval[bool](p, "document.documentElement.scrollWidth > innerWidth"); wide {
-					t.Errorf("%s: wider than the screen", what)
+				if wide := eval[string](p, `[document.documentElement, ...document.querySelectorAll("dialog[open], main, .conversations, #discussion, .peer")]
+					.filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + "." + e.className).join()`); wide != "" {
+					t.Errorf("%s: wider than its place: %s", what, wide)
+				}
+				if views++; *screenshots != "" {
+					name := fmt.Sprintf("%s-%02d-%s.png", screen.name, views, strings.ReplaceAll(what, " ", "-"))
+					if err := os.WriteFile(filepath.Join(*screenshots, name), p.screenshot(), 0o644); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
+			dialog := func(button, what string) {
+				t.Helper()
+				p.click("button", button)
+				p.find("dialog", "")
+				look(what)
+				p.press(kb.Escape)
+				p.vanish("dialog", "")
+			}
 			p.find("button", "Join")
-			look("Join")
+			look("join")
+			dialog("Settings", "settings before joining")
 			p.click("button", "Join")
 			p.find("alert", "")
-			look("Join with an alert")
+			look("join with an alert")
 			p.join("alice")
 			look("nobody connected")
+			dialog("Invite", "invite")
 
 			s.robot("quiet")
 			p.connectTo("quiet")
 			p.find("button", "Cancel the call to quiet")
 			look("calling")
 			p.click("button", "Cancel the call to quiet")
+			p.back()
 
 			bob := s.open("bob")
 			p.connectTo("bob")
 			p.connected("bob")
 			chat(p, bob)
-			p.connectTo("carol")
-			p.find("alert", "")
-			look("a chat with an alert")
+			look("a chat")
+			dialog("Verify bob", "verify")
+			p.click("button", "Verify bob")
+			p.click("button", "It is the same: mark as verified")
+			dialog("How am I connected?", "how am I connected")
+			dialog("Delete the conversation with bob", "a question")
+			bob.fill("Message", "I am still")
+			p.until("bob types", func(context.Context) (bool, error) {
+				return eval[bool](p, `document.querySelector(".typing").textContent.includes("typing")`), nil
+			})
+			look("the other types")
+			p.attachPicture("a picture of the sea.png")
+			bob.find("button", "Accept a picture of the sea.png")
+			look("a file is offered")
+			bob.click("button", "Accept a picture of the sea.png")
+			p.shows("log", "Discussion", "Delivered and checked")
+			look("a picture has been sent")
+
+			carol := s.open("carol with a rather long name of her own")
+			carol.connectTo("alice")
+			carol.connected("alice")
+			carol.say("Hello Alice, may I disturb you for a moment?")
+			p.until("an unread message", func(context.Context) (bool, error) {
+				return eval[bool](p, `document.querySelector(".unread") !== null`), nil
+			})
+			p.back()
+			look("several conversations")
+			p.bringUp("carol with a rather long name of her own")
+			look("the other conversation")
+			p.bringUp("bob")
+
+			p.click("button", "Settings")
+			p.click("switch", "Ask before connecting")
+			look("settings")
+			p.press(kb.Escape)
+			p.vanish("dialog", "")
+			dave := s.open("dave")
+			dave.connectTo("alice")
+			p.find("dialog", "Incoming request from dave")
+			look("an incoming request")
+			p.click("button", "Decline")
+			p.vanish("dialog", "")
+
 			bob.click("button", "Sign out")
 			bob.find("button", "Join")
 			p.shows("log", "Discussion", "bob left")
 			look("bob left")
+			p.click("button", "Block bob")
+			p.click("button", "Settings")
+			p.find("button", "Unblock bob")
+			look("settings with a blocked login")
+			p.click("button", "Unblock bob")
+			p.vanish("button", "Unblock bob")
+			p.pick("combobox", "Language", "fr")
+			p.find("dialog", "Réglages")
+			look("settings in French")
+			p.press(kb.Escape)
+			look("a discussion in French")
+			p.click("button", "Réglages")
+			p.pick("combobox", "Langue", "en")
+			p.press(kb.Escape)
+			p.vanish("dialog", "")
+
+			mallory := s.open("mallory-1")
+			mallory.connectTo("alice")
+			p.click("button", "Accept")
+			p.connected("mallory-1")
+			mallory.close()
+			p.vanish("button", "Disconnect from mallory-1")
+			again := s.open("mallory-1")
+			again.connectTo("alice")
+			p.click("button", "Accept")
+			p.find("alertdialog", "The identity of mallory-1 has changed")
+			look("a changed identity")
+			p.click("button", "Disconnect from mallory-1")
+			p.vanish("alertdialog", "")
+
+			s.stop()
+			p.until("the service is away", func(context.Context) (bool, error) {
+				return !strings.Contains(p.read("status", "Connection"), "connected"), nil
+			})
+			look("the service is away")
 		})
 	}
+}
+
+// back goes back to the list of conversations, where there is no room for both.
+func (p *page) back() {
+	p.t.Helper()
+	eval[bool](p, `(() => { const back = document.querySelector(".back"); if (back?.checkVisibility()) back.click(); return true })()`)
+}
+
+// pick chooses from a list by value.
+func (p *page) pick(role, name, value string) {
+	p.t.Helper()
+	if _, err := call[chromedp.Void](p.ctx, p.find(role, name), `function(value) { this.value = value; this.dispatchEvent(new Event("change")) }`, value); err != nil {
+		p.t.Fatalf("%s: choose %q from %q: %v", p.name, value, name, err)
+	}
+}
+
+// attachPicture drops a small picture onto the conversation.
+func (p *page) attachPicture(name string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`(async () => {
+		const canvas = new OffscreenCanvas(320, 200);
+		const paint = canvas.getContext("2d");
+		const sky = paint.createLinearGradient(0, 0, 0, 200);
+		sky.addColorStop(0, "#8ec5ff");
+		sky.addColorStop(0.55, "#fff0d8");
+		sky.addColorStop(0.56, "#2b6ca3");
+		sky.addColorStop(1, "#173f66");
+		paint.fillStyle = sky;
+		paint.fillRect(0, 0, 320, 200);
+		const data = new DataTransfer();
+		data.items.add(new File([await canvas.convertToBlob()], %q, { type: "image/png" }));
+		document.querySelector(".conversation").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+		return true;
+	})()`, name))
 }
 
 func TestStrictContentSecurityPolicy(t *testing.T) {

@@ -4,16 +4,16 @@ import { type Page, icon, iconButton } from "./page.js";
 import { settingsDialog } from "./settings.js";
 
 /** What this is, the state of the service, who one is. */
-export function bar(page: Page): TemplateResult {
+export function bar(page: Page, joined: boolean): TemplateResult {
   const { messenger, words } = page;
   const { login } = messenger;
   return html`
-    <header class="bar">
+    <header class=${joined ? "bar joined" : "bar"}>
       <h1 class="brand">${icon("bubbles")} <span>${words.name}</span></h1>
       ${status(page)}
       <div class="account">
         ${login === undefined ? nothing : html`<span class="welcome" dir="auto">${words.welcome(login)}</span>`}
-        ${iconButton("gear", words.settings, () => page.open(settingsDialog(page)))}
+        ${iconButton("gear", words.settings, () => page.open(settingsDialog()))}
         ${login === undefined
           ? nothing
           : html`<button type="button" class="btn btn-sm btn-outline-secondary sign-out" @click=${() => messenger.signOut()}>${words.signOut}</button>`}

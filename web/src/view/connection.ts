@@ -24,7 +24,7 @@ export function connectionDialog(page: Page, call: Call): DialogContent {
   void refresh();
   return {
     id: `connection ${call.id}`,
-    title: page.words.howConnected,
+    title: ({ howConnected }) => howConnected,
     body: (now) => {
       // It is looked at only as long as somebody does.
       clearTimeout(timer);

@@ -73,7 +73,7 @@ export class ConversationView {
     const moving = phase === "calling" || phase === "connecting" || phase === "reconnecting";
     const remove = () =>
       this.page.open(
-        confirmation(words.deleteConversation(peer), words.deleteConversationQuestion(peer), words.deleteIt, () => void messenger.delete(conversation)),
+        confirmation(({ deleteConversation }) => deleteConversation(peer), words.deleteConversationQuestion(peer), words.deleteIt, () => void messenger.delete(conversation)),
       );
     const end = () => messenger.hangUp(conversation);
     return html`
@@ -84,7 +84,7 @@ export class ConversationView {
         ${avatar(peer)}
         <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
           <span class="who-state">${text}</span> <strong dir="auto">${peer}</strong>${moving ? "…" : ""}
-          ${trust?.verified === true ? html`<span class="verified">${icon("shield")}${words.verified}</span>` : nothing}
+          ${trust?.verified === true ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
         </span>
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
@@ -94,7 +94,7 @@ export class ConversationView {
         </span>
         ${phase === "off" || phase === "asking"
           ? html`<button type="button" class="btn btn-sm btn-quiet" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
-              ${words.connectTo}
+              ${words.callPeer}
             </button>`
           : open
             ? html`<button type="button" class="btn btn-sm btn-outline-danger" aria-label=${words.disconnectFrom(peer)} @click=${end}>

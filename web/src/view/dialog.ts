@@ -1,14 +1,17 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import type { Words } from "../words.js";
 import type { Page } from "./page.js";
 
 /** A dialog and what is in it. */
 export interface DialogContent {
   /** Tells it from others: one that takes another's place begins anew. */
   id: string;
-  title: string;
+  title: (words: Words) => string;
   /** It asks for a decision that cannot be put off: it closes by its buttons only. */
   urgent?: boolean;
   body: (page: Page) => TemplateResult;
+  /** Something in the body has the focus at first, as what is asked is there. Otherwise the title has it. */
+  focused?: boolean;
   /** Escape was pressed, or Close. */
   dismissed?: () => void;
 }
@@ -41,7 +44,7 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
         ? nothing
         : html`
             <div class="dialog-head">
-              <h2 id="dialog-title" dir="auto">${content.title}</h2>
+              <h2 id="dialog-title" dir="auto" tabindex="-1" ?autofocus=${content.focused !== true}>${content.title(page.words)}</h2>
               ${content.urgent === true
                 ? nothing
                 : html`<button type="button" class="btn-close" aria-label=${page.words.close} @click=${dismissed}></button>`}
@@ -62,9 +65,10 @@ export function settleDialog(root: HTMLElement, content: DialogContent | undefin
 }
 
 /** A dialog that asks before something is done that cannot be undone. */
-export function confirmation(title: string, question: string, action: string, act: () => void): DialogContent {
+export function confirmation(title: (words: Words) => string, question: string, action: string, act: () => void): DialogContent {
   return {
-    id: `confirm ${title}`,
+    id: `confirm ${question}`,
+    focused: true,
     title,
     body: (page) => html`
       <p dir="auto">${question}</p>

@@ -21,6 +21,8 @@ export class Discussion {
   following = true;
   readonly #shown = new WeakMap<Conversation, number>();
   #conversation: Conversation | undefined;
+  /** Where the log was scrolled to. */
+  #top = 0;
   #newest: Entry | undefined;
   readonly #resized = new ResizeObserver(() => this.follow());
   #observed: HTMLElement | null = null;
@@ -44,7 +46,10 @@ export class Discussion {
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
       const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
-      if (following === this.following) return;
+      // Where what is shown has only grown, nobody has scrolled away from its end.
+      const up = log.scrollTop < this.#top;
+      this.#top = log.scrollTop;
+      if (following === this.following || (!following && !up)) return;
       this.following = following;
       this.page.changed();
     };
@@ -79,7 +84,9 @@ export class Discussion {
       if (log !== null) this.#resized.observe(log);
       this.#observed = log;
     }
-    if (log !== null && this.following) log.scrollTop = log.scrollHeight;
+    if (log === null || !this.following) return;
+    log.scrollTop = log.scrollHeight;
+    this.#top = log.scrollTop;
   }
 
   #toNewest(): void {

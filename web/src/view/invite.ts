@@ -21,7 +21,7 @@ export function inviteDialog(page: Page): DialogContent {
   };
   return {
     id: "invite",
-    title: page.words.invite,
+    title: ({ invite }) => invite,
     body: ({ words }) => html`
       <p>${words.inviteText}</p>
       <div class="invite-link">

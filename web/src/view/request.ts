@@ -10,7 +10,8 @@ export function requestDialog(page: Page, request: Request): DialogContent {
   const decline = () => messenger.decline(request);
   return {
     id: `request ${request.id}`,
-    title: words.requestFrom(peer),
+    title: ({ requestFrom }) => requestFrom(peer),
+    focused: true,
     dismissed: decline,
     body: () => html`
       <p dir="auto">${words.requestText(peer)}</p>

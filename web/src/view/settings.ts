@@ -17,8 +17,8 @@ export interface Device {
 }
 
 /** What a person can choose. */
-export function settingsDialog(page: Page): DialogContent {
-  return { id: "settings", title: page.words.settings, body: settings };
+export function settingsDialog(): DialogContent {
+  return { id: "settings", title: ({ settings }) => settings, body: settings };
 }
 
 function settings(page: Page): TemplateResult {
@@ -45,8 +45,8 @@ function settings(page: Page): TemplateResult {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save it by then.
   };
-  const deleteAll = () => page.open(confirmation(words.deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
-  const renew = () => page.open(confirmation(words.newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
+  const deleteAll = () => page.open(confirmation(({ deleteAll }) => deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
+  const renew = () => page.open(confirmation(({ newIdentity }) => newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
   return html`
     ${toggle(page, "darkMode", words.darkMode, dark)}
     <div class="setting">

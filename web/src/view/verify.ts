@@ -11,12 +11,12 @@ export function verifyDialog(page: Page, conversation: Conversation): DialogCont
   const digits = trust === undefined ? [] : safetyNumber(trust.fingerprints.own, trust.fingerprints.peer);
   return {
     id: `verify ${conversation.key}`,
-    title: page.words.verify(peer),
-    body: ({ words, messenger, open }) => {
+    title: ({ verify }) => verify(peer),
+    body: ({ words, messenger }) => {
       const verified = conversation.trust?.verified === true;
       const mark = () => {
         void messenger.verify(conversation, !verified);
-        if (!verified) open(undefined);
+        if (!verified) page.open(undefined);
       };
       // Who is connected now may be somebody else.
       const same = conversation.trust !== undefined && conversation.trust === trust;
@@ -45,8 +45,9 @@ export function changedDialog(page: Page, conversation: Conversation): DialogCon
   };
   return {
     id: `changed ${call?.id ?? ""}`,
-    title: words.identityChanged(peer),
+    title: ({ identityChanged }) => identityChanged(peer),
     urgent: true,
+    focused: true,
     body: (): TemplateResult => html`
       <p dir="auto">${words.identityChangedText(peer)}</p>
       ${trust?.wasVerified === true ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}

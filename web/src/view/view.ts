@@ -149,6 +149,6 @@ export class View implements Page {
   #page(dialog: DialogContent | undefined): TemplateResult {
     const joined = this.messenger.login !== undefined;
     const typed = (login: string) => (this.#lastLogin = login);
-    return html`${bar(this)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
+    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
   }
 }
