@@ -695,3 +695,39 @@ func TestFilesPassBetweenFirefoxAndChromium(t *testing.T) {
 	}
 	fox.shows("log", "Discussion", "Delivered and checked.")
 }
+
+func TestDeleteEverythingDeletesFilesThatHaveComeAndThoseUnderWay(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	done, _ := onDisk(t, "done.bin", 1000)
+	under, _ := onDisk(t, "under way.bin", 24<<20)
+	eval[bool](bob, "testing.holdAfter(1200) ?? true")
+	alice.choose(done, under)
+	bob.click("button", "Accept done.bin")
+	bob.find("link", "Save done.bin")
+	bob.click("button", "Accept under way.bin")
+	bob.progressed("under way.bin")
+	const files = `(async () => {
+		const count = async (directory) => {
+			let files = 0;
+			for await (const handle of directory.values()) files += handle.kind === "file" ? 1 : await count(handle);
+			return files;
+		};
+		return count(await navigator.storage.getDirectory());
+	})()`
+	if kept := eval[int](bob, files); kept < 2 {
+		t.Errorf("%d files are on disk before, want 2 at least", kept)
+	}
+	bob.click("button", "Settings")
+	bob.click("button", "Delete everything")
+	bob.click("button", "Delete")
+	bob.find("button", "Join")
+	alice.vanish("button", "Disconnect from bob")
+	// A write that is under way ends first.
+	for deadline := time.Now().Add(patience); eval[int](bob, files) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("files are on disk still")
+		}
+	}
+}

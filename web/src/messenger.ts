@@ -191,6 +191,7 @@ export class Messenger {
     const [result, account] = await Promise.all([this.#service.join(login), this.#accountOf(key), this.#prove()]);
     this.joining = false;
     if (result.joined) {
+      if (this.#account !== account) this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
       this.#account = account;
       this.#joined(login);
     } else this.#warn(refusal(login, result));
@@ -393,15 +394,24 @@ export class Messenger {
     conversation.call?.end("hung-up", "left");
     const account = this.#account;
     account?.conversations.delete(conversation.key);
+    this.#forgetFiles([conversation]);
     if (this.#front === conversation) this.#show(undefined);
     this.#watchPresence();
     this.options.changed();
     if (account !== undefined) await this.options.keeper.delete(account.key, conversation.key);
   }
 
+  #forgetFiles(conversations: Conversation[]): void {
+    for (const conversation of conversations) {
+      this.#transfers.get(conversation)?.close();
+      this.#transfers.delete(conversation);
+    }
+  }
+
   /** Forgets everything that was said, and signs out. What the device keeps is the caller's to delete. */
   forget(): void {
     this.signOut();
+    this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
     this.#account = undefined;
     this.draft = "";
     this.options.changed();

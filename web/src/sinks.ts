@@ -312,7 +312,10 @@ export async function openStore(page: string): Promise<Store> {
 /** Removes every received file from this device, but those that are being written now. */
 export async function deleteReceivedFiles(): Promise<void> {
   try {
-    await removeAll(await received(), () => true);
+    const directory = await received();
+    await removeAll(directory, () => true);
+    // A page whose directory stays is writing a file: only that one stays.
+    for (const name of await names(directory)) await removeAll(await directory.getDirectoryHandle(name), () => true);
   } catch {
     // This browser keeps none.
   }

@@ -583,14 +583,22 @@ test("half a file, then goodbye: it waits, and can be given up", async () => {
   assert.ok(discarded);
 });
 
-test("closing gives up what is not finished", async () => {
+test("closing gives up what is not finished, and forgets what has come", async () => {
+  let discarded = 0;
+  const sink = { write: async () => {}, finish: async () => new Blob(), discard: async () => void discarded++ };
   const a = new Page("a");
-  const b = new Page("b");
+  const b = new Page("b", { limit: async () => 1e9, create: async () => sink });
   connect(a, b);
-  const own = a.transfers.offer(new Blob([content(100)]), "x");
+  const done = a.transfers.offer(new Blob([content(100)]), "x");
   await b.until(() => b.seen.length === 1);
+  b.transfers.accept(b.seen[0]!);
+  await a.until(() => done.state === "done");
+  const own = a.transfers.offer(new Blob([content(100)]), "y");
+  await b.until(() => b.seen.length === 2);
+  assert.equal(discarded, 0);
   b.transfers.close();
-  assert.equal(b.seen[0]!.state, "cancelled");
+  assert.equal(b.seen[1]!.state, "cancelled");
+  assert.equal(discarded, 1);
   a.transfers.close();
   assert.equal(own.state, "cancelled");
 });

@@ -215,6 +215,8 @@ class Incoming extends Moving {
 export class Transfers {
   readonly #outgoing = new Map<number, Outgoing>();
   readonly #incoming = new Map<number, Incoming>();
+  /** What files that have come or are under way are in, of earlier pages of the other side too. */
+  readonly #sinks = new Set<Sink>();
   /** Page whose files #incoming has. */
   #instance: string | undefined;
   #link: FileLink | undefined;
@@ -305,12 +307,14 @@ export class Transfers {
     this.#wake();
   }
 
-  /** Nothing of this will be needed any more. What has not been finished is forgotten. */
+  /** Nothing of this will be needed any more: what has not been finished is given up, what has come is forgotten. */
   close(): void {
     if (this.#link !== undefined) this.detach(this.#link);
     for (const transfer of [...this.#outgoing.values(), ...this.#incoming.values()]) {
       if (!transfer.over) this.#end(transfer, "cancelled", { by: "own", reason: "person" });
     }
+    for (const sink of this.#sinks) void sink.discard();
+    this.#sinks.clear();
   }
 
   /**
@@ -430,6 +434,13 @@ export class Transfers {
     return transfer;
   }
 
+  #discard(transfer: Incoming): void {
+    if (transfer.sink === undefined) return;
+    this.#sinks.delete(transfer.sink);
+    void transfer.sink.discard();
+    transfer.sink = undefined;
+  }
+
   #set(transfer: Moving, state: TransferState): void {
     transfer.state = state;
     this.listener.changed(transfer);
@@ -459,8 +470,7 @@ export class Transfers {
     transfer.ending = ending;
     if (transfer instanceof Incoming) {
       transfer.block = undefined;
-      if (state !== "done") void transfer.sink?.discard();
-      transfer.sink = undefined;
+      if (state !== "done") this.#discard(transfer);
     }
     this.#set(transfer, state);
     this.#wake();
@@ -697,6 +707,7 @@ export class Transfers {
     if (transfer.over) return void sink.discard();
     transfer.bytes = transfer.received;
     transfer.sink = sink;
+    this.#sinks.add(sink);
     if (this.#link !== undefined && transfer.told) this.#ask(this.#link, transfer);
     else this.#pause(transfer);
   }
@@ -736,6 +747,7 @@ export class Transfers {
     }
     if (transfer.over) return void sink.discard();
     transfer.sink = sink;
+    this.#sinks.add(sink);
     if (this.#link !== undefined && transfer.told) this.#ask(this.#link, transfer);
     else this.#pause(transfer);
     if (this.#link !== undefined) void this.#tellLimit(this.#link);
