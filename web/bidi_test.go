@@ -254,6 +254,9 @@ type foxPage struct {
 // newFoxPage opens url in a user context of its own. When the test ends, the page must have broken no rule.
 func newFoxPage(t testing.TB, name, url string) *foxPage {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
 	browser, err := firefox()
 	if errors.Is(err, errNoFirefox) && os.Getenv("CI") != "true" {
 		t.Skip(err)

@@ -146,6 +146,9 @@ func newPage(t testing.TB, name, url string) *page {
 // disk and not in memory.
 func newPageIn(t testing.TB, name, url string, options ...chromedp.ContextOption) *page {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
 	parent, err := chromium()
 	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
 		t.Skip(err)

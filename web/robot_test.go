@@ -152,6 +152,7 @@ type line struct {
 	frames  [][]byte // that came on the channel and were not looked at yet
 	chunks  [][]byte // that came on the files' channel
 	to      *line    // where all of these go instead
+	texts   int      // of the frames that went there, those that had a text, a read mark or typing in them
 	changed chan struct{}
 }
 
@@ -230,6 +231,9 @@ func (l *line) forward(to *line) {
 }
 
 func (l *line) pass(list *[][]byte, data []byte) {
+	if list == &l.frames && len(data) > 0 && (data[0] == frameText || data[0] == frameRead || data[0] == frameTyping || data[0] == frameFile) {
+		l.texts++
+	}
 	if list == &l.chunks {
 		_ = l.to.bulk.Send(data) // Whether it arrives is for the test to see.
 	} else {
