@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Conversation, type OwnEntry } from "./conversation.js";
+
+/** A conversation in which `texts` have been posted. */
+function posted(...texts: string[]): { conversation: Conversation; entries: OwnEntry[] } {
+  const conversation = new Conversation("bob", "alice's page");
+  const entries = texts.map((text) => {
+    const letter = conversation.correspondence.post(text).id;
+    return conversation.add({ kind: "own", author: "alice", text, delivery: "sending", letter } as const) as OwnEntry;
+  });
+  return { conversation, entries };
+}
+
+function deliveries(entries: readonly OwnEntry[]): string[] {
+  return entries.map(({ delivery }) => delivery);
+}
+
+test("a message is delivered, then read, and nothing takes that back", () => {
+  const { conversation, entries } = posted("one", "two", "three");
+  assert.equal(conversation.mark(new Set([1, 2]), "delivered").length, 2);
+  assert.deepEqual(deliveries(entries), ["delivered", "delivered", "sending"]);
+  assert.deepEqual(conversation.markRead(1), [entries[0]]);
+  assert.deepEqual(deliveries(entries), ["read", "delivered", "sending"]);
+  assert.deepEqual(conversation.mark(new Set([1]), "delivered"), []);
+  assert.deepEqual(conversation.markRead(1), [], "it is no news the second time");
+  assert.deepEqual(deliveries(entries), ["read", "delivered", "sending"]);
+});
+
+test("nobody has read what was not delivered, or never sent", () => {
+  const { conversation, entries } = posted("one", "two");
+  for (const id of [0, 1, 2, 3, 2 ** 32 - 1]) assert.deepEqual(conversation.markRead(id), [], `read mark for ${id}`);
+  assert.deepEqual(conversation.mark(new Set([3, 2 ** 32 - 1]), "delivered"), []);
+  assert.deepEqual(deliveries(entries), ["sending", "sending"]);
+  conversation.mark(new Set([1]), "delivered");
+  assert.deepEqual(conversation.markRead(2 ** 32 - 1), [entries[0]], "a mark far ahead covers what was delivered, no more");
+  assert.deepEqual(deliveries(entries), ["read", "sending"]);
+});
+
+test("what was not delivered goes out from the next page, and its entries follow it", () => {
+  const { conversation, entries } = posted("one", "two", "three");
+  for (const letter of conversation.correspondence.confirm(1)) conversation.mark(new Set([letter.id]), "delivered");
+  conversation.draft = "half a sent";
+  conversation.unread = 2;
+  const kept = structuredClone(conversation.kept);
+  const next = new Conversation("bob", "alice's next page", kept, structuredClone(entries));
+  assert.equal(next.draft, "half a sent");
+  assert.equal(next.unread, 2);
+  assert.deepEqual(next.correspondence.waiting.map(({ text }) => text), ["two", "three"]);
+  const ids = next.correspondence.confirm(next.correspondence.waiting[0]!.id).map(({ id }) => id);
+  assert.deepEqual(next.mark(new Set(ids), "delivered").map(({ text }) => text), ["two"]);
+  assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "delivered", "sending"]);
+});
+
+test("what had arrived before the page was loaded anew does not go out again", () => {
+  const { conversation, entries } = posted("one", "two");
+  const next = new Conversation("bob", "alice's next page", structuredClone(conversation.kept), structuredClone(entries));
+  const confirmed = next.correspondence.confirmHello({ instance: "alice's page", id: 1 });
+  assert.deepEqual(confirmed.map(({ text }) => text), ["one"]);
+  next.mark(new Set(confirmed.map(({ id }) => id)), "delivered");
+  assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending"]);
+});
