@@ -306,3 +306,19 @@ test("where nobody has the other's login any more the connection in trouble is l
   call.unreachable();
   assert.deepEqual(ends, ["lost"]);
 });
+
+test("a bye by way of the service ends an open call unless the other page is still there", async () => {
+  for (const answers of [true, false]) {
+    const { call, connection, ends } = await open(true);
+    const channel = connection.channels[0]!;
+    let pings = 0;
+    channel.send = () => void pings++;
+    call.bye("left");
+    assert.equal(pings, 1, "the other page is asked on the channel");
+    await pass(500);
+    if (answers) channel.onmessage!({ data: encodeFrame({ kind: "pong" }).buffer });
+    await pass(2_000);
+    assert.deepEqual(ends, answers ? [] : ["left"]);
+    call.end("hung-up");
+  }
+});

@@ -19,8 +19,11 @@ const BARE_LABEL = "messaging-channel";
 const SETUP_TIMEOUT = 20_000;
 /** How long a connection stays open to let the goodbye out, in ms. */
 const FAREWELL = 1_000;
-/** How long a bye from the service waits for what is still on its way on the channel, in ms. */
-const LAST_TEXTS = 300;
+/**
+ * How long, after a bye by way of the service, the other page may take to show on the channel that it is there all the same, in ms;
+ * within it comes its goodbye, behind its last texts.
+ */
+const BYE_ANSWER = 800;
 /** How often a connection that is in trouble is looked at, in ms. */
 const TROUBLE_LOOK = 500;
 /** How long the other side may take to answer a restart, while the service can be reached, in ms. */
@@ -379,10 +382,18 @@ export class Call {
   bye(reason: ByeReason): void {
     if (this.phase !== "open") return this.end(reason);
     // It has given up what this side still tries to restore; a goodbye on the channel would not come through.
-    if (reason === "lost" || this.reconnecting) return this.end(reason);
-    // Its goodbye comes on the channel too, behind its last texts, unless its page is gone.
+    if (this.reconnecting) return this.end(reason);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.end(reason), LAST_TEXTS);
+    const channel = this.#channel;
+    if (!(channel instanceof FramedChannel)) {
+      // The channel's end says so too, behind its last texts.
+      this.#timer = setTimeout(() => this.end(reason), BYE_ANSWER);
+      return;
+    }
+    // Its goodbye comes on the channel too, unless its page is gone. A page that answers there is not: only the service says so.
+    void channel.answers(BYE_ANSWER).then((there) => {
+      if (!there) this.end(reason);
+    });
   }
 
   /** Closes the connection when its channel has closed, or after a moment. */

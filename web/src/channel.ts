@@ -92,6 +92,8 @@ export class FramedChannel implements PeerChannel {
   #missed = 0;
   #buffered = 0;
   #lastPulse = 0;
+  /** Who waits for a sign of life. */
+  readonly #listening: ((there: boolean) => void)[] = [];
 
   constructor(
     private readonly channel: RTCDataChannel,
@@ -164,6 +166,18 @@ export class FramedChannel implements PeerChannel {
   /** The way to the other side is found again: what was missed before says nothing about now. */
   forgive(): void {
     this.#missed = 0;
+  }
+
+  /** Asks the other page whether it is there. Resolves with whether it has said so in time. @param within in ms */
+  answers(within: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), within);
+      this.#listening.push((there) => {
+        clearTimeout(timer);
+        resolve(there);
+      });
+      this.#send(encodeFrame({ kind: "ping" }));
+    });
   }
 
   leave(): Promise<void> {
@@ -268,6 +282,8 @@ export class FramedChannel implements PeerChannel {
         return;
       }
       case "pong":
+        for (const hear of this.#listening.splice(0)) hear(true);
+        return;
       case "unknown":
         return;
     }

@@ -203,7 +203,6 @@ const en = {
   frameSent: "sent",
   frameReceived: "received",
   frameBytes: (bytes: string) => `${bytes} bytes`,
-  nothingYet: "Nothing yet.",
 
   // Files
   attachFile: "Attach file",
@@ -430,7 +429,6 @@ const fr: Words = {
   frameSent: "envoyé",
   frameReceived: "reçu",
   frameBytes: (bytes) => `${bytes} octets`,
-  nothingYet: "Rien pour l’instant.",
 
   attachFile: "Joindre un fichier",
   dropHere: "Déposez des fichiers ici pour les envoyer.",
