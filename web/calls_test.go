@@ -318,8 +318,8 @@ func TestFramesOfCallsThatAreOverAreIgnored(t *testing.T) {
 			sendText(t, mallory, fields)
 		}
 	}
-	// Its place in the order shows that all before it have been dealt with.
-	sendText(t, mallory, map[string]any{"type": "offer", "offer": map[string]any{"type": "offer", "sdp": "v=0"},
+	// Its place in the order shows that all before it have been dealt with: an answer to a call that alice does not make.
+	sendText(t, mallory, map[string]any{"type": "answer", "answer": map[string]any{"type": "answer", "sdp": "v=0"},
 		"from": "mallory", "to": "alice", "call": "another"})
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -333,8 +333,8 @@ func TestFramesOfCallsThatAreOverAreIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		if fields.Call == "another" {
-			if fields.Reason != "busy" {
-				t.Errorf("the third caller got %s, want a bye that says busy", m.Text)
+			if fields.Reason != "left" {
+				t.Errorf("who answers a call that nobody makes got %s, want a bye that says left", m.Text)
 			}
 			break
 		}
@@ -384,8 +384,9 @@ func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {
 			alice.press(kb.Enter)
 			alice.fill("Other login", "carol")
 			alice.press(kb.Enter)
-			alice.shows("alert", "", "You are connected to bob")
+			alice.shows("alert", "", "carol is not here")
 			alice.clickAt(x, y, 1)
+			// Who was not there leaves nothing behind: bob is in front again.
 			alice.connected("bob")
 			alice.say("still on")
 			bob.hears("alice", "still on")

@@ -72,6 +72,8 @@ export class Messenger {
   readonly #transfers = new WeakMap<Conversation, Transfers>();
   readonly #files = new WeakMap<Transfer, { conversation: Conversation; entry: Entry }>();
   readonly #typing = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
+  /** What was in front before a call brought another conversation there. */
+  #behind: Conversation | undefined;
   readonly #readDue = new Set<Conversation>();
   /** Conversations whose calls this page restores, by when it stops to try. */
   readonly #comingBack = new Map<Conversation, number>();
@@ -538,6 +540,7 @@ export class Messenger {
     const call = this.#calls!.call(peer);
     const conversation = this.#attach(call);
     conversation.peer = peer;
+    this.#behind = this.#front;
     this.#show(conversation);
     this.options.changed();
   }
@@ -718,12 +721,30 @@ export class Messenger {
       case "unreadable":
       case "busy":
       case "declined":
-        return this.#warn(phrase(end, peer));
+        this.#warn(phrase(end, peer));
+        break;
       case "no-answer":
-        return this.#warn(phrase("didNotAnswer", peer));
+        this.#warn(phrase("didNotAnswer", peer));
+        break;
       case "no-connection":
-        return this.#warn(phrase("noConnection", peer));
+        this.#warn(phrase("noConnection", peer));
     }
+    this.#dropIfEmpty(conversation);
+  }
+
+  /** Lets go of a conversation that has come to nothing: a login that was misspelled, perhaps. */
+  #dropIfEmpty(conversation: Conversation): void {
+    if (conversation.entries.length > 0 || conversation.call !== undefined) return;
+    this.#account?.conversations.delete(conversation.key);
+    if (this.#front === conversation) {
+      const behind = this.#behind;
+      const there = behind !== undefined && this.#account?.conversations.get(behind.key) === behind;
+      this.draft = conversation.draft;
+      this.#show(there ? behind : undefined);
+    }
+    this.#watchPresence();
+    void this.options.keeper.delete(this.#account!.key, conversation.key);
+    this.options.changed();
   }
 
   /** This side's network is away, and may have been for a while: then calls that were lost meanwhile are this side's to restore. */

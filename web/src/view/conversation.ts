@@ -39,9 +39,10 @@ export class ConversationView {
       drag(false);
       if (event.dataTransfer !== null && carriesFiles(event)) messenger.attach(droppedFiles(event.dataTransfer));
     };
-    const beginner = messenger.conversations.length === 0;
+    // On a phone: the list, or what is in front of it. Where there is no list, there is no way back to it either.
+    const listed = front === undefined && messenger.conversations.length > 0;
     return html`
-      <main class="messenger" data-pane=${front !== undefined ? "conversation" : beginner ? "beginner" : "list"}>
+      <main class="messenger" data-pane=${listed ? "list" : "conversation"}>
         ${side(this.page)}
         <section
           class=${this.#dropping ? "conversation dropping" : "conversation"}
