@@ -147,6 +147,8 @@ type line struct {
 	// bye gets the reason of a bye by way of the service.
 	bye            chan string
 	opened, closed chan struct{}
+	// lastText is the id of the last text that hears has returned.
+	lastText uint32
 
 	mu      sync.Mutex
 	frames  [][]byte // that came on the channel and were not looked at yet
@@ -406,6 +408,7 @@ func (l *line) hears() string {
 	var text []byte
 	for {
 		frame := l.await(frameText)
+		l.lastText = binary.BigEndian.Uint32(frame[2:])
 		text = append(text, frame[6:]...)
 		if frame[1] == 1 {
 			return string(text)
@@ -462,6 +465,25 @@ func helloFrame(instance string) []byte {
 		panic(err) // A string is always JSON.
 	}
 	return append([]byte{frameHello}, body...)
+}
+
+// helloFrameAfter says, besides, which of the other page's texts came last.
+func helloFrameAfter(instance, other string, id uint32) []byte {
+	body, err := json.Marshal(map[string]any{"version": 1, "instance": instance, "received": map[string]any{"instance": other, "id": id}})
+	if err != nil {
+		panic(err) // Strings and numbers are always JSON.
+	}
+	return append([]byte{frameHello}, body...)
+}
+
+// instance waits for the page's hello and returns what it calls itself.
+func (l *line) instance() string {
+	l.t.Helper()
+	var hello struct{ Instance string }
+	if err := json.Unmarshal(l.await(frameHello)[1:], &hello); err != nil {
+		l.t.Fatalf("the page's hello: %v", err)
+	}
+	return hello.Instance
 }
 
 func textFrame(id uint32, last bool, part []byte) []byte {

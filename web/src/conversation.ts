@@ -83,9 +83,11 @@ export class Conversation {
   /** Older entries are kept on the device than those that are here. */
   hasEarlier = false;
   readonly correspondence: Correspondence;
+  #added = 0;
 
   /**
-   * @param instance names this page as loaded
+   * @param instance names the conversation as it is in this page: one that is deleted and begun anew is another one, whose
+   *   texts are counted from 1 again
    * @param kept what was kept of it, and its newest entries
    */
   constructor(peer: string, instance: string, kept?: KeptConversation, entries: Entry[] = []) {
@@ -120,7 +122,9 @@ export class Conversation {
 
   /** Adds an entry at the end. */
   add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
-    const whole = { ...entry, id: freshId(), time: new Date() } as E & Entry;
+    // In order, also of what comes within one millisecond.
+    const id = String(this.#added++).padStart(8, "0") + freshId();
+    const whole = { ...entry, id, time: new Date() } as E & Entry;
     this.entries.push(whole);
     this.active = whole.time;
     return whole;

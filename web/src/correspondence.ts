@@ -36,7 +36,7 @@ export class Correspondence {
   readonly #was = new Map<Letter, Received[]>();
 
   /**
-   * @param instance names this page as loaded. A page that is loaded anew is another one: it cannot know for certain which
+   * @param instance names it, in this page as loaded. A page that is loaded anew is another one: it cannot know for certain which
    *   ids the one before had used.
    * @param kept what was kept of the page before
    */

@@ -14,7 +14,7 @@
  *     10 next    fingerprint (32 bytes) of the certificate that will follow the one this connection is made with
  *
  * Numbers are unsigned and big-endian. Each side begins with a hello: `instance` names the sender's page as
- * loaded, and `received` says which of the receiver's texts have come in already, so that what was under
+ * loaded and what it has of this conversation, and `received` says which of the receiver's texts have come in already, so that what was under
  * way when a channel broke is sent again on the next one, once. The ids of an instance's texts rise. A text
  * goes out in chunks that follow each other, so that one of any length passes every browser's limit for a
  * message. Frames of other kinds are ignored.

@@ -34,6 +34,8 @@ const settings: Settings = new Settings(shelf(), () => {
 });
 const offTheRecord = () => settings.choices.offTheRecord;
 const database = openDatabase();
+let keeps: boolean | undefined;
+void database.then((found) => (keeps = found !== undefined));
 const history = new History(database, offTheRecord, () => {
   messenger.alert = phrase("noRoom");
   view.changed();
@@ -57,6 +59,9 @@ const messenger: Messenger = new Messenger({
     }),
 });
 const view: View = new View(document.getElementById("app")!, messenger, settings, {
+  get keeps() {
+    return keeps;
+  },
   get notifications() {
     return notifications.state;
   },

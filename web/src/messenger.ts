@@ -43,7 +43,6 @@ export interface MessengerOptions {
 /** What outlasts a Sign out, for the next Join under the same login. */
 interface Account {
   key: string;
-  instance: string;
   /** By key of the other's login. */
   conversations: Map<string, Conversation>;
 }
@@ -460,14 +459,13 @@ export class Messenger {
   /** What of a login was here before this page, or is kept on the device. */
   async #accountOf(key: string): Promise<Account> {
     if (this.#account?.key === key) return this.#account;
-    const instance = freshId();
     const conversations = new Map<string, Conversation>();
     for (const { kept, entries, more } of await this.options.keeper.load(key)) {
-      const conversation = new Conversation(kept.peer, instance, kept, entries);
+      const conversation = new Conversation(kept.peer, freshId(), kept, entries);
       conversation.hasEarlier = more;
       conversations.set(conversation.key, conversation);
     }
-    return { key, instance, conversations };
+    return { key, conversations };
   }
 
   async #prove(): Promise<void> {
@@ -513,7 +511,7 @@ export class Messenger {
     const key = loginKey(peer);
     let conversation = account.conversations.get(key);
     if (conversation === undefined) {
-      conversation = new Conversation(peer, account.instance);
+      conversation = new Conversation(peer, freshId());
       account.conversations.set(key, conversation);
       this.#watchPresence();
     }

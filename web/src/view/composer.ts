@@ -4,7 +4,7 @@ import { direction } from "../direction.js";
 import { pastedFiles } from "./files.js";
 import { type Page, icon } from "./page.js";
 
-/** Where a text that belongs to no conversation yet outlasts a reload. */
+/** Where what is in the field outlasts a reload that comes before history has it, or where nothing else is kept. */
 const DRAFT_KEY = "draft";
 
 /** Where messages are written. */
@@ -93,10 +93,12 @@ export class Composer {
     this.#field = field;
     this.#conversation = front;
     if (field === null) return;
-    if (front === undefined && this.page.messenger.draft === "") this.page.messenger.draft = this.#kept();
-    const draft = front?.draft ?? this.page.messenger.draft;
+    const { messenger } = this.page;
+    const kept = this.#kept(front?.key);
+    if (kept !== "" && front === undefined) messenger.draft ||= kept;
+    else if (kept !== "" && front !== undefined) front.draft = kept;
+    const draft = front?.draft ?? messenger.draft;
     if (field.value !== draft) field.value = draft;
-    this.#keep();
     field.dir = direction(draft);
   }
 
@@ -107,21 +109,23 @@ export class Composer {
     this.#keep();
   }
 
-  /** Keeps what belongs to no conversation yet; those that there are keep their own. */
+  /** Keeps what is in the field, at once. */
   #keep(): void {
-    const { draft, login } = this.page.messenger;
+    const { front, draft, login } = this.page.messenger;
+    const text = front?.draft ?? draft;
     try {
-      if (draft === "" || this.page.settings.choices.offTheRecord) sessionStorage.removeItem(DRAFT_KEY);
-      else sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, text: draft }));
+      if (text === "" || this.page.settings.choices.offTheRecord) sessionStorage.removeItem(DRAFT_KEY);
+      else sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, peer: front?.key, text }));
     } catch {
       // A browser that stores nothing, or not that much: the draft stays in its field.
     }
   }
 
-  #kept(): string {
+  /** What was in the field of a conversation, or of none, when the page ended. */
+  #kept(peer: string | undefined): string {
     try {
       const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
-      if (draft?.login === this.page.messenger.login && typeof draft.text === "string") return draft.text;
+      if (draft?.login === this.page.messenger.login && draft.peer === peer && typeof draft.text === "string") return draft.text;
     } catch {
       // As above, or not written by this page.
     }

@@ -9,6 +9,8 @@ import type { Page } from "./page.js";
 export interface Device {
   /** Notifications: the browser has none for this page, they may be asked for, allowed, or refused. */
   readonly notifications: "missing" | "default" | "granted" | "denied";
+  /** Whether the browser keeps anything for this page; undefined: that is not known yet. */
+  readonly keeps: boolean | undefined;
   /** Asks the person, who has just asked for them, to allow notifications. */
   askForNotifications(): Promise<void>;
   export(): Promise<ExportedHistory>;
@@ -81,6 +83,7 @@ function settings(page: Page): TemplateResult {
           </ul>`}
     <h3>${words.onThisDevice}</h3>
     ${toggle(page, "offTheRecord", words.offTheRecord, choices.offTheRecord, words.offTheRecordHint)}
+    ${device.keeps === false ? html`<p class="quiet">${words.notKept}</p>` : nothing}
     <p class="quiet">${messenger.identityKept === false ? words.identityPassing : words.identityHint}</p>
     <div class="dialog-actions">
       <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.exportHint} @click=${() => void save()}>${words.exportAll}</button>

@@ -1,0 +1,320 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// stored counts what the device keeps, by store of the database (src/database.ts).
+func (p *page) stored() map[string]int {
+	p.t.Helper()
+	return eval[map[string]int](p, `new Promise((resolve, reject) => {
+		const request = indexedDB.open("p2p-messaging");
+		request.onerror = () => reject(request.error);
+		request.onsuccess = () => {
+			const database = request.result;
+			const stores = [...database.objectStoreNames];
+			const counts = {};
+			const transaction = database.transaction(stores);
+			for (const store of stores) transaction.objectStore(store).count().onsuccess = (e) => (counts[store] = e.target.result);
+			transaction.oncomplete = () => { database.close(); resolve(counts); };
+		};
+	})`)
+}
+
+// untilStored waits until the device keeps what condition asks for. The database says nothing when it changes.
+func (p *page) untilStored(what string, condition func(stored map[string]int) bool) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		stored := p.stored()
+		if condition(stored) {
+			return
+		}
+		if ctx.Err() != nil {
+			p.t.Fatalf("%s: %s: not within %v; there is %v", p.name, what, patience, stored)
+		}
+	}
+}
+
+// beforeEachLoad has a script run in the page before its own, from its next load on.
+func (p *page) beforeEachLoad(script string) {
+	p.t.Helper()
+	p.do(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
+}
+
+func TestConversationsSurviveAReload(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.pair()
+	chat(alice, bob)
+	carol := s.open("carol")
+	carol.connectTo("alice")
+	carol.connected("alice")
+	carol.say("unread")
+	alice.shows("list", "Conversations", "1 unread message")
+	alice.fill("Message", "half a thought")
+	want := alice.messages()
+
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.shows("list", "Conversations", "1 unread message")
+	alice.bringUp("bob")
+	alice.until("the discussion is back", func(context.Context) (bool, error) { return len(alice.messages()) == len(want), nil })
+	if got := alice.messages(); !slices.Equal(got, want) {
+		t.Errorf("after a reload the discussion is %+v, want %+v", got, want)
+	}
+	alice.shows("textbox", "Message", "half a thought")
+	alice.bringUp("carol")
+	alice.hears("carol", "unread")
+
+	// Another login on the same device has nothing to do with all that.
+	alice.click("button", "Sign out")
+	alice.find("button", "Join")
+	alice.join("dave")
+	alice.absent("list", "Conversations")
+}
+
+func TestWhatWasNotDeliveredBeforeAReloadIsDeliveredAfterItOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	bob := s.peer("bob")
+	bob.mute = true
+	l := bob.call("alice")
+	l.send(helloFrame("bob's page"))
+	instance := l.instance()
+	alice.connected("bob")
+	alice.say("one")
+	l.hears()
+	l.send(receiptFrame(1))
+	alice.delivered()
+	// These arrive, and the page does not hear of it; the last does not arrive either.
+	alice.say("two")
+	l.hears()
+	alice.say("three")
+	l.hears()
+	alice.untilStored("three messages", func(stored map[string]int) bool { return stored["entries"] >= 4 })
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.bringUp("bob")
+	alice.shows("log", "Discussion", "three")
+	if m := alice.messages(); len(m) != 3 || m[2].Delivery != "sending" {
+		t.Fatalf("after the reload there is %+v, want three messages of which the last is being sent", m)
+	}
+	again := bob.call("alice")
+	again.send(helloFrameAfter("bob's page", instance, 2))
+	if text := again.hears(); text != "three" {
+		t.Errorf("after the reload %q comes first, want three, since one and two are here", text)
+	}
+	again.send(receiptFrame(again.lastText))
+	alice.delivered()
+	alice.say("four")
+	if text := again.hears(); text != "four" {
+		t.Errorf("then %q comes, want four", text)
+	}
+}
+
+func TestEarlierMessagesAreShownOnDemand(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	bob := s.peer("bob")
+	l := bob.call("alice")
+	alice.connected("bob")
+	const texts = 450
+	for i := 1; i <= texts; i++ {
+		l.say(uint32(i), fmt.Sprintf("message %d", i))
+	}
+	alice.hears("bob", fmt.Sprintf("message %d", texts))
+	alice.untilStored("all of them", func(stored map[string]int) bool { return stored["entries"] > texts })
+	if n := len(alice.messages()); n > 200 {
+		t.Errorf("%d messages are shown at first, want 200 at most", n)
+	}
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.bringUp("bob")
+	alice.hears("bob", fmt.Sprintf("message %d", texts))
+	for n := 0; ; n++ {
+		if found, err := alice.query(alice.ctx, "button", "Show earlier messages"); err != nil || len(found) == 0 || n > 5 {
+			break
+		}
+		before := len(alice.messages())
+		alice.click("button", "Show earlier messages")
+		alice.until("more messages", func(context.Context) (bool, error) { return len(alice.messages()) > before, nil })
+	}
+	var want []string
+	for i := 1; i <= texts; i++ {
+		want = append(want, fmt.Sprintf("message %d", i))
+	}
+	if got := alice.texts("bob"); !slices.Equal(got, want) {
+		t.Errorf("there are %d messages, want %d in order", len(got), texts)
+	}
+}
+
+func TestHistoryIsExportedAndDeleted(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.pair()
+	chat(alice, bob)
+	alice.untilStored("the chat", func(stored map[string]int) bool { return stored["entries"] >= 5 })
+
+	eval[bool](alice, `(() => {
+		const create = URL.createObjectURL;
+		URL.createObjectURL = (blob) => { globalThis.saved = blob.text(); return create.call(URL, blob); };
+		HTMLAnchorElement.prototype.click = function () { globalThis.savedAs = this.download; };
+		return true;
+	})()`)
+	alice.click("button", "Settings")
+	alice.click("button", "Export")
+	text := eval[string](alice, `new Promise((resolve) => { const look = () => globalThis.savedAs ? resolve(globalThis.saved) : setTimeout(look, 10); look(); })`)
+	var document struct {
+		Format, Exported string
+		Conversations    []struct {
+			Own, Other string
+			Entries    []struct {
+				Time, Author, Text, Delivery string
+				Own                          bool
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatalf("what is exported is no JSON: %v", err)
+	}
+	if document.Format != "p2p-messaging-history/1" || len(document.Conversations) != 1 {
+		t.Fatalf("exported: %s", text)
+	}
+	c := document.Conversations[0]
+	if c.Own != "alice" || c.Other != "bob" || len(c.Entries) != 4 || !c.Entries[0].Own || c.Entries[3].Text != "See you there!" {
+		t.Errorf("exported: %+v", c)
+	}
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+
+	alice.click("button", "Delete the conversation with bob")
+	alice.click("button", "Delete")
+	alice.vanish("list", "Conversations")
+	bob.vanish("button", "Disconnect from alice")
+	alice.untilStored("no message", func(stored map[string]int) bool { return stored["entries"] == 0 && stored["conversations"] == 0 })
+
+	alice.connectTo("bob")
+	alice.connected("bob")
+	alice.say("once more")
+	bob.hears("alice", "once more")
+	alice.click("button", "Settings")
+	alice.click("switch", "Dark mode")
+	alice.click("button", "Delete everything")
+	alice.find("dialog", "Delete everything")
+	alice.click("button", "Delete")
+	alice.find("button", "Join")
+	bob.vanish("button", "Disconnect from alice")
+	alice.untilStored("nothing", func(stored map[string]int) bool {
+		return stored["entries"]+stored["conversations"]+stored["contacts"]+stored["identity"] == 0
+	})
+	if kept := eval[int](alice, "localStorage.length + sessionStorage.length"); kept != 0 {
+		t.Errorf("%d things are kept in localStorage and sessionStorage", kept)
+	}
+	// The page goes on, as somebody else.
+	alice.join("alice")
+	alice.connectTo("bob")
+	bob.find("alertdialog", "The identity of alice has changed")
+}
+
+func TestOffTheRecordNothingIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.open("alice"), s.open("bob")
+	alice.click("button", "Settings")
+	alice.click("switch", "Off the record")
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+	alice.fill("Message", "a secret draft")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	alice.say("between us")
+	bob.hears("alice", "between us")
+	alice.delivered()
+	stored := alice.stored()
+	if stored["entries"]+stored["conversations"]+stored["contacts"] != 0 {
+		t.Errorf("off the record the device keeps %v", stored)
+	}
+	alice.click("button", "Settings")
+	alice.click("switch", "Off the record")
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+	alice.say("for the record")
+	bob.hears("alice", "for the record")
+	alice.untilStored("what is said now", func(stored map[string]int) bool { return stored["entries"] > 0 })
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.bringUp("bob")
+	alice.shows("log", "Discussion", "for the record")
+	if got := alice.texts("alice"); slices.Contains(got, "between us") {
+		t.Errorf("after a reload there is %q: it was off the record", got)
+	}
+}
+
+func TestThePageWorksWhereTheBrowserKeepsNothingOrNonsense(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"nothing is kept": `Object.defineProperty(globalThis, "indexedDB", { value: { open() { throw new DOMException("no", "SecurityError"); } } });
+			Object.defineProperty(globalThis, "localStorage", { get() { throw new DOMException("no", "SecurityError"); } });
+			Object.defineProperty(globalThis, "sessionStorage", { get() { throw new DOMException("no", "SecurityError"); } });`,
+		"nonsense is kept": `{
+			localStorage.setItem("settings", '{"language":7,"blocked":[1,null],"darkMode":"x"}');
+			sessionStorage.setItem("draft", "{");
+			const request = indexedDB.open("p2p-messaging", 1);
+			request.onupgradeneeded = () => ["identity", "contacts", "conversations", "entries"].forEach((s) => request.result.createObjectStore(s));
+			request.onsuccess = () => {
+				const t = request.result.transaction(["identity", "contacts", "conversations", "entries"], "readwrite");
+				const put = (store, key, value) => t.objectStore(store).put(value, key);
+				put("contacts", ["alice", "bob"], { fingerprint: 7 });
+				put("conversations", ["alice", "x"], null);
+				put("conversations", ["alice", "bob"], { peer: "bob", key: "bob", me: "alice", correspondence: { instance: 1 } });
+				put("conversations", ["alice", "carol"], { peer: "carol", key: "carol", me: "alice", unread: "many",
+					correspondence: { instance: "a", waiting: [], received: { instance: 1, id: {} } } });
+				put("entries", ["alice", "carol", 1, "a"], 7);
+				put("entries", ["alice", "carol", 2, "b"], { id: "b", time: new Date(), kind: "own", text: 1 });
+				put("entries", ["alice", "carol", 3, "c"], { id: "c", time: new Date(), kind: "note", phrase: { key: "gone", args: [1] } });
+				put("entries", ["alice", "carol", 4, "d"], { id: "d", time: new Date(), kind: "received", author: "carol", text: "this is one" });
+				t.oncomplete = () => request.result.close();
+			};
+		}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startService(t)
+			alice := newPage(t, "alice", s.url()+"icon.svg")
+			alice.beforeEachLoad(script)
+			alice.navigate(s.url())
+			alice.find("button", "Join")
+			bob := s.open("bob")
+			alice.join("alice")
+			if name == "nonsense is kept" {
+				alice.bringUp("carol")
+				alice.hears("carol", "this is one")
+			} else {
+				alice.click("button", "Settings")
+				alice.shows("dialog", "Settings", "This browser keeps nothing for this page")
+				alice.press(kb.Escape)
+				alice.vanish("dialog", "")
+			}
+			alice.connectTo("bob")
+			alice.connected("bob")
+			alice.say("all the same")
+			bob.hears("alice", "all the same")
+			alice.delivered()
+		})
+	}
+}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Words, languageFor, languages, phrase, say } from "./words.js";
+
+/** The same in both languages. */
+const SAME = new Set<keyof Words>(["name", "seconds", "verbatim", "fileSpeed"]);
+
+test("nothing of the page is English where it speaks French, and names stand in both", () => {
+  const { en, fr } = languages;
+  for (const key of Object.keys(en) as (keyof Words)[]) {
+    const args = ["ARG1", "ARG2", "1000000"];
+    const [english, french] = [en, fr].map((words) => {
+      const found = words[key] as string | ((...args: string[]) => string);
+      return typeof found === "function" ? found(...args) : found;
+    }) as [string, string];
+    if (SAME.has(key)) assert.equal(french, english, key);
+    else assert.notEqual(french, english, key);
+    for (const name of args.slice(0, 2)) assert.equal(french.includes(name), english.includes(name), `${key} names ${name}`);
+    // A narrow no-break space belongs before these, or a no-break space; never one at which a line may break.
+    assert.doesNotMatch(french, /[a-zé] [?!;:](?: |$)/u, key);
+  }
+});
+
+test("the language is the one chosen, or else the first one wanted that there is", () => {
+  assert.equal(languageFor(undefined, ["de", "fr-CA", "en"]), "fr");
+  assert.equal(languageFor(undefined, ["de", "constructor"]), "en");
+  assert.equal(languageFor("en", ["fr"]), "en");
+});
+
+test("what an earlier version has noted is said, and what a later one has is passed over", () => {
+  assert.equal(say(languages.en, phrase("noteLeft", "bob")), "bob left");
+  assert.equal(say(languages.en, { key: "of a later version" as keyof Words, args: [] }), "");
+});
