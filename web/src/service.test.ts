@@ -251,3 +251,25 @@ test("servers with credentials are renewed before these end", async () => {
   mock.timers.tick(50 * 60_000);
   assert.equal(latest().sent.length, 3);
 });
+
+test("a service without presence is asked again before it has said so, and nobody hears of its answers", async () => {
+  const { service, heard } = connected();
+  const joined = service.join("alice");
+  latest().says(accepted);
+  await joined;
+  service.watch(["bob"]);
+  await Promise.resolve();
+  service.watch([]);
+  await Promise.resolve();
+  const watches = () => latest().sent.filter(({ type }) => type === "watch").length;
+  assert.equal(watches(), 2);
+  const unknown = { type: "error", code: "unknown-type", message: "The type is unknown." };
+  latest().says(unknown);
+  latest().says(unknown);
+  assert.deepEqual(heard, []);
+  service.watch(["carol"]);
+  await Promise.resolve();
+  assert.equal(watches(), 2, "it has said that it knows no presence");
+  latest().says(unknown);
+  assert.deepEqual(heard, ["unknown-type"], "an error that nobody has asked for is heard");
+});

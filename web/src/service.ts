@@ -69,6 +69,8 @@ export class ServiceConnection {
   /** What the service, on this socket, thinks of being asked: it was not, an answer is due, or it does not know presence. */
   #presence: "unasked" | "asked" | "unknown" = "unasked";
   #watchScheduled = false;
+  /** Times that the service, on this socket, was asked and has not answered. */
+  #asked = 0;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
@@ -115,6 +117,7 @@ export class ServiceConnection {
       if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN || this.#presence === "unknown") return;
       if (this.#watched.length === 0 && this.#presence === "unasked") return;
       this.#presence = "asked";
+      this.#asked++;
       socket.send(JSON.stringify({ type: "watch", logins: this.#watched }));
     });
   }
@@ -264,8 +267,10 @@ export class ServiceConnection {
       // One that comes unasked after Sign out is of no use; the next Join brings its own.
       if (this.#loggedIn) this.#offered(frame.iceServers);
     } else if (frame.type === "presence") {
+      this.#asked = 0; // It knows presence.
       if (this.#presence === "asked") this.listener.presence(frame.online, frame.offline);
-    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && this.#presence === "asked") {
+    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && this.#asked > 0) {
+      this.#asked--;
       this.#presence = "unknown"; // There is none; nobody needs to hear of it.
     } else if (frame.type === "error" && frame.code === "not-logged-in" && this.#vainLogouts > 0) {
       this.#vainLogouts--;
@@ -292,6 +297,7 @@ export class ServiceConnection {
     this.#replies = [];
     this.#vainLogouts = 0;
     this.#presence = "unasked";
+    this.#asked = 0;
     clearTimeout(this.#timer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#loginTimer);
