@@ -70,6 +70,8 @@ export class Messenger {
   #loginAlert: Phrase | undefined;
   readonly #transfers = new WeakMap<Conversation, Transfers>();
   readonly #files = new WeakMap<Transfer, { conversation: Conversation; entry: Entry }>();
+  /** What each call carries. */
+  readonly #carried = new WeakMap<Call, Conversation>();
   readonly #typing = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
   /** What was in front before a call brought another conversation there. */
   #behind: Conversation | undefined;
@@ -189,7 +191,9 @@ export class Messenger {
     this.joining = true;
     this.options.changed();
     const key = loginKey(login);
-    const [result, account] = await Promise.all([this.#service.join(login), this.#accountOf(key), this.#prove()]);
+    // Before the service is told: from its answer on calls may come in.
+    const [account] = await Promise.all([this.#accountOf(key), this.#prove()]);
+    const result = await this.#service.join(login);
     this.joining = false;
     if (result.joined) {
       if (this.#account !== account) this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
@@ -547,6 +551,7 @@ export class Messenger {
   #attach(call: Call): Conversation {
     const conversation = this.#conversation(call.peer);
     conversation.call = call;
+    this.#carried.set(call, conversation);
     return conversation;
   }
 
@@ -670,7 +675,9 @@ export class Messenger {
   }
 
   #mark(call: Call, letters: readonly { id: number }[], delivery: "delivered" | "sent"): void {
-    const conversation = this.#conversation(call.peer);
+    const conversation = this.#carried.get(call);
+    // Receipts still come after a call has ended; what was deleted meanwhile, or is another login's, they say nothing about.
+    if (conversation === undefined || this.#account?.conversations.get(conversation.key) !== conversation) return;
     const marked = conversation.mark(new Set(letters.map(({ id }) => id)), delivery);
     this.#keep(conversation, marked);
     this.options.changed();
