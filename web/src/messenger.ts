@@ -387,7 +387,9 @@ export class Messenger {
   async showEarlier(conversation: Conversation): Promise<void> {
     const account = this.#account;
     if (account === undefined) return;
+    const oldest = conversation.entries[0];
     const { entries, more } = await this.options.keeper.earlier(account.key, conversation);
+    if (conversation.entries[0] !== oldest) return; // Asked for twice, they are there already.
     conversation.entries.unshift(...entries);
     conversation.hasEarlier = more;
     this.options.changed();
