@@ -21,7 +21,10 @@ import (
 
 // refuseLoops has a server make so many loops, and no more.
 func refuseLoops(s *Server, after int) {
-	s.carriers.(*loops).new = func() (*epoll.Loop, error) {
+	l := s.carriers.(*loops)
+	l.mu.Lock() // The server may be serving.
+	defer l.mu.Unlock()
+	l.new = func() (*epoll.Loop, error) {
 		if after--; after < 0 {
 			return nil, unix.EMFILE
 		}

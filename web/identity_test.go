@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -302,4 +303,56 @@ func TestAWholeChatByKeyboardAlone(t *testing.T) {
 	alice.press(kb.Enter)
 	alice.vanish("button", "Disconnect from bob")
 	bob.vanish("button", "Disconnect from alice")
+}
+
+func TestWhoseNextCertificateTheOldOneHasVouchedForIsTheSame(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	bob := s.peer("bob")
+	first := bob.call("alice")
+	alice.connected("bob")
+	alice.click("button", "Verify bob")
+	alice.click("button", "It is the same: mark as verified")
+	verified := func() bool { return eval[bool](alice, `document.querySelector(".peer .verified") !== null`) }
+	next := newCertificate(t)
+	fingerprints, err := next.GetFingerprints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := hex.DecodeString(strings.ReplaceAll(fingerprints[0].Value, ":", ""))
+	if err != nil || fingerprints[0].Algorithm != "sha-256" {
+		t.Fatalf("the fingerprint is %v: %v", fingerprints[0], err)
+	}
+	first.send(append([]byte{frameNext}, fingerprint...))
+	first.say(1, "I shall have another one")
+	first.confirmed(1)
+	first.send([]byte{frameGoodbye})
+	alice.vanish("button", "Disconnect from bob")
+	eval[bool](alice, `new Promise((resolve) => {
+		indexedDB.open("p2p-messaging").onsuccess = ({ target: { result: database } }) => {
+			const look = () => {
+				database.transaction("contacts").objectStore("contacts").get(["alice", "bob"]).onsuccess = ({ target: { result: contact } }) =>
+					contact?.next === undefined ? look() : (database.close(), resolve(true));
+			};
+			look();
+		};
+	})`)
+	alice.navigate(s.url()) // What was vouched for is kept.
+	alice.join("alice")
+
+	bob.certificate = next
+	second := bob.call("alice")
+	alice.connected("bob")
+	second.say(2, "here it is")
+	alice.hears("bob", "here it is")
+	alice.absent("alertdialog", "")
+	alice.until("bob is still verified", func(context.Context) (bool, error) { return verified(), nil })
+
+	// Nobody has vouched for this one.
+	second.send([]byte{frameGoodbye})
+	alice.vanish("button", "Disconnect from bob")
+	bob.certificate = newCertificate(t)
+	bob.call("alice")
+	alice.find("alertdialog", "The identity of bob has changed")
 }

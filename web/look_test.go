@@ -118,8 +118,11 @@ var screens = []struct {
 	name          string
 	width, height int64
 	scheme        string
+	// rules: axe looks too, which takes a second a view. Each width and each scheme has it once.
+	rules bool
 }{
-	{"phone-light", 360, 720, "light"}, {"phone-dark", 360, 720, "dark"}, {"desk-light", 1100, 760, "light"}, {"desk-dark", 1100, 760, "dark"},
+	{"phone-light", 360, 720, "light", true}, {"phone-dark", 360, 720, "dark", false},
+	{"desk-light", 1100, 760, "light", false}, {"desk-dark", 1100, 760, "dark", true},
 }
 
 // TestEveryViewIsAccessibleAndFitsItsScreen goes through all that the page shows. With -screenshots it keeps a picture of each.
@@ -142,7 +145,9 @@ func TestEveryViewIsAccessibleAndFitsItsScreen(t *testing.T) {
 				t.Helper()
 				p.name = what
 				eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
-				p.axe(string(script))
+				if screen.rules || *screenshots != "" {
+					p.axe(string(script))
+				}
 				if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
 					t.Errorf("%s: %d h1, want one", what, h1)
 				}

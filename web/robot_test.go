@@ -33,6 +33,7 @@ const (
 	frameRead    = 7
 	frameTyping  = 8
 	frameFile    = 9
+	frameNext    = 10
 )
 
 // Ids of the negotiated data channels.

@@ -56,6 +56,16 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
+/** How long a browser may take to open a database, in ms: one that is in trouble may never. */
+const OPEN_TIMEOUT = 5_000;
+
+function inTime<T>(promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the database does not open")), OPEN_TIMEOUT);
+    void promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 /** Opens the database; undefined: this browser keeps nothing for this page. */
 export async function openDatabase(): Promise<Database | undefined> {
   let database: IDBDatabase;
@@ -66,7 +76,7 @@ export async function openDatabase(): Promise<Database | undefined> {
         if (!request.result.objectStoreNames.contains(store)) request.result.createObjectStore(store);
       }
     };
-    database = await done(request);
+    database = await inTime(done(request));
   } catch {
     return undefined; // Private modes, a full disk, a database of a later version.
   }
