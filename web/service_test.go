@@ -29,6 +29,9 @@ type service struct {
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
 func startService(t testing.TB) *service {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
 	s := &service{t: t, address: "127.0.0.1:0"}
 	s.start()
 	t.Cleanup(func() {

@@ -571,7 +571,11 @@ export class Messenger {
         this.options.changed();
       },
       settled: ({ peer }) => {
-        this.#conversation(peer).asking = false;
+        const conversation = this.#account?.conversations.get(loginKey(peer));
+        if (conversation === undefined) return;
+        conversation.asking = false;
+        // Whoever asks and gives up, over and over under other logins, fills no list.
+        this.#dropIfEmpty(conversation);
         this.options.changed();
       },
       opened: (call) => this.#opened(call),

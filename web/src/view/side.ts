@@ -34,7 +34,7 @@ export function side(page: Page): TemplateResult {
         </button>
       </form>
       ${conversations.length === 0
-        ? nothing
+        ? html`<p class="quiet start">${words.start}</p>`
         : html`<ul class="conversations" aria-label=${words.conversations}>
             ${conversations.map((conversation) => line(page, conversation))}
           </ul>`}
