@@ -60,6 +60,8 @@ export class History implements Keeper {
     private readonly offTheRecord: () => boolean,
     /** There is no room any more. */
     private readonly full: () => void,
+    /** What is kept cannot be read. */
+    private readonly failed: () => void,
   ) {
     void database.then((found) => (this.#available = found !== undefined));
   }
@@ -94,7 +96,12 @@ export class History implements Keeper {
     if (database === undefined || oldest === undefined) return { entries: [], more: false };
     const key = [me, conversation.key];
     await this.flush();
-    return this.#page(database, IDBKeyRange.bound(key, [...key, oldest.time.getTime(), oldest.id], false, true));
+    try {
+      return await this.#page(database, IDBKeyRange.bound(key, [...key, oldest.time.getTime(), oldest.id], false, true));
+    } catch {
+      this.failed();
+      return { entries: [], more: true };
+    }
   }
 
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void {
@@ -150,13 +157,18 @@ export class History implements Keeper {
     void this.flush();
   }
 
-  /** Forgets what was still to be written. */
-  drop(): void {
+  /**
+   * Forgets what was still to be written. Resolves when what is being written has been: nothing comes behind it, and all may be
+   * deleted. Where there was no room, there is some then.
+   */
+  async drop(): Promise<void> {
     for (const conversation of [...this.#soon.keys()]) this.#forgetSoon(conversation);
     this.#pending = [];
+    await this.#writing;
+    this.#full = false;
   }
 
-  /** All conversations, for people and programs to read. */
+  /** All conversations, for people and programs to read. @throws {DOMException} where they cannot be read */
   async export(now: Date): Promise<ExportedHistory> {
     const database = await this.database;
     await this.flush();

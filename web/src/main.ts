@@ -10,7 +10,7 @@ import { Notifications } from "./notifications.js";
 import { Settings } from "./settings.js";
 import { deleteReceivedFiles, openStore } from "./sinks.js";
 import { View } from "./view/view.js";
-import { phrase } from "./words.js";
+import { type Phrase, phrase } from "./words.js";
 
 /** localStorage, where the browser gives it: some refuse with an exception. */
 function shelf(): Storage | undefined {
@@ -36,10 +36,16 @@ const offTheRecord = () => settings.choices.offTheRecord;
 const database = openDatabase();
 let keeps: boolean | undefined;
 void database.then((found) => (keeps = found !== undefined));
-const history = new History(database, offTheRecord, () => {
-  messenger.alert = phrase("noRoom");
-  view.changed();
-});
+const alarm = (said: Phrase) => {
+  view.open(undefined); // What is said is behind the dialog.
+  messenger.alert = said;
+};
+const history = new History(
+  database,
+  offTheRecord,
+  () => alarm(phrase("noRoom")),
+  () => alarm(phrase("deviceFailed")),
+);
 const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
@@ -66,12 +72,17 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     return notifications.state;
   },
   askForNotifications: () => notifications.ask(),
-  export: () => history.export(new Date()),
+  export: () =>
+    history.export(new Date()).catch(() => {
+      alarm(phrase("deviceFailed"));
+      return undefined;
+    }),
   deleteEverything: async () => {
     messenger.forget();
-    history.drop();
+    await history.drop();
     contacts.forget();
-    await (await database)?.clear().catch(() => {});
+    let deleted = true;
+    await (await database)?.clear().catch(() => (deleted = false));
     await deleteReceivedFiles();
     settings.clear();
     try {
@@ -79,7 +90,8 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     } catch {
       // Nothing is kept there.
     }
-    await messenger.renewIdentity();
+    await messenger.renewIdentity().catch(() => (deleted = false));
+    if (!deleted) alarm(phrase("deviceFailed"));
   },
 });
 

@@ -116,6 +116,7 @@ const en = {
   tooManyConversations: "Too many conversations are on. Please end one first.",
   notKept: "This browser keeps nothing for this page: what is written here is gone when the page is closed.",
   noRoom: "There is no room left on this device: what is written from now on is not kept.",
+  deviceFailed: "This browser could not read or delete what it keeps for this page. Please try again.",
 
   // Why the service does not come back by itself
   stopEnded: "The service has ended the connection.",
@@ -347,6 +348,7 @@ const fr: Words = {
   tooManyConversations: "Trop de conversations sont en cours. Veuillez d’abord en terminer une.",
   notKept: "Ce navigateur ne conserve rien pour cette page : ce qui est écrit ici disparaît à sa fermeture.",
   noRoom: "Il n’y a plus de place sur cet appareil : ce qui est écrit désormais n’est pas conservé.",
+  deviceFailed: "Ce navigateur n’a pas pu lire ou supprimer ce qu’il conserve pour cette page. Veuillez réessayer.",
 
   stopEnded: "Le service a mis fin à la connexion.",
   stopMisunderstood: "Le service n’a pas compris cette page.",

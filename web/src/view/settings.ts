@@ -13,7 +13,8 @@ export interface Device {
   readonly keeps: boolean | undefined;
   /** Asks the person, who has just asked for them, to allow notifications. */
   askForNotifications(): Promise<void>;
-  export(): Promise<ExportedHistory>;
+  /** undefined: it cannot be read, which is said. */
+  export(): Promise<ExportedHistory | undefined>;
   /** Forgets all that is kept on the device. */
   deleteEverything(): Promise<void>;
 }
@@ -40,7 +41,9 @@ function settings(page: Page): TemplateResult {
     settings.choose({ language: value === "" ? undefined : (value as Language) });
   };
   const save = async () => {
-    const text = JSON.stringify(await device.export(), undefined, 2);
+    const exported = await device.export();
+    if (exported === undefined) return;
+    const text = JSON.stringify(exported, undefined, 2);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`;
