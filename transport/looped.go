@@ -391,12 +391,20 @@ func (s *looped) resume(now int64) {
 	s.socket.Watch(!s.paused.Load(), s.blocked)
 }
 
-// stall deals with a client that has taken nothing for too long.
+// stall deals with a client of which nobody has heard for too long that it has taken anything. Where it may still be read
+// to, a write finds out whether it has: a system tells of room only once there is much, a third of a buffer that may hold
+// megabytes, and a client that reads slowly all the while needs longer for that.
 func (s *looped) stall() {
 	if s.closing.Load() {
 		s.cut()
 	} else {
-		s.giveUpOn(s.out, s.written)
+		s.continueFlush()
+		s.mu.Lock()
+		stuck := s.full && s.server.now() >= s.deadline
+		s.mu.Unlock()
+		if stuck {
+			s.giveUpOn(s.out, s.written)
+		}
 	}
 	s.post()
 }

@@ -54,3 +54,39 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 		m.opening.run()
 	})
 }
+
+// A system tells of room only once there is much of it: long after a client that reads slowly has taken something.
+func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := simulate(t)
+		defer m.stop()
+		c := m.open("alice")
+		s := &narrow{c.socket, 100}
+		c.socket = s
+		c.Send(make([]byte, 1000))
+		m.opening.run()
+		pass := func(seconds int) {
+			t.Helper()
+			for range seconds {
+				time.Sleep(time.Second)
+				c.post()
+				m.opening.run()
+			}
+		}
+		for range 3 {
+			pass(5)
+			s.room = 10 // of which nobody is told
+			pass(6)
+			if c.closing.Load() {
+				t.Fatal("closed although the client has taken something in the last 10 s")
+			}
+		}
+		pass(10)
+		if !c.closing.Load() {
+			t.Error("not closed although the client has taken nothing for more than 10 s")
+		}
+		s.room = 1 << 20
+		c.Writable()
+		m.opening.run()
+	})
+}
