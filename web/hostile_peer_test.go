@@ -252,7 +252,7 @@ func TestRandomFramesBreakNothing(t *testing.T) {
 			}
 			l.send(frame)
 			if random.IntN(8) == 0 {
-				_ = l.bulk.Send(frame)
+				l.sendBulk(frame)
 			}
 		}
 		// Some frame was empty at the latest now.
@@ -317,7 +317,7 @@ func TestHalfAFileIsNeverTakenForAWholeOne(t *testing.T) {
 	s := startService(t)
 	alice, mallory, friend := s.open("alice"), s.peer("mallory"), s.peer("friend")
 	part := func(l *line, data []byte) {
-		_ = l.bulk.Send(append([]byte{0, 0, 0, 1}, data...)) // Whether it arrives is for the page to show.
+		l.sendBulk(append([]byte{0, 0, 0, 1}, data...))
 	}
 	offered := func(instance, name string, size int) *line {
 		l := malloryCalls(mallory, instance)
