@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -71,15 +72,12 @@ func status(t *testing.T, s *service, request string) int {
 		for range 2 {
 			var head [4]byte
 			_ = socket.SetReadDeadline(time.Now().Add(patience))
-			if _, err := reader.Read(head[:1]); err != nil || head[0] != 0x81 {
+			if _, err := io.ReadFull(reader, head[:2]); err != nil || head[0] != 0x81 {
 				t.Fatalf("the answer to a message begins with %#x, %v", head[0], err)
-			}
-			if _, err := reader.Read(head[1:2]); err != nil {
-				t.Fatal(err)
 			}
 			size := int(head[1])
 			if size == 126 {
-				if _, err := reader.Read(head[2:4]); err != nil {
+				if _, err := io.ReadFull(reader, head[2:]); err != nil {
 					t.Fatal(err)
 				}
 				size = int(head[2])<<8 | int(head[3])
