@@ -90,7 +90,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     } catch {
       // Nothing is kept there.
     }
-    await messenger.renewIdentity().catch(() => (deleted = false));
+    await messenger.renewIdentity();
     if (!deleted) alarm(phrase("deviceFailed"));
   },
 });

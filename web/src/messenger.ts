@@ -405,7 +405,7 @@ export class Messenger {
     if (this.#front === conversation) this.#show(undefined);
     this.#watchPresence();
     this.options.changed();
-    if (account !== undefined) await this.options.keeper.delete(account.key, conversation.key);
+    if (account !== undefined) await this.#onDevice(this.options.keeper.delete(account.key, conversation.key));
   }
 
   #forgetFiles(conversations: Conversation[]): void {
@@ -432,7 +432,7 @@ export class Messenger {
   /** Ends all calls and starts afresh with a new identity. */
   async renewIdentity(): Promise<void> {
     this.#calls?.end();
-    await this.options.identity.renew();
+    await this.#onDevice(this.options.identity.renew());
     if (this.login !== undefined) await this.#prove();
     this.options.changed();
   }
@@ -754,7 +754,7 @@ export class Messenger {
       this.#show(there ? behind : undefined);
     }
     this.#watchPresence();
-    void this.options.keeper.delete(this.#account!.key, conversation.key);
+    void this.#onDevice(this.options.keeper.delete(this.#account!.key, conversation.key));
     this.options.changed();
   }
 
@@ -814,6 +814,15 @@ export class Messenger {
 
   #keep(conversation: Conversation, entries: readonly Entry[]): void {
     if (this.#account !== undefined) this.options.keeper.save(this.#account.key, conversation, entries);
+  }
+
+  /** Waits for something that is done on the device, and tells the person where it could not be. */
+  async #onDevice(action: Promise<void>): Promise<void> {
+    try {
+      await action;
+    } catch {
+      this.#warn(phrase("deviceFailed"));
+    }
   }
 
   #note(conversation: Conversation, said: Phrase): void {
