@@ -76,9 +76,7 @@ func TestAReloadedPageTakesItsConversationUpAgain(t *testing.T) {
 	bob.navigate(s.url())
 	alice.vanish("button", "Disconnect from bob")
 	bob.join("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
+	bob.meets(alice)
 	bob.say("back")
 	alice.hears("bob", "back")
 }
@@ -105,9 +103,7 @@ func TestTheServiceRestartsWhileAConversationGoesOn(t *testing.T) {
 	alice.click("button", "Disconnect from bob")
 	bob.vanish("button", "Disconnect from alice")
 	bob.until("both logged in", func(context.Context) (bool, error) { return s.system.Sessions() == 2, nil })
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
+	bob.meets(alice)
 	for _, p := range []*page{alice, bob} {
 		p.absent("alert", "")
 	}

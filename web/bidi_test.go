@@ -241,14 +241,12 @@ func (b *bidi) send(ctx context.Context, method string, parameters map[string]an
 	}
 }
 
-// foxPage is one window of Firefox, found by what a person finds in it: roles and names. It does what page does.
+// foxPage is one window of Firefox.
 type foxPage struct {
-	t       testing.TB
+	person
 	browser *bidi
-	name    string // for messages
 	user    string // its user context
 	context string // its browsing context
-	gone    bool
 }
 
 // newFoxPage opens url in a user context of its own. When the test ends, the page must have broken no rule.
@@ -264,7 +262,8 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &foxPage{t: t, browser: browser, name: name}
+	p := &foxPage{browser: browser}
+	p.person = person{browserTab: p, t: t, ctx: context.Background(), name: name}
 	p.user = member(p, p.do("browser.createUserContext", map[string]any{}), "userContext")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -327,13 +326,6 @@ func (p *foxPage) reload() {
 	p.do("browsingContext.reload", map[string]any{"context": p.context, "wait": "complete"})
 }
 
-func (p *foxPage) checkFaults() {
-	p.t.Helper()
-	for _, fault := range foxEval[[]string](p, "testing.faults") {
-		p.t.Errorf("%s: %s", p.name, fault)
-	}
-}
-
 // run calls a JavaScript function, with an element as this if there is one, and returns its value.
 func foxRun[T any](ctx context.Context, p *foxPage, element, function string, arguments ...any) (T, error) {
 	var value T
@@ -369,17 +361,28 @@ func foxRun[T any](ctx context.Context, p *foxPage, element, function string, ar
 	return value, json.Unmarshal([]byte(result.Result.Value), &value)
 }
 
-// foxEval runs a JavaScript expression and returns its value; a promise is awaited.
-func foxEval[T any](p *foxPage, expression string) T {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	value, err := foxRun[T](ctx, p, "", "() => ("+expression+")")
-	if err != nil {
-		p.t.Fatalf("%s: evaluate %s: %v", p.name, expression, err)
-	}
-	return value
+// evaluate implements browserTab.
+func (p *foxPage) evaluate(ctx context.Context, expression string) (json.RawMessage, error) {
+	return foxRun[json.RawMessage](ctx, p, "", "() => ("+expression+")")
 }
+
+// present implements browserTab.
+func (p *foxPage) present(ctx context.Context, role, name string) (int, error) {
+	found, err := p.query(ctx, role, name)
+	return len(found), err
+}
+
+// refused implements browserTab.
+func (p *foxPage) refused(err error) bool {
+	var refused *bidiError
+	return errors.As(err, &refused)
+}
+
+// enter implements browserTab.
+func (p *foxPage) enter() { p.t.Helper(); p.press(foxEnter) }
+
+// escape implements browserTab.
+func (p *foxPage) escape() { p.t.Helper(); p.press(foxEscape) }
 
 // query returns the ids of what the accessibility tree has of a role and a name now; an empty name is any.
 func (p *foxPage) query(ctx context.Context, role, name string) ([]string, error) {
@@ -404,35 +407,6 @@ func (p *foxPage) query(ctx context.Context, role, name string) ([]string, error
 	return ids, nil
 }
 
-// until waits, from one change of the page to the next, for condition to hold.
-func (p *foxPage) until(what string, condition func(ctx context.Context) (bool, error)) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		changes, err := foxRun[int](ctx, p, "", "() => testing.changes")
-		var ok bool
-		if err == nil {
-			ok, err = condition(ctx)
-		}
-		if err == nil && ok {
-			return
-		}
-		if err == nil {
-			_, err = foxRun[any](ctx, p, "", "(n) => testing.after(n)", changes)
-		}
-		if ctx.Err() != nil {
-			p.t.Fatalf("%s: %s: not within %v. The page shows:\n%s\nfaults: %q", p.name, what, patience,
-				foxEval[string](p, "document.body.innerText.slice(0, 2000)"), foxEval[[]string](p, "testing.faults"))
-		}
-		// A node may go away between two questions about it: then the tree has changed, and is asked again.
-		var refused *bidiError
-		if err != nil && !errors.As(err, &refused) {
-			p.t.Fatalf("%s: %s: %v", p.name, what, err)
-		}
-	}
-}
-
 // find waits for the one element of a role and a name, and returns its id.
 func (p *foxPage) find(role, name string) string {
 	p.t.Helper()
@@ -443,20 +417,6 @@ func (p *foxPage) find(role, name string) string {
 		return len(found) == 1, err
 	})
 	return found[0]
-}
-
-func (p *foxPage) sees(role, name string) {
-	p.t.Helper()
-	p.find(role, name)
-}
-
-// vanish waits until there is no element of a role and a name.
-func (p *foxPage) vanish(role, name string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("no %s %q", role, name), func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, role, name)
-		return len(found) == 0, err
-	})
 }
 
 // read waits for the element and returns its text.
@@ -558,58 +518,4 @@ func (p *foxPage) close() {
 	p.checkFaults()
 	p.gone = true
 	p.do("browsingContext.close", map[string]any{"context": p.context})
-}
-
-func (p *foxPage) join(login string) {
-	p.t.Helper()
-	p.fill("Login", login)
-	p.click("button", "Join")
-	p.find("button", "Sign out")
-}
-
-func (p *foxPage) connectTo(login string) {
-	p.t.Helper()
-	p.fill("Other login", login)
-	p.click("button", "Connect to")
-}
-
-func (p *foxPage) connected(login string) {
-	p.t.Helper()
-	p.find("button", "Disconnect from "+login)
-}
-
-func (p *foxPage) say(text string) {
-	p.t.Helper()
-	p.fill("Message", text)
-	p.press(foxEnter)
-}
-
-func (p *foxPage) messages() []message {
-	p.t.Helper()
-	return foxEval[[]message](p, shownMessages)
-}
-
-func (p *foxPage) hears(author, text string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("a message %.100q by %s", text, author), func(context.Context) (bool, error) {
-		for _, m := range p.messages() {
-			if m.Author == author && m.Text == text {
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-}
-
-// delivered waits until every own message has been delivered.
-func (p *foxPage) delivered() {
-	p.t.Helper()
-	p.until("every message delivered", func(context.Context) (bool, error) {
-		for _, m := range p.messages() {
-			if m.Own && !strings.HasPrefix(m.Delivery, "delivered") {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +57,7 @@ const watch = `(() => {
 		sent,
 		hold() { held = []; },
 		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
+		changed,
 		get changes() { return changes; },
 		after: (n) => new Promise((resolve) => changes > n ? resolve() : wake.push(resolve)),
 	};
@@ -127,14 +127,8 @@ func startChromium() (context.Context, error) {
 	return ctx, nil
 }
 
-// page is one tab, found by what a person finds in it: roles and names.
-type page struct {
-	t    testing.TB
-	ctx  context.Context
-	name string // for messages
-	// gone is set once the tab has been closed or has crashed on purpose.
-	gone bool
-}
+// page is one tab of Chromium.
+type page struct{ person }
 
 // newPage opens url in a browser context of its own. When the test ends, the page must have broken no rule.
 func newPage(t testing.TB, name, url string) *page {
@@ -158,7 +152,8 @@ func newPageIn(t testing.TB, name, url string, options ...chromedp.ContextOption
 	}
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
-	p := &page{t: t, ctx: ctx, name: name}
+	p := new(page)
+	p.person = person{browserTab: p, t: t, ctx: ctx, name: name}
 	p.do(func(ctx context.Context, target *chromedp.Target) error {
 		c := chromedp.FromContext(ctx)
 		if _, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
@@ -193,17 +188,6 @@ func (p *page) navigate(url string) {
 	}
 }
 
-func (p *page) checkFaults() {
-	p.t.Helper()
-	faults, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]string]("testing.faults"))
-	if err != nil {
-		p.t.Errorf("%s: read the page's faults: %v", p.name, err)
-	}
-	for _, fault := range faults {
-		p.t.Errorf("%s: %s", p.name, fault)
-	}
-}
-
 // do runs f against the tab.
 func (p *page) do(f func(ctx context.Context, target *chromedp.Target) error) {
 	p.t.Helper()
@@ -212,17 +196,28 @@ func (p *page) do(f func(ctx context.Context, target *chromedp.Target) error) {
 	}
 }
 
-// eval runs a JavaScript expression and returns its value; a promise is awaited.
-func eval[T any](p *page, expression string) T {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		p.t.Fatalf("%s: evaluate %s: %v", p.name, expression, err)
-	}
-	return value
+// evaluate implements browserTab.
+func (p *page) evaluate(ctx context.Context, expression string) (json.RawMessage, error) {
+	return chromedp.Run(ctx, chromedp.Evaluate[json.RawMessage]("(async () => (await ("+expression+")) ?? null)()", chromedp.EvalAwaitPromise))
 }
+
+// present implements browserTab.
+func (p *page) present(ctx context.Context, role, name string) (int, error) {
+	found, err := p.query(ctx, role, name)
+	return len(found), err
+}
+
+// refused implements browserTab.
+func (p *page) refused(err error) bool {
+	var protocol *cdp.Error
+	return errors.As(err, &protocol)
+}
+
+// enter implements browserTab.
+func (p *page) enter() { p.t.Helper(); p.press(kb.Enter) }
+
+// escape implements browserTab.
+func (p *page) escape() { p.t.Helper(); p.press(kb.Escape) }
 
 // element is a node of the accessibility tree.
 type element struct {
@@ -260,37 +255,6 @@ func text(value *accessibility.Value) string {
 	return s
 }
 
-// until waits, from one change of the page to the next, for condition to hold.
-func (p *page) until(what string, condition func(ctx context.Context) (bool, error)) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	for {
-		changes, err := chromedp.Run(ctx, chromedp.Evaluate[int]("testing.changes"))
-		var ok bool
-		if err == nil {
-			ok, err = condition(ctx)
-		}
-		if err == nil && ok {
-			return
-		}
-		if err == nil {
-			_, err = chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](
-				fmt.Sprintf("testing.after(%d)", changes), chromedp.EvalAwaitPromise))
-		}
-		if ctx.Err() != nil {
-			shown, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText.slice(0, 2000)"))
-			faults, _ := chromedp.Run(p.ctx, chromedp.Evaluate[[]string]("testing.faults"))
-			p.t.Fatalf("%s: %s: not within %v. The page shows:\n%s\nfaults: %q", p.name, what, patience, shown, faults)
-		}
-		// A node may go away between two questions about it: then the tree has changed, and is asked again.
-		var protocol *cdp.Error
-		if err != nil && !errors.As(err, &protocol) {
-			p.t.Fatalf("%s: %s: %v", p.name, what, err)
-		}
-	}
-}
-
 // find waits for the one element of a role and a name.
 func (p *page) find(role, name string) element {
 	p.t.Helper()
@@ -303,27 +267,6 @@ func (p *page) find(role, name string) element {
 	return found[0]
 }
 
-// vanish waits until there is no element of a role and a name.
-func (p *page) vanish(role, name string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("no %s %q", role, name), func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, role, name)
-		return len(found) == 0, err
-	})
-}
-
-// absent checks that there is no element of a role and a name now.
-func (p *page) absent(role, name string) {
-	p.t.Helper()
-	found, err := p.query(p.ctx, role, name)
-	if err != nil {
-		p.t.Fatalf("%s: look for %s %q: %v", p.name, role, name, err)
-	}
-	if len(found) != 0 {
-		p.t.Errorf("%s: there is a %s %q, want none", p.name, role, name)
-	}
-}
-
 // call calls a JavaScript function on an element.
 func call[T any](ctx context.Context, e element, function string, arguments ...any) (T, error) {
 	var zero T
@@ -333,6 +276,18 @@ func call[T any](ctx context.Context, e element, function string, arguments ...a
 	}
 	byObject := func(p *runtime.CallFunctionOnParams) { p.ObjectID = object.Object.ObjectID }
 	return chromedp.Run(ctx, chromedp.CallFunctionOn[T](function, byObject, arguments...))
+}
+
+// untilIt waits until there is one element of a role and a name of which a JavaScript function says true.
+func (p *page) untilIt(role, name, function string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("one %s %q as it should be", role, name), func(ctx context.Context) (bool, error) {
+		found, err := p.query(ctx, role, name)
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		return call[bool](ctx, found[0], function)
+	})
 }
 
 // read waits for the element and returns its text.
@@ -429,101 +384,6 @@ func (p *page) crash() {
 	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
 	defer cancel()
 	_, _ = chromedp.Call(ctx, cdppage.Crash, cdp.Empty{}) // Who crashes does not answer.
-}
-
-// What people do.
-
-func (p *page) join(login string) {
-	p.t.Helper()
-	p.fill("Login", login)
-	p.click("button", "Join")
-	p.find("button", "Sign out")
-}
-
-func (p *page) connectTo(login string) {
-	p.t.Helper()
-	p.fill("Other login", login)
-	p.click("button", "Connect to")
-}
-
-func (p *page) connected(login string) {
-	p.t.Helper()
-	p.find("button", "Disconnect from "+login)
-}
-
-// bringUp brings the conversation with somebody to the front.
-func (p *page) bringUp(login string) {
-	p.t.Helper()
-	p.until("the conversation with "+login+" in the list", func(ctx context.Context) (bool, error) {
-		return chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
-			const line = [...document.querySelectorAll(".conversations .line")].find((l) => l.querySelector("strong").textContent === %q);
-			line?.click();
-			return line !== undefined;
-		})()`, login)))
-	})
-}
-
-func (p *page) say(text string) {
-	p.t.Helper()
-	p.fill("Message", text)
-	p.press(kb.Enter)
-}
-
-// hears waits for a message of author with this text.
-func (p *page) hears(author, text string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("a message %.100q by %s", text, author), func(context.Context) (bool, error) {
-		for _, m := range p.messages() {
-			if m.Author == author && m.Text == text {
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-}
-
-// message is one in the discussion, as it is shown.
-type message struct {
-	Author, Text, Delivery string
-	Own                    bool
-}
-
-// shownMessages reads the discussion in JavaScript.
-const shownMessages = `[...document.querySelectorAll("[role=log] li.message:not(.transfer)")].map((li) => ({
-	author: li.querySelector("strong").textContent,
-	text: li.querySelector(".bubble").textContent,
-	delivery: li.querySelector(".delivery")?.innerText.trim() ?? "",
-	own: li.classList.contains("own"),
-}))`
-
-func (p *page) messages() []message {
-	p.t.Helper()
-	return eval[[]message](p, shownMessages)
-}
-
-// texts returns the texts of one author's messages, in order.
-func (p *page) texts(author string) []string {
-	p.t.Helper()
-	var texts []string
-	for _, m := range p.messages() {
-		if m.Author == author {
-			texts = append(texts, m.Text)
-		}
-	}
-	return texts
-}
-
-// delivered waits until every own message has been delivered; it may have been read, too.
-func (p *page) delivered() {
-	p.t.Helper()
-	p.until("every message delivered", func(context.Context) (bool, error) {
-		for _, m := range p.messages() {
-			if m.Own && !strings.HasPrefix(m.Delivery, "delivered") {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
 }
 
 // fromDisk is the page's address as a file that talks to the service at address (host:port).

@@ -93,9 +93,7 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 	}
 	// And the page is ready for the next try.
 	bob := s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	alice.absent("alert", "")
 	if got := alice.read("textbox", "Other login"); got != "" {
 		t.Errorf("once connected the field holds %q, want nothing", got)
@@ -169,9 +167,7 @@ func TestACallThatNobodyAnswersEnds(t *testing.T) {
 	receive(t, carol, messages.TypeBye)
 
 	bob := s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 }
 
 // receive returns the next message, which must be of a type, decoded.
@@ -357,9 +353,7 @@ func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
 		t.Errorf("the console has %q, want why the call failed", faults)
 	}
 	bob := s.open("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
+	bob.meets(alice)
 }
 
 func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {

@@ -266,11 +266,11 @@ func TestWhoIsThereIsShownWhereTheServiceTells(t *testing.T) {
 	alice.connected("bob")
 	alice.until("presence asked for", func(context.Context) (bool, error) { return alice.sentOf("watch") == 1, nil })
 	alice.until("the state of bob", func(ctx context.Context) (bool, error) {
-		f.says("alice", map[string]any{"type": "presence", "online": []string{"Bob"}, "offline": []string{"<b>", "carol"}})
+		f.frame("alice", map[string]any{"type": "presence", "online": []string{"Bob"}, "offline": []string{"<b>", "carol"}})
 		return chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelector(".conversations .presence")?.textContent === "online"`))
 	})
 	bob.close()
-	f.says("alice", map[string]any{"type": "presence", "online": []string{}, "offline": []string{"bob"}})
+	f.frame("alice", map[string]any{"type": "presence", "online": []string{}, "offline": []string{"bob"}})
 	alice.until("bob is away", func(ctx context.Context) (bool, error) {
 		return chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelector(".conversations .presence")?.textContent === "not here"`))
 	})
@@ -311,9 +311,7 @@ func TestAHostileServiceLosesNothing(t *testing.T) {
 		return []string{text, text}
 	}
 	alice, bob := f.open("alice"), f.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	offer, answer := f.frames("offer")[0], f.frames("answer")[0]
 	call := offer["call"]
 	sdpOf := func(fields map[string]any, kind string) string { return fields[kind].(map[string]any)["sdp"].(string) }
@@ -323,7 +321,7 @@ func TestAHostileServiceLosesNothing(t *testing.T) {
 				fields[key] = value
 			}
 		}
-		f.says("alice", fields)
+		f.frame("alice", fields)
 	}
 	describe := func(kind, sdp string, id any) map[string]any {
 		return map[string]any{"type": kind, kind: map[string]any{"type": kind, "sdp": sdp}, "call": id}
@@ -365,13 +363,11 @@ func TestAFloodOfOffersMakesAFewConnections(t *testing.T) {
 	t.Parallel()
 	f := startFakeService(t)
 	alice, bob := f.open("alice"), f.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	alice.count()
 	offer := f.frames("offer")[0]
 	for i := range 500 {
-		f.says("alice", map[string]any{
+		f.frame("alice", map[string]any{
 			"type": "offer", "offer": offer["offer"], "from": fmt.Sprintf("mallory %d", i), "to": "alice", "call": fmt.Sprintf("call %d", i),
 		})
 	}

@@ -28,22 +28,11 @@ func TestTwoPagesChat(t *testing.T) {
 	} {
 		t.Run(place.name, func(t *testing.T) {
 			s := startService(t)
-			open := func(login string, disk bool) *page {
-				url := s.url()
-				if disk {
-					url = fromDisk(t, "index.html", s.address)
-				}
-				p := newPage(t, login, url)
-				p.join(login)
-				return p
-			}
-			alice, bob := open("alice", place.alice), open("bob", place.bob)
+			alice, bob := s.openFrom("alice", place.alice), s.openFrom("bob", place.bob)
 			alice.shows("status", "Connection", "connected")
 
 			started := time.Now()
-			alice.connectTo("bob")
-			alice.connected("bob")
-			bob.connected("alice")
+			alice.meets(bob)
 			alice.say("Hello Bob")
 			bob.hears("alice", "Hello Bob")
 			t.Logf("connected and the first message there after %v", time.Since(started).Round(time.Millisecond))
@@ -63,9 +52,7 @@ func BenchmarkTwoPagesConnectAndChat(b *testing.B) {
 	for b.Loop() {
 		alice, bob := s.open("alice"), s.open("bob")
 		started := time.Now()
-		alice.connectTo("bob")
-		bob.connected("alice")
-		alice.connected("bob")
+		alice.meets(bob)
 		alice.say("Hello Bob")
 		bob.hears("alice", "Hello Bob")
 		connecting += time.Since(started)
@@ -155,9 +142,7 @@ func TestDisconnectRightAfterTheLastMessageLosesNothing(t *testing.T) {
 		bob.shows("log", "Discussion", "alice left")
 		bob.hears("alice", text)
 		bob.vanish("button", "Disconnect from alice")
-		alice.connectTo("bob")
-		alice.connected("bob")
-		bob.connected("alice")
+		alice.meets(bob)
 	}
 	alice.delivered()
 	want := []string{"last words 0", "last words 1", "last words 2", "last words 3", "last words 4"}

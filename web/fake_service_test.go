@@ -3,20 +3,23 @@ package web_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lxzan/gws"
 
 	"p2p-messaging/web"
 )
 
-// fakeService is one that does as a test says: it gives every login, relays, and can answer what the real one does not know yet,
-// or what no honest one would send.
+// fakeService is one that does as a test says: it gives out the page and every login, relays until it is told not to, and can say
+// what the real one does not know yet, or what no honest one would.
 type fakeService struct {
+	gws.BuiltinEventHandler
 	t      testing.TB
 	server *httptest.Server
 	// iceServers goes with each accepted login, if not nil.
@@ -25,91 +28,90 @@ type fakeService struct {
 	relay func(text string) []string
 
 	mu      sync.Mutex
-	clients map[string]*gws.Conn
-	got     []map[string]any
+	clients map[string]*gws.Conn // by login
+	// reply, if not nil, is what the next login gets in place of an answer.
+	reply func(socket *gws.Conn, login string)
+	// silent: nothing is relayed.
+	silent  bool
+	got     []map[string]any // frames from pages
 	changed chan struct{}
 }
 
 func startFakeService(t testing.TB) *fakeService {
+	t.Helper()
 	f := &fakeService{t: t, clients: map[string]*gws.Conn{}, changed: make(chan struct{}, 1)}
-	upgrader := gws.NewUpgrader(&fakeEvents{f: f}, nil)
+	upgrader := gws.NewUpgrader(f, nil)
+	var reading sync.WaitGroup
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(web.Files()))
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
-		if socket, err := upgrader.Upgrade(w, r); err == nil {
-			go socket.ReadLoop()
+		socket, err := upgrader.Upgrade(w, r)
+		if err != nil {
+			t.Errorf("the page's connection: %v", err)
+			return
 		}
+		reading.Go(socket.ReadLoop)
 	})
 	f.server = httptest.NewServer(mux)
 	t.Cleanup(func() {
-		f.server.CloseClientConnections()
+		f.mu.Lock()
+		for _, socket := range f.clients {
+			_ = socket.NetConn().Close()
+		}
+		f.mu.Unlock()
 		f.server.Close()
+		reading.Wait()
 	})
 	return f
 }
 
-type fakeEvents struct {
-	gws.BuiltinEventHandler
-	f *fakeService
-}
-
-func (e *fakeEvents) OnClose(socket *gws.Conn, _ error) {
-	e.f.mu.Lock()
-	defer e.f.mu.Unlock()
-	for login, c := range e.f.clients {
-		if c == socket {
-			delete(e.f.clients, login)
-		}
-	}
-}
-
-func (e *fakeEvents) OnMessage(socket *gws.Conn, message *gws.Message) {
+func (f *fakeService) OnMessage(socket *gws.Conn, message *gws.Message) {
 	defer message.Close()
-	text, err := io.ReadAll(message)
-	if err != nil {
-		return
-	}
-	e.f.take(socket, text)
-}
-
-func (f *fakeService) take(socket *gws.Conn, text []byte) {
-	var fields map[string]any
-	if err := json.Unmarshal(text, &fields); err != nil {
-		f.t.Errorf("the page has sent %.100q: %v", text, err)
+	var frame map[string]any
+	if err := json.Unmarshal(message.Bytes(), &frame); err != nil {
+		f.t.Errorf("a page has sent %.200q: %v", message.Bytes(), err)
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.got = append(f.got, fields)
+	f.got = append(f.got, frame)
 	select {
 	case f.changed <- struct{}{}:
 	default:
 	}
-	if fields["type"] == "login" {
-		f.clients[fields["login"].(string)] = socket
-		reply := map[string]any{"type": "login", "success": true}
-		if f.iceServers != nil {
-			reply["iceServers"] = f.iceServers
+	login, _ := frame["login"].(string)
+	to, _ := frame["to"].(string)
+	switch {
+	case frame["type"] == "login":
+		f.clients[login] = socket
+		if reply := f.reply; reply != nil {
+			f.reply = nil
+			reply(socket, login)
+			return
 		}
-		f.write(socket, reply)
-		return
-	}
-	to, _ := fields["to"].(string)
-	if to == "" {
-		return
-	}
-	receiver := f.clients[to]
-	if receiver == nil {
+		answer := map[string]any{"type": "login", "success": true}
+		if f.iceServers != nil {
+			answer["iceServers"] = f.iceServers
+		}
+		f.write(socket, answer)
+	case to == "" || f.silent:
+	case f.clients[to] == nil:
 		f.write(socket, map[string]any{"type": "error", "code": "peer-unavailable", "message": "Not here.", "to": to})
-		return
+	default:
+		out := []string{string(message.Bytes())}
+		if f.relay != nil {
+			out = f.relay(out[0])
+		}
+		for _, one := range out {
+			_ = f.clients[to].WriteString(one) // Who is gone hears nothing.
+		}
 	}
-	out := []string{string(text)}
-	if f.relay != nil {
-		out = f.relay(string(text))
-	}
-	for _, one := range out {
-		_ = receiver.WriteString(one) // Who is gone hears nothing.
-	}
+}
+
+func (f *fakeService) OnClose(socket *gws.Conn, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.clients, func(_ string, client *gws.Conn) bool { return client == socket })
 }
 
 func (f *fakeService) write(socket *gws.Conn, fields map[string]any) {
@@ -119,15 +121,6 @@ func (f *fakeService) write(socket *gws.Conn, fields map[string]any) {
 		return
 	}
 	_ = socket.WriteMessage(gws.OpcodeText, text) // Who is gone hears nothing.
-}
-
-// says sends a frame to whoever has a login.
-func (f *fakeService) says(login string, fields map[string]any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if socket := f.clients[login]; socket != nil {
-		f.write(socket, fields)
-	}
 }
 
 // frames returns what has come of a type so far.
@@ -143,11 +136,69 @@ func (f *fakeService) frames(kind string) []map[string]any {
 	return found
 }
 
+// relayed waits for a frame of a type from a login and returns it.
+func (f *fakeService) relayed(kind, from string) map[string]any {
+	f.t.Helper()
+	late := time.After(patience)
+	for {
+		f.mu.Lock()
+		for _, frame := range f.got {
+			if frame["type"] == kind && frame["from"] == from {
+				f.mu.Unlock()
+				return frame
+			}
+		}
+		f.mu.Unlock()
+		select {
+		case <-f.changed:
+		case <-late:
+			f.t.Fatalf("%s has sent no %s within %v", from, kind, patience)
+		}
+	}
+}
+
+// socket returns a login's connection.
+func (f *fakeService) socket(login string) *gws.Conn {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	socket := f.clients[login]
+	if socket == nil {
+		f.t.Fatalf("%s is not here", login)
+	}
+	return socket
+}
+
+// says sends a login any text.
+func (f *fakeService) says(login, text string) {
+	f.t.Helper()
+	if err := f.socket(login).WriteString(text); err != nil {
+		f.t.Fatalf("to %s: %v", login, err)
+	}
+}
+
+// frame sends a login a frame.
+func (f *fakeService) frame(login string, fields map[string]any) {
+	f.t.Helper()
+	text, err := json.Marshal(fields)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.says(login, string(text))
+}
+
 func (f *fakeService) open(login string) *page {
 	f.t.Helper()
 	p := newPage(f.t, login, f.server.URL+"/")
 	p.join(login)
 	return p
+}
+
+func (f *fakeService) pair() (alice, bob *page) {
+	f.t.Helper()
+	alice, bob = f.open("alice"), f.open("bob")
+	alice.meets(bob)
+	return alice, bob
 }
 
 // cable is the network between one page and the service: TCP that can be cut.

@@ -56,9 +56,7 @@ func (s *service) filePair() (alice, bob *page) {
 	for _, p := range []*page{alice, bob} {
 		eval[bool](p, chunkHold+" ?? true")
 	}
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	return alice, bob
 }
 
@@ -84,13 +82,7 @@ func onDisk(t testing.TB, name string, size int64) (string, [32]byte) {
 // mayAttach waits until the other page has said which files it takes.
 func (p *page) mayAttach() {
 	p.t.Helper()
-	p.until("a page that takes files", func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, "button", "Attach file")
-		if err != nil || len(found) != 1 {
-			return false, err
-		}
-		return call[bool](ctx, found[0], `function() { return this.getAttribute("aria-disabled") !== "true" }`)
-	})
+	p.untilIt("button", "Attach file", `function() { return this.getAttribute("aria-disabled") !== "true" }`)
 }
 
 // choose attaches files as a person does: by the button and the browser's dialog.
@@ -156,13 +148,7 @@ func (p *page) save(name string) (string, [32]byte) {
 // progressed waits until a file has come some way.
 func (p *page) progressed(name string) {
 	p.t.Helper()
-	p.until("progress of "+name, func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, "progressbar", name)
-		if err != nil || len(found) != 1 {
-			return false, err
-		}
-		return call[bool](ctx, found[0], "function() { return this.value > 0 && this.value < this.max && this.hasAttribute('aria-valuetext') }")
-	})
+	p.untilIt("progressbar", name, "function() { return this.value > 0 && this.value < this.max && this.hasAttribute('aria-valuetext') }")
 }
 
 func TestAFileGoesFromPageToPage(t *testing.T) {
@@ -176,16 +162,7 @@ func TestAFileGoesFromPageToPage(t *testing.T) {
 	} {
 		t.Run(place.name, func(t *testing.T) {
 			s := startService(t)
-			open := func(login string, disk bool) *page {
-				url := s.url()
-				if disk {
-					url = fromDisk(t, "index.html", s.address)
-				}
-				p := newPage(t, login, url)
-				p.join(login)
-				return p
-			}
-			alice, bob := open("alice", place.alice), open("bob", place.bob)
+			alice, bob := s.openFrom("alice", place.alice), s.openFrom("bob", place.bob)
 			alice.connectTo("bob")
 			alice.connected("bob")
 			names := []string{"empty.bin", "été <b>.txt", "notes.pdf"}
@@ -383,13 +360,7 @@ func transferOf(name, mime, base64 string) string {
 // drawn waits until a picture is shown, and returns its natural size.
 func (p *page) drawn(name string) {
 	p.t.Helper()
-	p.until("the picture "+name, func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, "image", name)
-		if err != nil || len(found) != 1 {
-			return false, err
-		}
-		return call[bool](ctx, found[0], "function() { return this.complete && this.naturalWidth > 0 }")
-	})
+	p.untilIt("image", name, "function() { return this.complete && this.naturalWidth > 0 }")
 }
 
 func TestPicturesArePastedDroppedAndShown(t *testing.T) {
@@ -604,9 +575,7 @@ func TestALargeFile(t *testing.T) {
 	alice, bob := newPageIn(t, "alice", s.url()), newPageIn(t, "bob", s.url())
 	alice.join("alice")
 	bob.join("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	path, want := onDisk(t, "large.bin", size)
 	alice.choose(path)
 	bob.find("button", "Accept large.bin")
@@ -662,20 +631,18 @@ func TestFilesPassBetweenFirefoxAndChromium(t *testing.T) {
 	s := startService(t)
 	alice := s.open("alice")
 	fox := s.openInFirefox("fox")
-	foxEval[bool](fox, `(() => {
+	eval[bool](fox, `(() => {
 		const { createObjectURL } = URL;
 		URL.createObjectURL = (blob) => { globalThis.received = blob; return createObjectURL.call(URL, blob); };
 		return true;
 	})()`)
-	alice.connectTo("fox")
-	alice.connected("fox")
-	fox.connected("alice")
+	alice.meets(fox)
 
 	path, want := onDisk(t, "to the fox.bin", 20<<20+5)
 	alice.choose(path)
 	fox.click("button", "Accept to the fox.bin")
 	fox.sees("link", "Save to the fox.bin")
-	if sum := foxEval[string](fox, `received.arrayBuffer().then((bytes) => crypto.subtle.digest("SHA-256", bytes))
+	if sum := eval[string](fox, `received.arrayBuffer().then((bytes) => crypto.subtle.digest("SHA-256", bytes))
 		.then((sum) => Array.from(new Uint8Array(sum), (byte) => byte.toString(16).padStart(2, "0")).join(""))`); sum != fmt.Sprintf("%x", want) {
 		t.Error("Firefox has not received what alice sent")
 	}

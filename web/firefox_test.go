@@ -5,58 +5,20 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp/kb"
 )
-
-// person is one at a page, in whichever browser.
-type person interface {
-	join(login string)
-	connectTo(login string)
-	connected(login string)
-	say(text string)
-	hears(author, text string)
-	delivered()
-	messages() []message
-	fill(name, text string)
-	press(keys string)
-	click(role, name string)
-	sees(role, name string)
-	vanish(role, name string)
-	shows(role, name, want string)
-	read(role, name string) string
-	navigate(url string)
-	close()
-}
-
-// chromiumPerson is one at a page in Chromium.
-type chromiumPerson struct{ *page }
-
-func (p chromiumPerson) press(keys string) { p.t.Helper(); p.page.press(keys) }
-
-func (p chromiumPerson) sees(role, name string) { p.t.Helper(); p.find(role, name) }
-
-var _, _ person = chromiumPerson{}, (*foxPage)(nil)
 
 func TestFirefoxAndChromiumChat(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{"Firefox", "Chromium"} {
 		t.Run(first+" calls", func(t *testing.T) {
 			s := startService(t)
-			var alice, bob person = s.openInFirefox("alice"), chromiumPerson{s.open("bob")}
-			caller, other := [2]person{alice, bob}, [2]string{"alice", "bob"}
-			if first == "Chromium" {
-				caller, other = [2]person{bob, alice}, [2]string{"bob", "alice"}
+			alice, bob := s.openInFirefox("alice"), s.open("bob")
+			if first == "Firefox" {
+				alice.meets(bob)
+			} else {
+				bob.meets(alice)
 			}
-			caller[0].connectTo(other[1])
-			alice.connected("bob")
-			bob.connected("alice")
-			alice.say("Hello Bob, Grüße & <b>text</b>")
-			bob.hears("alice", "Hello Bob, Grüße & <b>text</b>")
-			bob.say("Hello Alice")
-			alice.hears("bob", "Hello Alice")
-			alice.delivered()
-			bob.delivered()
+			alice.greets(bob)
 		})
 	}
 }
@@ -65,15 +27,8 @@ func TestTwoFirefoxPagesChat(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.openInFirefox("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
-	alice.say("Hello Bob")
-	bob.hears("alice", "Hello Bob")
-	bob.say("Hello Alice")
-	alice.hears("bob", "Hello Alice")
-	alice.delivered()
-	bob.delivered()
+	alice.meets(bob)
+	alice.greets(bob)
 }
 
 func TestFirefoxSaysThatALoginIsInUseAndThatNobodyIsThere(t *testing.T) {
@@ -88,7 +43,7 @@ func TestFirefoxSaysThatALoginIsInUseAndThatNobodyIsThere(t *testing.T) {
 		t.Errorf("the field has %q, want what was typed", typed)
 	}
 	p.fill("Login", "alina")
-	p.press(foxEnter)
+	p.enter()
 	p.sees("button", "Sign out")
 	p.connectTo("nobody")
 	p.shows("alert", "", "nobody is not here")
@@ -97,7 +52,7 @@ func TestFirefoxSaysThatALoginIsInUseAndThatNobodyIsThere(t *testing.T) {
 func TestFirefoxDisconnectsAndConnectsAgain(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	people := map[string]person{"alice": s.openInFirefox("alice"), "bob": chromiumPerson{s.open("bob")}}
+	people := map[string]*person{"alice": &s.openInFirefox("alice").person, "bob": &s.open("bob").person}
 	for i, pair := range [][2]string{{"alice", "bob"}, {"bob", "alice"}, {"alice", "bob"}, {"alice", "bob"}} {
 		a, b := people[pair[0]], people[pair[1]]
 		a.connectTo(pair[1])
@@ -117,9 +72,7 @@ func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	alice.say("going")
 	bob.hears("alice", "going")
 	alice.close()
@@ -127,9 +80,7 @@ func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
 	bob.vanish("button", "Disconnect from alice")
 
 	carol := s.openInFirefox("carol")
-	bob.connectTo("carol")
-	carol.connected("bob")
-	bob.connected("carol")
+	bob.meets(carol)
 	bob.close()
 	carol.shows("log", "Discussion", "bob left")
 	carol.vanish("button", "Disconnect from bob")
@@ -139,9 +90,7 @@ func TestATextOfOneMegabytePassesBetweenFirefoxAndChromium(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	var text strings.Builder
 	for i := 0; text.Len() < 1<<20; i++ {
 		fmt.Fprintf(&text, "Line %d of a long letter, with Grüße, 漢字, an 👩🏽‍🚀 and <b>no markup</b>.\n", i)
@@ -155,7 +104,7 @@ func TestATextOfOneMegabytePassesBetweenFirefoxAndChromium(t *testing.T) {
 		document.activeElement.value = %q;
 		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
 	})()`, long))
-	bob.press(kb.Enter)
+	bob.enter()
 	alice.hears("bob", long)
 	bob.delivered()
 }
@@ -164,20 +113,18 @@ func TestFirefoxShowsWhatWasReadAndWhoTypes(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	bob.fill("Message", "I am just")
 	alice.until("bob is typing", func(context.Context) (bool, error) {
-		return foxEval[bool](alice, `document.body.innerText.includes("bob is typing")`), nil
+		return eval[bool](alice, `document.body.innerText.includes("bob is typing")`), nil
 	})
 	alice.fill("Message", "so am I")
 	bob.until("alice is typing", func(context.Context) (bool, error) {
 		return eval[bool](bob, `document.body.innerText.includes("alice is typing")`), nil
 	})
-	alice.press(foxEnter)
+	alice.enter()
 	alice.shows("log", "Discussion", "read")
-	bob.press(kb.Enter)
+	bob.enter()
 	alice.hears("bob", "I am just")
 	bob.shows("log", "Discussion", "read")
 }
@@ -186,29 +133,27 @@ func TestFirefoxKeepsItsIdentityAndHistoryOverAReload(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	number := func(p person, other string) string {
+	number := func(p *person, other string) string {
 		p.click("button", "Verify "+other)
 		p.sees("dialog", "Verify "+other)
 		digits := strings.Join(strings.Fields(p.read("group", "Safety number")), "")
 		if len(digits) != 60 {
 			t.Errorf("the safety number has %d digits, want 60: %s", len(digits), digits)
 		}
-		p.press(map[bool]string{true: foxEscape, false: kb.Escape}[other == "bob"])
+		p.escape()
 		p.vanish("dialog", "Verify "+other)
 		return digits
 	}
 	var first string
 	for visit := range 2 {
-		alice.connectTo("bob")
-		alice.connected("bob")
-		bob.connected("alice")
+		alice.meets(bob)
 		text := fmt.Sprintf("visit %d", visit)
 		alice.say(text)
 		bob.hears("alice", text)
 		bob.say("yes, " + text)
 		alice.hears("bob", "yes, "+text)
 		alice.delivered()
-		mine, theirs := number(alice, "bob"), number(chromiumPerson{bob}, "alice")
+		mine, theirs := number(&alice.person, "bob"), number(&bob.person, "alice")
 		if mine != theirs {
 			t.Errorf("visit %d: Firefox shows %s, Chromium %s", visit, mine, theirs)
 		}
@@ -234,12 +179,12 @@ func TestFirefoxIsDarkAndFrenchWhenToldAndStaysSo(t *testing.T) {
 	s := startService(t)
 	alice := s.openInFirefox("alice")
 	alice.click("button", "Settings")
-	before := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor")
+	before := eval[string](alice, "getComputedStyle(document.body).backgroundColor")
 	alice.click("switch", "Dark mode")
 	alice.until("another background", func(context.Context) (bool, error) {
-		return foxEval[string](alice, "getComputedStyle(document.body).backgroundColor") != before, nil
+		return eval[string](alice, "getComputedStyle(document.body).backgroundColor") != before, nil
 	})
-	dark := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor")
+	dark := eval[string](alice, "getComputedStyle(document.body).backgroundColor")
 	foxCall[any](alice, alice.find("combobox", "Language"), `function () {
 		this.value = "fr";
 		this.dispatchEvent(new Event("change", { bubbles: true }));
@@ -247,10 +192,10 @@ func TestFirefoxIsDarkAndFrenchWhenToldAndStaysSo(t *testing.T) {
 	alice.sees("switch", "Mode sombre")
 	alice.reload()
 	alice.sees("textbox", "Identifiant")
-	if got := foxEval[string](alice, "document.documentElement.lang"); got != "fr" {
+	if got := eval[string](alice, "document.documentElement.lang"); got != "fr" {
 		t.Errorf("the page's language is %q, want fr", got)
 	}
-	if got := foxEval[string](alice, "getComputedStyle(document.body).backgroundColor"); got != dark {
+	if got := eval[string](alice, "getComputedStyle(document.body).backgroundColor"); got != dark {
 		t.Errorf("after a reload the background is %s, want %s", got, dark)
 	}
 }

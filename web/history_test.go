@@ -30,20 +30,20 @@ func (p *page) stored() map[string]int {
 	})`)
 }
 
-// untilStored waits until the device keeps what condition asks for. The database says nothing when it changes.
+// untilStored waits until the device keeps what condition asks for.
 func (p *page) untilStored(what string, condition func(stored map[string]int) bool) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	for {
-		stored := p.stored()
-		if condition(stored) {
-			return
-		}
-		if ctx.Err() != nil {
-			p.t.Fatalf("%s: %s: not within %v; there is %v", p.name, what, patience, stored)
-		}
-	}
+	// From now on what is written counts as a change. What is being written now is found by counting, which waits for it.
+	eval[any](p, `testing.writes ??= (() => {
+		const begin = IDBDatabase.prototype.transaction;
+		IDBDatabase.prototype.transaction = function (stores, mode, ...rest) {
+			const transaction = begin.call(this, stores, mode, ...rest);
+			if (mode === "readwrite") transaction.addEventListener("complete", testing.changed);
+			return transaction;
+		};
+		return true;
+	})()`)
+	p.until(what, func(context.Context) (bool, error) { return condition(p.stored()), nil })
 }
 
 // beforeEachLoad has a script run in the page before its own, from its next load on.
@@ -174,12 +174,12 @@ func TestHistoryIsExportedAndDeleted(t *testing.T) {
 	eval[bool](alice, `(() => {
 		const create = URL.createObjectURL;
 		URL.createObjectURL = (blob) => { globalThis.saved = blob.text(); return create.call(URL, blob); };
-		HTMLAnchorElement.prototype.click = function () { globalThis.savedAs = this.download; };
+		globalThis.exported = new Promise((resolve) => HTMLAnchorElement.prototype.click = function () { resolve(saved); });
 		return true;
 	})()`)
 	alice.click("button", "Settings")
 	alice.click("button", "Export")
-	text := eval[string](alice, `new Promise((resolve) => { const look = () => globalThis.savedAs ? resolve(globalThis.saved) : setTimeout(look, 10); look(); })`)
+	text := eval[string](alice, "exported")
 	var document struct {
 		Format, Exported string
 		Conversations    []struct {
@@ -230,6 +230,51 @@ func TestHistoryIsExportedAndDeleted(t *testing.T) {
 	alice.join("alice")
 	alice.connectTo("bob")
 	bob.find("alertdialog", "The identity of alice has changed")
+}
+
+func TestWhatTheDeviceCannotDoIsSaid(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	const texts = 250 // more than are read at once
+	l := s.peer("bob").call("alice")
+	for i := 1; i <= texts; i++ {
+		l.say(uint32(i), fmt.Sprintf("message %d", i))
+	}
+	alice.hears("bob", fmt.Sprintf("message %d", texts))
+	alice.untilStored("all of them", func(stored map[string]int) bool { return stored["entries"] > texts })
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.bringUp("bob")
+	eval[any](alice, `["openCursor", "getAll", "delete", "clear"].forEach((name) => IDBObjectStore.prototype[name] = () => { throw new DOMException("no", "UnknownError") })`)
+	settings := func(button string) func() {
+		return func() {
+			alice.click("button", "Settings")
+			alice.click("button", button)
+		}
+	}
+	for _, attempt := range []struct {
+		what    string
+		do      func()
+		confirm string
+	}{
+		{"read earlier messages", func() { alice.click("button", "Show earlier messages") }, ""},
+		{"export", settings("Export"), ""},
+		{"start afresh", settings("New identity"), "New identity"},
+		{"delete a conversation", func() { alice.click("button", "Delete the conversation with bob") }, "Delete"},
+		{"delete everything", settings("Delete everything"), "Delete"},
+	} {
+		t.Log(attempt.what)
+		attempt.do()
+		if attempt.confirm != "" {
+			alice.shows("dialog", "", "?")
+			alice.click("button", attempt.confirm)
+		}
+		alice.shows("alert", "", "This browser could not read or delete what it keeps for this page. Please try again.")
+		alice.vanish("dialog", "")
+		alice.click("button", "Dismiss")
+		alice.vanish("alert", "")
+	}
 }
 
 func TestOffTheRecordNothingIsWrittenDown(t *testing.T) {

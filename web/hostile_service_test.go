@@ -2,164 +2,12 @@ package web_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/lxzan/gws"
-
-	"p2p-messaging/web"
 )
-
-// hostileService gives out the page and every login, relays until it is told not to, and says whatever a test wants.
-type hostileService struct {
-	gws.BuiltinEventHandler
-	t      testing.TB
-	server *httptest.Server
-
-	mu      sync.Mutex
-	sockets map[string]*gws.Conn // by login
-	// reply, if not nil, is what the next login gets in place of an answer.
-	reply func(socket *gws.Conn, login string)
-	// silent: nothing is relayed.
-	silent  bool
-	seen    []map[string]any // frames that pages have sent to each other
-	changed chan struct{}
-}
-
-func startHostileService(t testing.TB) *hostileService {
-	t.Helper()
-	s := &hostileService{t: t, sockets: map[string]*gws.Conn{}, changed: make(chan struct{}, 1)}
-	upgrader := gws.NewUpgrader(s, &gws.ServerOption{})
-	var reading sync.WaitGroup
-	files := http.FileServerFS(web.Files())
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-			files.ServeHTTP(w, r)
-			return
-		}
-		socket, err := upgrader.Upgrade(w, r)
-		if err != nil {
-			t.Errorf("the page's connection: %v", err)
-			return
-		}
-		reading.Go(socket.ReadLoop)
-	}))
-	t.Cleanup(func() {
-		s.mu.Lock()
-		for _, socket := range s.sockets {
-			_ = socket.NetConn().Close()
-		}
-		s.mu.Unlock()
-		s.server.Close()
-		reading.Wait()
-	})
-	return s
-}
-
-func (s *hostileService) OnMessage(socket *gws.Conn, message *gws.Message) {
-	defer func() { _ = message.Close() }()
-	var frame map[string]any
-	if err := json.Unmarshal(message.Bytes(), &frame); err != nil {
-		s.t.Errorf("a page has sent %.200q: %v", message.Bytes(), err)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	login, _ := frame["login"].(string)
-	to, _ := frame["to"].(string)
-	switch {
-	case frame["type"] == "login":
-		s.sockets[login] = socket
-		if reply := s.reply; reply != nil {
-			s.reply = nil
-			reply(socket, login)
-			return
-		}
-		_ = socket.WriteString(`{"type":"login","success":true}`)
-	case to != "":
-		s.seen = append(s.seen, frame)
-		select {
-		case s.changed <- struct{}{}:
-		default:
-		}
-		if other := s.sockets[to]; other != nil && !s.silent {
-			_ = other.WriteMessage(gws.OpcodeText, message.Bytes())
-		}
-	}
-}
-
-// relayed waits for a frame of a type from a login and returns it.
-func (s *hostileService) relayed(kind, from string) map[string]any {
-	s.t.Helper()
-	late := time.After(patience)
-	for {
-		s.mu.Lock()
-		for _, frame := range s.seen {
-			if frame["type"] == kind && frame["from"] == from {
-				s.mu.Unlock()
-				return frame
-			}
-		}
-		s.mu.Unlock()
-		select {
-		case <-s.changed:
-		case <-late:
-			s.t.Fatalf("%s has sent no %s within %v", from, kind, patience)
-		}
-	}
-}
-
-// socket returns a login's connection.
-func (s *hostileService) socket(login string) *gws.Conn {
-	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	socket := s.sockets[login]
-	if socket == nil {
-		s.t.Fatalf("%s is not here", login)
-	}
-	return socket
-}
-
-// says sends a login any text.
-func (s *hostileService) says(login, text string) {
-	s.t.Helper()
-	if err := s.socket(login).WriteString(text); err != nil {
-		s.t.Fatalf("to %s: %v", login, err)
-	}
-}
-
-// frame sends a login a frame.
-func (s *hostileService) frame(login string, fields map[string]any) {
-	s.t.Helper()
-	text, err := json.Marshal(fields)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.says(login, string(text))
-}
-
-func (s *hostileService) open(login string) *page {
-	s.t.Helper()
-	p := newPage(s.t, login, s.server.URL+"/")
-	p.join(login)
-	return p
-}
-
-func (s *hostileService) pair() (alice, bob *page) {
-	s.t.Helper()
-	alice, bob = s.open("alice"), s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
-	return alice, bob
-}
 
 // goesOn shows that the conversation of two pages does, and that nothing has run in them.
 func goesOn(alice, bob *page, text string) {
@@ -178,7 +26,7 @@ func goesOn(alice, bob *page, text string) {
 
 func TestNonsenseFromTheServiceIsIgnored(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	for _, text := range []string{
 		"", " ", "hello", "null", "true", "7", `"offer"`, "[]", "{}", "{", `{"type":`, `{"type":null}`, `{"type":7}`, `{"type":"offer"}`,
@@ -211,7 +59,7 @@ func TestNonsenseFromTheServiceIsIgnored(t *testing.T) {
 // The page gives a login that it did not ask for back, with the connection, and comes again.
 func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	for _, reply := range []string{
 		`{"type":"login","success":true}`,
@@ -232,7 +80,7 @@ func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
 
 func TestFramesThatNobodyAskedForChangeNoConversation(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	call := s.relayed("offer", "alice")["call"]
 	answer := s.relayed("answer", "bob")
@@ -271,7 +119,7 @@ func TestFramesThatNobodyAskedForChangeNoConversation(t *testing.T) {
 
 func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	sdp := s.relayed("offer", "alice")["offer"]
 	for i := range 400 {
@@ -290,7 +138,7 @@ func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
 
 func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	sdp := s.relayed("offer", "alice")["offer"].(map[string]any)["sdp"].(string)
 	for i, broken := range []string{"", "nonsense", sdp[:len(sdp)/2], strings.ReplaceAll(sdp, "a=fingerprint", "a=finger"),
@@ -312,7 +160,7 @@ func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
 
 func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice, bob := s.pair()
 	for _, c := range []struct {
 		code    uint16
@@ -357,7 +205,7 @@ func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
 
 func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
 	t.Parallel()
-	s := startHostileService(t)
+	s := startFakeService(t)
 	alice := newPage(t, "alice", s.server.URL+"/")
 	next := func(reply func(socket *gws.Conn, login string)) {
 		s.mu.Lock()
@@ -380,8 +228,6 @@ func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
 	})
 	alice.find("button", "Sign out")
 	bob := s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	goesOn(alice, bob, "in spite of it")
 }

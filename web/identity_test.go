@@ -48,9 +48,7 @@ func TestAServiceThatPutsItselfBetweenTwoWhoKnowEachOtherIsSeenBeforeAnythingIsS
 	t.Parallel()
 	honest, other := startService(t), startService(t)
 	alice, bob := honest.openFromDisk("alice"), honest.openFromDisk("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	alice.say("hello")
 	bob.hears("alice", "hello")
 	if mine, theirs := alice.safetyNumber("bob"), bob.safetyNumber("alice"); mine != theirs {
@@ -110,9 +108,7 @@ func TestWhoHasBeenVerifiedStaysSoOverAReloadAndANewIdentityIsTold(t *testing.T)
 	for _, reloads := range []*page{bob, alice} {
 		reloads.navigate(s.url())
 		reloads.join(reloads.name)
-		bob.connectTo("alice")
-		bob.connected("alice")
-		alice.connected("bob")
+		bob.meets(alice)
 		alice.until("bob is shown as verified", func(context.Context) (bool, error) {
 			return eval[bool](alice, `document.querySelector(".peer .verified") !== null`), nil
 		})

@@ -171,21 +171,24 @@ func TestAPageWhoseNetworkWasAwayTakesTheCallUpAgain(t *testing.T) {
 	alice.delivered()
 }
 
-func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	cable := s.cable()
-	alice := newPage(t, "alice", cable.url())
+// pairLost opens two pages whose conversation has been lost: alice has no network any more.
+func (s *service) pairLost() (alice, bob *page, cable *cable) {
+	s.t.Helper()
+	cable = s.cable()
+	alice = newPage(s.t, "alice", cable.url())
 	alice.join("alice")
 	alice.loses(false) // Only connections made after this one can be made to lose anything.
-	bob := s.open("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
-
+	bob = s.open("bob")
+	bob.meets(alice)
 	cable.set(true)
 	alice.loses(true)
 	bob.shows("log", "Discussion", "alice left: the connection was lost")
+	return alice, bob, cable
+}
+
+func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
+	t.Parallel()
+	alice, bob, cable := startService(t).pairLost()
 	alice.phase("reconnecting")
 	alice.say("meanwhile")
 	alice.loses(false)
@@ -202,19 +205,7 @@ func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
 
 func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
-	cable := s.cable()
-	alice := newPage(t, "alice", cable.url())
-	alice.join("alice")
-	alice.loses(false) // Only connections made after this one can be made to lose anything.
-	bob := s.open("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
-
-	cable.set(true)
-	alice.loses(true)
-	bob.shows("log", "Discussion", "alice left: the connection was lost")
+	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)
 	// With the service but without a way to bob: she calls him, and gets no further.
 	alice.click("button", "Try now")

@@ -112,12 +112,21 @@ func (s *service) open(login string) *page {
 	return p
 }
 
+// openFrom does the same, with the page from disk where that is wanted.
+func (s *service) openFrom(login string, disk bool) *page {
+	s.t.Helper()
+	if !disk {
+		return s.open(login)
+	}
+	p := newPage(s.t, login, fromDisk(s.t, "index.html", s.address))
+	p.join(login)
+	return p
+}
+
 // pair opens two pages that are connected.
 func (s *service) pair() (alice, bob *page) {
 	s.t.Helper()
 	alice, bob = s.open("alice"), s.open("bob")
-	alice.connectTo("bob")
-	alice.connected("bob")
-	bob.connected("alice")
+	alice.meets(bob)
 	return alice, bob
 }

@@ -96,9 +96,7 @@ func TestNotificationsAreAskedForOnlyWhenTurnedOnAndSayWhoAndNotWhat(t *testing.
 	alice.navigate(s.url())
 	alice.join("alice")
 	bob := s.open("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
-	alice.connected("bob")
+	bob.meets(alice)
 	away := func(away bool) {
 		t.Helper()
 		event := map[bool]string{true: "blur", false: "focus"}[away]
