@@ -169,6 +169,14 @@ func (f *fakeService) socket(login string) *gws.Conn {
 	return socket
 }
 
+// isBack reports whether a login has another connection than before.
+func (f *fakeService) isBack(login string, before *gws.Conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	socket := f.clients[login]
+	return socket != nil && socket != before
+}
+
 // says sends a login any text.
 func (f *fakeService) says(login, text string) {
 	f.t.Helper()
