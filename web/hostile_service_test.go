@@ -70,7 +70,7 @@ func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
 		goesOn(alice, bob, "did you get "+reply+"?")
 		alice.until("the page is back", func(ctx context.Context) (bool, error) {
 			eval[bool](alice, `[...document.querySelectorAll("button")].find((b) => b.textContent.includes("Try now"))?.click() ?? true`)
-			return s.socket("alice") != socket, nil
+			return s.isBack("alice", socket), nil
 		})
 		alice.shows("status", "Connection", "connected")
 	}
@@ -136,6 +136,30 @@ func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
 	goesOn(alice, bob, "that was a lot")
 }
 
+func TestAForgedCallDoesNotTakeThePlaceOfAConversationThatIsOn(t *testing.T) {
+	t.Parallel()
+	s := startFakeService(t)
+	alice, bob := s.pair()
+	sdp := s.relayed("offer", "alice")["offer"]
+	for _, call := range []any{"forged", "forged too", nil} {
+		frame := map[string]any{"type": "offer", "offer": sdp, "from": "bob", "to": "alice"}
+		if call != nil {
+			frame["call"] = call
+		}
+		s.frame("alice", frame)
+	}
+	alice.until("the last numbered one refused", func(context.Context) (bool, error) {
+		return eval[bool](alice, `testing.sent.some(({ type, call }) => type === "bye" && call === "forged too")`), nil
+	})
+	goesOn(alice, bob, "is that you?")
+	if answers := alice.sentOf("answer"); answers != 0 {
+		t.Errorf("the page has answered %d of the forged offers", answers)
+	}
+	if discussion := alice.read("log", "Discussion"); strings.Contains(discussion, "left") {
+		t.Errorf("the discussion shows %q, want no end in it", discussion)
+	}
+}
+
 func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
 	t.Parallel()
 	s := startFakeService(t)
@@ -186,7 +210,7 @@ func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
 				return false, err
 			}
 			text, err := call[string](ctx, found[0], "function() { return this.innerText }")
-			return !strings.HasPrefix(text, "connected") || s.socket("alice") != socket, err
+			return !strings.HasPrefix(text, "connected") || s.isBack("alice", socket), err
 		})
 		goesOn(alice, bob, fmt.Sprintf("after %d", c.code))
 		if !c.returns {
@@ -196,7 +220,7 @@ func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
 		}
 		alice.until("the page is back", func(ctx context.Context) (bool, error) {
 			eval[bool](alice, `[...document.querySelectorAll("button")].find((b) => b.textContent.includes("Try now"))?.click() ?? true`)
-			return s.socket("alice") != socket, nil
+			return s.isBack("alice", socket), nil
 		})
 		alice.shows("status", "Connection", "connected")
 	}

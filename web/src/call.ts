@@ -20,8 +20,8 @@ const SETUP_TIMEOUT = 20_000;
 /** How long a connection stays open to let the goodbye out, in ms. */
 const FAREWELL = 1_000;
 /**
- * How long, after a bye by way of the service, the other page may take to show on the channel that it is there all the same, in ms;
- * within it comes its goodbye, behind its last texts.
+ * How long the other page may take to show on the channel that it is there, where the service says that it is not, in ms; after a bye
+ * its goodbye comes within this time, behind its last texts.
  */
 const BYE_ANSWER = 800;
 /** How often a connection that is in trouble is looked at, in ms. */
@@ -384,16 +384,22 @@ export class Call {
     // It has given up what this side still tries to restore; a goodbye on the channel would not come through.
     if (this.reconnecting) return this.end(reason);
     clearTimeout(this.#timer);
-    const channel = this.#channel;
-    if (!(channel instanceof FramedChannel)) {
+    if (!(this.#channel instanceof FramedChannel)) {
       // The channel's end says so too, behind its last texts.
       this.#timer = setTimeout(() => this.end(reason), BYE_ANSWER);
       return;
     }
     // Its goodbye comes on the channel too, unless its page is gone. A page that answers there is not: only the service says so.
-    void channel.answers(BYE_ANSWER).then((there) => {
+    void this.answers().then((there) => {
       if (!there) this.end(reason);
     });
+  }
+
+  /** Asks the other page, on the channel, whether it is there. Resolves with whether it has said so within a moment. */
+  answers(): Promise<boolean> {
+    const channel = this.#channel;
+    const canBeAsked = this.phase === "open" && !this.reconnecting && channel instanceof FramedChannel;
+    return canBeAsked ? channel.answers(BYE_ANSWER) : Promise.resolve(false);
   }
 
   /** Closes the connection when its channel has closed, or after a moment. */

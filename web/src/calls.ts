@@ -68,6 +68,8 @@ export class Calls {
   readonly #early = new Map<string, RTCIceCandidateInit[]>();
   /** Calls that are over, and whether they were lost. */
   readonly #over = new Map<string, boolean>();
+  /** Offers of whom a call is on with, while its page is asked about them, by key of the other's login. */
+  readonly #doubted = new Map<string, PeerFrame & { type: "offer" }>();
   /** When calls of others were taken lately, in ms. */
   #taken: number[] = [];
   /** By key of the other's login. */
@@ -112,6 +114,7 @@ export class Calls {
 
   /** Ends every call. */
   end(): void {
+    this.#doubted.clear();
     for (const request of this.requests) this.decline(request);
     for (const call of this.all) call.end("hung-up", "left");
   }
@@ -154,6 +157,8 @@ export class Calls {
           this.#settle(request);
           this.#remember(request.id);
         }
+        const doubted = this.#doubted.get(loginKey(frame.from));
+        if (doubted !== undefined && doubted.call === frame.call) this.#doubted.delete(loginKey(frame.from));
         const call = this.#find(frame);
         if (call !== undefined) note(call, frame);
         return call?.bye(frame.reason);
@@ -183,7 +188,8 @@ export class Calls {
     return true;
   }
 
-  #offered(frame: PeerFrame & { type: "offer" }): void {
+  /** @param asked the page that a call is on with has been asked whether it is gone */
+  #offered(frame: PeerFrame & { type: "offer" }, asked = false): void {
     const key = loginKey(frame.from);
     if (key === loginKey(this.options.me)) return;
     const policy = this.options.policy(frame.from);
@@ -211,6 +217,7 @@ export class Calls {
         this.#take({ peer: frame.from, id: frame.call!, sdp: frame.sdp, bare, text: frame.text });
         return;
       }
+      if (!asked && existing.phase === "open") return this.#doubt(existing, frame);
     }
     const known = this.#requests.get(key);
     if (known !== undefined) this.#settle(known);
@@ -236,6 +243,25 @@ export class Calls {
     const request: WaitingRequest = { ...offer, timer };
     this.#requests.set(key, request);
     this.options.listener.requested(request);
+  }
+
+  /** Whoever calls anew has given up the call that is on; but only the service says so. Where that call's page answers, it is not so. */
+  #doubt(call: Call, frame: PeerFrame & { type: "offer" }): void {
+    const key = loginKey(frame.from);
+    const before = this.#doubted.get(key);
+    this.#doubted.set(key, frame);
+    const refuse = (forged: PeerFrame) => {
+      note(call, forged);
+      if (forged.call !== undefined) this.#bye("busy", forged.from, forged.call);
+    };
+    if (before !== undefined) return refuse(before);
+    void call.answers().then((there) => {
+      const newest = this.#doubted.get(key);
+      if (newest === undefined) return;
+      this.#doubted.delete(key);
+      if (there && call.phase === "open") refuse(newest);
+      else this.#offered(newest, true);
+    });
   }
 
   /** Makes a call of an offer. */
@@ -282,15 +308,16 @@ export class Calls {
 
   #candidate(frame: PeerFrame & { type: "ice-candidate" }): void {
     if (frame.candidate === null || frame.candidate.candidate === "") return;
+    const doubted = this.#doubted.has(loginKey(frame.from));
     const call = this.#find(frame);
-    if (call !== undefined) {
+    if (call !== undefined && !(doubted && frame.call === undefined)) {
       note(call, frame);
       call.candidate(frame.candidate);
       return;
     }
     if (frame.call !== undefined && this.#over.has(frame.call)) return;
     // Without a call's number, only what belongs to a request can be told from what came too late.
-    if (frame.call === undefined && !this.#requests.has(loginKey(frame.from))) return;
+    if (frame.call === undefined && !doubted && !this.#requests.has(loginKey(frame.from))) return;
     const key = keyOf(frame.from, frame.call);
     const waiting = this.#early.get(key) ?? [];
     if (waiting.length < MAX_EARLY_CANDIDATES) waiting.push(frame.candidate);

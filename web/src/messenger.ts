@@ -72,6 +72,8 @@ export class Messenger {
   readonly #files = new WeakMap<Transfer, { conversation: Conversation; entry: Entry }>();
   /** What each call carries. */
   readonly #carried = new WeakMap<Call, Conversation>();
+  /** Ends when it is found out who is at the other end of a call. */
+  readonly #recognised = new WeakMap<Call, Promise<void>>();
   readonly #typing = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
   /** What was in front before a call brought another conversation there. */
   #behind: Conversation | undefined;
@@ -593,11 +595,7 @@ export class Messenger {
         this.options.changed();
       },
       typing: (call, typing) => this.#typingBy(this.#conversation(call.peer), typing),
-      next: (call, fingerprint) => {
-        const { key, trust } = this.#conversation(call.peer);
-        if (trust === undefined || trust.changed) return; // Whom nobody trusts yet vouches for nobody.
-        void this.options.contacts.vouch(this.#account!.key, key, trust.fingerprints.peer, fingerprint);
-      },
+      next: (call, fingerprint) => void this.#vouch(call, fingerprint),
       troubled: (call) => {
         if (!call.reconnecting) this.#seen(this.#conversation(call.peer));
         this.options.changed();
@@ -613,7 +611,7 @@ export class Messenger {
     conversation.peer = call.peer;
     this.alert = undefined;
     this.#note(conversation, phrase(cameBack ? "noteReconnected" : "noteConnected", call.peer));
-    void this.#recognise(call, conversation);
+    this.#recognised.set(call, this.#recognise(call, conversation));
   }
 
   /** Finds out whether the other is who it was, and only then lets pass what the person sends. */
@@ -630,6 +628,16 @@ export class Messenger {
     if (!changed) return this.#admit(call, conversation);
     this.#note(conversation, phrase("noteIdentityChanged", call.peer));
     this.options.changed();
+  }
+
+  /** The other says which certificate will follow the one it has. */
+  async #vouch(call: Call, fingerprint: string): Promise<void> {
+    await this.#recognised.get(call);
+    const conversation = this.#carried.get(call);
+    const { trust } = conversation ?? {};
+    // Whom nobody trusts yet vouches for nobody.
+    if (conversation?.call !== call || trust === undefined || trust.changed) return;
+    await this.options.contacts.vouch(this.#account!.key, conversation.key, trust.fingerprints.peer, fingerprint);
   }
 
   /** What the person sends to somebody passes from now on. */
