@@ -452,10 +452,11 @@ func (p *foxPage) shows(role, name, want string) {
 	})
 }
 
-// click clicks in the middle of the element, as a mouse does.
+// click clicks in the middle of the element, as a mouse does, once it may be clicked.
 func (p *foxPage) click(role, name string) {
 	p.t.Helper()
 	element := p.find(role, name)
+	p.until("enabled", func(ctx context.Context) (bool, error) { return foxRun[bool](ctx, p, element, "function () { return this.disabled !== true }") })
 	foxCall[any](p, element, `function () { this.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" }) }`)
 	p.do("input.performActions", map[string]any{"context": p.context, "actions": []any{map[string]any{
 		"type": "pointer", "id": "mouse", "actions": []any{

@@ -315,9 +315,10 @@ func (p *page) shows(role, name, want string) {
 	})
 }
 
-// click clicks in the middle of the element, as a mouse does.
+// click clicks in the middle of the element, as a mouse does, once it may be clicked.
 func (p *page) click(role, name string) {
 	p.t.Helper()
+	p.untilIt(role, name, "function() { return this.disabled !== true }")
 	x, y := p.position(p.find(role, name))
 	p.clickAt(x, y, 1)
 }

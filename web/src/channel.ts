@@ -1,6 +1,6 @@
 import type { Correspondence, Letter } from "./correspondence.js";
 import { type FileMessage, decodeFileMessage, encodeFileMessage } from "./fileframes.js";
-import { type ChannelFrame, FrameError, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
+import { type ChannelFrame, FrameError, type Received, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
 
 /** Above this many bytes in the browser's send buffer nothing more is put into it … */
 const BUFFER_HIGH = 1024 * 1024;
@@ -81,6 +81,8 @@ function closed(channel: RTCDataChannel): Promise<void> {
 export class FramedChannel implements PeerChannel {
   readonly #assembler = new TextAssembler();
   #peerInstance = "";
+  /** What the other page said at first that it has of this page's texts. */
+  #peerHas: Received | undefined;
   #admitted = false;
   #typingSent: { typing: boolean; at: number } = { typing: false, at: -Infinity };
   #leaving = false;
@@ -113,6 +115,9 @@ export class FramedChannel implements PeerChannel {
 
   admit(): void {
     this.#admitted = true;
+    // Whoever is not let in must not make what waits for somebody else count as delivered.
+    const confirmed = this.correspondence.confirmHello(this.#peerHas);
+    if (confirmed.length > 0) this.listener.delivered(confirmed);
     this.flush();
   }
 
@@ -241,9 +246,8 @@ export class FramedChannel implements PeerChannel {
       case "hello": {
         if (this.#peerInstance !== "") return;
         this.#peerInstance = frame.instance;
-        const confirmed = this.correspondence.confirmHello(frame.received);
+        this.#peerHas = frame.received;
         this.listener.ready();
-        if (confirmed.length > 0) this.listener.delivered(confirmed);
         return;
       }
       case "text": {
@@ -321,6 +325,8 @@ export class FramedChannel implements PeerChannel {
 export class BareChannel implements PeerChannel {
   #closed = false;
   #admitted = false;
+  /** What of a letter has not gone yet. */
+  #sending: { letter: Letter; parts: Generator<string, void> } | undefined;
 
   constructor(
     private readonly outgoing: RTCDataChannel,
@@ -353,18 +359,24 @@ export class BareChannel implements PeerChannel {
   sendTyping(): void {}
 
   flush(): void {
-    if (this.#closed || !this.#admitted || this.outgoing.readyState !== "open") return;
-    for (const letter of [...this.correspondence.waiting]) {
-      if (this.outgoing.bufferedAmount >= BUFFER_HIGH) return;
-      for (const part of bareParts(letter.text)) {
-        try {
-          this.outgoing.send(part);
-        } catch {
-          this.#end();
-          return;
-        }
+    while (!this.#closed && this.#admitted && this.outgoing.readyState === "open" && this.outgoing.bufferedAmount < BUFFER_HIGH) {
+      if (this.#sending === undefined) {
+        const letter = this.correspondence.waiting[0];
+        if (letter === undefined) return;
+        this.#sending = { letter, parts: bareParts(letter.text) };
       }
-      this.listener.sent(this.correspondence.confirm(letter.id));
+      const part = this.#sending.parts.next();
+      if (part.done === true) {
+        const { letter } = this.#sending;
+        this.#sending = undefined;
+        this.listener.sent(this.correspondence.confirm(letter.id));
+        continue;
+      }
+      try {
+        this.outgoing.send(part.value);
+      } catch {
+        this.#end();
+      }
     }
   }
 

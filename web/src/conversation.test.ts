@@ -60,3 +60,35 @@ test("what had arrived before the page was loaded anew does not go out again", (
   next.mark(new Set(confirmed.map(({ id }) => id)), "delivered");
   assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending"]);
 });
+
+test("where there is too much text the oldest entries are left to the device, and nothing that is under way", () => {
+  const received = (conversation: Conversation, text: string) => conversation.add({ kind: "received", author: "bob", text } as const);
+  const long = "x".repeat(20_000_000);
+  const conversation = new Conversation("bob", "alice's page");
+  received(conversation, "the first");
+  for (let i = 0; i < 3; i++) received(conversation, long);
+  conversation.trim();
+  assert.equal(conversation.entries.length, 4);
+  assert.equal(conversation.hasEarlier, false);
+  received(conversation, long);
+  conversation.trim();
+  assert.deepEqual([conversation.entries.length, conversation.hasEarlier], [3, true]);
+
+  const { conversation: waiting } = posted("not delivered yet");
+  for (let i = 0; i < 4; i++) received(waiting, long);
+  waiting.trim();
+  assert.equal(waiting.entries.length, 5);
+
+  const one = new Conversation("bob", "alice's page");
+  received(one, "x".repeat(100_000_000));
+  one.trim();
+  assert.equal(one.entries.length, 1);
+});
+
+test("what another page has kept since is not of this conversation", () => {
+  const { conversation: before } = posted("one");
+  const conversation = new Conversation("bob", "alice's next page", structuredClone(before.kept));
+  assert.ok(conversation.isOf(before.kept));
+  assert.ok(conversation.isOf(conversation.kept));
+  assert.ok(!conversation.isOf(new Conversation("bob", "alice's other tab", structuredClone(before.kept)).kept));
+});

@@ -25,6 +25,14 @@ export type Entry = { readonly id: string; readonly time: Date } & (
   | { kind: "file"; author: string; own: boolean; file: FileDescription | Transfer }
 );
 
+/** So much text a conversation has in memory, in UTF-16 units; older entries are on the device only, where it keeps them. */
+const MAX_TEXT = 64_000_000;
+
+/** How much text an entry has, in UTF-16 units. */
+export function textLength(entry: Entry): number {
+  return entry.kind === "own" || entry.kind === "received" ? entry.text.length : 0;
+}
+
 export type OwnEntry = Entry & { kind: "own" };
 
 /** Where the connection of a conversation stands. */
@@ -63,7 +71,7 @@ export class Conversation {
   peer: string;
   /** By which the conversation is found (logins.ts). */
   readonly key: string;
-  readonly entries: Entry[];
+  readonly entries: Entry[] = [];
   /** Messages that the person has not seen. */
   unread = 0;
   draft = "";
@@ -83,7 +91,11 @@ export class Conversation {
   /** Older entries are kept on the device than those that are here. */
   hasEarlier = false;
   readonly correspondence: Correspondence;
+  /** The instance of the conversation that was kept; undefined: none was. */
+  readonly #keptInstance: string | undefined;
   #added = 0;
+  /** Of all entries. */
+  #text = 0;
 
   /**
    * @param instance names the conversation as it is in this page: one that is deleted and begun anew is another one, whose
@@ -93,8 +105,9 @@ export class Conversation {
   constructor(peer: string, instance: string, kept?: KeptConversation, entries: Entry[] = []) {
     this.peer = peer;
     this.key = loginKey(peer);
-    this.entries = entries;
+    this.prepend(entries);
     this.correspondence = new Correspondence(instance, kept?.correspondence);
+    this.#keptInstance = kept?.correspondence.instance;
     if (kept === undefined) return;
     this.draft = kept.draft;
     this.unread = kept.unread;
@@ -110,6 +123,11 @@ export class Conversation {
     return open && call.reconnecting ? "reconnecting" : call.phase;
   }
 
+  /** Whether what is kept was written by this page, or is what this one was made of. */
+  isOf({ correspondence: { instance } }: KeptConversation): boolean {
+    return instance === this.correspondence.instance || instance === this.#keptInstance;
+  }
+
   /** Whether a message still waits to be delivered. */
   get undelivered(): boolean {
     return this.correspondence.waiting.length > 0;
@@ -120,12 +138,33 @@ export class Conversation {
     return { peer, draft, unread, active, correspondence: correspondence.kept };
   }
 
+  /** Puts older entries before those that are here. */
+  prepend(entries: readonly Entry[]): void {
+    this.entries.unshift(...entries);
+    for (const entry of entries) this.#text += textLength(entry);
+  }
+
+  /** Lets the oldest entries go where there is too much text, which is kept elsewhere; what is still under way stays. */
+  trim(): void {
+    let gone = 0;
+    for (const entry of this.entries) {
+      const underWay = (entry.kind === "own" && entry.delivery === "sending") || entry.kind === "file";
+      if (this.#text <= MAX_TEXT || gone === this.entries.length - 1 || underWay) break;
+      this.#text -= textLength(entry);
+      gone++;
+    }
+    if (gone === 0) return;
+    this.entries.splice(0, gone);
+    this.hasEarlier = true;
+  }
+
   /** Adds an entry at the end. */
   add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
     // In order, also of what comes within one millisecond.
     const id = String(this.#added++).padStart(8, "0") + freshId();
     const whole = { ...entry, id, time: new Date() } as E & Entry;
     this.entries.push(whole);
+    this.#text += textLength(whole);
     this.active = whole.time;
     return whole;
   }

@@ -32,8 +32,10 @@ export function below(...logins: string[]): IDBKeyRange {
 
 export interface Database {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
-  /** Values in the order of their keys; with `newest`, so many of the last ones, the last one first. */
-  all(store: StoreName, range?: IDBKeyRange, newest?: number): Promise<unknown[]>;
+  /** Values in the order of their keys. */
+  all(store: StoreName, range?: IDBKeyRange): Promise<unknown[]>;
+  /** Hands over values, the last one first, as long as there are any and `take` says that it takes more. */
+  newest(store: StoreName, range: IDBKeyRange, take: (value: unknown) => boolean): Promise<void>;
   /** Makes the changes in one transaction. @throws {DOMException} QuotaExceededError where there is no room */
   change(changes: readonly Change[]): Promise<void>;
   /** Puts a value where there is none, and returns the one that is there then. */
@@ -84,22 +86,17 @@ export async function openDatabase(): Promise<Database | undefined> {
   database.onversionchange = () => database.close();
   return {
     get: async (store, key) => done(database.transaction(store).objectStore(store).get(key)),
-    all: async (store, range, newest) => {
-      const objects = database.transaction(store).objectStore(store);
-      if (newest === undefined) return done(objects.getAll(range));
-      const found: unknown[] = [];
-      const request = objects.openCursor(range, "prev");
-      await new Promise<void>((resolve, reject) => {
+    all: async (store, range) => done(database.transaction(store).objectStore(store).getAll(range)),
+    newest: (store, range, take) =>
+      new Promise<void>((resolve, reject) => {
+        const request = database.transaction(store).objectStore(store).openCursor(range, "prev");
         request.onerror = () => reject(request.error);
         request.onsuccess = () => {
           const cursor = request.result;
-          if (cursor === null || found.length === newest) return resolve();
-          found.push(cursor.value);
-          cursor.continue();
+          if (cursor === null || !take(cursor.value)) resolve();
+          else cursor.continue();
         };
-      });
-      return found;
-    },
+      }),
     change: async (changes) => {
       if (changes.length === 0) return;
       const transaction = database.transaction([...new Set(changes.map(({ store }) => store))], "readwrite");

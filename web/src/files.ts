@@ -68,10 +68,19 @@ export function size(bytes: number, language: string): string {
     value /= 1000;
     unit++;
   }
-  return new Intl.NumberFormat(language, {
-    style: "unit",
-    unit: UNITS[unit]!,
-    unitDisplay: unit === 0 ? "long" : "short",
-    maximumFractionDigits: unit > 0 && value < 10 ? 1 : 0,
-  }).format(value);
+  return format(language, unit, unit > 0 && value < 10 ? 1 : 0).format(value);
+}
+
+const formats = new Map<string, Intl.NumberFormat>();
+
+/** Making one takes longer than using it a hundred times. */
+function format(language: string, unit: number, digits: number): Intl.NumberFormat {
+  const key = `${language} ${unit} ${digits}`;
+  let found = formats.get(key);
+  if (found === undefined) {
+    const unitDisplay = unit === 0 ? "long" : "short";
+    found = new Intl.NumberFormat(language, { style: "unit", unit: UNITS[unit]!, unitDisplay, maximumFractionDigits: digits });
+    formats.set(key, found);
+  }
+  return found;
 }

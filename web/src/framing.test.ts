@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CHUNK_BYTES, FrameError, MAX_TEXT_BYTES, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
+import { CHUNK_BYTES, FrameError, MAX_TEXT_BYTES, MAX_CHUNKS, MAX_INSTANCE, TextAssembler, decodeFrame, encodeFrame, textChunks } from "./framing.js";
 
 /** A small generator with a seed (mulberry32), so that a failure can be repeated. */
 function random(seed: number): () => number {
@@ -90,4 +90,14 @@ test("what cannot be a text is refused", () => {
       assembler.add({ id: 1, last: false, part: part(1 << 20) });
     }
   }, FrameError);
+  assert.throws(() => {
+    const assembler = new TextAssembler();
+    for (let chunks = 0; chunks <= MAX_CHUNKS; chunks++) assembler.add({ id: 1, last: false, part: part(1) });
+  }, FrameError);
+});
+
+test("the name of a page has an end", () => {
+  const hello = (instance: string) => encodeFrame({ kind: "hello", instance, received: undefined });
+  assert.equal(decodeFrame(hello("x".repeat(MAX_INSTANCE))).kind, "hello");
+  assert.throws(() => decodeFrame(hello("x".repeat(MAX_INSTANCE + 1))), FrameError);
 });

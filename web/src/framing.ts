@@ -17,13 +17,20 @@
  * loaded and what it has of this conversation, and `received` says which of the receiver's texts have come in already, so that what was under
  * way when a channel broke is sent again on the next one, once. The ids of an instance's texts rise. A text
  * goes out in chunks that follow each other, so that one of any length passes every browser's limit for a
- * message. Frames of other kinds are ignored.
+ * message; of more than MAX_CHUNKS none is taken. Frames of other kinds are ignored.
  */
+
+import { hex } from "./hash.js";
 
 /** Longest part of a text in one frame, in bytes: every browser takes messages of this size. */
 export const CHUNK_BYTES = 16 * 1024 - 6;
 /** Longest text that is sent or taken, in bytes of UTF-8. */
 export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+
+/** A text has this many chunks at most: were they shorter than 1 KiB throughout, what holds them would be larger than they are. */
+export const MAX_CHUNKS = MAX_TEXT_BYTES / 1024;
+/** Longest name that a page has, in UTF-16 units. */
+export const MAX_INSTANCE = 64;
 
 const LAST = 1;
 
@@ -134,7 +141,7 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
       return { kind: "typing", typing: bytes[1] !== 0 };
     case Kind.Next:
       if (bytes.length !== 33) throw new FrameError("fingerprint of a wrong length");
-      return { kind: "next", fingerprint: Array.from(bytes.subarray(1), hexByte).join(":") };
+      return { kind: "next", fingerprint: Array.from(bytes.subarray(1), (byte) => hex([byte]).toUpperCase()).join(":") };
     case Kind.Goodbye:
       return { kind: "goodbye" };
     case Kind.Ping:
@@ -148,10 +155,6 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
   }
 }
 
-function hexByte(byte: number): string {
-  return byte.toString(16).toUpperCase().padStart(2, "0");
-}
-
 function decodeHello(body: Uint8Array): ChannelFrame {
   let fields: { version?: unknown; instance?: unknown; received?: { instance?: unknown; id?: unknown } };
   try {
@@ -160,7 +163,7 @@ function decodeHello(body: Uint8Array): ChannelFrame {
     throw new FrameError("hello that is not JSON");
   }
   const { instance, received } = fields;
-  if (typeof instance !== "string" || instance === "") throw new FrameError("hello without an instance");
+  if (typeof instance !== "string" || instance === "" || instance.length > MAX_INSTANCE) throw new FrameError("hello without a fit instance");
   return {
     kind: "hello",
     instance,
@@ -189,7 +192,7 @@ export class TextAssembler {
 
   /**
    * Takes a chunk and returns the text that it completes.
-   * @throws {FrameError} where chunks of several texts are mixed, the text is too long or not UTF-8
+   * @throws {FrameError} where chunks of several texts are mixed, or the text is too long, in too many chunks or not UTF-8
    */
   add(frame: { id: number; last: boolean; part: Uint8Array }): string | undefined {
     if (this.#parts.length > 0 && frame.id !== this.#id) throw new FrameError("chunks of two texts mixed");
@@ -197,6 +200,7 @@ export class TextAssembler {
     this.#id = frame.id;
     this.#bytes += frame.part.length;
     if (this.#bytes > MAX_TEXT_BYTES) throw new FrameError("text too long");
+    if (this.#parts.length >= MAX_CHUNKS) throw new FrameError("text in too many chunks");
     this.#parts.push(frame.part);
     if (!frame.last) return undefined;
 

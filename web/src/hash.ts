@@ -13,6 +13,6 @@ export async function digest(bytes: Uint8Array<ArrayBuffer>, subtle = globalThis
 }
 
 /** Bytes in hexadecimal, as digests are written. */
-export function hex(bytes: Uint8Array): string {
+export function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { before, test } from "node:test";
 import { Conversation } from "./conversation.js";
 import type { Change, Database } from "./database.js";
 import { History, readConversation, readEntry } from "./history.js";
@@ -10,6 +10,7 @@ function slow() {
   const database: Database = {
     get: async () => undefined,
     all: async () => [],
+    newest: async () => {},
     change: (changes) =>
       new Promise((resolve, reject) => writes.push({ changes, end: (error) => (error === undefined ? resolve() : reject(error)) })),
     claim: async (_store, _key, value) => value,
@@ -17,6 +18,13 @@ function slow() {
   };
   return { database: Promise.resolve(database), writes };
 }
+
+/** History in a database, and what it tells of. */
+function history(database: Promise<Database>, told: string[] = []): History {
+  return new History(database, () => false, () => told.push("full"), () => told.push("failed"));
+}
+
+before(() => Object.assign(globalThis, { IDBKeyRange: { bound: (...bounds: unknown[]) => bounds } }));
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -39,7 +47,7 @@ test("nothing is written behind what is forgotten, and there is room again after
   writes[0]!.end();
   await settled();
   assert.equal(forgotten, false, "the second is still being written");
-  writes[1]!.end(new Error("no room"));
+  writes[1]!.end(new DOMException("no room", "QuotaExceededError"));
   await settled();
   assert.equal(forgotten, true);
   assert.equal(writes.length, 2);
@@ -60,29 +68,79 @@ test("texts and files are exported, and nothing else", async () => {
   const { database } = slow();
   const kept: Partial<Record<string, unknown[]>> = { conversations: [{ me: "alice", key: "bob", peer: "Bob" }, null, { me: 7 }], entries };
   (await database).all = async (store) => kept[store] ?? [];
-  const range = Object.getOwnPropertyDescriptor(globalThis, "IDBKeyRange");
-  Object.defineProperty(globalThis, "IDBKeyRange", { configurable: true, value: { bound: (...bounds: unknown[]) => bounds } });
-  try {
-    const said = "2026-11-27T12:00:00.000Z";
-    assert.deepEqual(await new History(database, () => false, () => {}, () => {}).export(time), {
-      format: "p2p-messaging-history/1",
-      exported: said,
-      conversations: [
-        {
-          own: "alice",
-          other: "Bob",
-          entries: [
-            { time: said, author: "alice", own: true, text: "<b>hello</b>", delivery: "delivered" },
-            { time: said, author: "bob", own: false, text: "hello" },
-            { time: said, author: "bob", own: false, file: { name: "notes.pdf", size: 7, type: "application/pdf", state: "done" } },
-            { time: said, author: "alice", own: true, file: { name: "x", size: 1, type: "", state: "failed" } },
-          ],
-        },
-      ],
-    });
-  } finally {
-    if (range === undefined) delete (globalThis as { IDBKeyRange?: unknown }).IDBKeyRange;
-    else Object.defineProperty(globalThis, "IDBKeyRange", range);
+  const said = "2026-11-27T12:00:00.000Z";
+  assert.deepEqual(await history(database).export(time), {
+    format: "p2p-messaging-history/1",
+    exported: said,
+    conversations: [
+      {
+        own: "alice",
+        other: "Bob",
+        entries: [
+          { time: said, author: "alice", own: true, text: "<b>hello</b>", delivery: "delivered" },
+          { time: said, author: "bob", own: false, text: "hello" },
+          { time: said, author: "bob", own: false, file: { name: "notes.pdf", size: 7, type: "application/pdf", state: "done" } },
+          { time: said, author: "alice", own: true, file: { name: "x", size: 1, type: "", state: "failed" } },
+        ],
+      },
+    ],
+  });
+});
+
+test("as much is read on Join as there is memory for, whatever others have sent", async () => {
+  const time = new Date();
+  const kept: Record<string, unknown[]> = {};
+  const conversation = (key: string, active: number, texts: number[]) => {
+    kept[key] = texts.map((length, i) => ({ id: `${key} ${i}`, time, kind: "received", author: key, text: "x".repeat(length) }));
+    return { me: "alice", key, peer: key, active: new Date(active), correspondence: { instance: key, waiting: [] } };
+  };
+  const conversations = [
+    conversation("short", 3, Array(250).fill(10)),
+    conversation("long", 2, [10, 400_000, 400_000, 400_000]),
+    conversation("huge", 1, [10, 40_000_000]),
+    conversation("oldest", 0, [10]),
+  ];
+  const { database } = slow();
+  (await database).all = async () => conversations;
+  (await database).newest = async (_store, range, take) => {
+    const [[, key]] = range as unknown as [[string, string]];
+    for (const value of [...kept[key]!].reverse()) if (!take(value)) return;
+  };
+  const loaded = await history(database).load("alice");
+  assert.deepEqual(
+    loaded.map(({ kept: { peer }, entries, more }) => [peer, entries.length, entries.at(-1)?.id, more]),
+    [
+      ["short", 200, "short 249", true],
+      ["long", 3, "long 3", true],
+      ["huge", 1, "huge 1", true],
+      ["oldest", 0, undefined, true],
+    ],
+  );
+  const oldest = new Conversation("oldest", "here");
+  const { entries, more } = await history(database).earlier("alice", oldest);
+  assert.deepEqual([entries.map(({ id }) => id), more], [["oldest 0"], false]);
+});
+
+test("what cannot be read is not written over, and what cannot be written is told of by its reason", async () => {
+  const { database, writes } = slow();
+  const told: string[] = [];
+  const unreadable = history(database, told);
+  (await database).all = () => Promise.reject(new DOMException("no", "UnknownError"));
+  assert.deepEqual(await unreadable.load("alice"), []);
+  assert.deepEqual([told, unreadable.keeping], [["failed"], false]);
+  unreadable.save("alice", new Conversation("bob", "here"), []);
+  await settled();
+  assert.equal(writes.length, 0);
+
+  for (const [name, reason] of [["QuotaExceededError", "full"], ["InvalidStateError", "failed"]] as const) {
+    told.length = 0;
+    const unwritable = history(database, told);
+    await settled();
+    for (let i = 0; i < 2; i++) unwritable.save("alice", new Conversation("bob", "here"), []);
+    await settled();
+    writes.at(-1)!.end(new DOMException("no", name));
+    await settled();
+    assert.deepEqual([told, unwritable.keeping], [[reason], false]);
   }
 });
 

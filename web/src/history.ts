@@ -1,10 +1,17 @@
-import type { Conversation, Entry, KeptConversation } from "./conversation.js";
+import { type Conversation, type Entry, type KeptConversation, textLength } from "./conversation.js";
 import type { KeptCorrespondence } from "./correspondence.js";
 import { type Change, type Database, below } from "./database.js";
+import { isFields } from "./fields.js";
+import { MAX_INSTANCE } from "./framing.js";
+import { overStates } from "./transfers.js";
 import type { Phrase } from "./words.js";
 
-/** So many entries of a conversation are read at once. */
+/** So many entries of a conversation are read at once … */
 const PAGE_ENTRIES = 200;
+/** … or fewer, that have so much text, in UTF-16 units. */
+const PAGE_TEXT = 1_000_000;
+/** So much text is read on Join, of the conversations in which something happened last: whatever others have sent, there is memory for it. */
+const JOIN_TEXT = 32_000_000;
 /** How long a draft may change before it is written down, in ms. */
 const DRAFT_DELAY = 500;
 
@@ -60,7 +67,7 @@ export class History implements Keeper {
     private readonly offTheRecord: () => boolean,
     /** There is no room any more. */
     private readonly full: () => void,
-    /** What is kept cannot be read. */
+    /** What is kept cannot be read, or is kept no more. */
     private readonly failed: () => void,
   ) {
     void database.then((found) => (this.#available = found !== undefined));
@@ -77,15 +84,24 @@ export class History implements Keeper {
     if (database === undefined) return [];
     try {
       await this.flush();
-      const found: LoadedConversation[] = [];
+      const all: { kept: KeptConversation; key: string }[] = [];
       for (const record of await database.all("conversations", below(me))) {
         const kept = readConversation(record);
         const key = (record as { key?: unknown } | undefined)?.key;
-        if (kept === undefined || typeof key !== "string") continue;
-        found.push({ kept, ...(await this.#page(database, below(me, key))) });
+        if (kept !== undefined && typeof key === "string") all.push({ kept, key });
+      }
+      const found: LoadedConversation[] = [];
+      let room = JOIN_TEXT;
+      for (const { kept, key } of all.sort((a, b) => b.kept.active.getTime() - a.kept.active.getTime())) {
+        const page = room > 0 ? await this.#page(database, below(me, key)) : { entries: [], more: true };
+        for (const entry of page.entries) room -= textLength(entry);
+        found.push({ kept, ...page });
       }
       return found;
     } catch {
+      // What is kept and cannot be read now must not be written over.
+      this.#available = false;
+      this.failed();
       return [];
     }
   }
@@ -93,11 +109,12 @@ export class History implements Keeper {
   async earlier(me: string, conversation: Conversation): Promise<{ entries: Entry[]; more: boolean }> {
     const database = await this.database;
     const oldest = conversation.entries[0];
-    if (database === undefined || oldest === undefined) return { entries: [], more: false };
+    if (database === undefined) return { entries: [], more: false };
     const key = [me, conversation.key];
     await this.flush();
     try {
-      return await this.#page(database, IDBKeyRange.bound(key, [...key, oldest.time.getTime(), oldest.id], false, true));
+      const before = oldest === undefined ? below(...key) : IDBKeyRange.bound(key, [...key, oldest.time.getTime(), oldest.id], false, true);
+      return await this.#page(database, before);
     } catch {
       this.failed();
       return { entries: [], more: true };
@@ -142,9 +159,11 @@ export class History implements Keeper {
       this.#writing = this.#writing.then(async () => {
         try {
           await (await this.database)?.change(changes);
-        } catch {
-          if (!this.#full) this.full();
+        } catch (error) {
+          if (this.#full) return;
           this.#full = true;
+          if (error instanceof DOMException && error.name === "QuotaExceededError") this.full();
+          else this.failed();
         }
       });
     }
@@ -166,6 +185,7 @@ export class History implements Keeper {
     this.#pending = [];
     await this.#writing;
     this.#full = false;
+    this.#available = (await this.database) !== undefined;
   }
 
   /** All conversations, for people and programs to read. @throws {DOMException} where they cannot be read */
@@ -190,9 +210,21 @@ export class History implements Keeper {
   }
 
   async #page(database: Database, range: IDBKeyRange): Promise<{ entries: Entry[]; more: boolean }> {
-    const records = await database.all("entries", range, PAGE_ENTRIES + 1);
-    const entries = records.slice(0, PAGE_ENTRIES).map(readEntry);
-    return { entries: entries.filter((entry) => entry !== undefined).reverse(), more: records.length > PAGE_ENTRIES };
+    const entries: Entry[] = [];
+    let read = 0;
+    let text = 0;
+    let more = false;
+    await database.newest("entries", range, (record) => {
+      more = read === PAGE_ENTRIES || text >= PAGE_TEXT;
+      if (more) return false;
+      const entry = readEntry(record);
+      read++;
+      if (entry === undefined) return true;
+      entries.push(entry);
+      text += textLength(entry);
+      return true;
+    });
+    return { entries: entries.reverse(), more };
   }
 
   #forgetSoon(conversation: Conversation): void {
@@ -218,12 +250,6 @@ function writeEntry(entry: Entry): unknown {
   return { ...entry, file: { name, size, type, state } };
 }
 
-type Fields = Record<string, unknown>;
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null;
-}
-
 /** Reads an entry; undefined: what is kept is none, or of another version. */
 export function readEntry(value: unknown): Entry | undefined {
   if (!isFields(value) || typeof value["id"] !== "string" || !(value["time"] instanceof Date)) return undefined;
@@ -246,7 +272,7 @@ export function readEntry(value: unknown): Entry | undefined {
     case "file": {
       const file = value["file"];
       if (!isFields(file) || typeof author !== "string" || typeof file["name"] !== "string") return undefined;
-      const over = (["done", "declined", "cancelled", "failed"] as const).find((state) => state === file["state"]);
+      const over = overStates.find((state) => state === file["state"]);
       const description = { name: file["name"], size: Number(file["size"]) || 0, type: String(file["type"]), state: over ?? "failed" } as const;
       return { ...whole, kind: "file", author, own: value["own"] === true, file: description };
     }
@@ -283,6 +309,7 @@ function readCorrespondence(value: unknown): KeptCorrespondence | undefined {
 
 function readReceived(value: unknown): { instance: string; id: number } | undefined {
   if (!isFields(value) || typeof value["instance"] !== "string" || typeof value["id"] !== "number") return undefined;
+  if (value["instance"].length > MAX_INSTANCE) return undefined; // As an earlier version may have taken it.
   return { instance: value["instance"], id: value["id"] };
 }
 

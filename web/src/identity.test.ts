@@ -14,6 +14,7 @@ function memory(): Promise<Database> {
   return Promise.resolve({
     get: async (store, key) => values.get(name(store, key)),
     all: async () => [],
+    newest: async () => {},
     change: async (changes: readonly Change[]) => {
       for (const change of changes) {
         if ("delete" in change) values.delete(name(change.store, change.delete));

@@ -1,6 +1,6 @@
+import { MAX_LOGIN_LENGTH } from "./logins.js";
+
 const NAME = "connect";
-/** No login is longer, however it is spelled. */
-const MAX_LENGTH = 1024;
 
 /** The address of the page at `page` that has who opens it connected to `login`. */
 export function inviteAddress(page: string, login: string): string {
@@ -15,7 +15,7 @@ export function invitedBy(page: string): string | undefined {
   if (match === null) return undefined;
   try {
     const login = decodeURIComponent(match[1]!).trim();
-    return login === "" || login.length > MAX_LENGTH ? undefined : login;
+    return login === "" || login.length > MAX_LOGIN_LENGTH ? undefined : login;
   } catch {
     return undefined; // No UTF-8.
   }

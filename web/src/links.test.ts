@@ -44,3 +44,18 @@ test("the parts for a client without framing are as long as every browser takes,
   const bytes = [...bareParts("漢".repeat(100_000))].map((part) => new TextEncoder().encode(part).length);
   assert.deepEqual(bytes, [65_535, 65_535, 65_535, 65_535, 37_860]);
 });
+
+test("a bracket belongs to a link as far as it was opened in it, however many there are", () => {
+  const links = (text: string) => pieces(text).flatMap(({ href }) => href ?? []);
+  for (const [text, link] of [
+    ["(see http://a.example/b_(c)).", "http://a.example/b_(c)"],
+    ["http://a.example/(((x))))]", "http://a.example/(((x)))"],
+    ["http://a.example/[1](2)]).,)", "http://a.example/[1](2)"],
+    [`http://a.example/${")".repeat(2_000)}`, "http://a.example/"],
+    [`http://a.example/${"(".repeat(900)}${")".repeat(1_000)}`, `http://a.example/${"(".repeat(900)}${")".repeat(900)}`],
+  ] as const) {
+    assert.deepEqual(links(text), [link]);
+  }
+  // What took minutes when each bracket was counted anew.
+  assert.equal(links(`http://a${")".repeat(2_040)} `.repeat(4_000)).length, 4_000);
+});

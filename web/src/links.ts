@@ -89,19 +89,25 @@ function cutBefore(text: string, end: number): number {
 /** A full stop after a link ends the sentence, and a bracket that was not opened in it belongs to the text. */
 function withoutTrailingPunctuation(link: string): string {
   let end = Math.min(link.length, MAX_LINK + 1);
+  const surplus = new Map([
+    [")", count(link, ")", end) - count(link, "(", end)],
+    ["]", count(link, "]", end) - count(link, "[", end)],
+  ]);
   for (; end > 0; end--) {
     const last = link[end - 1]!;
     if (".,;:!?'*_~".includes(last)) continue;
-    if (last === ")" && surplus(link.slice(0, end), "(", ")")) continue;
-    if (last === "]" && surplus(link.slice(0, end), "[", "]")) continue;
-    break;
+    const closed = surplus.get(last) ?? 0;
+    if (closed <= 0) break;
+    surplus.set(last, closed - 1);
   }
   return link.slice(0, end);
 }
 
-/** Whether more brackets are closed than opened. */
-function surplus(link: string, opening: string, closing: string): boolean {
-  return link.split(closing).length > link.split(opening).length;
+/** How often a character stands in the first `end` of a text. */
+function count(text: string, character: string, end: number): number {
+  let found = 0;
+  for (let i = text.indexOf(character); i >= 0 && i < end; i = text.indexOf(character, i + 1)) found++;
+  return found;
 }
 
 function isAddress(link: string): boolean {

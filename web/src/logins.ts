@@ -6,6 +6,9 @@
 /** How often the rules are applied at most (RFC 8266, section 2.4). */
 const MAX_PASSES = 4;
 
+/** No login is longer, however it is spelled, in UTF-16 units. */
+export const MAX_LOGIN_LENGTH = 1024;
+
 /** The form under which two spellings of one login are equal (RFC 8266, section 2.4). */
 export function loginKey(login: string): string {
   let key = login;

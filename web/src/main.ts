@@ -78,7 +78,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
       return undefined;
     }),
   deleteEverything: async () => {
-    messenger.forget();
+    await messenger.forget();
     await history.drop();
     contacts.forget();
     let deleted = true;

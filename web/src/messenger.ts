@@ -7,7 +7,7 @@ import { MAX_TEXT_BYTES } from "./framing.js";
 import type { Keeper } from "./history.js";
 import type { Identity, OwnIdentity } from "./identity.js";
 import { freshId } from "./ids.js";
-import { loginKey } from "./logins.js";
+import { MAX_LOGIN_LENGTH, loginKey } from "./logins.js";
 import { ServiceConnection, type ServiceState } from "./service.js";
 import type { Settings } from "./settings.js";
 import type { Store } from "./sinks.js";
@@ -189,6 +189,7 @@ export class Messenger {
     const login = typed.trim();
     if (this.joining || this.login !== undefined) return;
     if (login === "") return this.#warn(phrase("typeLogin"));
+    if (login.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     this.alert = undefined;
     this.joining = true;
     this.options.changed();
@@ -198,7 +199,7 @@ export class Messenger {
     const result = await this.#service.join(login);
     this.joining = false;
     if (result.joined) {
-      if (this.#account !== account) this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
+      if (this.#account !== account) void this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
       this.#account = account;
       this.#joined(login);
     } else this.#warn(refusal(login, result));
@@ -212,6 +213,7 @@ export class Messenger {
     this.#calls = undefined;
     this.#service.leave();
     this.#show(undefined);
+    this.draft = ""; // Who joins next may be somebody else.
     this.alert = undefined;
     this.options.changed();
   }
@@ -236,6 +238,7 @@ export class Messenger {
    */
   connect(typed: string): void {
     const peer = typed.trim();
+    if (peer.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     const me = this.login;
     if (this.#calls === undefined || me === undefined) return;
     const key = loginKey(peer);
@@ -371,6 +374,7 @@ export class Messenger {
     if (conversation?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
     const limit = this.files?.peerLimit;
     if (limit === undefined) return this.#warn(phrase("takesNoFiles", conversation.peer));
+    if (files.length === 0) return this.#warn(phrase("noFolders"));
     this.alert = undefined;
     for (const file of files) {
       if (file.size > limit) {
@@ -392,7 +396,7 @@ export class Messenger {
     const oldest = conversation.entries[0];
     const { entries, more } = await this.options.keeper.earlier(account.key, conversation);
     if (conversation.entries[0] !== oldest) return; // Asked for twice, they are there already.
-    conversation.entries.unshift(...entries);
+    conversation.prepend(entries);
     conversation.hasEarlier = more;
     this.options.changed();
   }
@@ -403,27 +407,27 @@ export class Messenger {
     conversation.call?.end("hung-up", "left");
     const account = this.#account;
     account?.conversations.delete(conversation.key);
-    this.#forgetFiles([conversation]);
+    void this.#forgetFiles([conversation]);
     if (this.#front === conversation) this.#show(undefined);
     this.#watchPresence();
     this.options.changed();
     if (account !== undefined) await this.#onDevice(this.options.keeper.delete(account.key, conversation.key));
   }
 
-  #forgetFiles(conversations: Conversation[]): void {
-    for (const conversation of conversations) {
-      this.#transfers.get(conversation)?.close();
-      this.#transfers.delete(conversation);
-    }
+  /** Resolves when the device has no bytes of their files any more. */
+  async #forgetFiles(conversations: Conversation[]): Promise<void> {
+    const closed = conversations.map((conversation) => this.#transfers.get(conversation)?.close());
+    for (const conversation of conversations) this.#transfers.delete(conversation);
+    await Promise.all(closed);
   }
 
-  /** Forgets everything that was said, and signs out. What the device keeps is the caller's to delete. */
-  forget(): void {
+  /** Forgets everything that was said, and signs out. What else the device keeps is the caller's to delete. */
+  forget(): Promise<void> {
     this.signOut();
-    this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
+    const forgotten = this.#forgetFiles([...(this.#account?.conversations.values() ?? [])]);
     this.#account = undefined;
-    this.draft = "";
     this.options.changed();
+    return forgotten;
   }
 
   /** Whether this browser keeps its identity; undefined: that is not known yet. */
@@ -466,14 +470,18 @@ export class Messenger {
 
   /** What of a login was here before this page, or is kept on the device. */
   async #accountOf(key: string): Promise<Account> {
-    if (this.#account?.key === key) return this.#account;
-    const conversations = new Map<string, Conversation>();
-    for (const { kept, entries, more } of await this.options.keeper.load(key)) {
+    const loaded = await this.options.keeper.load(key);
+    const account = this.#account?.key === key ? this.#account : { key, conversations: new Map<string, Conversation>() };
+    for (const { kept, entries, more } of loaded) {
+      const here = account.conversations.get(loginKey(kept.peer));
+      // What is here has pictures and more that is not kept; but another tab may have gone on with it since.
+      if (here?.isOf(kept) === true) continue;
+      if (here !== undefined) void this.#forgetFiles([here]);
       const conversation = new Conversation(kept.peer, freshId(), kept, entries);
       conversation.hasEarlier = more;
-      conversations.set(conversation.key, conversation);
+      account.conversations.set(conversation.key, conversation);
     }
-    return { key, conversations };
+    return account;
   }
 
   async #prove(): Promise<void> {
@@ -657,6 +665,7 @@ export class Messenger {
     if (seen) this.#seen(conversation);
     else conversation.unread++;
     this.#keep(conversation, [whole]);
+    if (this.options.keeper.keeping) conversation.trim();
     if (!seen) this.options.arrived(conversation);
     this.options.changed();
     return whole;
@@ -753,12 +762,12 @@ export class Messenger {
 
   /** Lets go of a conversation that has come to nothing: a login that was misspelled, perhaps. */
   #dropIfEmpty(conversation: Conversation): void {
-    if (conversation.entries.length > 0 || conversation.call !== undefined) return;
+    // What is typed for one stays with them, or it would stand in the field when another conversation comes to the front.
+    if (conversation.entries.length > 0 || conversation.call !== undefined || conversation.draft.trim() !== "") return;
     this.#account?.conversations.delete(conversation.key);
     if (this.#front === conversation) {
       const behind = this.#behind;
       const there = behind !== undefined && this.#account?.conversations.get(behind.key) === behind;
-      this.draft = conversation.draft;
       this.#show(there ? behind : undefined);
     }
     this.#watchPresence();

@@ -108,6 +108,15 @@ test("the wait that the service asks for is kept", () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
+test("a service that asks for no wait at all is not tried over and over", () => {
+  connected();
+  latest().ends(1012, "retry=0");
+  mock.timers.tick(249);
+  assert.equal(FakeSocket.all.length, 1);
+  mock.timers.tick(1);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
   const { service } = connected();
   latest().ends(1006);
@@ -204,6 +213,29 @@ async function watching(logins: string[]) {
   return page;
 }
 
+test("a connection that carries nothing after the network has changed is let go, and one that does stays", async () => {
+  const { service, heard } = await watching(["bob"]);
+  latest().says(unknownType); // There is no presence.
+  for (const answer of [unknownType, { type: "presence", online: [], offline: ["bob"] }]) {
+    service.hurry();
+    assert.equal(latest().sent.at(-1)?.type, "watch");
+    mock.timers.tick(4_999);
+    latest().says(answer);
+    mock.timers.tick(10_000);
+    assert.equal(service.ready, true);
+  }
+  assert.deepEqual(heard, []);
+  service.hurry();
+  mock.timers.tick(3_000);
+  service.hurry();
+  mock.timers.tick(4_999);
+  assert.equal(service.ready, true);
+  mock.timers.tick(1);
+  assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "waiting", 1]);
+  mock.timers.tick(1_000);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
   const { service, heard } = await watching(["bob"]);
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });
@@ -215,6 +247,12 @@ test("presence is asked for, again after a reconnect, and when others are of int
   service.watch(Array.from({ length: 300 }, (_, i) => `peer ${i}`));
   await Promise.resolve();
   assert.equal(latest().sent.at(-1)?.logins?.length, 256);
+  // A message of more than 64 KiB would end the connection, over and over.
+  service.watch(Array.from({ length: 256 }, (_, i) => "\u{1f600}".repeat(60) + String(i).padStart(4, "0")));
+  await Promise.resolve();
+  const { logins } = latest().sent.at(-1)!;
+  const bytes = new TextEncoder().encode(JSON.stringify(logins)).length;
+  assert.ok(logins!.length > 100 && bytes < 40_000, `${logins!.length} logins of ${bytes} bytes`);
   latest().ends(1006);
   mock.timers.tick(1_000);
   latest().open();

@@ -13,8 +13,14 @@ const CONNECT_TIMEOUT = 10_000;
 /** ICE servers with credentials are good for an hour; they are renewed a while before, in ms. */
 const RENEW_ICE_SERVERS = 50 * 60_000;
 
-/** So many logins may be watched (messages/PROTOCOL.md, "Presence"). */
+/** So many logins may be watched (messages/PROTOCOL.md, "Presence") … */
 const MAX_WATCHED = 256;
+/** … and so long may they be together, in bytes: a message of more than 64 KiB would end the connection. */
+const MAX_WATCHED_BYTES = 32 * 1024;
+/** How long the service may take to say anything after the device's network has changed, in ms. */
+const PROBE_TIMEOUT = 5_000;
+/** The least that this page waits before it connects again, whatever the service asks for, in ms. */
+const MIN_RETRY = 250;
 
 /** Where the connection to the service stands. */
 export type ServiceState =
@@ -61,6 +67,7 @@ export class ServiceConnection {
   #joining: { login: string; finish: LoginWaiter } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #holdTimer: ReturnType<typeof setTimeout> | undefined;
+  #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #loginTimer: ReturnType<typeof setTimeout> | undefined;
   #iceServers: readonly RTCIceServer[] = [];
   #iceTimer: ReturnType<typeof setTimeout> | undefined;
@@ -100,7 +107,9 @@ export class ServiceConnection {
 
   /** Says whose presence is of interest, the most important first; those before are of none any more. */
   watch(logins: readonly string[]): void {
-    const first = logins.slice(0, MAX_WATCHED);
+    const bytes = new TextEncoder();
+    let room = MAX_WATCHED_BYTES;
+    const first = logins.slice(0, MAX_WATCHED).filter((login) => (room -= bytes.encode(JSON.stringify(login)).length) >= 0);
     const keys = (all: readonly string[]) => JSON.stringify(all.map(loginKey).sort());
     if (keys(first) === keys(this.#watched)) return;
     this.#watched = first;
@@ -117,9 +126,13 @@ export class ServiceConnection {
       if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN || this.#presence === "unknown") return;
       if (this.#watched.length === 0 && this.#presence === "unasked") return;
       this.#presence = "asked";
-      this.#asked++;
-      socket.send(JSON.stringify({ type: "watch", logins: this.#watched }));
+      this.#ask(socket);
     });
+  }
+
+  #ask(socket: WebSocket): void {
+    this.#asked++;
+    socket.send(JSON.stringify({ type: "watch", logins: this.#watched }));
   }
 
   /** Connects now, whether the next attempt was due or the connection had been given up. */
@@ -143,9 +156,17 @@ export class ServiceConnection {
     socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
   }
 
-  /** Makes the next attempt now, if one is due at all. */
+  /**
+   * The device's network has changed: makes the next attempt now, if one is due, and finds out whether a connection that seems to be
+   * there still carries anything. Nobody tells a browser when one does not.
+   */
   hurry(): void {
     if (this.#state.kind === "waiting") this.connect();
+    const socket = this.#socket;
+    if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN) return;
+    this.#ask(socket); // It is answered in any case: with presence or an error.
+    clearTimeout(this.#probeTimer);
+    this.#probeTimer = setTimeout(() => this.#drop(socket), PROBE_TIMEOUT);
   }
 
   /** Asks for a login. A further call for one that is under way is the same request. */
@@ -252,6 +273,7 @@ export class ServiceConnection {
   }
 
   #received(data: string): void {
+    clearTimeout(this.#probeTimer);
     const frame = parseFrame(data);
     if (frame === undefined) return;
     if (frame.type === "login") {
@@ -300,6 +322,7 @@ export class ServiceConnection {
     this.#asked = 0;
     clearTimeout(this.#timer);
     clearTimeout(this.#holdTimer);
+    clearTimeout(this.#probeTimer);
     clearTimeout(this.#loginTimer);
     clearTimeout(this.#iceTimer);
     const stop = stopReason(code);
@@ -314,10 +337,10 @@ export class ServiceConnection {
   }
 }
 
-/** The wait in ms that the service asks for in a close reason (`retry=2300`), an hour at most. */
+/** The wait in ms that the service asks for in a close reason (`retry=2300`), within reason: an hour at most. */
 function retryAfter(reason: string): number | undefined {
   const match = /^retry=(\d{1,7})$/u.exec(reason);
-  return match === null ? undefined : Math.min(Number(match[1]), 3_600_000);
+  return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
 }
 
 /** Why a client must not come back by itself after this close code; undefined: it should. */

@@ -3,6 +3,8 @@
  * checked here, once: the rest of the page works with these types only.
  */
 
+import { type Fields, isFields } from "./fields.js";
+
 /**
  * Why a call was ended or refused, as a `bye` says it. A call that was lost is "left" on the wire, with `"lost":true` beside it:
  * who does not look for that understands it all the same.
@@ -61,12 +63,6 @@ export type Outgoing = { to: string; call: string } & (
 /** The bye that says why. */
 export function byeFrame(reason: ByeReason): { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true } {
   return reason === "lost" ? { type: "bye", reason: "left", lost: true } : { type: "bye", reason };
-}
-
-type Fields = Record<string, unknown>;
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function text(value: unknown): string {

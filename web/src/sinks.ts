@@ -11,7 +11,7 @@ export interface Sink {
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Ends the file and returns it. */
   finish(): Promise<Blob>;
-  /** Forgets the bytes. It may come at any time, and twice. */
+  /** Forgets the bytes; resolves when they are gone. It may come at any time, and twice. */
   discard(): Promise<void>;
 }
 
@@ -71,6 +71,7 @@ export class DiskStore implements Store {
   #files = 0;
   /** Bytes that files under way have been promised. */
   #promised = 0;
+  #created: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly page: string,
@@ -95,13 +96,20 @@ export class DiskStore implements Store {
     return Math.max(0, Math.floor(quota - usage - this.#promised - DISK_RESERVE));
   }
 
-  async create(size: number, key: string): Promise<Sink> {
+  create(size: number, key: string): Promise<Sink> {
+    // One after the other: two files do not get the same room.
+    const created = this.#created.then(() => this.#create(size, key));
+    this.#created = created.catch(() => {});
+    return created;
+  }
+
+  async #create(size: number, key: string): Promise<Sink> {
     if (size > (await this.limit())) throw new RangeError("no room on disk");
     const name = String(++this.#files);
     // "Delete everything" may have taken the directories away since.
     const own = await (await received()).getDirectoryHandle(this.page, { create: true });
     const directory = await own.getDirectoryHandle(name, { create: true });
-    return this.#sink({ size, key, time: Date.now() }, own, directory, []);
+    return this.#sink({ size, key, time: Date.now() }, own, directory, [], size);
   }
 
   async adopt(size: number, key: string): Promise<{ parts: Blob[]; sink: Sink } | undefined> {
@@ -111,7 +119,7 @@ export class DiskStore implements Store {
     try {
       const parts = await completeParts(orphan.directory);
       if (parts.length === 0) return undefined;
-      const sink = this.#sink(orphan.about, orphan.parent, orphan.directory, parts);
+      const sink = this.#sink(orphan.about, orphan.parent, orphan.directory, parts, size - parts.length * PART_BYTES);
       return { parts: await Promise.all(parts.map((part) => part.getFile())), sink };
     } catch {
       return undefined; // "Delete everything" has taken it away.
@@ -123,11 +131,29 @@ export class DiskStore implements Store {
     parent: FileSystemDirectoryHandle,
     directory: FileSystemDirectoryHandle,
     parts: FileSystemFileHandle[],
+    left: number,
   ): Sink {
-    this.#promised += about.size;
-    const release = () => (this.#promised -= about.size);
-    return new DiskSink(about, directory, parts, release, () => parent.removeEntry(directory.name, { recursive: true }));
+    return new DiskSink(about, directory, parts, this.#promise(left), () => parent.removeEntry(directory.name, { recursive: true }));
   }
+
+  /** Promises room, which counts as taken until the promise has been kept. */
+  #promise(size: number): Room {
+    this.#promised += size;
+    let left = size;
+    return {
+      keep: (bytes) => {
+        const kept = Math.min(bytes, left);
+        left -= kept;
+        this.#promised -= kept;
+      },
+    };
+  }
+}
+
+/** Room on disk that has been promised. */
+interface Room {
+  /** So much of it is used, or no longer wanted. */
+  keep(bytes: number): void;
 }
 
 /** What is written down of a file under way. */
@@ -160,21 +186,59 @@ class DiskSink implements Sink {
   readonly #parts: FileSystemFileHandle[];
   #writer: FileSystemWritableFileStream | undefined;
   #partBytes = 0;
-  #released = false;
-  #discarded = false;
+  #discarded: Promise<void> | undefined;
+  /** What is under way on the disk. */
+  #busy: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly about: About,
     private readonly directory: FileSystemDirectoryHandle,
     parts: FileSystemFileHandle[],
-    private readonly released: () => void,
+    private readonly room: Room,
     private readonly remove: () => Promise<void>,
   ) {
     this.#parts = [...parts];
   }
 
-  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (this.#discarded) return;
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#do(() => this.#write(bytes));
+  }
+
+  finish(): Promise<Blob> {
+    return this.#do(async () => {
+      await this.#closePart();
+      this.room.keep(this.about.size);
+      if (this.#parts.length > 1) await this.directory.removeEntry(ABOUT);
+      // A Blob of files refers to them: nothing is read here.
+      return new Blob(await Promise.all(this.#parts.map((part) => part.getFile())));
+    });
+  }
+
+  discard(): Promise<void> {
+    return (this.#discarded ??= this.#discard());
+  }
+
+  async #discard(): Promise<void> {
+    // What is being written holds its part, and would begin another one.
+    await this.#busy.catch(() => {});
+    this.room.keep(this.about.size);
+    try {
+      await this.#writer?.abort();
+      await this.remove();
+    } catch {
+      // Another page has taken it away.
+    }
+  }
+
+  /** Does one thing at a time. */
+  #do<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#busy.then(action);
+    this.#busy = done.catch(() => {});
+    return done;
+  }
+
+  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#discarded !== undefined) return;
     if (this.#partBytes >= PART_BYTES) {
       await this.#closePart();
       // From the first part on there is something that a later page can go on with.
@@ -187,26 +251,7 @@ class DiskSink implements Sink {
     }
     await this.#writer.write(bytes);
     this.#partBytes += bytes.length;
-  }
-
-  async finish(): Promise<Blob> {
-    await this.#closePart();
-    this.#release();
-    if (this.#parts.length > 1) await this.directory.removeEntry(ABOUT);
-    // A Blob of files refers to them: nothing is read here.
-    return new Blob(await Promise.all(this.#parts.map((part) => part.getFile())));
-  }
-
-  async discard(): Promise<void> {
-    if (this.#discarded) return;
-    this.#discarded = true;
-    this.#release();
-    try {
-      await this.#writer?.abort();
-      await this.remove();
-    } catch {
-      // A write under way still holds it: the next page sweeps it away.
-    }
+    this.room.keep(bytes.length);
   }
 
   async #describe(): Promise<void> {
@@ -220,11 +265,6 @@ class DiskSink implements Sink {
     this.#writer = undefined;
     this.#partBytes = 0;
     await writer?.close();
-  }
-
-  #release(): void {
-    if (!this.#released) this.released();
-    this.#released = true;
   }
 }
 

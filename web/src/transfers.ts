@@ -29,6 +29,9 @@ const NEWS_INTERVAL = 250;
 /** The speed is that of so long a time, in ms. */
 const SPEED_SPAN = 3_000;
 
+/** States in which a file stays. */
+export const overStates = ["done", "declined", "cancelled", "failed"] as const;
+
 export type TransferState =
   /** The receiver has not decided yet. */
   | "offered"
@@ -133,7 +136,7 @@ abstract class Moving implements Transfer {
   ) {}
 
   get over(): boolean {
-    return ["done", "declined", "cancelled", "failed"].includes(this.state);
+    return overStates.some((state) => state === this.state);
   }
 
   /** Bytes have passed. Returns whether that is worth telling. */
@@ -307,14 +310,18 @@ export class Transfers {
     this.#wake();
   }
 
-  /** Nothing of this will be needed any more: what has not been finished is given up, what has come is forgotten. */
-  close(): void {
+  /**
+   * Nothing of this will be needed any more: what has not been finished is given up, what has come is forgotten. Resolves when its
+   * bytes are gone.
+   */
+  async close(): Promise<void> {
+    const sinks = [...this.#sinks];
     if (this.#link !== undefined) this.detach(this.#link);
     for (const transfer of [...this.#outgoing.values(), ...this.#incoming.values()]) {
       if (!transfer.over) this.#end(transfer, "cancelled", { by: "own", reason: "person" });
     }
-    for (const sink of this.#sinks) void sink.discard();
     this.#sinks.clear();
+    await Promise.all(sinks.map((sink) => sink.discard()));
   }
 
   /**
@@ -696,13 +703,19 @@ export class Transfers {
     if (transfer.state !== "offered") return void adopted.sink.discard();
     const { parts, sink } = adopted;
     this.#set(transfer, "accepted");
-    for (const part of parts) {
-      const bytes = new Uint8Array(await part.arrayBuffer());
-      if (transfer.received === 0) transfer.signature = bytes.slice(0, SIGNATURE_BYTES);
-      for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
-        transfer.digests.push(digest(bytes.slice(start, start + BLOCK_BYTES)));
+    try {
+      for (const part of parts) {
+        const bytes = new Uint8Array(await part.arrayBuffer());
+        if (transfer.received === 0) transfer.signature = bytes.slice(0, SIGNATURE_BYTES);
+        const digests = [];
+        for (let start = 0; start < bytes.length; start += BLOCK_BYTES) digests.push(digest(bytes.slice(start, start + BLOCK_BYTES)));
+        await Promise.all(digests); // Hashing keeps up with reading, or the whole file would come to be in memory.
+        transfer.digests.push(...digests);
+        transfer.received += bytes.length;
+        if (transfer.over) break;
       }
-      transfer.received += bytes.length;
+    } catch {
+      if (!transfer.over) this.#giveUp(transfer, "full"); // What was here cannot be read any more.
     }
     if (transfer.over) return void sink.discard();
     transfer.bytes = transfer.received;

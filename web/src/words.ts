@@ -93,6 +93,7 @@ const en = {
   refusedAgain: "The service has refused this login after a reconnect. It is tried again.",
   noAnswer: "The service did not answer. Please try again.",
   unreachable: "The service cannot be reached now. Please try again when it is back.",
+  loginTooLong: "No login is as long as that. Check what you have typed.",
   unfitLogin: "This login has a character in it that no login may have. Please choose another login.",
   invalidLogin: "This login cannot be used: it is empty, too long, or has characters that nobody can see. Please choose another one.",
   verbatim: (message: string) => message,
@@ -100,6 +101,7 @@ const en = {
   thatIsYou: "That is you. Please type the login of somebody else.",
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
+  noFolders: "A folder cannot be sent. Choose the files that are in it.",
   takesNoFiles: (name: string) => `The page of ${name} takes no files.`,
   fileTooLargeForPeer: (file: string, name: string, limit: string) =>
     `${file} is too large: the browser of ${name} takes files up to ${size(Number(limit), "en")} now.`,
@@ -116,7 +118,7 @@ const en = {
   tooManyConversations: "Too many conversations are on. Please end one first.",
   notKept: "This browser keeps nothing for this page: what is written here is gone when the page is closed.",
   noRoom: "There is no room left on this device: what is written from now on is not kept.",
-  deviceFailed: "This browser could not read or delete what it keeps for this page. Please try again.",
+  deviceFailed: "This browser could not read, keep or delete something for this page. Please try again.",
 
   // Why the service does not come back by itself
   stopEnded: "The service has ended the connection.",
@@ -325,6 +327,7 @@ const fr: Words = {
   refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Nouvelle tentative en cours.",
   noAnswer: "Le service n’a pas répondu. Veuillez réessayer.",
   unreachable: "Le service est injoignable pour le moment. Veuillez réessayer quand il sera revenu.",
+  loginTooLong: "Aucun identifiant n’est aussi long. Vérifiez ce que vous avez saisi.",
   unfitLogin: "Cet identifiant contient un caractère interdit. Veuillez en choisir un autre.",
   invalidLogin: "Cet identifiant ne convient pas : il est vide, trop long, ou contient des caractères invisibles. Veuillez en choisir un autre.",
   verbatim: (message) => message,
@@ -332,6 +335,7 @@ const fr: Words = {
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
+  noFolders: "Un dossier ne peut pas être envoyé. Choisissez les fichiers qu’il contient.",
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
   fileTooLargeForPeer: (file, name, limit) =>
     `${file} est trop grand : le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
@@ -348,7 +352,7 @@ const fr: Words = {
   tooManyConversations: "Trop de conversations sont en cours. Veuillez d’abord en terminer une.",
   notKept: "Ce navigateur ne conserve rien pour cette page : ce qui est écrit ici disparaît à sa fermeture.",
   noRoom: "Il n’y a plus de place sur cet appareil : ce qui est écrit désormais n’est pas conservé.",
-  deviceFailed: "Ce navigateur n’a pas pu lire ou supprimer ce qu’il conserve pour cette page. Veuillez réessayer.",
+  deviceFailed: "Ce navigateur n’a pas pu lire, conserver ou supprimer des données de cette page. Veuillez réessayer.",
 
   stopEnded: "Le service a mis fin à la connexion.",
   stopMisunderstood: "Le service n’a pas compris cette page.",
