@@ -7,10 +7,20 @@ import { type Page, icon } from "./page.js";
 /** Where what is in the field outlasts a reload that comes before history has it, or where nothing else is kept. */
 const DRAFT_KEY = "draft";
 
+interface KeptDraft {
+  login: string;
+  /** Key (logins.ts) of whom it was for; undefined: nobody was in front. */
+  peer: string | undefined;
+  text: string;
+}
+
 /** Where messages are written. */
 export class Composer {
   #conversation: Conversation | undefined;
   #field: HTMLTextAreaElement | null = null;
+  /** What was in the field when the page ended, until it is there again; null: it was not looked for yet. */
+  #kept: KeptDraft | undefined | null = null;
+  #offTheRecord = false;
 
   constructor(private readonly page: Page) {}
 
@@ -88,18 +98,25 @@ export class Composer {
   /** Puts the draft of another conversation into the field. Call it after each rendering. */
   settle(): void {
     const field = document.getElementById("message") as HTMLTextAreaElement | null;
-    const { front } = this.page.messenger;
-    if (field === this.#field && front === this.#conversation) return;
+    const { messenger, settings } = this.page;
+    const { front } = messenger;
+    const { offTheRecord } = settings.choices;
+    if (field === this.#field && front === this.#conversation && offTheRecord === this.#offTheRecord) return;
     this.#field = field;
     this.#conversation = front;
+    this.#offTheRecord = offTheRecord;
     if (field === null) return;
-    const { messenger } = this.page;
-    const kept = this.#kept(front?.key);
-    if (kept !== "" && front === undefined) messenger.draft ||= kept;
-    else if (kept !== "" && front !== undefined) front.draft = kept;
+    if (this.#kept === null) this.#kept = readKept();
+    if (this.#kept?.login === messenger.login && this.#kept?.peer === front?.key) {
+      const { text } = this.#kept!;
+      this.#kept = undefined;
+      if (front === undefined) messenger.draft ||= text;
+      else front.draft = text;
+    }
     const draft = front?.draft ?? messenger.draft;
     if (field.value !== draft) field.value = draft;
     field.dir = direction(draft);
+    if (this.#kept === undefined) this.#keep();
   }
 
   /** The message being written has changed. */
@@ -114,21 +131,21 @@ export class Composer {
     const { front, draft, login } = this.page.messenger;
     const text = front?.draft ?? draft;
     try {
-      if (text === "" || this.page.settings.choices.offTheRecord) sessionStorage.removeItem(DRAFT_KEY);
-      else sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, peer: front?.key, text }));
+      sessionStorage.removeItem(DRAFT_KEY); // First, or what it has would stay where there is no room for what is in the field now.
+      if (text !== "" && !this.page.settings.choices.offTheRecord) sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, peer: front?.key, text }));
     } catch {
       // A browser that stores nothing, or not that much: the draft stays in its field.
     }
   }
+}
 
-  /** What was in the field of a conversation, or of none, when the page ended. */
-  #kept(peer: string | undefined): string {
-    try {
-      const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
-      if (draft?.login === this.page.messenger.login && draft.peer === peer && typeof draft.text === "string") return draft.text;
-    } catch {
-      // As above, or not written by this page.
-    }
-    return "";
+/** What was in the field, of a conversation or of none, when the page ended. */
+function readKept(): KeptDraft | undefined {
+  try {
+    const { login, peer, text } = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "{}") as Record<string, unknown>;
+    if (typeof login !== "string" || typeof text !== "string" || !(peer === undefined || typeof peer === "string")) return undefined;
+    return { login, peer, text };
+  } catch {
+    return undefined; // A browser that stores nothing, or not written by this page.
   }
 }

@@ -43,7 +43,7 @@ export class ConversationView {
     const listed = front === undefined && messenger.conversations.length > 0;
     return html`
       <main class="messenger" data-pane=${listed ? "list" : "conversation"}>
-        ${side(this.page)}
+        ${side(this.page, listed)}
         <section
           class=${this.#dropping ? "conversation dropping" : "conversation"}
           data-drop=${words.dropHere}
@@ -52,7 +52,7 @@ export class ConversationView {
           @drop=${dropped}
         >
           ${front === undefined ? html`<div class="peer"><span class="text-body-secondary">${words.nobody}</span></div>` : this.#head(front)}
-          ${alert(this.page)} ${this.discussion.render(front)} ${this.composer.render()}
+          ${listed ? nothing : alert(this.page)} ${this.discussion.render(front)} ${this.composer.render()}
         </section>
       </main>
     `;

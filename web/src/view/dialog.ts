@@ -12,6 +12,11 @@ export interface DialogContent {
   body: (page: Page) => TemplateResult;
   /** Something in the body has the focus at first, as what is asked is there. Otherwise the title has it. */
   focused?: boolean;
+  /**
+   * It comes by itself, also under the hands of somebody who types or clicks: nothing that decides has the focus at first, and
+   * all of it is disabled until the page is `ready`.
+   */
+  unasked?: boolean;
   /** Escape was pressed, or Close. */
   dismissed?: () => void;
 }
@@ -21,7 +26,7 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
   const dismissed = () => {
     if (content?.urgent === true) return;
     content?.dismissed?.();
-    page.open(undefined);
+    if (content?.unasked !== true) page.open(undefined); // What the person had opened is still behind it.
   };
   const cancel = (event: Event) => {
     event.preventDefault();

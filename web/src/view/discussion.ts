@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import type { Conversation, Entry } from "../conversation.js";
+import { type Conversation, type Entry, textLength } from "../conversation.js";
 import { type Piece, blocks } from "../links.js";
 import type { Transfer } from "../transfers.js";
 import { say } from "../words.js";
@@ -10,10 +10,20 @@ import { clock, day } from "./text.js";
 
 /** So many entries are shown at first; a browser lays out thousands in seconds. */
 const SHOWN_AT_FIRST = 200;
+/** Fewer where they have more text than this together, in UTF-16 units. */
+const TEXT_AT_FIRST = 1_000_000;
 /** A log that is scrolled up by less than this many pixels still follows the newest message. */
 const FOLLOW_WITHIN = 48;
 
 const texts = new WeakMap<Entry, Piece[][]>();
+
+/** The first entry to show where `most` are, or fewer of much text, but one. */
+function firstShown(entries: readonly Entry[], most: number): number {
+  let text = 0;
+  let first = entries.length;
+  while (first > Math.max(0, entries.length - most) && text < (TEXT_AT_FIRST * most) / SHOWN_AT_FIRST) text += textLength(entries[--first]!);
+  return first;
+}
 
 /** The discussion of the front conversation, and how much of it is shown. */
 export class Discussion {
@@ -40,7 +50,7 @@ export class Discussion {
     if (newest !== this.#newest && (newest?.kind === "own" || (newest?.kind === "file" && newest.own))) this.following = true;
     this.#newest = newest;
     const most = conversation === undefined ? 0 : (this.#shown.get(conversation) ?? SHOWN_AT_FIRST);
-    const first = Math.max(0, entries.length - most);
+    const first = firstShown(entries, most);
     const shown = entries.slice(first);
     const earlier = first > 0 || conversation?.hasEarlier === true;
     const scrolled = (event: Event) => {
@@ -103,6 +113,7 @@ export class Discussion {
     this.#shown.set(conversation, shown + SHOWN_AT_FIRST);
     this.following = false;
     if (conversation.entries.length < shown + SHOWN_AT_FIRST && conversation.hasEarlier) await this.page.messenger.showEarlier(conversation);
+    if (this.page.messenger.front !== conversation) return; // Another one has come to the front meanwhile.
     this.page.changed();
     // What was in sight stays there.
     requestAnimationFrame(() => requestAnimationFrame(() => log !== null && (log.scrollTop = log.scrollHeight - below)));

@@ -20,12 +20,18 @@ export interface FilesHost {
   resized(): void;
 }
 
-/** Addresses of files in this page; a file keeps its own for as long as the page shows it. */
+/** Addresses of files in this page; a file has its own for as long as the page has it. */
 const addresses = new WeakMap<Blob, string>();
+/** An address that is not taken back keeps the file's bytes, also those of what has been deleted. */
+const gone = new FinalizationRegistry<string>((address) => URL.revokeObjectURL(address));
 
 function address(blob: Blob): string {
   let found = addresses.get(blob);
-  if (found === undefined) addresses.set(blob, (found = URL.createObjectURL(blob)));
+  if (found === undefined) {
+    found = URL.createObjectURL(blob);
+    addresses.set(blob, found);
+    gone.register(blob, found);
+  }
   return found;
 }
 

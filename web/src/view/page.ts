@@ -13,6 +13,8 @@ export interface Page {
   readonly words: Words;
   /** BCP 47 tag of the page's language. */
   readonly language: Language;
+  /** What has come by itself is there long enough: a click or a key is meant for it. */
+  readonly ready: boolean;
   /** Look again. */
   changed(): void;
   /** Opens a dialog in the place of the one that is open; undefined: closes that. */

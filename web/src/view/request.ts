@@ -11,14 +11,14 @@ export function requestDialog(page: Page, request: Request): DialogContent {
   return {
     id: `request ${request.id}`,
     title: ({ requestFrom }) => requestFrom(peer),
-    focused: true,
+    unasked: true,
     dismissed: decline,
-    body: () => html`
+    body: ({ ready }) => html`
       <p dir="auto">${words.requestText(peer)}</p>
       <div class="dialog-actions">
-        <button type="button" class="btn btn-link block" @click=${() => messenger.block(peer)}>${words.block(peer)}</button>
-        <button type="button" class="btn btn-outline-secondary" @click=${decline}>${words.decline}</button>
-        <button type="button" class="btn btn-primary" autofocus @click=${() => messenger.accept(request)}>${words.accept}</button>
+        <button type="button" class="btn btn-link block" ?disabled=${!ready} @click=${() => messenger.block(peer)}>${words.block(peer)}</button>
+        <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${decline}>${words.decline}</button>
+        <button type="button" class="btn btn-primary" ?disabled=${!ready} @click=${() => messenger.accept(request)}>${words.accept}</button>
       </div>
     `,
   };

@@ -1,11 +1,15 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { Conversation } from "../conversation.js";
 import type { Words } from "../words.js";
+import { alert } from "./bar.js";
 import { inviteDialog } from "./invite.js";
 import { type Page, avatar, icon } from "./page.js";
 
-/** Where one connects to somebody, and sees with whom one talks. */
-export function side(page: Page): TemplateResult {
+/**
+ * Where one connects to somebody, and sees with whom one talks.
+ * @param alerts what a person must know is said here: on a phone there is nothing else to see
+ */
+export function side(page: Page, alerts: boolean): TemplateResult {
   const { messenger, words } = page;
   const connect = (event: SubmitEvent) => {
     event.preventDefault();
@@ -33,6 +37,7 @@ export function side(page: Page): TemplateResult {
           ${icon("invite")}${words.invite}
         </button>
       </form>
+      ${alerts ? alert(page) : nothing}
       ${conversations.length === 0
         ? html`<p class="quiet start">${words.start}</p>`
         : html`<ul class="conversations" aria-label=${words.conversations}>

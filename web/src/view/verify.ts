@@ -39,26 +39,22 @@ export function verifyDialog(page: Page, conversation: Conversation): DialogCont
 export function changedDialog(page: Page, conversation: Conversation): DialogContent {
   const { peer, trust, call } = conversation;
   const { words, messenger } = page;
-  const decide = (act: () => void): void => {
-    page.open(undefined);
-    act();
-  };
   return {
     id: `changed ${call?.id ?? ""}`,
     title: ({ identityChanged }) => identityChanged(peer),
     urgent: true,
-    focused: true,
-    body: (): TemplateResult => html`
+    unasked: true,
+    body: ({ ready }): TemplateResult => html`
       <p dir="auto">${words.identityChangedText(peer)}</p>
       ${trust?.wasVerified === true ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
       <div class="dialog-actions">
-        <button type="button" class="btn btn-outline-secondary" @click=${() => decide(() => void messenger.goOn(conversation))}>${words.goOn}</button>
+        <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${() => void messenger.goOn(conversation)}>${words.goOn}</button>
         <button
           type="button"
           class="btn btn-primary"
-          autofocus
+          ?disabled=${!ready}
           aria-label=${words.disconnectFrom(peer)}
-          @click=${() => decide(() => call !== undefined && messenger.disconnect(call))}
+          @click=${() => call !== undefined && messenger.disconnect(call)}
         >
           ${words.disconnect}
         </button>

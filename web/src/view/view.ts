@@ -19,6 +19,8 @@ import { changedDialog } from "./verify.js";
 
 /** Longest time until a change is shown where the browser paints nothing, in ms. */
 const UNSEEN_DELAY = 100;
+/** How long a dialog that comes by itself takes no decision, in ms: who was about to click or type something else notices it first. */
+const NOTICED_AFTER = 500;
 
 /** Shows the messenger in the page and passes on what the person does. */
 export class View implements Page {
@@ -28,6 +30,7 @@ export class View implements Page {
   #scheduled = false;
   #dialog: DialogContent | undefined;
   #shownDialog: string | undefined;
+  #ready = true;
   #urgent: DialogContent | undefined;
   #shownLogin: string | undefined;
   #shownFront: Conversation | undefined;
@@ -61,6 +64,10 @@ export class View implements Page {
     return languageFor(this.settings.choices.language, navigator.languages);
   }
 
+  get ready(): boolean {
+    return this.#ready;
+  }
+
   get words(): Words {
     return languages[this.language];
   }
@@ -92,6 +99,7 @@ export class View implements Page {
     document.documentElement.lang = this.language;
     document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
     const before = this.#shownDialog;
+    if (dialog?.id !== before) this.#getReady(dialog);
     // While it is open, what is behind it keeps the focus for its end.
     render(this.#page(dialog), this.root);
     this.#composer.settle();
@@ -103,6 +111,17 @@ export class View implements Page {
     this.#shownFront = front;
     this.#shownCall = front?.call;
     this.#shownOpen = front?.phase === "open";
+  }
+
+  /** Another dialog is shown. */
+  #getReady(dialog: DialogContent | undefined): void {
+    this.#ready = dialog?.unasked !== true;
+    if (this.#ready) return;
+    setTimeout(() => {
+      if (this.#shownDialog !== dialog?.id) return;
+      this.#ready = true;
+      this.changed();
+    }, NOTICED_AFTER);
   }
 
   /** The dialog to show: what must be decided comes before what the person has opened. */

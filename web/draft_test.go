@@ -1,0 +1,80 @@
+package web_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// writes checks what is in the field for a message.
+func (p *page) writes(want string) {
+	p.t.Helper()
+	if got := p.read("textbox", "Message"); got != want {
+		p.t.Errorf("%s: the field holds %.40q, want %.40q", p.name, got, want)
+	}
+}
+
+func TestWhatIsTypedForOneWhoDeclinesStandsInNobodyElsesField(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, _ := s.pair()
+	zed := s.peer("zed")
+	zed.alter = func(map[string]any) bool { return false } // He says nothing yet.
+	alice.connectTo("zed")
+	alice.sees("button", "Cancel the call to zed")
+	alice.fill("Message", "for zed alone")
+	call := eval[string](alice, `testing.sent.find(({ type, to }) => type === "offer" && to === "zed").call`)
+	zed.tell(map[string]any{"type": "bye", "reason": "declined", "from": "zed", "to": "alice", "call": call})
+	alice.shows("alert", "", "zed")
+	alice.writes("for zed alone")
+	alice.bringUp("bob")
+	alice.connected("bob")
+	alice.writes("")
+	alice.bringUp("zed")
+	alice.writes("for zed alone")
+}
+
+func TestADraftGoesWithItsConversationAndItsLogin(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, _ := s.pair()
+	alice.fill("Message", "to be deleted")
+	alice.click("button", "Delete the conversation with bob")
+	alice.click("button", "Delete")
+	alice.vanish("list", "Conversations")
+	alice.connectTo("bob")
+	alice.connected("bob")
+	alice.writes("")
+	alice.click("button", "Delete the conversation with bob")
+	alice.click("button", "Delete")
+	alice.vanish("list", "Conversations")
+
+	alice.fill("Message", "for whom I shall call")
+	alice.click("button", "Sign out")
+	alice.sees("button", "Join")
+	alice.join("dave")
+	alice.writes("")
+}
+
+func TestADraftThatTheBrowserHasNoRoomForIsNotReplacedByAnOlderOne(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, _ := s.pair()
+	s.peer("carol").call("alice")
+	alice.bringUp("bob")
+	eval[any](alice, `(() => {
+		const keep = Storage.prototype.setItem;
+		Storage.prototype.setItem = function (key, value) {
+			if (value.length > 1000) throw new DOMException("no room", "QuotaExceededError");
+			keep.call(this, key, value);
+		};
+	})()`)
+	alice.fill("Message", "Hi ")
+	long := "Hi " + strings.Repeat("Bob! ", 400)
+	alice.fill("Message", long)
+	alice.bringUp("carol")
+	alice.until("an empty field", func(context.Context) (bool, error) { return alice.read("textbox", "Message") == "", nil })
+	alice.bringUp("bob")
+	alice.until("bob's field", func(context.Context) (bool, error) { return alice.read("textbox", "Message") != "", nil })
+	alice.writes(long)
+}
