@@ -40,7 +40,8 @@ func checkHandshake(r *http.Request) *refusal {
 	case !hasToken(r.Header, "Connection", "upgrade"):
 		return &refusal{status: http.StatusBadRequest, sentence: "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on."}
 	case r.ContentLength != 0:
-		return &refusal{status: http.StatusBadRequest, sentence: "A request for a WebSocket has no body."}
+		// Closed, or net/http would wait for the body before it answers.
+		return &refusal{http.StatusBadRequest, "A request for a WebSocket has no body.", [2]string{"Connection", "close"}}
 	}
 	if version := r.Header["Sec-Websocket-Version"]; len(version) != 1 || version[0] != "13" {
 		return &refusal{http.StatusUpgradeRequired, "This service speaks version 13 of the WebSocket protocol.", [2]string{"Sec-WebSocket-Version", "13"}}
