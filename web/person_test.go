@@ -159,6 +159,14 @@ func (p *person) meets(other anyPage) {
 	o.connected(p.name)
 }
 
+// phase waits until the conversation in front is in a phase.
+func (p *person) phase(want string) {
+	p.t.Helper()
+	p.until("phase "+want, func(ctx context.Context) (bool, error) {
+		return evaluate[bool](ctx, p, `document.querySelector(".peer")?.dataset.phase === "`+want+`"`)
+	})
+}
+
 // greets has both say something, which arrives.
 func (p *person) greets(other anyPage) {
 	p.t.Helper()

@@ -198,6 +198,23 @@ test("silence alone is noticed too, and a sign of life ends it", async () => {
   assert.deepEqual(ends, []);
 });
 
+test("a restart that finds no way is followed by others, for as long as one may take", async () => {
+  const { call, connection, sent, ends } = await open(true);
+  connection.becomes("disconnected");
+  await settled();
+  for (let attempts = 1; attempts <= 4; attempts++) {
+    assert.deepEqual([types(sent).length, connection.restarts], [attempts, attempts]);
+    call.answered(sdp("01", `new${attempts}`), false);
+    await settled();
+    await pass(4_750);
+    connection.becomes("failed");
+    await settled();
+  }
+  assert.deepEqual(ends, []);
+  await pass(1_500);
+  assert.deepEqual(ends, ["lost"]);
+});
+
 test("a restart waits for the service, up to a minute", async () => {
   const { call, connection, sent, ends, service } = await open(false);
   service.reachable = false;

@@ -156,8 +156,9 @@ export class Call {
           if (this.phase === "open") this.#inTrouble();
           return;
         case "failed":
-          if (this.phase === "open") this.#inTrouble();
-          else this.#failed();
+          if (this.phase !== "open") this.#failed();
+          else if (this.#trouble === undefined) this.#inTrouble();
+          else this.restart(); // The way was still blocked when it was looked for: Firefox gives up after 5 s.
       }
     };
     connection.ondatachannel = ({ channel }) => this.#announced(channel);
@@ -302,8 +303,9 @@ export class Call {
     this.restart();
   }
 
-  /** The other side is there: what it has answered gets the time that it needs. */
+  /** The other side is there: what it has answered gets the time that it needs, with all further attempts. */
   #answered(trouble: { answerBy: number; answered: boolean }): void {
+    if (trouble.answered) return;
     trouble.answered = true;
     trouble.answerBy = performance.now() + RESTART_TIMEOUT;
   }
@@ -324,7 +326,7 @@ export class Call {
   }
 
   #recovered(): void {
-    if (this.#trouble === undefined) return;
+    if (this.#trouble === undefined || this.phase === "over") return;
     if (this.#channel instanceof FramedChannel) this.#channel.forgive();
     clearInterval(this.#trouble.timer);
     this.#trouble = undefined;

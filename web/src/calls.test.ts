@@ -57,6 +57,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
     listener: {
       began() {},
       requested: (request) => requests.push(request),
+      refused() {},
       settled: (request) => requests.splice(requests.indexOf(request), 1),
       opened() {},
       received() {},
@@ -180,6 +181,14 @@ test("who asks waits for the answer, and nothing is made of the offer before it"
   calls.receive({ type: "offer", from: "carol", call: "fourth", sdp: sdp("01") });
   mock.timers.tick(30_000);
   assert.equal(requests.length, 0, "nobody is asked about who has given up long ago");
+});
+
+test("whoever calls over and over again is asked about once, and the newest call counts", () => {
+  const { calls, requests } = callsOf("alice", "ask");
+  for (let i = 0; i < 200; i++) calls.receive({ type: "offer", from: "mallory", call: `call ${i}`, sdp: sdp("01") });
+  assert.equal(requests.length, 1);
+  assert.deepEqual(calls.requests.map(({ id }) => id), ["call 199"]);
+  assert.equal(calls.accept(calls.requests[0]!)?.id, "call 199");
 });
 
 test("offers of a blocked login are as if nobody were here", () => {

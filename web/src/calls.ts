@@ -42,6 +42,8 @@ export interface CallsListener extends CallListener {
   requested(request: Request): void;
   /** The request is accepted, declined or given up. */
   settled(request: Request): void;
+  /** Somebody's call was refused unasked, as the policy wants it. */
+  refused(peer: string): void;
 }
 
 /** Somebody who wants to connect, and of whose offer nothing has been made yet. */
@@ -137,7 +139,8 @@ export class Calls {
       case "answer": {
         const call = this.#find(frame);
         if (call?.outgoing === true && call.phase === "calling") {
-          call.peer = frame.from;
+          // As the other spells it. Another login that answers is taken for who was called, and has to prove to be that.
+          if (loginKey(frame.from) === loginKey(call.peer)) call.peer = frame.from;
           note(call, frame);
           call.answered(frame.sdp, frame.call === undefined);
         } else if (call?.phase === "open" && call.continues(frame.sdp)) {
@@ -220,6 +223,12 @@ export class Calls {
       if (!asked && existing.phase === "open") return this.#doubt(existing, frame);
     }
     const known = this.#requests.get(key);
+    if (known !== undefined && policy === "ask") {
+      // The person is asked about whom, not about which offer: a newer one takes the place of the one before.
+      this.#remember(known.id);
+      this.#wait({ peer: frame.from, id: frame.call ?? freshId(), sdp: frame.sdp, bare, text: frame.text });
+      return;
+    }
     if (known !== undefined) this.#settle(known);
     const setUp = this.all.filter((call) => !call.outgoing && !call.wasOpen).length;
     const offer = { peer: frame.from, id: frame.call ?? freshId(), sdp: frame.sdp, bare, text: frame.text };
@@ -232,6 +241,7 @@ export class Calls {
     }
     if (policy === "decline") {
       this.#bye("declined", offer.peer, offer.id);
+      this.options.listener.refused(offer.peer);
       return;
     }
     if (policy === "take") {
@@ -239,10 +249,16 @@ export class Calls {
       this.#take(offer);
       return;
     }
-    const timer = setTimeout(() => this.#settle(request), REQUEST_TIMEOUT);
-    const request: WaitingRequest = { ...offer, timer };
+    this.options.listener.requested(this.#wait(offer));
+  }
+
+  /** An offer waits for the person. */
+  #wait(offer: Omit<WaitingRequest, "timer">): Request {
+    const key = loginKey(offer.peer);
+    clearTimeout(this.#requests.get(key)?.timer);
+    const request: WaitingRequest = { ...offer, timer: setTimeout(() => this.#settle(request), REQUEST_TIMEOUT) };
     this.#requests.set(key, request);
-    this.options.listener.requested(request);
+    return request;
   }
 
   /** Whoever calls anew has given up the call that is on; but only the service says so. Where that call's page answers, it is not so. */

@@ -81,8 +81,11 @@ function closed(channel: RTCDataChannel): Promise<void> {
 export class FramedChannel implements PeerChannel {
   readonly #assembler = new TextAssembler();
   #peerInstance = "";
-  /** What the other page said at first that it has of this page's texts. */
-  #peerHas: Received | undefined;
+  /**
+   * What the other page has said of this page's texts, and the last of its own, before it was let in: whoever is not changes nothing of
+   * what is remembered of somebody else.
+   */
+  readonly #before: { has: Received | undefined; read: number; taken: number } = { has: undefined, read: 0, taken: 0 };
   #admitted = false;
   #typingSent: { typing: boolean; at: number } = { typing: false, at: -Infinity };
   #leaving = false;
@@ -115,9 +118,11 @@ export class FramedChannel implements PeerChannel {
 
   admit(): void {
     this.#admitted = true;
-    // Whoever is not let in must not make what waits for somebody else count as delivered.
-    const confirmed = this.correspondence.confirmHello(this.#peerHas);
+    const { has, read, taken } = this.#before;
+    const confirmed = this.correspondence.confirmHello(has);
     if (confirmed.length > 0) this.listener.delivered(confirmed);
+    if (taken > 0) this.correspondence.take(this.#peerInstance, taken);
+    if (read > 0) this.#read(read);
     this.flush();
   }
 
@@ -246,7 +251,7 @@ export class FramedChannel implements PeerChannel {
       case "hello": {
         if (this.#peerInstance !== "") return;
         this.#peerInstance = frame.instance;
-        this.#peerHas = frame.received;
+        this.#before.has = frame.received;
         this.listener.ready();
         return;
       }
@@ -254,7 +259,11 @@ export class FramedChannel implements PeerChannel {
         if (this.#peerInstance === "") throw new FrameError("text before hello");
         const text = this.#assembler.add(frame);
         if (text === undefined) return;
-        if (this.correspondence.take(this.#peerInstance, frame.id)) this.listener.received(text);
+        if (!this.correspondence.has(this.#peerInstance, frame.id) && (this.#admitted || frame.id > this.#before.taken)) {
+          if (this.#admitted) this.correspondence.take(this.#peerInstance, frame.id);
+          else this.#before.taken = frame.id;
+          this.listener.received(text);
+        }
         this.#send(encodeFrame({ kind: "receipt", id: frame.id }));
         return;
       }
@@ -268,7 +277,8 @@ export class FramedChannel implements PeerChannel {
         if (this.#peerInstance !== "") this.listener.next(frame.fingerprint);
         return;
       case "read":
-        this.listener.read(Math.min(frame.id, this.correspondence.sent));
+        if (this.#admitted) this.#read(frame.id);
+        else this.#before.read = Math.max(this.#before.read, frame.id);
         return;
       case "typing":
         this.listener.typing(frame.typing);
@@ -291,6 +301,11 @@ export class FramedChannel implements PeerChannel {
       case "unknown":
         return;
     }
+  }
+
+  #read(id: number): void {
+    const read = Math.min(id, this.correspondence.sent);
+    if (read > 0) this.listener.read(read);
   }
 
   async #beat(): Promise<void> {

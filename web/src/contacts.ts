@@ -30,6 +30,8 @@ export class Contacts {
     private readonly database: Promise<Database | undefined>,
     /** Nothing is to be written down now. */
     private readonly offTheRecord: () => boolean,
+    /** What is kept cannot be read. */
+    private readonly failed: () => void = () => {},
   ) {}
 
   /**
@@ -38,6 +40,7 @@ export class Contacts {
    */
   async meet(me: string, other: string, fingerprint: string, lasting: boolean): Promise<Meeting> {
     const contact = await this.#find(me, other);
+    if (contact === "unreadable") return { kind: "new" }; // Nothing is written over what may be there.
     if (contact === undefined) {
       if (lasting) await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
       return { kind: "new" };
@@ -58,6 +61,7 @@ export class Contacts {
   /** The person has compared the safety number, or takes that back. */
   async verify(me: string, other: string, fingerprint: string, verified: boolean): Promise<void> {
     const contact = await this.#find(me, other);
+    if (contact === "unreadable") return;
     const { since, next } = contact?.fingerprint === fingerprint ? contact : { since: new Date(), next: undefined };
     await this.#put(me, other, { fingerprint, verified, since, next });
   }
@@ -65,7 +69,7 @@ export class Contacts {
   /** Somebody who proves to have the certificate `fingerprint` vouches for the next one. */
   async vouch(me: string, other: string, fingerprint: string, next: string): Promise<void> {
     const contact = await this.#find(me, other);
-    if (contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
+    if (contact !== "unreadable" && contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
   }
 
   /** Forgets everybody, in this page. */
@@ -73,14 +77,15 @@ export class Contacts {
     this.#known.clear();
   }
 
-  async #find(me: string, other: string): Promise<Contact | undefined> {
+  async #find(me: string, other: string): Promise<Contact | "unreadable" | undefined> {
     const name = JSON.stringify([me, other]);
     if (!this.#known.has(name)) {
       let kept: unknown;
       try {
         kept = await (await this.database)?.get("contacts", [me, other]);
       } catch {
-        kept = undefined; // As if nothing had been kept.
+        this.failed();
+        return "unreadable";
       }
       if (!this.#known.has(name)) this.#known.set(name, readContact(kept));
     }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Conversation, type OwnEntry } from "./conversation.js";
+import type { Transfer } from "./transfers.js";
 
 /** A conversation in which `texts` have been posted. */
 function posted(...texts: string[]): { conversation: Conversation; entries: OwnEntry[] } {
@@ -61,7 +62,7 @@ test("what had arrived before the page was loaded anew does not go out again", (
   assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending"]);
 });
 
-test("where there is too much text the oldest entries are left to the device, and nothing that is under way", () => {
+test("where there is too much text the oldest entries are left to the device", () => {
   const received = (conversation: Conversation, text: string) => conversation.add({ kind: "received", author: "bob", text } as const);
   const long = "x".repeat(20_000_000);
   const conversation = new Conversation("bob", "alice's page");
@@ -71,13 +72,33 @@ test("where there is too much text the oldest entries are left to the device, an
   assert.equal(conversation.entries.length, 4);
   assert.equal(conversation.hasEarlier, false);
   received(conversation, long);
-  conversation.trim();
+  assert.equal(conversation.trim(), true);
   assert.deepEqual([conversation.entries.length, conversation.hasEarlier], [3, true]);
 
-  const { conversation: waiting } = posted("not delivered yet");
-  for (let i = 0; i < 4; i++) received(waiting, long);
-  waiting.trim();
-  assert.equal(waiting.entries.length, 5);
+  // What waits to be delivered goes too: it comes back as what it has become.
+  const { conversation: waiting, entries } = posted("delivered meanwhile", "waits");
+  const kept = structuredClone(entries);
+  for (let i = 0; i < 6; i++) received(waiting, long);
+  assert.equal(waiting.trim(), true);
+  assert.equal(waiting.entries.length, 3);
+  waiting.correspondence.confirm(1);
+  waiting.prepend(kept);
+  assert.deepEqual(deliveries(waiting.entries.slice(0, 2) as OwnEntry[]), ["delivered", "sending"]);
+  assert.deepEqual(waiting.mark(new Set([2]), "delivered").map(({ text }) => text), ["waits"]);
+
+  // A file that is here or on its way stays, and so does what is behind it, until there is too much of it.
+  for (const file of [{ direction: "in", over: false }, { direction: "in", over: true, blob: new Blob() }]) {
+    const held = new Conversation("bob", "alice's page");
+    held.add({ kind: "file", author: "bob", own: false, file: file as Transfer } as const);
+    for (let i = 0; i < 6; i++) received(held, long);
+    assert.equal(held.trim(), true);
+    received(held, long);
+    assert.deepEqual([held.trim(), held.entries.length], [false, 8]);
+  }
+  const declined = new Conversation("bob", "alice's page");
+  declined.add({ kind: "file", author: "bob", own: false, file: { direction: "in", over: true } as Transfer } as const);
+  for (let i = 0; i < 7; i++) received(declined, long);
+  assert.deepEqual([declined.trim(), declined.entries.length], [true, 3]);
 
   const one = new Conversation("bob", "alice's page");
   received(one, "x".repeat(100_000_000));

@@ -27,6 +27,8 @@ export type Entry = { readonly id: string; readonly time: Date } & (
 
 /** So much text a conversation has in memory, in UTF-16 units; older entries are on the device only, where it keeps them. */
 const MAX_TEXT = 64_000_000;
+/** Where it has more, because the device keeps none or something stands before it, no more is taken. */
+const MOST_TEXT = 2 * MAX_TEXT;
 
 /** How much text an entry has, in UTF-16 units. */
 export function textLength(entry: Entry): number {
@@ -96,6 +98,8 @@ export class Conversation {
   #added = 0;
   /** Of all entries. */
   #text = 0;
+  /** Ids of the letters that wait since an earlier page, by their ids there. */
+  #renamed: ReadonlyMap<number, number> = new Map();
 
   /**
    * @param instance names the conversation as it is in this page: one that is deleted and begun anew is another one, whose
@@ -105,14 +109,15 @@ export class Conversation {
   constructor(peer: string, instance: string, kept?: KeptConversation, entries: Entry[] = []) {
     this.peer = peer;
     this.key = loginKey(peer);
-    this.prepend(entries);
     this.correspondence = new Correspondence(instance, kept?.correspondence);
     this.#keptInstance = kept?.correspondence.instance;
-    if (kept === undefined) return;
-    this.draft = kept.draft;
-    this.unread = kept.unread;
-    this.active = kept.active;
-    this.#readdress(kept.correspondence);
+    if (kept !== undefined) {
+      this.draft = kept.draft;
+      this.unread = kept.unread;
+      this.active = kept.active;
+      this.#renamed = new Map(kept.correspondence.waiting.map(({ id }, index) => [id, this.correspondence.waiting[index]!.id]));
+    }
+    this.prepend(entries);
   }
 
   get phase(): ConversationPhase {
@@ -138,24 +143,37 @@ export class Conversation {
     return { peer, draft, unread, active, correspondence: correspondence.kept };
   }
 
-  /** Puts older entries before those that are here. */
+  /** Puts entries from the device before those that are here. */
   prepend(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.kind === "own") this.#readdress(entry);
+      this.#text += textLength(entry);
+    }
     this.entries.unshift(...entries);
-    for (const entry of entries) this.#text += textLength(entry);
   }
 
-  /** Lets the oldest entries go where there is too much text, which is kept elsewhere; what is still under way stays. */
-  trim(): void {
+  /**
+   * Lets the oldest entries go where there is too much text, which is kept on the device. Returns whether it is bearable then: a file that is
+   * under way or here stays, and all behind it.
+   */
+  trim(): boolean {
     let gone = 0;
     for (const entry of this.entries) {
-      const underWay = (entry.kind === "own" && entry.delivery === "sending") || entry.kind === "file";
-      if (this.#text <= MAX_TEXT || gone === this.entries.length - 1 || underWay) break;
+      const held = entry.kind === "file" && "direction" in entry.file && (!entry.file.over || entry.file.blob !== undefined);
+      if (this.#text <= MAX_TEXT || gone === this.entries.length - 1 || held) break;
       this.#text -= textLength(entry);
       gone++;
     }
-    if (gone === 0) return;
-    this.entries.splice(0, gone);
-    this.hasEarlier = true;
+    if (gone > 0) {
+      this.entries.splice(0, gone);
+      this.hasEarlier = true;
+    }
+    return this.bearable;
+  }
+
+  /** Whether there is memory for what the other has sent. */
+  get bearable(): boolean {
+    return this.#text <= MOST_TEXT;
   }
 
   /** Adds an entry at the end. */
@@ -199,11 +217,11 @@ export class Conversation {
     return marked;
   }
 
-  /** Own entries of the page before belong to the letters that wait, under their ids of now. */
-  #readdress(kept: KeptCorrespondence): void {
-    const now = new Map(kept.waiting.map(({ id }, index) => [id, this.correspondence.waiting[index]!.id]));
-    for (const entry of this.entries) {
-      if (entry.kind === "own") entry.letter = entry.delivery === "sending" ? (now.get(entry.letter) ?? 0) : 0;
-    }
+  /** An own entry that comes from the device belongs to the letter that waits, under its id of now; where none does, it has arrived. */
+  #readdress(entry: OwnEntry): void {
+    const waiting = entry.delivery === "sending" ? this.correspondence.waiting : [];
+    const letter = waiting.find(({ id, text }) => text === entry.text && (id === this.#renamed.get(entry.letter) || id === entry.letter));
+    if (entry.delivery === "sending" && letter === undefined) entry.delivery = "delivered";
+    entry.letter = letter?.id ?? 0;
   }
 }

@@ -93,11 +93,14 @@ export class Correspondence {
     );
   }
 
-  /** Whether text `id` of the other page's `instance` is new; if so it counts as arrived. */
-  take(instance: string, id: number): boolean {
-    if (this.#received?.instance === instance && id <= this.#received.id) return false;
-    this.#received = { instance, id };
-    return true;
+  /** Whether text `id` of the other page's `instance` has arrived. */
+  has(instance: string, id: number): boolean {
+    return this.#received?.instance === instance && id <= this.#received.id;
+  }
+
+  /** Text `id` of the other page's `instance` has arrived, and all before it. */
+  take(instance: string, id: number): void {
+    if (!this.has(instance, id)) this.#received = { instance, id };
   }
 
   #remove(confirms: (letter: Letter) => boolean): Letter[] {

@@ -46,7 +46,7 @@ const history = new History(
   () => alarm(phrase("noRoom")),
   () => alarm(phrase("deviceFailed")),
 );
-const contacts = new Contacts(database, offTheRecord);
+const contacts = new Contacts(database, offTheRecord, () => alarm(phrase("deviceFailed")));
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),

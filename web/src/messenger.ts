@@ -72,8 +72,8 @@ export class Messenger {
   readonly #files = new WeakMap<Transfer, { conversation: Conversation; entry: Entry }>();
   /** What each call carries. */
   readonly #carried = new WeakMap<Call, Conversation>();
-  /** Ends when it is found out who is at the other end of a call. */
-  readonly #recognised = new WeakMap<Call, Promise<void>>();
+  /** What waits until it has been found out who is at the other end of a call. */
+  readonly #recognising = new WeakMap<Call, ((conversation: Conversation) => void)[]>();
   readonly #typing = new WeakMap<Conversation, ReturnType<typeof setTimeout>>();
   /** What was in front before a call brought another conversation there. */
   #behind: Conversation | undefined;
@@ -499,11 +499,7 @@ export class Messenger {
       policy: (peer) => {
         const { askFirst, blocked, relayOnly } = this.options.settings.choices;
         if (blocked.includes(loginKey(peer))) return "ignore";
-        if (relayOnly && !this.#service.relayed) {
-          // It could not connect, and the person would not learn why.
-          this.#warn(phrase("noRelay"));
-          return "decline";
-        }
+        if (relayOnly && !this.#service.relayed) return "decline"; // It could not connect.
         const conversation = this.#account?.conversations.get(loginKey(peer));
         const open = this.#calls?.with(peer)?.wasOpen === true || (conversation !== undefined && this.#comingBack.has(conversation));
         return askFirst && !open ? "ask" : "take";
@@ -588,38 +584,64 @@ export class Messenger {
         this.#dropIfEmpty(conversation);
         this.options.changed();
       },
+      refused: () => this.#warn(phrase("noRelay")),
       opened: (call) => this.#opened(call),
-      received: (call, text) => {
-        const conversation = this.#conversation(call.peer);
-        this.#arrived(conversation, { kind: "received", author: call.peer, text });
-      },
+      received: (call, text) => this.#onceRecognised(call, (conversation) => this.#arrived(conversation, { kind: "received", author: call.peer, text })),
       delivered: (call, letters) => this.#mark(call, letters, "delivered"),
       sent: (call, letters) => this.#mark(call, letters, "sent"),
       read: (call, id) => {
-        if (!this.options.settings.choices.readReceipts) return;
-        const conversation = this.#conversation(call.peer);
+        const conversation = this.#carriedBy(call);
+        if (conversation === undefined || !this.options.settings.choices.readReceipts) return;
         const marked = conversation.markRead(id);
         if (marked.length > 0) this.#keep(conversation, marked);
         this.options.changed();
       },
-      typing: (call, typing) => this.#typingBy(this.#conversation(call.peer), typing),
-      next: (call, fingerprint) => void this.#vouch(call, fingerprint),
+      typing: (call, typing) => this.#onceRecognised(call, (conversation) => this.#typingBy(conversation, typing)),
+      next: (call, fingerprint) =>
+        this.#onceRecognised(call, ({ key, trust }) => {
+          if (trust === undefined || trust.changed) return; // Whom nobody trusts yet vouches for nobody.
+          void this.options.contacts.vouch(this.#account!.key, key, trust.fingerprints.peer, fingerprint);
+        }),
       troubled: (call) => {
-        if (!call.reconnecting) this.#seen(this.#conversation(call.peer));
+        const conversation = this.#carriedBy(call);
+        if (conversation !== undefined && !call.reconnecting) this.#seen(conversation);
         this.options.changed();
       },
       ended: (call, end) => this.#ended(call, end),
     };
   }
 
+  /** The conversation that a call carries; undefined: it has been deleted, or is another login's. */
+  #carriedBy(call: Call): Conversation | undefined {
+    const conversation = this.#carried.get(call);
+    return conversation !== undefined && this.#account?.conversations.get(conversation.key) === conversation ? conversation : undefined;
+  }
+
+  /** Does something with what has come on a call; while it is being found out who is at its other end, that waits. */
+  #onceRecognised(call: Call, act: (conversation: Conversation) => void): void {
+    const waiting = this.#recognising.get(call);
+    if (waiting !== undefined) {
+      waiting.push(act);
+      return;
+    }
+    const conversation = this.#carriedBy(call);
+    if (conversation !== undefined) act(conversation);
+  }
+
   #opened(call: Call): void {
-    const conversation = this.#attach(call);
+    const conversation = this.#carriedBy(call);
+    if (conversation === undefined) return call.end("hung-up", "left");
     const cameBack = this.#stopComingBack(conversation);
     this.#comeBackBackoff.reset();
     conversation.peer = call.peer;
     this.alert = undefined;
     this.#note(conversation, phrase(cameBack ? "noteReconnected" : "noteConnected", call.peer));
-    this.#recognised.set(call, this.#recognise(call, conversation));
+    const waiting: ((conversation: Conversation) => void)[] = [];
+    this.#recognising.set(call, waiting);
+    void this.#recognise(call, conversation).finally(() => {
+      this.#recognising.delete(call);
+      for (const act of waiting) this.#onceRecognised(call, act);
+    });
   }
 
   /** Finds out whether the other is who it was, and only then lets pass what the person sends. */
@@ -636,16 +658,6 @@ export class Messenger {
     if (!changed) return this.#admit(call, conversation);
     this.#note(conversation, phrase("noteIdentityChanged", call.peer));
     this.options.changed();
-  }
-
-  /** The other says which certificate will follow the one it has. */
-  async #vouch(call: Call, fingerprint: string): Promise<void> {
-    await this.#recognised.get(call);
-    const conversation = this.#carried.get(call);
-    const { trust } = conversation ?? {};
-    // Whom nobody trusts yet vouches for nobody.
-    if (conversation?.call !== call || trust === undefined || trust.changed) return;
-    await this.options.contacts.vouch(this.#account!.key, conversation.key, trust.fingerprints.peer, fingerprint);
   }
 
   /** What the person sends to somebody passes from now on. */
@@ -665,7 +677,8 @@ export class Messenger {
     if (seen) this.#seen(conversation);
     else conversation.unread++;
     this.#keep(conversation, [whole]);
-    if (this.options.keeper.keeping) conversation.trim();
+    const bearable = this.options.keeper.keeping ? conversation.trim() : conversation.bearable;
+    if (!bearable) conversation.call?.end("garbled", "left");
     if (!seen) this.options.arrived(conversation);
     this.options.changed();
     return whole;
@@ -698,9 +711,8 @@ export class Messenger {
   }
 
   #mark(call: Call, letters: readonly { id: number }[], delivery: "delivered" | "sent"): void {
-    const conversation = this.#carried.get(call);
-    // Receipts still come after a call has ended; what was deleted meanwhile, or is another login's, they say nothing about.
-    if (conversation === undefined || this.#account?.conversations.get(conversation.key) !== conversation) return;
+    const conversation = this.#carriedBy(call); // Receipts still come after a call has ended.
+    if (conversation === undefined) return;
     const marked = conversation.mark(new Set(letters.map(({ id }) => id)), delivery);
     this.#keep(conversation, marked);
     this.options.changed();
@@ -708,7 +720,8 @@ export class Messenger {
 
   #ended(call: Call, end: CallEnd): void {
     const { peer } = call;
-    const conversation = this.#conversation(peer);
+    const conversation = this.#carriedBy(call);
+    if (conversation === undefined) return;
     if (conversation.call === call) {
       conversation.call = undefined;
       conversation.trust = undefined;

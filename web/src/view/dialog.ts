@@ -24,7 +24,7 @@ export interface DialogContent {
 /** The page's dialog element. There is one, always, so that the browser can give the focus back to where it was. */
 export function dialogElement(page: Page, content: DialogContent | undefined): TemplateResult {
   const dismissed = () => {
-    if (content?.urgent === true) return;
+    if (content?.urgent === true || (content?.unasked === true && !page.ready)) return;
     content?.dismissed?.();
     if (content?.unasked !== true) page.open(undefined); // What the person had opened is still behind it.
   };
@@ -52,7 +52,7 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
               <h2 id="dialog-title" dir="auto" tabindex="-1" ?autofocus=${content.focused !== true}>${content.title(page.words)}</h2>
               ${content.urgent === true
                 ? nothing
-                : html`<button type="button" class="btn-close" aria-label=${page.words.close} @click=${dismissed}></button>`}
+                : html`<button type="button" class="btn-close" aria-label=${page.words.close} ?disabled=${content.unasked === true && !page.ready} @click=${dismissed}></button>`}
             </div>
             <div class="dialog-body">${content.body(page)}</div>
           `}
@@ -78,10 +78,11 @@ export function confirmation(title: (words: Words) => string, question: string, 
     body: (page) => html`
       <p dir="auto">${question}</p>
       <div class="dialog-actions">
-        <button type="button" class="btn btn-outline-secondary" autofocus @click=${() => page.open(undefined)}>${page.words.cancel}</button>
+        <button type="button" class="btn btn-outline-secondary" autofocus ?disabled=${!page.ready} @click=${() => page.open(undefined)}>${page.words.cancel}</button>
         <button
           type="button"
           class="btn btn-danger"
+          ?disabled=${!page.ready}
           @click=${() => {
             page.open(undefined);
             act();

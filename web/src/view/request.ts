@@ -1,5 +1,6 @@
 import { html } from "../../vendor/lit-html/lit-html.js";
 import type { Request } from "../calls.js";
+import { loginKey } from "../logins.js";
 import type { DialogContent } from "./dialog.js";
 import type { Page } from "./page.js";
 
@@ -7,9 +8,15 @@ import type { Page } from "./page.js";
 export function requestDialog(page: Page, request: Request): DialogContent {
   const { words, messenger } = page;
   const { peer } = request;
-  const decline = () => messenger.decline(request);
+  const key = loginKey(peer);
+  // They may have called anew since: their newest offer counts.
+  const decide = (act: (request: Request) => void) => () => {
+    const newest = messenger.requests.find((other) => loginKey(other.peer) === key);
+    if (newest !== undefined) act(newest);
+  };
+  const decline = decide((newest) => messenger.decline(newest));
   return {
-    id: `request ${request.id}`,
+    id: `request ${key}`,
     title: ({ requestFrom }) => requestFrom(peer),
     unasked: true,
     dismissed: decline,
@@ -18,7 +25,7 @@ export function requestDialog(page: Page, request: Request): DialogContent {
       <div class="dialog-actions">
         <button type="button" class="btn btn-link block" ?disabled=${!ready} @click=${() => messenger.block(peer)}>${words.block(peer)}</button>
         <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${decline}>${words.decline}</button>
-        <button type="button" class="btn btn-primary" ?disabled=${!ready} @click=${() => messenger.accept(request)}>${words.accept}</button>
+        <button type="button" class="btn btn-primary" ?disabled=${!ready} @click=${decide((newest) => messenger.accept(newest))}>${words.accept}</button>
       </div>
     `,
   };

@@ -40,7 +40,7 @@ export function changedDialog(page: Page, conversation: Conversation): DialogCon
   const { peer, trust, call } = conversation;
   const { words, messenger } = page;
   return {
-    id: `changed ${call?.id ?? ""}`,
+    id: `changed ${conversation.key} ${call?.id ?? ""}`,
     title: ({ identityChanged }) => identityChanged(peer),
     urgent: true,
     unasked: true,

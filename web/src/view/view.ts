@@ -30,6 +30,8 @@ export class View implements Page {
   #scheduled = false;
   #dialog: DialogContent | undefined;
   #shownDialog: string | undefined;
+  /** The dialog that was shown last has come by itself. */
+  #wasUnasked = false;
   #ready = true;
   #urgent: DialogContent | undefined;
   #shownLogin: string | undefined;
@@ -115,7 +117,10 @@ export class View implements Page {
 
   /** Another dialog is shown. */
   #getReady(dialog: DialogContent | undefined): void {
-    this.#ready = dialog?.unasked !== true;
+    const unasked = dialog?.unasked === true;
+    // What comes to light behind one is pressed as easily by a click that was meant for that.
+    this.#ready = dialog === undefined || !(unasked || this.#wasUnasked);
+    this.#wasUnasked = unasked;
     if (this.#ready) return;
     setTimeout(() => {
       if (this.#shownDialog !== dialog?.id) return;
