@@ -119,12 +119,12 @@ func (nothing) Run() {}
 // called from any goroutine and does not block. A loop that has ended runs nothing.
 func (l *Loop) Post(t Task) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.tasks = append(l.tasks, t)
-	wake := l.parked
-	l.parked = false
-	l.mu.Unlock()
-	if wake {
+	if l.parked {
+		l.parked = false
 		one := [8]byte{1} // any number will do, in any byte order
+		// Under the lock: a loop that is woken by something else meanwhile could end, and the number be another file's.
 		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.event), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 	}
 }
