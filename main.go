@@ -66,9 +66,12 @@ const (
 // a login and its end take some 10 µs more, and a session a fifth less memory (BenchmarkCollector in package transport).
 const collectorPercent = 50
 
-// goodbye is how long clients have to take the news that the service is going away. With what the server needs to cut
-// off the rest, the process ends within 5 s.
-const goodbye = 3 * time.Second
+// goodbye is how long clients have to take the news that the service is going away: those that never close their side are let
+// go after 3 s, when the sweep finds them. With what the server needs to cut off the rest, the process ends within 5 s.
+const goodbye = 4250 * time.Millisecond
+
+// cleanup is how long the sessions have to end, whose connections have.
+const cleanup = 500 * time.Millisecond
 
 type commandLine struct {
 	Serve          serve          `cmd:"" default:"withargs" help:"Serve the page and the signaling service; also what happens without a command."`
@@ -241,7 +244,7 @@ func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
 
 	select {
 	case err := <-served:
-		return fmt.Errorf("serving: %w", err)
+		served <- err // and those who are here are told
 	case <-interrupted.Done():
 	}
 	restore() // a second signal ends the process at once
@@ -251,7 +254,9 @@ func (s *serve) Run(stdout io.Writer, logger *slog.Logger) error {
 	if err := server.Shutdown(ctx); err != nil {
 		logger.Warn("some clients did not take the news", slog.Any("error", err))
 	}
-	if err := system.Stop(ctx); err != nil {
+	stopping, cancelStopping := context.WithTimeout(context.Background(), cleanup)
+	defer cancelStopping()
+	if err := system.Stop(stopping); err != nil {
 		logger.Warn("some sessions did not end", slog.Any("error", err))
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {

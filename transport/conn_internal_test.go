@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,5 +273,27 @@ func TestAFrameHasTheShortestHeader(t *testing.T) {
 		if waits := len(frame) - size; waits != 2 && waits != 4 && waits != 10 {
 			t.Errorf("the header has %d bytes", waits)
 		}
+	}
+}
+
+func TestWhatOneConnectionBringsWithItEndsNoService(t *testing.T) {
+	for _, fault := range []error{
+		&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.ENOMEM)},
+		&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EPERM)},
+		errors.New("anything else"),
+	} {
+		err := passing(fault)
+		if passed, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](err); !ok || !passed.Temporary() {
+			t.Errorf("%v does not pass", fault)
+		}
+		if !errors.Is(err, fault) {
+			t.Errorf("%v hides %v", err, fault)
+		}
+	}
+	if err := passing(net.ErrClosed); err != net.ErrClosed {
+		t.Errorf("a closed listener is %v, want it to end the service", err)
 	}
 }

@@ -58,7 +58,7 @@ func (r *reception) Accept() (net.Conn, error) {
 	for {
 		fd, err := r.accept()
 		if err != nil {
-			return nil, err
+			return nil, passing(err)
 		}
 		if r.welcome(fd) {
 			continue
@@ -70,6 +70,26 @@ func (r *reception) Accept() (net.Conn, error) {
 		// It is this connection's fault, or for want of descriptors, of which the next accept will tell.
 		r.server.options.Logger.Debug("a connection was closed", slog.Any("error", err))
 	}
+}
+
+// passingError is a fault of one connection, or of the system for a while.
+type passingError struct{ error }
+
+func (e passingError) Unwrap() error { return e.error }
+
+// Temporary has net/http wait a moment and go on.
+func (passingError) Temporary() bool { return true }
+
+// Timeout makes it a [net.Error].
+func (passingError) Timeout() bool { return false }
+
+// passing makes an error of accepting one that passes, unless the listener is closed: a service with a hundred thousand
+// connections does not end because one could not be accepted (accept(2) has the faults that a connection brings with it).
+func passing(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return passingError{err}
 }
 
 // accept takes the next connection. Only the first of those that came together is accepted by package net, which makes

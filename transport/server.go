@@ -32,7 +32,7 @@ const (
 	// requestGrace is how long Shutdown waits for requests for the page, at most.
 	requestGrace = time.Second
 	// cutGrace is how long Shutdown waits for goroutines whose sockets it has closed.
-	cutGrace = time.Second
+	cutGrace = 250 * time.Millisecond
 )
 
 // Server is the service as it is seen from the network. It is an [http.Handler]: [Server.Serve] runs it in an HTTP
