@@ -10,18 +10,23 @@ import (
 
 // Under the race detector a sync.Pool drops some of what it is given, so this is not part of that run.
 func TestARelayAllocatesNothing(t *testing.T) {
-	s := newTestSystem(t, Options{})
-	alice := join(t, s, "alice")
-	bob := s.Connect(discard{})
-	bob.Receive(decoded(t, `{"type":"login","login":"bob"}`))
-	text := []byte(alice.offer("bob", 1))
-	if n := testing.AllocsPerRun(1000, func() {
-		m, err := messages.NewRelay(text)
-		if err != nil {
-			t.Fatal(err)
+	for _, pair := range [][2]string{{"alice", "bob"}, {"zo\u00eb", "chlo\u00e9"}, {"\u5f20\u4f1f", "\u738b\u82b3"}} {
+		s := newTestSystem(t, Options{})
+		sender := join(t, s, pair[0])
+		receiver := s.Connect(discard{})
+		receiver.Receive(decoded(t, `{"type":"login","login":"`+pair[1]+`"}`))
+		text := []byte(sender.offer(pair[1], 1))
+		if n := testing.AllocsPerRun(1000, func() {
+			m, err := messages.NewRelay(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sender.Receive(m)
+		}); n >= 1 {
+			t.Errorf("a relay from %s to %s allocates %v times, want never", pair[0], pair[1], n)
 		}
-		alice.Receive(m)
-	}); n >= 1 {
-		t.Errorf("a relay allocates %v times, want never", n)
+		if charged := sender.link.charged; pair[0] == "alice" && charged != 0 {
+			t.Errorf("a relay is charged for %d times more", charged)
+		}
 	}
 }

@@ -85,8 +85,8 @@ func BenchmarkRoute(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if found := s.find(logins[i%len(logins)]) != nil; found != (name != "miss") {
-					b.Fatalf("found %t", found)
+				if found, _ := s.find(logins[i%len(logins)]); (found != nil) != (name != "miss") {
+					b.Fatalf("found %v", found)
 				}
 			}
 		})

@@ -81,6 +81,9 @@ func (c *Connection) login(typed []byte) (next bool) {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
 		return true
 	}
+	if cost := messages.LoginCost(typed); cost > 0 {
+		c.link.Charge(cost)
+	}
 	login, err := messages.ParseLogin(typed)
 	if err != nil {
 		c.refuse(messages.CodeLoginInvalid, err.Error())

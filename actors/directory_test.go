@@ -127,7 +127,7 @@ func TestASessionsNameTellsItsLogin(t *testing.T) {
 		{Shown: "Zoë/1", Key: "zoë/1"},
 		{Shown: "a/b$c", Key: "a/b$c"},
 	} {
-		s := new(session)
+		s := &session{connection: &Connection{link: discard{}}}
 		s.mailbox.invoker = addressed{pid: actor.NewPID("here", "$1/"+sessionName("$2", login))}
 		if got := s.key(); got != login.Key {
 			t.Errorf("the session of %q has the key %q, want %q", login.Shown, got, login.Key)

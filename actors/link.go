@@ -18,6 +18,9 @@ type Link interface {
 	// Close lets what is queued go out, then says code and reason to the client and ends the connection. Only the
 	// first call counts.
 	Close(code messages.CloseCode, reason string)
+	// Charge counts what the client has asked for as so many messages more, where the link lets it send only so many in a
+	// time.
+	Charge(messages int)
 	// Resume says that the client's next message may be acted on: see [Connection.Receive].
 	Resume()
 }

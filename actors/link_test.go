@@ -22,6 +22,7 @@ type fakeLink struct {
 	closed  messages.CloseCode
 	reason  string
 	resumed int // how many calls of Resume nobody has waited for
+	charged int
 	// onSend, where set, runs before a text is taken: tests panic in it.
 	onSend func(text string)
 }
@@ -39,6 +40,12 @@ func (l *fakeLink) Resume() {
 	defer l.mu.Unlock()
 	l.resumed++
 	l.changed.Broadcast()
+}
+
+func (l *fakeLink) Charge(messages int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.charged += messages
 }
 
 // awaitResume waits for one call of Resume.

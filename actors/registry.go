@@ -108,7 +108,9 @@ func (r *registry) release(pid *actor.PID) {
 		panic("a session that is not known has ended")
 	}
 	r.system.sessions.Add(-1)
+	connection := s.connection
+	s.connection = nil // protoactor's set of children may hold on to an actor that has ended until another takes its place
 	if s.loggingOut {
-		s.connection.loggedOut()
+		connection.loggedOut()
 	}
 }

@@ -93,15 +93,18 @@ func (s *session) system() *System { return s.connection.system }
 
 // send passes on what this session's client sent, if it may.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
-	var refusal messages.Code
-	if !s.owns(m.From) {
-		refusal = messages.CodeWrongFrom
-	} else if to := s.system().find(m.To); to == nil {
+	refusal := messages.CodeWrongFrom
+	if s.owns(m.From) {
+		to, compared := s.system().find(m.To)
+		if compared {
+			s.charge(m.To)
+		}
+		if to != nil {
+			m.Sender = ctx.Self()
+			ctx.Send(to, (*messages.Deliver)(m))
+			return
+		}
 		refusal = messages.CodePeerUnavailable
-	} else {
-		m.Sender = ctx.Self()
-		ctx.Send(to, (*messages.Deliver)(m))
-		return
 	}
 	s.reply(refusal, m.RawTo)
 	(*messages.Relay)(m).Release()
@@ -161,9 +164,21 @@ func (s *session) owns(login []byte) bool {
 	if shown := len(id) - len(login); shown > 0 && id[shown-1] == shownMark && id[shown:] == string(login) {
 		return true
 	}
+	own := s.key()
+	if string(login) == own {
+		return true
+	}
+	s.charge(login)
 	var buf [messages.MaxLoginCharacters]byte
 	key, ok := messages.LoginKey(buf[:0], login)
-	return ok && string(key) == s.key()
+	return ok && string(key) == own
+}
+
+// charge has the client pay for the comparison of a login that it has named.
+func (s *session) charge(login []byte) {
+	if cost := messages.LoginCost(login); cost > 0 {
+		s.link().Charge(cost)
+	}
 }
 
 // reply tells this session's client of a message of its own that was refused.

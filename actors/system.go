@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -99,30 +100,22 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 }
 
-// find returns the session that owns login, or nil.
-func (s *System) find(login []byte) *actor.PID {
-	key := login
-	if !isKey(login) {
+// find returns the session that owns login, or nil, and whether the login had to be compared for that.
+func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
+	// Nearly always a login is written as its key, which is its own key.
+	owner := s.directory.owner(login)
+	if owner == nil {
 		var buf [messages.MaxLoginCharacters]byte
-		var ok bool
-		if key, ok = messages.LoginKey(buf[:0], login); !ok {
-			return nil
+		key, ok := messages.LoginKey(buf[:0], login)
+		if !ok || bytes.Equal(key, login) {
+			return nil, true
 		}
-	}
-	if owner := s.directory.owner(key); owner != nil {
-		return owner.pid()
-	}
-	return nil
-}
-
-// isKey reports whether login is seen at a glance to be its own key: small letters, digits and the like.
-func isKey(login []byte) bool {
-	for _, c := range login {
-		if c <= ' ' || 'A' <= c && c <= 'Z' || c > '~' {
-			return false
+		if owner = s.directory.owner(key); owner == nil {
+			return nil, true
 		}
+		compared = true
 	}
-	return true
+	return owner.pid(), compared
 }
 
 // abandon deals with the message that an actor failed on.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -197,7 +198,7 @@ func TestALoginIsReachableOnceItIsAcceptedAndNotBefore(t *testing.T) {
 	bob.login = "bob"
 	var early atomic.Bool
 	bob.link.onSend = func(text string) {
-		if strings.HasPrefix(text, `{"type":"login"`) && s.find([]byte("bob")) == nil {
+		if found, _ := s.find([]byte("bob")); strings.HasPrefix(text, `{"type":"login"`) && found == nil {
 			early.Store(true)
 		}
 	}
@@ -563,6 +564,7 @@ func (discard) Send([]byte) bool                 { return true }
 func (discard) Deliver(*messages.Deliver) bool   { return true }
 func (discard) Waiting() int                     { return 0 }
 func (discard) Close(messages.CloseCode, string) {}
+func (discard) Charge(int)                       {}
 func (discard) Resume()                          {}
 
 func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {
@@ -594,4 +596,77 @@ func TestLoginsAndLogoutsLeaveNothingBehind(t *testing.T) {
 	if rest := c.link.rest(); !slices.Equal(rest, nil) {
 		t.Errorf("unexpected %q", rest)
 	}
+}
+
+// What a login takes to compare, a client pays for: 64 characters of which each stands for 18 take as long as many messages.
+func TestWhoeverNamesLoginsThatTakeLongToCompareIsChargedForThem(t *testing.T) {
+	long := strings.Repeat("\uFDFA", messages.MaxLoginCharacters)
+	for name, c := range map[string]struct {
+		message string
+		charged int
+	}{
+		"to nobody":                {`{"type":"bye","from":"alice","to":"` + long + `"}`, 16},
+		"to somebody":              {`{"type":"bye","from":"alice","to":"zo\u00eb"}`, 0},
+		"to somebody, otherwise":   {`{"type":"bye","from":"alice","to":"ZO\u00cb ZO\u00cb ZO\u00cb"}`, 1},
+		"to nobody, in ASCII":      {`{"type":"bye","from":"alice","to":"` + strings.Repeat("X", 64) + `"}`, 0},
+		"from somebody else":       {`{"type":"bye","from":"` + long + `","to":"alice"}`, 16},
+		"a logout that is not his": {`{"type":"logout","login":"` + long + `"}`, 16},
+		"from oneself, otherwise":  {`{"type":"bye","from":"Alice","to":"zo\u00eb"}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSystem(t, Options{})
+			alice := join(t, s, "alice")
+			join(t, s, "zo\u00eb")
+			join(t, s, "zo\u00eb zo\u00eb zo\u00eb")
+			alice.Receive(decoded(t, c.message))
+			alice.link.mu.Lock()
+			defer alice.link.mu.Unlock()
+			if got := alice.link.charged; got != c.charged {
+				t.Errorf("charged for %d messages more, want %d", got, c.charged)
+			}
+		})
+	}
+	s := newTestSystem(t, Options{})
+	c := connect(s)
+	c.Receive(decoded(t, `{"type":"login","login":"`+long+`"}`))
+	if got := c.link.charged; got != 16 {
+		t.Errorf("a login is charged for as %d messages more, want 16", got)
+	}
+}
+
+// Sessions that have ended must not keep their connections, also not where many come before any goes.
+func TestSessionsThatHaveEndedKeepNoConnections(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	const count = 1000
+	var gone atomic.Int32
+	func() {
+		var all []*Connection
+		for i := range count {
+			c := s.Connect(&collected{})
+			runtime.AddCleanup(c.link.(*collected), func(struct{}) { gone.Add(1) }, struct{}{})
+			c.Receive(decoded(t, fmt.Sprintf(`{"type":"login","login":"user %d"}`, i)))
+			all = append(all, c)
+		}
+		for _, c := range all {
+			c.Closed()
+		}
+	}()
+	for s.Sessions() > 0 {
+		runtime.Gosched()
+	}
+	// The last to end may still be on some goroutine's stack.
+	for range 100 {
+		runtime.GC()
+		if gone.Load() >= count-2 {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("of %d connections that ended %d are gone", count, gone.Load())
+}
+
+// collected is a client of which the collector may say that it is gone: one without size would not.
+type collected struct {
+	discard
+	_ [64]byte
 }

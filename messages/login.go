@@ -76,6 +76,20 @@ func LoginKey(buf, login []byte) (key []byte, ok bool) {
 	return key, err == nil
 }
 
+// costBytes is how many bytes of a login beyond ASCII take as long to compare as an ordinary message takes in all.
+const costBytes = 12
+
+// LoginCost returns how many ordinary messages take as long as the comparison of a login does, if that is much: Unicode has
+// characters that stand for many, so that a login of 64 of them takes longer than 16 messages. For ASCII it is 0.
+func LoginCost(login []byte) int {
+	for _, c := range login {
+		if c >= utf8.RuneSelf {
+			return min(len(login), utf8.UTFMax*MaxLoginCharacters) / costBytes
+		}
+	}
+	return 0
+}
+
 // loginKey returns the key of a login without spaces at its ends.
 func loginKey(buf, login []byte) ([]byte, error) {
 	switch {

@@ -40,6 +40,8 @@ type conn struct {
 	// due is when the frames admitted so far would have come at exactly the allowed rate, in the server's nanoseconds
 	// (the theoretical arrival time of the generic cell rate algorithm). The reader's.
 	due int64
+	// extra is how many frames more are to be charged for with the next one; anybody's.
+	extra atomic.Int32
 
 	lastRead atomic.Int64 // when bytes last came, in the server's nanoseconds
 	paused   atomic.Bool  // the reader waits on purpose: silence is no sign of death
@@ -107,9 +109,15 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 	if interval == 0 {
 		return 0
 	}
+	if c.extra.Load() > 0 {
+		frames += uint32(c.extra.Swap(0))
+	}
 	c.due = max(c.due, now) + interval*int64(frames)
 	return time.Duration(c.due - now - c.server.burstInterval)
 }
+
+// Charge implements [actors.Link].
+func (c *conn) Charge(frames int) { c.extra.Add(int32(frames)) }
 
 // crowded reports whether too much of what answers the client's own frames waits to be written: who does not read is
 // not read either, so that nothing is lost and memory is bounded.

@@ -124,6 +124,13 @@ func (g *gwsSocket) Read(p []byte) (n int, err error) {
 	return 0, errClosing
 }
 
+// admitFrame blocks the reader until it may act on a frame, and on the fragments before it, of which gws does not tell.
+func (g *gwsSocket) admitFrame() {
+	fragments := g.frames.fragments
+	g.frames.fragments = 0
+	g.admit(1 + fragments)
+}
+
 // receiveBytes reads what the client sent.
 func (g *gwsSocket) receiveBytes(p []byte) (n int, err error) {
 	if len(g.ahead) > 0 {
@@ -179,21 +186,20 @@ func (gwsEvents) OnClose(reader *gws.Conn, err error) { reader.NetConn().(*gwsSo
 // OnPing answers with the ping's own payload (RFC 6455, section 5.5.3).
 func (gwsEvents) OnPing(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.admit(1)
+	g.admitFrame()
 	g.queue(opPong, payload, nil, nil)
 	g.settle()
 }
 
 func (gwsEvents) OnPong(reader *gws.Conn, payload []byte) {
 	g := reader.NetConn().(*gwsSocket)
-	g.admit(1)
+	g.admitFrame()
 }
 
 func (gwsEvents) OnMessage(reader *gws.Conn, message *gws.Message) {
 	g := reader.NetConn().(*gwsSocket)
 	defer message.Close()
-	g.admit(1 + g.frames.fragments)
-	g.frames.fragments = 0
+	g.admitFrame()
 	g.act(message.Bytes())
 }
 

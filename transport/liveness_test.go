@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +118,51 @@ func TestAConnectionThatIsReadMoreSlowlyIsNotTakenForDead(t *testing.T) {
 				}
 			}
 			wantAfter(t, "the last pong", start, (pings-1)*time.Second)
+		})
+	})
+}
+
+// Each frame is paid for, whatever comes of it and whatever carries the connection: but for the last.
+func TestFragmentsAndLoginsThatTakeLongArePaidForAndGoodbyesAreNot(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		synctest.Test(t, func(t *testing.T) {
+			s := by.listenInMemory(t, 64<<10, func(o *transport.Options) {
+				o.Rate, o.Burst = 1, 1
+				o.PingInterval, o.IdleTimeout = 1<<61, 1<<62
+			})
+			c := s.connect(t)
+			start := time.Now()
+			took := func(what string, want time.Duration) {
+				t.Helper()
+				if got := time.Since(start); got != want {
+					t.Errorf("%s was answered after %v, want %v", what, got, want)
+				}
+			}
+			write(t, c, rawws.Message(`{"type":"login","login":"alice"}`))
+			if _, err := c.ReadText(); err != nil {
+				t.Fatal(err)
+			}
+			took("the login", 0)
+			// 192 bytes that take as long to compare as 16 messages.
+			write(t, c, rawws.Message(`{"type":"bye","from":"alice","to":"`+strings.Repeat("\uFDFA", 64)+`"}`))
+			wantError(t, c, "peer-unavailable")
+			took("the bye", time.Second)
+			write(t, c, rawws.Message("{}"))
+			wantError(t, c, "malformed")
+			took("the next message", (1+1+16)*time.Second)
+
+			stream := rawws.Frame{Opcode: rawws.Text, More: true}.Append(nil)
+			for range 40 {
+				stream = rawws.Frame{More: true}.Append(stream)
+			}
+			write(t, c, rawws.Frame{Opcode: rawws.Ping}.Append(stream))
+			if f, err := c.ReadFrame(); err != nil || f.Opcode != rawws.Pong {
+				t.Fatalf("received %v, %v; want a pong", f, err)
+			}
+			took("the ping behind 41 fragments", (18+41+1)*time.Second)
+			write(t, c, rawws.CloseFrame(1000, ""))
+			wantClose(t, c, 1000)
+			took("the goodbye", (18+41+1)*time.Second)
 		})
 	})
 }

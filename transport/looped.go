@@ -213,7 +213,8 @@ func (s *looped) act(b []byte, now int64) (taken int) {
 		if size == 0 || len(b)-taken < size {
 			return taken
 		}
-		if !s.admit(now) {
+		// A close frame costs no more than the end of the connection does without one.
+		if s.frames.first&opcodeBits != opClose && !s.admit(now) {
 			return taken
 		}
 		frame := b[taken : taken+size]
