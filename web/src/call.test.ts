@@ -15,6 +15,7 @@ class FakeChannel {
   readyState = "open";
   bufferedAmount = 0;
   onmessage: ((event: { data: unknown }) => void) | undefined;
+  onclose: (() => void) | undefined;
   addEventListener() {}
   send() {}
   close() {
@@ -213,6 +214,18 @@ test("a restart that finds no way is followed by others, for as long as one may 
   assert.deepEqual(ends, []);
   await pass(1_500);
   assert.deepEqual(ends, ["lost"]);
+});
+
+test("a channel that the browser ends during a restart that was answered is this side's to restore", async () => {
+  for (const answered of [false, true]) {
+    const { call, connection, ends } = await open(true);
+    connection.becomes("disconnected");
+    await settled();
+    if (answered) call.answered(sdp("01", "new"), false);
+    await settled();
+    connection.channels[0]!.onclose!();
+    assert.deepEqual([ends, call.wasAway], [["lost"], answered]);
+  }
 });
 
 test("a restart waits for the service, up to a minute", async () => {

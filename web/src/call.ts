@@ -556,6 +556,8 @@ export class Call {
       case "goodbye":
         return this.end("left");
       case "lost":
+        // Firefox ends the channel where ICE finds no way in time. Who has answered the restart is there: a new call may find one.
+        if (this.#trouble?.answered === true) this.wasAway = true;
         return this.end("lost", "lost");
       case "garbled":
         return this.end("garbled", "left");
