@@ -456,7 +456,9 @@ func (p *foxPage) shows(role, name, want string) {
 func (p *foxPage) click(role, name string) {
 	p.t.Helper()
 	element := p.find(role, name)
-	p.until("enabled", func(ctx context.Context) (bool, error) { return foxRun[bool](ctx, p, element, "function () { return this.disabled !== true }") })
+	p.until("enabled", func(ctx context.Context) (bool, error) {
+		return foxRun[bool](ctx, p, element, "function () { return this.disabled !== true }")
+	})
 	foxCall[any](p, element, `function () { this.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" }) }`)
 	p.do("input.performActions", map[string]any{"context": p.context, "actions": []any{map[string]any{
 		"type": "pointer", "id": "mouse", "actions": []any{

@@ -194,6 +194,8 @@ func TestABlockedLoginFindsNobody(t *testing.T) {
 	alice.click("button", "Block robot")
 	l.ended()
 	alice.vanish("button", "Disconnect from robot")
+	alice.shows("log", "Discussion", "You have blocked robot")
+	alice.sees("button", "Unblock robot")
 
 	sent := eval[int](alice, "testing.sent.length")
 	robot.offer("alice")

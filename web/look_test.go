@@ -115,6 +115,56 @@ func (p *page) axe(rules string) {
 	}
 }
 
+// With a keyboard on the screen a phone has some 370 pixels left, and on its side hardly more.
+func TestWhereThereIsLittleRoomThereIsRoomToRead(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.pair()
+	chat(alice, bob)
+	keep := func(name string) {
+		if *screenshots == "" {
+			return
+		}
+		if err := os.WriteFile(filepath.Join(*screenshots, "small-"+name+".png"), alice.screenshot(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Whom one talks to is there, whatever else is not.
+	whole := func() {
+		t.Helper()
+		if cut := eval[float64](alice, `(() => {
+			const name = document.querySelector(".peer .who strong");
+			const text = document.createRange();
+			text.selectNodeContents(name);
+			return text.getBoundingClientRect().width - name.getBoundingClientRect().width;
+		})()`); cut > 0.01 {
+			t.Errorf("%.1f pixels of the name of whom one talks to are cut off", cut)
+		}
+	}
+	for _, size := range [][2]int64{{360, 370}, {640, 360}} {
+		name := fmt.Sprintf("%d×%d", size[0], size[1])
+		alice.view(size[0], size[1], "light")
+		if height := eval[float64](alice, `document.getElementById("discussion").clientHeight`); height < 140 {
+			t.Errorf("%s: the discussion is %.0f high, want 140 at least", name, height)
+		}
+		for _, button := range []string{"Disconnect from bob", "Send", "Back to the conversations", "Sign out"} {
+			alice.sees("button", button)
+		}
+		alice.say("on " + name)
+		bob.hears("alice", "on "+name)
+		whole()
+		keep(name)
+	}
+	// In French there is less room beside it.
+	alice.view(360, 640, "light")
+	alice.click("button", "Settings")
+	alice.pick("combobox", "Language", "fr")
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+	whole()
+	keep("French")
+}
+
 // screens are those on which every view is looked at.
 var screens = []struct {
 	name          string

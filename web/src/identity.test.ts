@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Contacts } from "./contacts.js";
 import type { Change, Database } from "./database.js";
 import { Identity } from "./identity.js";
-import { inviteAddress, invitedBy } from "./invite.js";
+import { inviteAddress, invitedBy, onlyHere } from "./invite.js";
 
 const DAY = 86_400_000;
 
@@ -131,5 +131,14 @@ test("a link names whom to connect to, whatever characters the login has", () =>
   }
   for (const page of ["http://host/", "http://host/#", "http://host/#connect=", "http://host/#connect=%E0%A4%A", "http://host/#x=y"]) {
     assert.equal(invitedBy(page), undefined, page);
+  }
+});
+
+test("a link to this computer's own address is of no use to others, and is known for that", () => {
+  for (const page of ["http://localhost:7777/", "http://127.0.0.1:7777/", "http://[::1]:7777/", "http://chat.localhost/", "file:///tmp/index.html"]) {
+    assert.ok(onlyHere(inviteAddress(page, "alice")), page);
+  }
+  for (const page of ["http://192.168.1.5:7777/", "https://chat.example.org/", "http://127.example.org/x"]) {
+    assert.ok(!onlyHere(inviteAddress(page, "alice")), page);
   }
 });

@@ -2,6 +2,12 @@ import { MAX_LOGIN_LENGTH } from "./logins.js";
 
 const NAME = "connect";
 
+/** Whether nobody on another device can open the address of a page. */
+export function onlyHere(page: string): boolean {
+  const { protocol, hostname } = new URL(page);
+  return protocol === "file:" || hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(?:\.\d+){3}$/u.test(hostname);
+}
+
 /** The address of the page at `page` that has who opens it connected to `login`. */
 export function inviteAddress(page: string, login: string): string {
   const address = new URL(page);

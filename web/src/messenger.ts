@@ -292,8 +292,17 @@ export class Messenger {
     settings.choose({ blocked: [...settings.choices.blocked.filter((other) => other !== key), key] });
     for (const request of this.requests) if (loginKey(request.peer) === key) this.#calls?.decline(request);
     const conversation = this.#account?.conversations.get(key);
-    if (conversation !== undefined) this.hangUp(conversation);
+    if (conversation !== undefined) {
+      this.hangUp(conversation);
+      this.#note(conversation, phrase("noteBlocked", peer));
+    }
     this.options.changed();
+  }
+
+  /** Takes calls of this login again. */
+  unblock(peer: string): void {
+    const { settings } = this.options;
+    settings.choose({ blocked: settings.choices.blocked.filter((other) => other !== loginKey(peer)) });
   }
 
   /** Sends a text in the front conversation. False: it was not taken, and stays with the person. */

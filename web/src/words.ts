@@ -70,11 +70,14 @@ const en = {
   message: "Message",
   send: "Send",
   hintOpen: "Enter sends, Shift+Enter breaks the line.",
+  hintOffTheRecord: "Off the record: nothing of this is written down on this device.",
+  hintCalling: (name: string) => `Waiting for ${name} to answer. What you type is kept.`,
   hintClosed: "Nobody is connected: connect to somebody to send. What you type is kept.",
   hintReconnecting: "The connection is being restored: what you send goes out then.",
 
   // Notes in the discussion
   noteConnected: (name: string) => `Connected to ${name}`,
+  noteBlocked: (name: string) => `You have blocked ${name}: their calls are not taken`,
   noteReconnected: (name: string) => `The connection to ${name} is back`,
   noteHungUp: (name: string) => `You disconnected from ${name}`,
   noteCancelled: (name: string) => `You cancelled the call to ${name}`,
@@ -167,7 +170,7 @@ const en = {
   identityHint: "This browser shows the same identity to everybody you talk to, whatever your login is.",
   identityPassing: "This browser keeps no identity for this page: others see a new one at each visit.",
   newIdentity: "New identity",
-  newIdentityQuestion: "Start afresh with a new identity? Everybody who knows you will be told that yours has changed, and must verify you again. Conversations that are on end.",
+  newIdentityQuestion: "Start afresh with a new identity? Everybody who knows you will be told that yours has changed, and must verify you again. Open conversations will end.",
   verify: (name: string) => `Verify ${name}`,
   verified: "verified",
   verifyText: (name: string) => `Compare this number with ${name}, in person or on the phone: both pages must show the same. If they do, nobody is between you.`,
@@ -183,6 +186,7 @@ const en = {
   // Invite
   invite: "Invite",
   inviteText: "Who opens this link, and joins, is connected to you.",
+  inviteHereOnly: "This link works on this computer only. To invite others, open the page at an address of this computer that they can reach: the service says at its start which ones there are.",
   inviteLink: "Link",
   inviteCode: "The link as a QR code",
   copy: "Copy",
@@ -306,10 +310,13 @@ const fr: Words = {
   message: "Votre message",
   send: "Envoyer",
   hintOpen: "Entrée envoie, Maj+Entrée va à la ligne.",
+  hintOffTheRecord: "Sans trace : rien de ceci n’est conservé sur cet appareil.",
+  hintCalling: (name) => `En attente de la réponse de ${name}. Ce que vous tapez est conservé.`,
   hintClosed: "Personne n’est connecté : appelez quelqu’un pour envoyer. Ce que vous tapez est conservé.",
   hintReconnecting: "La connexion est en cours de rétablissement : ce que vous envoyez partira ensuite.",
 
   noteConnected: (name) => `En conversation avec ${name}`,
+  noteBlocked: (name) => `Vous avez bloqué ${name} : ses appels ne sont plus pris`,
   noteReconnected: (name) => `La connexion avec ${name} est rétablie`,
   noteHungUp: (name) => `Vous avez raccroché avec ${name}`,
   noteCancelled: (name) => `Vous avez annulé l’appel à ${name}`,
@@ -412,6 +419,7 @@ const fr: Words = {
 
   invite: "Inviter",
   inviteText: "Qui ouvre ce lien et rejoint le service est mis en relation avec vous.",
+  inviteHereOnly: "Ce lien ne fonctionne que sur cet ordinateur. Pour inviter d’autres personnes, ouvrez la page à une adresse de cet ordinateur qu’elles peuvent joindre : le service les indique à son démarrage.",
   inviteLink: "Lien",
   inviteCode: "Le lien en code QR",
   copy: "Copier",

@@ -63,7 +63,11 @@ export class Composer {
       if (input.files !== null && input.files.length > 0) messenger.attach([...input.files]);
       input.value = ""; // The same file may be chosen again.
     };
-    const hint = phase === "reconnecting" ? words.hintReconnecting : open ? words.hintOpen : words.hintClosed;
+    const { front } = messenger;
+    const calling = phase === "calling" || phase === "connecting";
+    const hint =
+      phase === "reconnecting" ? words.hintReconnecting : open ? words.hintOpen : calling && front !== undefined ? words.hintCalling(front.peer) : words.hintClosed;
+    const offTheRecord = this.page.settings.choices.offTheRecord ? html`<strong>${words.hintOffTheRecord}</strong> ` : nothing;
     return html`
       <form class="composer" @submit=${submit} novalidate>
         <label for="message" class="visually-hidden">${words.message}</label>
@@ -90,7 +94,7 @@ export class Composer {
           ${icon("attach")}
         </button>
         <button class="btn btn-primary" aria-disabled=${open ? nothing : "true"}>${icon("send")}${words.send}</button>
-        <div id="message-hint" class="hint">${hint}</div>
+        <div id="message-hint" class="hint">${offTheRecord}${hint}</div>
       </form>
     `;
   }

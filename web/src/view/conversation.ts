@@ -62,6 +62,7 @@ export class ConversationView {
   #head(conversation: Conversation): TemplateResult {
     const { messenger, words } = this.page;
     const { peer, phase, call, trust } = conversation;
+    const blocked = this.page.settings.choices.blocked.includes(conversation.key);
     const open = phase === "open" || phase === "reconnecting";
     const text = {
       off: words.notConnectedTo,
@@ -90,7 +91,9 @@ export class ConversationView {
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
           ${call === undefined ? nothing : iconButton("info", words.howConnected, () => this.page.open(connectionDialog(this.page, call)))}
-          ${iconButton("block", words.block(peer), () => messenger.block(peer))}
+          ${blocked
+            ? html`<button type="button" class="btn btn-sm btn-quiet" @click=${() => messenger.unblock(peer)}>${words.unblock(peer)}</button>`
+            : iconButton("block", words.block(peer), () => messenger.block(peer))}
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
         ${phase === "off" || phase === "asking"

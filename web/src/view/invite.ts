@@ -1,5 +1,5 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { inviteAddress } from "../invite.js";
+import { inviteAddress, onlyHere } from "../invite.js";
 import type { DialogContent } from "./dialog.js";
 import type { Page } from "./page.js";
 import { qrCode } from "./qr.js";
@@ -31,7 +31,7 @@ export function inviteDialog(page: Page): DialogContent {
           ? html`<button type="button" class="btn btn-primary" @click=${() => void copy()}>${copied ? words.copied : words.copy}</button>`
           : nothing}
       </div>
-      ${qrCode(link, words.inviteCode)}
+      ${onlyHere(link) ? html`<p class="quiet">${words.inviteHereOnly}</p>` : nothing} ${qrCode(link, words.inviteCode)}
     `,
   };
 }

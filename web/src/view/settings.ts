@@ -77,7 +77,7 @@ function settings(page: Page): TemplateResult {
                 <button
                   type="button"
                   class="btn btn-sm btn-outline-secondary"
-                  @click=${() => settings.choose({ blocked: choices.blocked.filter((other) => other !== key) })}
+                  @click=${() => messenger.unblock(key)}
                 >
                   ${words.unblock(key)}
                 </button>
