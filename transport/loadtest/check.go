@@ -60,16 +60,16 @@ func ParseCheck(text string) (Check, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		match := conditionForm.FindStringSubmatch(part)
 		if match == nil {
-			return Check{}, usage("--check: %q is no condition: write them as in p99<50ms,errors=0", part)
+			return Check{}, usage("%q is no condition: write them as in p99<50ms,errors=0", part)
 		}
 		one := condition{name: match[1], operator: match[2], text: match[3]}
 		var known bool
 		if one.subject, known = subjectOf(one.name); !known {
-			return Check{}, usage("--check: there is no figure %q: there are %s", one.name, knownSubjects())
+			return Check{}, usage("there is no figure %q: there are %s", one.name, knownSubjects())
 		}
 		var err error
 		if one.value, err = one.subject.unit.parse(one.text); err != nil {
-			return Check{}, usage("--check: %s: %v", one.name, err)
+			return Check{}, usage("%s: %v", one.name, err)
 		}
 		c.conditions = append(c.conditions, one)
 	}

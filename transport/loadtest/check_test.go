@@ -90,7 +90,7 @@ func TestAWrongCheckIsOneLineThatSaysWhatIsWrong(t *testing.T) {
 	} {
 		_, err := ParseCheck(check)
 		var usage *UsageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--check: ") || strings.Contains(err.Error(), "\n") {
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) || strings.HasPrefix(err.Error(), "--check") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("ParseCheck(%q): %v; wanted one line with %q", check, err, want)
 		}
 	}
