@@ -90,6 +90,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     } catch {
       // Nothing is kept there.
     }
+    view.forget();
     await messenger.renewIdentity();
     if (!deleted) alarm(phrase("deviceFailed"));
   },

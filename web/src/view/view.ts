@@ -1,7 +1,7 @@
 import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
 import type { Call } from "../call.js";
 import type { Conversation } from "../conversation.js";
-import { loginKey } from "../logins.js";
+import { MAX_LOGIN_LENGTH, loginKey } from "../logins.js";
 import type { Messenger } from "../messenger.js";
 import type { Settings } from "../settings.js";
 import { type Language, type Words, languageFor, languages } from "../words.js";
@@ -16,6 +16,9 @@ import type { Page } from "./page.js";
 import { requestDialog } from "./request.js";
 import type { Device } from "./settings.js";
 import { changedDialog } from "./verify.js";
+
+/** Where the last login outlasts a reload, in this tab. */
+const LOGIN_KEY = "login";
 
 /** Longest time until a change is shown where the browser paints nothing, in ms. */
 const UNSEEN_DELAY = 100;
@@ -38,7 +41,7 @@ export class View implements Page {
   #shownFront: Conversation | undefined;
   #shownCall: Call | undefined;
   #shownOpen = false;
-  #lastLogin = "";
+  #lastLogin = readLogin();
   readonly #composer = new Composer(this);
   readonly #discussion = new Discussion(this);
   readonly #conversation = new ConversationView(this, this.#discussion, this.#composer);
@@ -166,6 +169,24 @@ export class View implements Page {
     }
   }
 
+  #typedLogin(login: string): void {
+    this.#lastLogin = login;
+    try {
+      if (this.settings.choices.offTheRecord) sessionStorage.removeItem(LOGIN_KEY);
+      else sessionStorage.setItem(LOGIN_KEY, login.slice(0, MAX_LOGIN_LENGTH));
+    } catch {
+      // It is typed again.
+    }
+  }
+
+  /** Everything has been deleted: the last login is nobody's business either. */
+  forget(): void {
+    this.#lastLogin = "";
+    const field = document.getElementById("login") as HTMLInputElement | null;
+    if (field !== null) field.value = "";
+    this.changed();
+  }
+
   #focus(id: string): void {
     const element = document.getElementById(id);
     // A field that gets the focus unasked brings up a keyboard on a screen, and hides what one has come to read.
@@ -175,7 +196,15 @@ export class View implements Page {
 
   #page(dialog: DialogContent | undefined): TemplateResult {
     const joined = this.messenger.login !== undefined;
-    const typed = (login: string) => (this.#lastLogin = login);
+    const typed = (login: string) => this.#typedLogin(login);
     return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
+  }
+}
+
+function readLogin(): string {
+  try {
+    return sessionStorage.getItem(LOGIN_KEY) ?? "";
+  } catch {
+    return ""; // A browser that stores nothing.
   }
 }
