@@ -155,6 +155,14 @@ func TestWhereThereIsLittleRoomThereIsRoomToRead(t *testing.T) {
 		whole()
 		keep(name)
 	}
+	// The keyboard comes up for the field that one has touched: that stays.
+	alice.view(360, 640, "light")
+	eval[any](alice, `document.getElementById("other-login").focus()`)
+	alice.view(360, 370, "light")
+	if shown := eval[bool](alice, `document.activeElement.id === "other-login" && document.activeElement.checkVisibility()`); !shown {
+		t.Error("the field for the other login is gone while somebody is about to type in it")
+	}
+	alice.sees("status", "Connection")
 	// In French there is less room beside it.
 	alice.view(360, 640, "light")
 	alice.click("button", "Settings")

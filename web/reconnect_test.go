@@ -174,7 +174,7 @@ func TestAPageWhoseNetworkWasAwayTakesTheCallUpAgain(t *testing.T) {
 	alice.say("meanwhile")
 	gate.shut.Store(false)
 	cable.set(false)
-	alice.click("button", "Try now")
+	alice.hurries()
 	alice.phase("open")
 	if got := l.hears(); got != "meanwhile" {
 		t.Errorf("the robot got %q", got)
@@ -204,7 +204,7 @@ func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
 	alice.say("meanwhile")
 	alice.loses(false)
 	cable.set(false)
-	alice.click("button", "Try now")
+	alice.hurries()
 	bob.hears("alice", "meanwhile")
 	bob.connected("alice")
 	alice.phase("open")
@@ -219,7 +219,7 @@ func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
 	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)
 	// With the service but without a way to bob: she calls him, and gets no further.
-	alice.click("button", "Try now")
+	alice.hurries()
 	alice.untilSent("offer", 2)
 	alice.shows("log", "Discussion", "bob left: the connection was lost")
 	alice.phase("reconnecting")

@@ -189,6 +189,10 @@ test("whoever calls over and over again is asked about once, and the newest call
   assert.equal(requests.length, 1);
   assert.deepEqual(calls.requests.map(({ id }) => id), ["call 199"]);
   assert.equal(calls.accept(calls.requests[0]!)?.id, "call 199");
+
+  const { calls: others, sent } = callsOf("alice", "ask");
+  for (let i = 0; i < 3; i++) others.receive({ type: "offer", from: "carol", call: "the same", sdp: sdp("01") });
+  assert.deepEqual([others.requests.length, sent.length], [1, 0], "an offer that is repeated is the one that waits");
 });
 
 test("offers of a blocked login are as if nobody were here", () => {

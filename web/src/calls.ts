@@ -223,6 +223,7 @@ export class Calls {
       if (!asked && existing.phase === "open") return this.#doubt(existing, frame);
     }
     const known = this.#requests.get(key);
+    if (known !== undefined && known.id === frame.call) return;
     if (known !== undefined && policy === "ask") {
       // The person is asked about whom, not about which offer: a newer one takes the place of the one before.
       this.#remember(known.id);

@@ -25,6 +25,8 @@ export type Meeting =
  */
 export class Contacts {
   readonly #known = new Map<string, Contact | undefined>();
+  /** Of whom the device may know what could not be read: nothing is written over that. */
+  readonly #unreadable = new Set<string>();
 
   constructor(
     private readonly database: Promise<Database | undefined>,
@@ -40,7 +42,6 @@ export class Contacts {
    */
   async meet(me: string, other: string, fingerprint: string, lasting: boolean): Promise<Meeting> {
     const contact = await this.#find(me, other);
-    if (contact === "unreadable") return { kind: "new" }; // Nothing is written over what may be there.
     if (contact === undefined) {
       if (lasting) await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
       return { kind: "new" };
@@ -61,7 +62,6 @@ export class Contacts {
   /** The person has compared the safety number, or takes that back. */
   async verify(me: string, other: string, fingerprint: string, verified: boolean): Promise<void> {
     const contact = await this.#find(me, other);
-    if (contact === "unreadable") return;
     const { since, next } = contact?.fingerprint === fingerprint ? contact : { since: new Date(), next: undefined };
     await this.#put(me, other, { fingerprint, verified, since, next });
   }
@@ -69,23 +69,24 @@ export class Contacts {
   /** Somebody who proves to have the certificate `fingerprint` vouches for the next one. */
   async vouch(me: string, other: string, fingerprint: string, next: string): Promise<void> {
     const contact = await this.#find(me, other);
-    if (contact !== "unreadable" && contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
+    if (contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
   }
 
   /** Forgets everybody, in this page. */
   forget(): void {
     this.#known.clear();
+    this.#unreadable.clear();
   }
 
-  async #find(me: string, other: string): Promise<Contact | "unreadable" | undefined> {
+  async #find(me: string, other: string): Promise<Contact | undefined> {
     const name = JSON.stringify([me, other]);
     if (!this.#known.has(name)) {
       let kept: unknown;
       try {
         kept = await (await this.database)?.get("contacts", [me, other]);
       } catch {
+        this.#unreadable.add(name);
         this.failed();
-        return "unreadable";
       }
       if (!this.#known.has(name)) this.#known.set(name, readContact(kept));
     }
@@ -94,7 +95,7 @@ export class Contacts {
 
   async #put(me: string, other: string, contact: Contact): Promise<void> {
     this.#known.set(JSON.stringify([me, other]), contact);
-    if (this.offTheRecord()) return;
+    if (this.offTheRecord() || this.#unreadable.has(JSON.stringify([me, other]))) return;
     try {
       await (await this.database)?.change([{ store: "contacts", key: [me, other], value: contact }]);
     } catch {

@@ -113,3 +113,16 @@ test("what another page has kept since is not of this conversation", () => {
   assert.ok(conversation.isOf(conversation.kept));
   assert.ok(!conversation.isOf(new Conversation("bob", "alice's other tab", structuredClone(before.kept)).kept));
 });
+
+test("what waits stays so over many pages, under whatever number it was written down", () => {
+  const { conversation, entries } = posted("one", "two", "two");
+  for (const letter of conversation.correspondence.confirm(1)) conversation.mark(new Set([letter.id]), "delivered");
+  const onDevice = structuredClone(entries); // Nobody writes them again.
+  let kept = conversation.kept;
+  for (let page = 2; page <= 30; page++) {
+    const next = new Conversation("bob", `alice's page ${page}`, structuredClone(kept), structuredClone(onDevice));
+    assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending", "sending"], `page ${page}`);
+    assert.deepEqual(next.correspondence.waiting.map(({ text }) => text), ["two", "two"]);
+    kept = next.kept;
+  }
+});

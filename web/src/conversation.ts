@@ -98,8 +98,8 @@ export class Conversation {
   #added = 0;
   /** Of all entries. */
   #text = 0;
-  /** Ids of the letters that wait since an earlier page, by their ids there. */
-  #renamed: ReadonlyMap<number, number> = new Map();
+  /** What letters that wait since earlier pages were numbered there, by their ids of now. */
+  #renamed: ReadonlyMap<number, ReadonlySet<number>> = new Map();
 
   /**
    * @param instance names the conversation as it is in this page: one that is deleted and begun anew is another one, whose
@@ -115,7 +115,9 @@ export class Conversation {
       this.draft = kept.draft;
       this.unread = kept.unread;
       this.active = kept.active;
-      this.#renamed = new Map(kept.correspondence.waiting.map(({ id }, index) => [id, this.correspondence.waiting[index]!.id]));
+      // On the device an entry has the number that the page gave it which wrote it, and that may be long ago.
+      const now = this.correspondence.waiting;
+      this.#renamed = new Map(kept.correspondence.waiting.map(({ id, was }, index) => [now[index]!.id, new Set([id, ...was.map((one) => one.id)])]));
     }
     this.prepend(entries);
   }
@@ -145,11 +147,12 @@ export class Conversation {
 
   /** Puts entries from the device before those that are here. */
   prepend(entries: readonly Entry[]): void {
-    for (const entry of entries) {
+    // The newest first: it is the one that most surely waits.
+    for (const entry of [...entries].reverse()) {
       if (entry.kind === "own") this.#readdress(entry);
+      this.entries.unshift(entry);
       this.#text += textLength(entry);
     }
-    this.entries.unshift(...entries);
   }
 
   /**
@@ -217,11 +220,17 @@ export class Conversation {
     return marked;
   }
 
-  /** An own entry that comes from the device belongs to the letter that waits, under its id of now; where none does, it has arrived. */
+  /**
+   * An own entry that comes from the device belongs to the letter that waits, under its id of now; where none does, it has arrived. Of
+   * letters with the same text each is one entry's, the one with its number if there is one: what was numbered very long ago is forgotten.
+   */
   #readdress(entry: OwnEntry): void {
-    const waiting = entry.delivery === "sending" ? this.correspondence.waiting : [];
-    const letter = waiting.find(({ id, text }) => text === entry.text && (id === this.#renamed.get(entry.letter) || id === entry.letter));
-    if (entry.delivery === "sending" && letter === undefined) entry.delivery = "delivered";
-    entry.letter = letter?.id ?? 0;
+    if (entry.delivery === "sending") {
+      const taken = new Set(this.entries.map((other) => (other.kind === "own" ? other.letter : 0)));
+      const free = this.correspondence.waiting.filter(({ id, text }) => text === entry.text && !taken.has(id));
+      const letter = free.find(({ id }) => id === entry.letter || this.#renamed.get(id)?.has(entry.letter) === true) ?? free[0];
+      if (letter === undefined) entry.delivery = "delivered";
+      entry.letter = letter?.id ?? 0;
+    } else entry.letter = 0;
   }
 }

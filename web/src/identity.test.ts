@@ -142,3 +142,20 @@ test("a link to this computer's own address is of no use to others, and is known
     assert.ok(!onlyHere(inviteAddress(page, "alice")), page);
   }
 });
+
+test("where contacts cannot be read the page remembers them all the same, and writes over nothing", async () => {
+  let changes = 0;
+  let failed = 0;
+  const database = {
+    get: () => Promise.reject(new DOMException("no", "InvalidStateError")),
+    change: async () => void changes++,
+  } as Partial<Database> as Database;
+  const contacts = new Contacts(Promise.resolve(database), () => false, () => failed++);
+  assert.deepEqual(await contacts.meet("alice", "carol", "AA", true), { kind: "new" });
+  await contacts.verify("alice", "carol", "AA", true);
+  assert.deepEqual(await contacts.meet("alice", "carol", "AA", true), { kind: "known", verified: true });
+  assert.deepEqual(await contacts.meet("alice", "carol", "BB", true), { kind: "changed", wasVerified: true });
+  await contacts.accept("alice", "carol", "BB");
+  assert.deepEqual(await contacts.meet("alice", "carol", "BB", true), { kind: "known", verified: false });
+  assert.deepEqual([changes, failed], [0, 1]);
+});

@@ -199,6 +199,22 @@ test("what comes before it is known from whom is shown behind the warning, and c
   assert.deepEqual(channel.texts, []);
 });
 
+test("whoever says something and goes at once is warned of like anybody", async () => {
+  const { reading, contacts } = await knowsCarol();
+  contacts.forget();
+  let read = () => {};
+  reading.may = new Promise((resolve) => (read = resolve));
+  const channel = await calls("carol", "carol", "99");
+  channel.hears({ kind: "text", id: 1, last: true, part: new TextEncoder().encode("send it to this account") });
+  channel.hears({ kind: "next", fingerprint: fingerprint("66") });
+  channel.hears({ kind: "goodbye" });
+  await settled();
+  read();
+  await settled();
+  assert.deepEqual(said().slice(-4), ["noteConnected", "noteLeft", "noteIdentityChanged", "send it to this account"]);
+  assert.deepEqual(await contacts.meet("alice", "carol", fingerprint("66"), true), { kind: "changed", wasVerified: true });
+});
+
 test("a stranger's answer says nothing of relays", async () => {
   const { settings } = await alice();
   settings.choose({ relayOnly: true });

@@ -607,8 +607,9 @@ export class Messenger {
       },
       typing: (call, typing) => this.#onceRecognised(call, (conversation) => this.#typingBy(conversation, typing)),
       next: (call, fingerprint) =>
-        this.#onceRecognised(call, ({ key, trust }) => {
-          if (trust === undefined || trust.changed) return; // Whom nobody trusts yet vouches for nobody.
+        this.#onceRecognised(call, ({ key, trust, call: current }) => {
+          // Whom nobody trusts yet vouches for nobody, and nobody for who comes after.
+          if (current !== call || trust === undefined || trust.changed) return;
           void this.options.contacts.vouch(this.#account!.key, key, trust.fingerprints.peer, fingerprint);
         }),
       troubled: (call) => {
@@ -660,12 +661,13 @@ export class Messenger {
     if (fingerprints === undefined) return call.end("garbled", "left");
     const lasting = !call.bare;
     const meeting = await this.options.contacts.meet(this.#account!.key, conversation.key, fingerprints.peer, lasting);
-    if (conversation.call !== call) return;
     const changed = meeting.kind === "changed";
+    // Said also where the call is over by now: what has come on it is shown behind this.
+    if (changed && this.#carriedBy(call) === conversation) this.#note(conversation, phrase("noteIdentityChanged", call.peer));
+    if (conversation.call !== call) return;
     const trust = { fingerprints, lasting, changed, verified: meeting.kind === "known" && meeting.verified, wasVerified: changed && meeting.wasVerified };
     conversation.trust = trust;
     if (!changed) return this.#admit(call, conversation);
-    this.#note(conversation, phrase("noteIdentityChanged", call.peer));
     this.options.changed();
   }
 

@@ -91,9 +91,15 @@ export class ConversationView {
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
           ${call === undefined ? nothing : iconButton("info", words.howConnected, () => this.page.open(connectionDialog(this.page, call)))}
-          ${blocked
-            ? html`<button type="button" class="btn btn-sm btn-quiet" @click=${() => messenger.unblock(peer)}>${words.unblock(peer)}</button>`
-            : iconButton("block", words.block(peer), () => messenger.block(peer))}
+          <button
+            type="button"
+            class=${blocked ? "btn btn-icon pressed" : "btn btn-icon"}
+            aria-label=${blocked ? words.unblock(peer) : words.block(peer)}
+            title=${blocked ? words.unblock(peer) : words.block(peer)}
+            @click=${() => (blocked ? messenger.unblock(peer) : messenger.block(peer))}
+          >
+            ${icon("block")}
+          </button>
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
         ${phase === "off" || phase === "asking"

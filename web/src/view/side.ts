@@ -48,18 +48,18 @@ export function side(page: Page, alerts: boolean): TemplateResult {
 }
 
 function line({ messenger, words }: Page, conversation: Conversation): TemplateResult {
-  const { peer, unread } = conversation;
-  const open = conversation.phase === "open";
-  const there = open ? true : conversation.online;
+  const { peer, unread, online, phase } = conversation;
   const front = conversation === messenger.front;
   return html`
     <li>
       <button type="button" class="line" aria-current=${front ? "true" : nothing} @click=${() => messenger.show(conversation)}>
         <span class="portrait">
           ${avatar(peer)}
-          ${there === undefined
-            ? nothing
-            : html`<span class="presence" data-online=${there}><span class="visually-hidden">${open ? words.connected : there ? words.online : words.away}</span></span>`}
+          ${online !== undefined
+            ? html`<span class="presence" data-online=${online}><span class="visually-hidden">${online ? words.online : words.away}</span></span>`
+            : phase === "open"
+              ? html`<span class="talking"><span class="visually-hidden">${words.connected}</span></span>`
+              : nothing}
         </span>
         <span class="line-text">
           <strong dir="auto">${peer}</strong>

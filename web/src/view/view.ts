@@ -189,9 +189,10 @@ export class View implements Page {
 
   #focus(id: string): void {
     const element = document.getElementById(id);
-    // A field that gets the focus unasked brings up a keyboard on a screen, and hides what one has come to read.
     const writes = element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
-    if (!writes || !matchMedia("(pointer: coarse)").matches) element?.focus();
+    // A field that gets the focus unasked brings up a keyboard on a screen, and hides what one has come to read.
+    const place = writes && matchMedia("(pointer: coarse)").matches ? document.getElementById("discussion") : element;
+    place?.focus();
   }
 
   #page(dialog: DialogContent | undefined): TemplateResult {
