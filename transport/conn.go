@@ -117,7 +117,11 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 }
 
 // Charge implements [actors.Link].
-func (c *conn) Charge(frames int) { c.extra.Add(int32(frames)) }
+func (c *conn) Charge(frames int) {
+	if c.server.frameInterval > 0 {
+		c.extra.Add(int32(frames))
+	}
+}
 
 // crowded reports whether too much of what answers the client's own frames waits to be written: who does not read is
 // not read either, so that nothing is lost and memory is bounded.

@@ -297,3 +297,21 @@ func TestWhatOneConnectionBringsWithItEndsNoService(t *testing.T) {
 		t.Errorf("a closed listener is %v, want it to end the service", err)
 	}
 }
+
+func TestTheOperatorHearsOnceInAWhileThatConnectionsCannotBeAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := &reception{server: &Server{options: Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}}}
+		_ = r.failed(net.ErrClosed)
+		if log.Len() > 0 {
+			t.Errorf("a closed listener is logged as %s", &log)
+		}
+		for range 40 { // 20 s
+			_ = r.failed(syscall.EMFILE)
+			time.Sleep(500 * time.Millisecond)
+		}
+		if got := strings.Count(log.String(), "connections could not be accepted"); got != 2 {
+			t.Errorf("it is said %d times in 20 s, want 2", got)
+		}
+	})
+}

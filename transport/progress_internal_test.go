@@ -23,6 +23,15 @@ func (s *narrow) Write(b []byte, _ bool) (int, error) {
 	return n, nil
 }
 
+// pass lets seconds pass, and has the loop look after a connection in each.
+func (m *simulation) pass(c *looped, seconds int) {
+	for range seconds {
+		time.Sleep(time.Second)
+		c.post()
+		m.opening.run()
+	}
+}
+
 func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := simulate(t)
@@ -42,9 +51,7 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 			if c.closing.Load() {
 				t.Fatalf("closed %d s after it took something, want 10 s", passed)
 			}
-			time.Sleep(time.Second)
-			c.post()
-			m.opening.run()
+			m.pass(c, 1)
 		}
 		if !c.closing.Load() {
 			t.Error("not closed 10 s after it took something")
@@ -65,23 +72,15 @@ func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
 		c.socket = s
 		c.Send(make([]byte, 1000))
 		m.opening.run()
-		pass := func(seconds int) {
-			t.Helper()
-			for range seconds {
-				time.Sleep(time.Second)
-				c.post()
-				m.opening.run()
-			}
-		}
 		for range 3 {
-			pass(5)
+			m.pass(c, 5)
 			s.room = 10 // of which nobody is told
-			pass(6)
+			m.pass(c, 6)
 			if c.closing.Load() {
 				t.Fatal("closed although the client has taken something in the last 10 s")
 			}
 		}
-		pass(10)
+		m.pass(c, 10)
 		if !c.closing.Load() {
 			t.Error("not closed although the client has taken nothing for more than 10 s")
 		}

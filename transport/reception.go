@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -17,6 +18,9 @@ import (
 
 // maxPeek is how long a request may be that is answered here.
 const maxPeek = 4 << 10
+
+// warnInterval is how long after a warning there is no other of the same.
+const warnInterval = 10 * time.Second
 
 // politeness is after how many connections taken without a pause other goroutines get their turn.
 const politeness = 16
@@ -30,8 +34,9 @@ type reception struct {
 	server *Server
 
 	// Of the one goroutine that accepts.
-	more   bool // connections may wait that came together with the last one
-	row    int  // connections taken without a pause
+	more   bool      // connections may wait that came together with the last one
+	row    int       // connections taken without a pause
+	warned time.Time // when it was last said that one could not be accepted
 	peeked [maxPeek]byte
 	source bytes.Reader
 	reader *bufio.Reader
@@ -58,7 +63,7 @@ func (r *reception) Accept() (net.Conn, error) {
 	for {
 		fd, err := r.accept()
 		if err != nil {
-			return nil, passing(err)
+			return nil, r.failed(err)
 		}
 		if r.welcome(fd) {
 			continue
@@ -90,6 +95,17 @@ func passing(err error) error {
 		return err
 	}
 	return passingError{err}
+}
+
+// failed returns what net/http is to make of an error of accepting. The operator is told, once in a while: to net/http one
+// that passes is no news.
+func (r *reception) failed(err error) error {
+	err = passing(err)
+	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(r.warned) >= warnInterval {
+		r.warned = now
+		r.server.options.Logger.Warn("connections could not be accepted", slog.Any("error", err))
+	}
+	return err
 }
 
 // accept takes the next connection. Only the first of those that came together is accepted by package net, which makes
