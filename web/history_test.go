@@ -206,9 +206,7 @@ func TestHistoryIsExportedAndDeleted(t *testing.T) {
 	alice.press(kb.Escape)
 	alice.vanish("dialog", "")
 
-	alice.click("button", "Delete the conversation with bob")
-	alice.click("button", "Delete")
-	alice.vanish("list", "Conversations")
+	alice.deletes("bob")
 	bob.vanish("button", "Disconnect from alice")
 	alice.untilStored("no message", func(stored map[string]int) bool { return stored["entries"] == 0 && stored["conversations"] == 0 })
 

@@ -167,6 +167,14 @@ func (p *person) phase(want string) {
 	})
 }
 
+// deletes deletes the only conversation that there is.
+func (p *person) deletes(login string) {
+	p.t.Helper()
+	p.click("button", "Delete the conversation with "+login)
+	p.click("button", "Delete")
+	p.vanish("list", "Conversations")
+}
+
 // hurries presses the button with which the page connects to the service at once, unless it has done so by itself meanwhile.
 func (p *person) hurries() {
 	p.t.Helper()

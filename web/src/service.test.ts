@@ -99,22 +99,16 @@ test("after each close code the page comes back by itself, or does not, as the p
   }
 });
 
-test("the wait that the service asks for is kept", () => {
-  connected();
-  latest().ends(1012, "retry=2300");
-  mock.timers.tick(2_299);
-  assert.equal(FakeSocket.all.length, 1);
-  mock.timers.tick(1);
-  assert.equal(FakeSocket.all.length, 2);
-});
-
-test("a service that asks for no wait at all is not tried over and over", () => {
-  connected();
-  latest().ends(1012, "retry=0");
-  mock.timers.tick(249);
-  assert.equal(FakeSocket.all.length, 1);
-  mock.timers.tick(1);
-  assert.equal(FakeSocket.all.length, 2);
+test("the wait that the service asks for is kept, but for none at all", () => {
+  for (const [reason, wait] of [["retry=2300", 2_300], ["retry=0", 250]] as const) {
+    connected();
+    const sockets = FakeSocket.all.length;
+    latest().ends(1012, reason);
+    mock.timers.tick(wait - 1);
+    assert.equal(FakeSocket.all.length, sockets, reason);
+    mock.timers.tick(1);
+    assert.equal(FakeSocket.all.length, sockets + 1, reason);
+  }
 });
 
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
