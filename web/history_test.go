@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// stored counts what the device keeps, by store of the database (src/database.ts).
+// stored counts what the device keeps, by store of the database (src/conversation/database.ts).
 func (p *page) stored() map[string]int {
 	p.t.Helper()
 	return eval[map[string]int](p, `new Promise((resolve, reject) => {

@@ -22,7 +22,7 @@ import (
 	"p2p-messaging/transport/client"
 )
 
-// Kinds of frames on the channel of two pages (src/framing.ts).
+// Kinds of frames on the channel of two pages (src/call/framing.ts).
 const (
 	frameHello   = 1
 	frameText    = 2
@@ -561,7 +561,7 @@ func typingFrame(typing bool) []byte {
 	return []byte{frameTyping, 0}
 }
 
-// fileFrame is a control frame about files (src/fileframes.ts).
+// fileFrame is a control frame about files (src/files/frames.ts).
 func fileFrame(fields map[string]any) []byte {
 	body, err := json.Marshal(fields)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 //go:generate go tool esbuild src/main.ts --bundle --minify --format=iife --target=chrome115,firefox115 --legal-comments=eof --outfile=app.js
-//go:generate go tool esbuild src/page.css --bundle --minify --target=chrome115,firefox115 --outfile=app.css
+//go:generate go tool esbuild src/view/page.css --bundle --minify --target=chrome115,firefox115 --outfile=app.css
 
 //go:embed index.html app.js app.css icon.svg
 var files embed.FS

@@ -1,14 +1,14 @@
-import { serviceAddress } from "./address.js";
-import { Contacts } from "./contacts.js";
-import { openDatabase } from "./database.js";
-import { History } from "./history.js";
-import { Identity } from "./identity.js";
-import { freshId } from "./ids.js";
-import { invitedBy } from "./invite.js";
-import { Messenger } from "./messenger.js";
-import { Notifications } from "./notifications.js";
+import { openDatabase } from "./conversation/database.js";
+import { History } from "./conversation/history.js";
+import { deleteReceivedFiles, openStore } from "./files/sinks.js";
+import { Contacts } from "./identity/contacts.js";
+import { Identity } from "./identity/identity.js";
+import { Messenger } from "./messenger/messenger.js";
 import { Settings } from "./settings.js";
-import { deleteReceivedFiles, openStore } from "./sinks.js";
+import { serviceAddress } from "./signaling/address.js";
+import { freshId } from "./signaling/ids.js";
+import { invitedBy } from "./view/invitelink.js";
+import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
 

@@ -17,7 +17,7 @@ export interface Choices {
   notifications: boolean;
   /** undefined: as the browser asks for. */
   language: Language | undefined;
-  /** Keys (logins.ts) of logins whose calls are not taken. */
+  /** Keys (signaling/logins.ts) of logins whose calls are not taken. */
   blocked: readonly string[];
 }
 

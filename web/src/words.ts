@@ -3,7 +3,7 @@
  * the language may change afterwards, and history outlasts it.
  */
 
-import { size } from "./files.js";
+import { size } from "./sizes.js";
 
 const en = {
   language: "English",

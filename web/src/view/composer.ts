@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation.js";
-import { direction } from "../direction.js";
+import type { Conversation } from "../conversation/conversation.js";
+import { direction } from "./direction.js";
 import { pastedFiles } from "./files.js";
 import { type Page, icon } from "./page.js";
 
@@ -9,7 +9,7 @@ const DRAFT_KEY = "draft";
 
 interface KeptDraft {
   login: string;
-  /** Key (logins.ts) of whom it was for; undefined: nobody was in front. */
+  /** Key (signaling/logins.ts) of whom it was for; undefined: nobody was in front. */
   peer: string | undefined;
   text: string;
 }

@@ -1,7 +1,7 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
-import type { Call } from "../call.js";
-import { size } from "../files.js";
-import type { ConnectionFigures } from "../stats.js";
+import type { Call } from "../call/call.js";
+import type { ConnectionFigures } from "../call/stats.js";
+import { size } from "../sizes.js";
 import type { DialogContent } from "./dialog.js";
 import type { Page } from "./page.js";
 import { exactClock, number } from "./text.js";

@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation.js";
+import type { Conversation } from "../conversation/conversation.js";
 import { alert } from "./bar.js";
 import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";

@@ -1,10 +1,10 @@
-import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { type Conversation, type Entry, textLength } from "../conversation.js";
-import { type Piece, blocks } from "../links.js";
-import type { Transfer } from "../transfers.js";
+import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { type Conversation, type Entry, textLength } from "../conversation/conversation.js";
+import type { Transfer } from "../files/transfers.js";
 import { say } from "../words.js";
 import { fileEntry, keptFile } from "./files.js";
+import { type Piece, blocks } from "./links.js";
 import { type Page, icon } from "./page.js";
 import { clock, day } from "./text.js";
 

@@ -1,7 +1,7 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { FileDescription } from "../conversation.js";
-import { size as sizeText } from "../files.js";
-import type { Transfer } from "../transfers.js";
+import type { FileDescription } from "../conversation/conversation.js";
+import type { Transfer } from "../files/transfers.js";
+import { size as sizeText } from "../sizes.js";
 import type { Words } from "../words.js";
 
 /** A received picture of more bytes is not shown by itself: it would have to be decoded unasked. */

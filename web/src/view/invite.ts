@@ -1,6 +1,6 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { inviteAddress, onlyHere } from "../invite.js";
 import type { DialogContent } from "./dialog.js";
+import { inviteAddress, onlyHere } from "./invitelink.js";
 import type { Page } from "./page.js";
 import { qrCode } from "./qr.js";
 

@@ -1,5 +1,5 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
-import type { Messenger } from "../messenger.js";
+import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
 import type { Language, Words } from "../words.js";
 import type { DialogContent } from "./dialog.js";

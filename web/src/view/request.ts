@@ -1,6 +1,6 @@
 import { html } from "../../vendor/lit-html/lit-html.js";
-import type { Request } from "../calls.js";
-import { loginKey } from "../logins.js";
+import type { Request } from "../call/calls.js";
+import { loginKey } from "../signaling/logins.js";
 import type { DialogContent } from "./dialog.js";
 import type { Page } from "./page.js";
 

@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { ExportedHistory } from "../history.js";
+import type { ExportedHistory } from "../conversation/history.js";
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
 import { type DialogContent, confirmation } from "./dialog.js";

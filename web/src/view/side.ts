@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation.js";
+import type { Conversation } from "../conversation/conversation.js";
 import type { Words } from "../words.js";
 import { alert } from "./bar.js";
 import { inviteDialog } from "./invite.js";

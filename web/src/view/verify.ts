@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation.js";
-import { safetyNumber } from "../safety.js";
+import type { Conversation } from "../conversation/conversation.js";
+import { safetyNumber } from "../identity/safety.js";
 import type { DialogContent } from "./dialog.js";
 import { type Page, icon } from "./page.js";
 import { qrCode } from "./qr.js";

@@ -1,9 +1,9 @@
 import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
-import type { Call } from "../call.js";
-import type { Conversation } from "../conversation.js";
-import { MAX_LOGIN_LENGTH, loginKey } from "../logins.js";
-import type { Messenger } from "../messenger.js";
+import type { Call } from "../call/call.js";
+import type { Conversation } from "../conversation/conversation.js";
+import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
+import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
 import { type Language, type Words, languageFor, languages } from "../words.js";
 import { bar } from "./bar.js";
 import { Composer } from "./composer.js";

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { Correspondence } from "../conversation/correspondence.js";
+import type { Outgoing } from "../signaling/frames.js";
+import { Call, type CallEnd } from "./call.js";
+import { encodeFrame } from "./framing.js";
+
+/** A description by whoever has the certificate `byte`, with ICE credentials. */
+function sdp(byte: string, ufrag = "other"): string {
+  return `v=0\r\na=ice-ufrag:${ufrag}\r\na=fingerprint:sha-256 ${Array(32).fill(byte).join(":")}\r\n`;
+}
+
+/** A data channel that is open at once. */
+class FakeChannel {
+  readyState = "open";
+  bufferedAmount = 0;
+  onmessage: ((event: { data: unknown }) => void) | undefined;
+  onclose: (() => void) | undefined;
+  addEventListener() {}
+  send() {}
+  close() {
+    this.readyState = "closed";
+  }
+}
+
+/** A connection whose states and descriptions are the test's. */
+class FakeConnection {
+  static latest: FakeConnection;
+  connectionState = "new";
+  signalingState = "stable";
+  localDescription: { type: string; sdp: string } | undefined;
+  remoteDescription: { type: string; sdp: string } | undefined;
+  onconnectionstatechange: (() => void) | null = null;
+  readonly channels: FakeChannel[] = [];
+  readonly candidates: string[] = [];
+  restarts = 0;
+
+  constructor() {
+    FakeConnection.latest = this;
+  }
+  createDataChannel() {
+    const channel = new FakeChannel();
+    this.channels.push(channel);
+    return channel;
+  }
+  restartIce() {
+    this.restarts++;
+  }
+  async setLocalDescription() {
+    const answering = this.signalingState === "have-remote-offer";
+    this.localDescription = { type: answering ? "answer" : "offer", sdp: sdp("00", `own${this.restarts}`) };
+    this.signalingState = answering ? "stable" : "have-local-offer";
+  }
+  async setRemoteDescription(description: { type: string; sdp: string }) {
+    if (description.sdp.includes("nonsense")) throw new DOMException("cannot be parsed", "OperationError");
+    if (description.type === "answer" && this.signalingState !== "have-local-offer") throw new DOMException("no offer is out", "InvalidStateError");
+    this.remoteDescription = description;
+    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
+  }
+  async addIceCandidate({ candidate }: { candidate: string }) {
+    this.candidates.push(candidate);
+  }
+  async getStats() {
+    return new Map();
+  }
+  close() {}
+
+  becomes(state: string): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+const original = globalThis.RTCPeerConnection;
+let clock = 0;
+
+beforeEach(() => {
+  clock = 0;
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  mock.method(performance, "now", () => clock);
+  mock.method(console, "info", () => {});
+  Object.assign(globalThis, { RTCPeerConnection: FakeConnection });
+});
+
+afterEach(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+  Object.assign(globalThis, { RTCPeerConnection: original });
+});
+
+/** Lets what was begun come to its end. */
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets time pass. */
+async function pass(ms: number): Promise<void> {
+  for (const end = clock + ms; clock < end; ) {
+    clock += 250;
+    mock.timers.tick(250);
+    await settled();
+  }
+}
+
+/** A call of alice's, or to her, that is open. */
+async function open(outgoing: boolean) {
+  const sent: Outgoing[] = [];
+  const ends: CallEnd[] = [];
+  const service = { reachable: true };
+  const call = new Call({
+    id: "call",
+    peer: "bob",
+    bare: false,
+    outgoing,
+    configuration: {},
+    correspondence: new Correspondence("alice's page"),
+    send: (frame) => {
+      if (!service.reachable) return undefined;
+      sent.push(frame);
+      return JSON.stringify(frame);
+    },
+    reachable: () => service.reachable,
+    listener: {
+      opened() {},
+      received() {},
+      delivered() {},
+      sent() {},
+      read() {},
+      typing() {},
+      next() {},
+      troubled() {},
+      ended: (_call, end) => ends.push(end),
+    },
+  });
+  const connection = FakeConnection.latest;
+  if (outgoing) {
+    call.offer();
+    await settled();
+    call.answered(sdp("01"), false);
+  } else call.answer(sdp("01"));
+  await settled();
+  connection.becomes("connected");
+  const hears = (frame: Parameters<typeof encodeFrame>[0]) => connection.channels[0]!.onmessage?.({ data: encodeFrame(frame).buffer });
+  hears({ kind: "hello", instance: "bob's page", received: undefined });
+  assert.equal(call.phase, "open");
+  sent.length = 0;
+  return { call, connection, sent, ends, service, hears };
+}
+
+function types(sent: Outgoing[]): string[] {
+  return sent.map(({ type }) => type);
+}
+
+test("a network that has changed is a reason to restart, and what is on goes on", async () => {
+  const { call, connection, sent } = await open(true);
+  call.restart();
+  await settled();
+  assert.deepEqual(types(sent), ["offer"]);
+  assert.equal(connection.restarts, 1);
+  call.answered(sdp("01", "new"), false);
+  await settled();
+  assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"));
+  call.answered(sdp("01", "again"), false);
+  await settled();
+  assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"), "a second answer answers nothing");
+  assert.equal(call.phase, "open");
+  assert.equal(call.reconnecting, false);
+});
+
+test("who does not answer the restart is gone within 10 s of the last sign of life", async () => {
+  const { call, connection, sent, ends, hears } = await open(true);
+  hears({ kind: "pong" });
+  await pass(5_000);
+  connection.becomes("disconnected"); // Browsers say so after 5 s.
+  assert.equal(call.reconnecting, true);
+  await pass(4_750);
+  assert.deepEqual(ends, ["lost"]);
+  assert.deepEqual(types(sent), ["offer", "bye"]);
+  assert.deepEqual(sent[1], { type: "bye", reason: "left", lost: true, to: "bob", call: "call" });
+  assert.equal(call.wasAway, false);
+});
+
+test("who falls silent is gone within 10 s too where the browser says nothing", async () => {
+  const { call, sent, ends, hears } = await open(true);
+  await pass(2_500);
+  hears({ kind: "pong" });
+  await pass(10_000);
+  assert.deepEqual(types(sent), ["offer", "bye"]);
+  assert.deepEqual(ends, ["lost"]);
+  assert.equal(call.wasAway, false);
+});
+
+test("silence alone is noticed too, and a sign of life ends it", async () => {
+  const { call, ends, hears } = await open(true);
+  await pass(7_500);
+  assert.equal(call.reconnecting, true, "after two beats without an answer");
+  hears({ kind: "pong" });
+  assert.equal(call.reconnecting, false);
+  assert.deepEqual(ends, []);
+});
+
+test("a restart that finds no way is followed by others, for as long as one may take", async () => {
+  const { call, connection, sent, ends } = await open(true);
+  connection.becomes("disconnected");
+  await settled();
+  for (let attempts = 1; attempts <= 4; attempts++) {
+    assert.deepEqual([types(sent).length, connection.restarts], [attempts, attempts]);
+    call.answered(sdp("01", `new${attempts}`), false);
+    await settled();
+    await pass(4_750);
+    connection.becomes("failed");
+    await settled();
+  }
+  assert.deepEqual(ends, []);
+  await pass(1_500);
+  assert.deepEqual(ends, ["lost"]);
+});
+
+test("a channel that the browser ends during a restart that was answered is this side's to restore", async () => {
+  for (const answered of [false, true]) {
+    const { call, connection, ends } = await open(true);
+    connection.becomes("disconnected");
+    await settled();
+    if (answered) call.answered(sdp("01", "new"), false);
+    await settled();
+    connection.channels[0]!.onclose!();
+    assert.deepEqual([ends, call.wasAway], [["lost"], answered]);
+  }
+});
+
+test("a restart waits for the service, up to a minute", async () => {
+  const { call, connection, sent, ends, service } = await open(false);
+  service.reachable = false;
+  connection.becomes("failed");
+  await pass(50_000);
+  assert.deepEqual(ends, []);
+  assert.deepEqual(types(sent), []);
+  service.reachable = true;
+  call.serviceReady();
+  await settled();
+  assert.deepEqual(types(sent), ["offer"]);
+  call.answered(sdp("01", "new"), false);
+  await settled();
+  await pass(15_000);
+  assert.deepEqual(ends, [], "an answer gives it more time");
+  connection.becomes("connected");
+  assert.equal(call.reconnecting, false);
+
+  service.reachable = false;
+  connection.becomes("disconnected");
+  await pass(61_000);
+  assert.deepEqual(ends, ["lost"]);
+  assert.equal(call.wasAway, true);
+});
+
+test("a network that was back before the browser noticed that it was away was away", async () => {
+  const { call, connection, ends } = await open(false);
+  call.serviceReady();
+  await pass(3_000);
+  connection.becomes("disconnected");
+  assert.equal(call.wasAway, true);
+  call.unreachable();
+  assert.deepEqual(ends, ["lost"]);
+});
+
+test("an offer that went out just before the service dropped is made again", async () => {
+  const { call, sent } = await open(true);
+  call.restart();
+  await settled();
+  call.serviceReady();
+  await settled();
+  assert.deepEqual(types(sent), ["offer", "offer"]);
+});
+
+test("of two restarts in the same instant the caller's goes on", async () => {
+  const caller = await open(true);
+  caller.call.restart();
+  await settled();
+  caller.call.answer(sdp("01", "theirs"));
+  await settled();
+  assert.deepEqual(types(caller.sent), ["offer"]);
+  caller.call.candidate({ candidate: "candidate:1", usernameFragment: "theirs" });
+  caller.call.candidate({ candidate: "candidate:2", usernameFragment: "other" });
+  await settled();
+  assert.deepEqual(caller.connection.candidates, ["candidate:2"], "those of the offer that was passed over are, too");
+
+  const called = await open(false);
+  called.call.restart();
+  await settled();
+  called.call.answer(sdp("01", "theirs"));
+  await settled();
+  assert.deepEqual(types(called.sent), ["offer", "answer"]);
+});
+
+test("the caller's restart that was never answered does not stand in the way of the other's", async () => {
+  const { call, sent } = await open(true);
+  call.restart();
+  await settled();
+  await pass(3_000);
+  call.answer(sdp("01", "theirs"));
+  await settled();
+  assert.deepEqual(types(sent), ["offer", "answer"]);
+});
+
+test("what cannot be read leaves an open call as it is", async () => {
+  const { call, connection, ends } = await open(true);
+  call.answer(`${sdp("01")}nonsense`);
+  call.answer("");
+  await settled();
+  call.restart();
+  await settled();
+  call.answered(`${sdp("01")}nonsense`, false);
+  await settled();
+  call.answered(sdp("01", "new"), false);
+  await settled();
+  assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"));
+  assert.deepEqual(ends, []);
+});
+
+test("a call that the other side gives up is lost, and one that it hangs up is not", async () => {
+  for (const [reason, end] of [["lost", "lost"], ["left", "left"]] as const) {
+    const { call, connection, ends } = await open(true);
+    connection.becomes("disconnected");
+    call.bye(reason);
+    assert.deepEqual(ends, [end]);
+  }
+});
+
+test("where nobody has the other's login any more the connection in trouble is lost, and a sound one is not", async () => {
+  const { call, connection, ends } = await open(true);
+  call.restart();
+  await settled();
+  call.unreachable();
+  assert.deepEqual(ends, []);
+  connection.becomes("disconnected");
+  call.unreachable();
+  assert.deepEqual(ends, ["lost"]);
+});
+
+test("a bye by way of the service ends an open call unless the other page is still there", async () => {
+  for (const answers of [true, false]) {
+    const { call, connection, ends } = await open(true);
+    const channel = connection.channels[0]!;
+    let pings = 0;
+    channel.send = () => void pings++;
+    call.bye("left");
+    assert.equal(pings, 1, "the other page is asked on the channel");
+    await pass(500);
+    if (answers) channel.onmessage!({ data: encodeFrame({ kind: "pong" }).buffer });
+    await pass(2_000);
+    assert.deepEqual(ends, answers ? [] : ["left"]);
+    call.end("hung-up");
+  }
+});

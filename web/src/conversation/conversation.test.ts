@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Transfer } from "../files/transfers.js";
+import { Conversation, type OwnEntry } from "./conversation.js";
+
+/** A conversation in which `texts` have been posted. */
+function posted(...texts: string[]): { conversation: Conversation; entries: OwnEntry[] } {
+  const conversation = new Conversation("bob", "alice's page");
+  const entries = texts.map((text) => {
+    const letter = conversation.correspondence.post(text).id;
+    return conversation.add({ kind: "own", author: "alice", text, delivery: "sending", letter } as const) as OwnEntry;
+  });
+  return { conversation, entries };
+}
+
+function deliveries(entries: readonly OwnEntry[]): string[] {
+  return entries.map(({ delivery }) => delivery);
+}
+
+test("a message is delivered, then read, and nothing takes that back", () => {
+  const { conversation, entries } = posted("one", "two", "three");
+  assert.equal(conversation.mark(new Set([1, 2]), "delivered").length, 2);
+  assert.deepEqual(deliveries(entries), ["delivered", "delivered", "sending"]);
+  assert.deepEqual(conversation.markRead(1), [entries[0]]);
+  assert.deepEqual(deliveries(entries), ["read", "delivered", "sending"]);
+  assert.deepEqual(conversation.mark(new Set([1]), "delivered"), []);
+  assert.deepEqual(conversation.markRead(1), [], "it is no news the second time");
+  assert.deepEqual(deliveries(entries), ["read", "delivered", "sending"]);
+});
+
+test("nobody has read what was not delivered, or never sent", () => {
+  const { conversation, entries } = posted("one", "two");
+  for (const id of [0, 1, 2, 3, 2 ** 32 - 1]) assert.deepEqual(conversation.markRead(id), [], `read mark for ${id}`);
+  assert.deepEqual(conversation.mark(new Set([3, 2 ** 32 - 1]), "delivered"), []);
+  assert.deepEqual(deliveries(entries), ["sending", "sending"]);
+  conversation.mark(new Set([1]), "delivered");
+  assert.deepEqual(conversation.markRead(2 ** 32 - 1), [entries[0]], "a mark far ahead covers what was delivered, no more");
+  assert.deepEqual(deliveries(entries), ["read", "sending"]);
+});
+
+test("what was not delivered goes out from the next page, and its entries follow it", () => {
+  const { conversation, entries } = posted("one", "two", "three");
+  for (const letter of conversation.correspondence.confirm(1)) conversation.mark(new Set([letter.id]), "delivered");
+  conversation.draft = "half a sent";
+  conversation.unread = 2;
+  const kept = structuredClone(conversation.kept);
+  const next = new Conversation("bob", "alice's next page", kept, structuredClone(entries));
+  assert.equal(next.draft, "half a sent");
+  assert.equal(next.unread, 2);
+  assert.deepEqual(next.correspondence.waiting.map(({ text }) => text), ["two", "three"]);
+  const ids = next.correspondence.confirm(next.correspondence.waiting[0]!.id).map(({ id }) => id);
+  assert.deepEqual(next.mark(new Set(ids), "delivered").map(({ text }) => text), ["two"]);
+  assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "delivered", "sending"]);
+});
+
+test("what had arrived before the page was loaded anew does not go out again", () => {
+  const { conversation, entries } = posted("one", "two");
+  const next = new Conversation("bob", "alice's next page", structuredClone(conversation.kept), structuredClone(entries));
+  const confirmed = next.correspondence.confirmHello({ instance: "alice's page", id: 1 });
+  assert.deepEqual(confirmed.map(({ text }) => text), ["one"]);
+  next.mark(new Set(confirmed.map(({ id }) => id)), "delivered");
+  assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending"]);
+});
+
+test("where there is too much text the oldest entries are left to the device", () => {
+  const received = (conversation: Conversation, text: string) => conversation.add({ kind: "received", author: "bob", text } as const);
+  const long = "x".repeat(20_000_000);
+  const conversation = new Conversation("bob", "alice's page");
+  received(conversation, "the first");
+  for (let i = 0; i < 3; i++) received(conversation, long);
+  conversation.trim();
+  assert.equal(conversation.entries.length, 4);
+  assert.equal(conversation.hasEarlier, false);
+  received(conversation, long);
+  assert.equal(conversation.trim(), true);
+  assert.deepEqual([conversation.entries.length, conversation.hasEarlier], [3, true]);
+
+  // What waits to be delivered goes too: it comes back as what it has become.
+  const { conversation: waiting, entries } = posted("delivered meanwhile", "waits");
+  const kept = structuredClone(entries);
+  for (let i = 0; i < 6; i++) received(waiting, long);
+  assert.equal(waiting.trim(), true);
+  assert.equal(waiting.entries.length, 3);
+  waiting.correspondence.confirm(1);
+  waiting.prepend(kept);
+  assert.deepEqual(deliveries(waiting.entries.slice(0, 2) as OwnEntry[]), ["delivered", "sending"]);
+  assert.deepEqual(waiting.mark(new Set([2]), "delivered").map(({ text }) => text), ["waits"]);
+
+  // A file that is here or on its way stays, and so does what is behind it, until there is too much of it.
+  for (const file of [{ direction: "in", over: false }, { direction: "in", over: true, blob: new Blob() }]) {
+    const held = new Conversation("bob", "alice's page");
+    held.add({ kind: "file", author: "bob", own: false, file: file as Transfer } as const);
+    for (let i = 0; i < 6; i++) received(held, long);
+    assert.equal(held.trim(), true);
+    received(held, long);
+    assert.deepEqual([held.trim(), held.entries.length], [false, 8]);
+  }
+  const declined = new Conversation("bob", "alice's page");
+  declined.add({ kind: "file", author: "bob", own: false, file: { direction: "in", over: true } as Transfer } as const);
+  for (let i = 0; i < 7; i++) received(declined, long);
+  assert.deepEqual([declined.trim(), declined.entries.length], [true, 3]);
+
+  const one = new Conversation("bob", "alice's page");
+  received(one, "x".repeat(100_000_000));
+  one.trim();
+  assert.equal(one.entries.length, 1);
+});
+
+test("what another page has kept since is not of this conversation", () => {
+  const { conversation: before } = posted("one");
+  const conversation = new Conversation("bob", "alice's next page", structuredClone(before.kept));
+  assert.ok(conversation.isOf(before.kept));
+  assert.ok(conversation.isOf(conversation.kept));
+  assert.ok(!conversation.isOf(new Conversation("bob", "alice's other tab", structuredClone(before.kept)).kept));
+});
+
+test("what waits stays so over many pages, under whatever number it was written down", () => {
+  const { conversation, entries } = posted("one", "two", "two");
+  for (const letter of conversation.correspondence.confirm(1)) conversation.mark(new Set([letter.id]), "delivered");
+  const onDevice = structuredClone(entries); // Nobody writes them again.
+  let kept = conversation.kept;
+  for (let page = 2; page <= 30; page++) {
+    const next = new Conversation("bob", `alice's page ${page}`, structuredClone(kept), structuredClone(onDevice));
+    assert.deepEqual(deliveries(next.entries as OwnEntry[]), ["delivered", "sending", "sending"], `page ${page}`);
+    assert.deepEqual(next.correspondence.waiting.map(({ text }) => text), ["two", "two"]);
+    kept = next.kept;
+  }
+});

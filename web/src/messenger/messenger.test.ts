@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { decodeFrame, encodeFrame } from "../call/framing.js";
+import type { Database } from "../conversation/database.js";
+import type { Keeper } from "../conversation/history.js";
+import type { Store } from "../files/sinks.js";
+import { Contacts } from "../identity/contacts.js";
+import type { Identity } from "../identity/identity.js";
+import { Settings } from "../settings.js";
+import { Messenger } from "./messenger.js";
+
+/** What a certificate `byte` proves. */
+const fingerprint = (byte: string) => Array(32).fill(byte).join(":");
+/** A description by whoever has it. */
+const sdp = (byte: string) => `v=0\r\na=fingerprint:sha-256 ${fingerprint(byte)}\r\n`;
+
+class FakeChannel extends EventTarget {
+  readyState = "connecting";
+  bufferedAmount = 0;
+  readonly sent: Uint8Array[] = [];
+  onopen: (() => void) | undefined;
+  onmessage: ((event: { data: ArrayBuffer }) => void) | undefined;
+  onclose: (() => void) | undefined;
+  send(bytes: Uint8Array) {
+    this.sent.push(bytes.slice());
+  }
+  close() {
+    this.readyState = "closed";
+    this.dispatchEvent(new Event("close"));
+  }
+  open() {
+    this.readyState = "open";
+    this.onopen?.();
+  }
+  hears(frame: Parameters<typeof encodeFrame>[0]) {
+    this.onmessage?.({ data: encodeFrame(frame).buffer });
+  }
+  get texts(): string[] {
+    const frames = this.sent.map(decodeFrame);
+    return frames.flatMap((frame) => (frame.kind === "text" ? new TextDecoder().decode(frame.part) : []));
+  }
+}
+
+class FakeConnection {
+  static all: FakeConnection[] = [];
+  localDescription: { sdp: string } | undefined;
+  remoteDescription: { sdp: string } | undefined;
+  readonly channels: FakeChannel[] = [];
+  constructor() {
+    FakeConnection.all.push(this);
+  }
+  createDataChannel() {
+    const channel = new FakeChannel();
+    this.channels.push(channel);
+    return channel;
+  }
+  async setLocalDescription() {
+    this.localDescription = { sdp: sdp("00") };
+  }
+  async setRemoteDescription(description: { sdp: string }) {
+    this.remoteDescription = description;
+  }
+  async getStats() {
+    return new Map();
+  }
+  close() {}
+}
+
+type Sent = { type: string; login?: string; call?: string; to?: string };
+
+/** A service that accepts every login. */
+class FakeSocket {
+  static readonly OPEN = 1;
+  static latest: FakeSocket;
+  readyState = 1;
+  readonly sent: Sent[] = [];
+  onopen: (() => void) | undefined;
+  onmessage: ((event: { data: string }) => void) | undefined;
+  constructor() {
+    FakeSocket.latest = this;
+    queueMicrotask(() => this.onopen?.());
+  }
+  send(text: string) {
+    const frame = JSON.parse(text) as Sent;
+    this.sent.push(frame);
+    if (frame.type === "login") queueMicrotask(() => this.says({ type: "login", success: true }));
+  }
+  says(frame: object) {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+  close() {}
+}
+
+const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: globalThis.WebSocket };
+let messenger: Messenger;
+
+beforeEach(() => {
+  FakeConnection.all = [];
+  Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
+});
+
+afterEach(() => {
+  messenger.signOut();
+  Object.assign(globalThis, original);
+});
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Alice's page. What is known of her contacts is read when the test says. */
+async function alice() {
+  const reading = { may: Promise.resolve() };
+  const kept = new Map<string, unknown>();
+  const database = {
+    get: async (_store, key) => {
+      await reading.may;
+      return kept.get(JSON.stringify(key));
+    },
+    change: async (changes) => {
+      for (const change of changes) if ("value" in change) kept.set(JSON.stringify(change.key), change.value);
+    },
+  } as Partial<Database> as Database;
+  const settings = new Settings(undefined);
+  const contacts = new Contacts(Promise.resolve(database), () => false);
+  messenger = new Messenger({
+    url: "ws://service/ws",
+    settings,
+    keeper: { keeping: false, load: async () => [], save() {}, saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    files: { limit: async () => 0 } as Partial<Store> as Store,
+    identity: { own: async () => undefined } as Partial<Identity> as Identity,
+    contacts,
+    changed() {},
+    arrived() {},
+  });
+  messenger.start();
+  await settled();
+  await messenger.join("alice");
+  return { reading, contacts, settings };
+}
+
+/** Alice calls somebody; the answer comes from `from`, who has the certificate `byte`. */
+async function calls(peer: string, from: string, byte: string): Promise<FakeChannel> {
+  messenger.connect(peer);
+  await settled();
+  const offer = FakeSocket.latest.sent.filter(({ type }) => type === "offer").at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp(byte) }, from, to: "alice", call: offer.call });
+  await settled();
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.hears({ kind: "hello", instance: `page of ${byte}`, received: undefined });
+  return channel;
+}
+
+const said = () => messenger.front!.entries.map((entry) => (entry.kind === "note" ? entry.phrase.key : entry.kind === "file" ? "file" : entry.text));
+
+/** Alice knows carol, and has said something to her that has not arrived. */
+async function knowsCarol() {
+  const page = await alice();
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  await messenger.verify(messenger.front!, true);
+  messenger.send("for carol alone");
+  assert.deepEqual(channel.texts, ["for carol alone"]);
+  channel.onclose?.();
+  await settled();
+  return page;
+}
+
+test("whoever answers under another login is taken for who was called, and must prove to be that", async () => {
+  await knowsCarol();
+  const channel = await calls("carol", "xyz", "99");
+  await settled();
+  const { front } = messenger;
+  assert.deepEqual([front?.peer, front?.phase, front?.trust?.changed, front?.trust?.wasVerified], ["carol", "open", true, true]);
+  messenger.send("and this");
+  assert.deepEqual(channel.texts, []);
+  assert.deepEqual(messenger.conversations.map(({ peer }) => peer), ["carol"]);
+  messenger.hangUp(front!);
+  assert.deepEqual([front?.call, front?.trust], [undefined, undefined]);
+});
+
+test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {
+  const { reading, contacts } = await knowsCarol();
+  contacts.forget(); // They are read anew.
+  let read = () => {};
+  reading.may = new Promise((resolve) => (read = resolve));
+  const channel = await calls("carol", "carol", "99");
+  channel.hears({ kind: "text", id: 1, last: true, part: new TextEncoder().encode("please send it elsewhere") });
+  channel.hears({ kind: "read", id: 1 });
+  channel.hears({ kind: "typing", typing: true });
+  await settled();
+  assert.equal(said().includes("please send it elsewhere"), false);
+  assert.equal(messenger.front!.typing, false);
+  read();
+  await settled();
+  assert.deepEqual(said().slice(-3), ["noteConnected", "noteIdentityChanged", "please send it elsewhere"]);
+  assert.deepEqual(messenger.front!.entries.flatMap((entry) => (entry.kind === "own" ? entry.delivery : [])), ["sending"]);
+  assert.deepEqual(channel.texts, []);
+});
+
+test("whoever says something and goes at once is warned of like anybody", async () => {
+  const { reading, contacts } = await knowsCarol();
+  contacts.forget();
+  let read = () => {};
+  reading.may = new Promise((resolve) => (read = resolve));
+  const channel = await calls("carol", "carol", "99");
+  channel.hears({ kind: "text", id: 1, last: true, part: new TextEncoder().encode("send it to this account") });
+  channel.hears({ kind: "next", fingerprint: fingerprint("66") });
+  channel.hears({ kind: "goodbye" });
+  await settled();
+  read();
+  await settled();
+  assert.deepEqual(said().slice(-4), ["noteConnected", "noteLeft", "noteIdentityChanged", "send it to this account"]);
+  assert.deepEqual(await contacts.meet("alice", "carol", fingerprint("66"), true), { kind: "changed", wasVerified: true });
+});
+
+test("a stranger's answer says nothing of relays", async () => {
+  const { settings } = await alice();
+  settings.choose({ relayOnly: true });
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("99") }, from: "xyz", to: "alice", call: "unknown" });
+  await settled();
+  const alert = () => messenger.alert?.key;
+  assert.equal(alert(), undefined);
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("99") }, from: "xyz", to: "alice", call: "theirs" });
+  assert.equal(alert(), "noRelay");
+});
