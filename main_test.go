@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// command is the program with arguments, and with none of its variables but those given.
+// command is the program with arguments. Of the program's environment variables, only the given ones are set.
 func command(ctx context.Context, variables []string, arguments ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, binary, arguments...)
 	for _, v := range os.Environ() {
@@ -57,7 +57,7 @@ func command(ctx context.Context, variables []string, arguments ...string) *exec
 	return c
 }
 
-// result is what a process left behind.
+// result is the output and the exit status of a process.
 type result struct {
 	stdout, stderr string
 	status         int
@@ -79,8 +79,8 @@ func finish(t *testing.T, variables []string, arguments ...string) result {
 	return result{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
 }
 
-// service is a running service.
-type service struct {
+// running is a running service.
+type running struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	ready   string // what it printed to stdout, up to the ready line
@@ -90,9 +90,9 @@ type service struct {
 }
 
 // start runs the program until it says that it is ready.
-func start(t *testing.T, variables []string, arguments ...string) *service {
+func start(t *testing.T, variables []string, arguments ...string) *running {
 	t.Helper()
-	s := &service{t: t, cmd: command(context.Background(), variables, arguments...), log: newLog(), exited: make(chan struct{})}
+	s := &running{t: t, cmd: command(context.Background(), variables, arguments...), log: newLog(), exited: make(chan struct{})}
 	s.cmd.Stderr = s.log
 	out := newLog()
 	s.cmd.Stdout = out
@@ -101,7 +101,7 @@ func start(t *testing.T, variables []string, arguments ...string) *service {
 	}
 	go func() {
 		defer close(s.exited)
-		_ = s.cmd.Wait() // its status is looked at where it matters
+		_ = s.cmd.Wait() // The tests that need its status read it.
 		out.end()
 		s.log.end()
 	}()
@@ -121,7 +121,7 @@ func start(t *testing.T, variables []string, arguments ...string) *service {
 	return s
 }
 
-func (s *service) dial(options ...client.Option) *client.Client {
+func (s *running) dial(options ...client.Option) *client.Client {
 	s.t.Helper()
 	c, err := client.Dial(s.t.Context(), "ws://"+s.address, options...)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *service) dial(options ...client.Option) *client.Client {
 	return c
 }
 
-func (s *service) signal(signal os.Signal) {
+func (s *running) signal(signal os.Signal) {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(signal); err != nil {
 		s.t.Fatalf("sending %v: %v", signal, err)
@@ -139,7 +139,7 @@ func (s *service) signal(signal os.Signal) {
 }
 
 // end waits for the end of the process.
-func (s *service) end() *os.ProcessState {
+func (s *running) end() *os.ProcessState {
 	s.t.Helper()
 	select {
 	case <-s.exited:
@@ -149,7 +149,7 @@ func (s *service) end() *os.ProcessState {
 	return s.cmd.ProcessState
 }
 
-// log collects what a process writes, and tells when a text stands in it.
+// log collects what a process writes. It can wait for a text.
 type log struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -177,7 +177,7 @@ func (l *log) end() {
 	l.changed.Broadcast()
 }
 
-// waitFor returns once text stands in l, or false when it never will.
+// waitFor waits until l contains text. It returns false if the process ended without writing it.
 func (l *log) waitFor(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -326,7 +326,7 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 	} {
 		t.Run(strings.TrimSpace(c.variable+" "+c.arguments), func(t *testing.T) {
 			t.Parallel()
-			// Should the wrong value be taken, the program ends all the same: its port is in use.
+			// If the program takes the wrong value, it still ends, because its port is in use.
 			variables := []string{"PORT=" + takePort(t)}
 			if c.variable != "" {
 				variables = append(variables, c.variable)
@@ -447,18 +447,18 @@ func TestClientsAreToldWhenTheServiceEnds(t *testing.T) {
 	}
 }
 
-// stall logs bob in, who reads nothing, and sends to him until everything between them is full.
-func stall(t *testing.T, s *service) {
+// stall logs in bob, who reads nothing. It sends to him until every buffer between them is full.
+func stall(t *testing.T, s *running) {
 	t.Helper()
 	alice, bob := s.dial(), s.dial(client.WithBuffer(0))
 	if err := errors.Join(alice.Login(t.Context(), "alice"), bob.Login(t.Context(), "bob")); err != nil {
 		t.Fatal(err)
 	}
 	payload := strings.Repeat("a", messages.MaxMessageBytes-1000)
-	for refusals := 0; refusals < 50; { // in a row: what waits for bob does not get less
+	for refusals := 0; refusals < 50; { // 50 refusals in a row show that the queue for bob does not drain.
 		err := errors.Join(
 			alice.Send(t.Context(), messages.TypeOffer, "bob", payload),
-			alice.Send(t.Context(), messages.TypeOffer, "nobody", nil), // its refusal is the last answer
+			alice.Send(t.Context(), messages.TypeOffer, "nobody", nil), // The refusal of this one is the last answer.
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -526,25 +526,6 @@ func TestTheLogIsJSONIfWantedAndHasNoLogins(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), login) {
 		t.Errorf("the log names a login: %s", s.log)
-	}
-}
-
-func TestSizesAreNumbersOfBytesOrHaveAUnit(t *testing.T) {
-	for text, want := range map[string]size{"1": 1, "262144": 1 << 18, "256KiB": 1 << 18, "256 KiB": 1 << 18, "1MiB": 1 << 20, "2GiB": 2 << 30} {
-		var s size
-		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
-			t.Errorf("%q is %d bytes, %v; wanted %d", text, s, err, want)
-		}
-		var again size
-		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
-			t.Errorf("%d is written %q, which is read as %d, %v", s, s, again, err)
-		}
-	}
-	for _, text := range []string{"", "0", "-1", "KiB", "1.5MiB", "1kib", "0x10", "9223372036854775808", "9007199254740992GiB"} {
-		var s size
-		if err := s.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is %d bytes; wanted an error", text, s)
-		}
 	}
 }
 

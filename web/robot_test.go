@@ -460,12 +460,6 @@ func (l *line) hears() string {
 	}
 }
 
-// chunk returns the next message on the files' channel.
-func (l *line) chunk() []byte {
-	l.t.Helper()
-	return l.next("bytes of a file", &l.chunks, func([]byte) bool { return true })
-}
-
 // next takes the first of what has come or will come that fits, and drops those before it.
 func (l *line) next(what string, list *[][]byte, fits func([]byte) bool) []byte {
 	l.t.Helper()

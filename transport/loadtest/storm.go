@@ -22,7 +22,6 @@ type storm struct {
 	waiting returns // who comes back, and when
 	drop    time.Duration
 	dropped bool
-	back    int
 	opening bool // at the start
 	running bool
 	ends    int

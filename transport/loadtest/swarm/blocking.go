@@ -17,7 +17,6 @@ type blocking struct {
 	woken   chan struct{}
 	conns   map[*Conn]struct{}
 	readers sync.WaitGroup
-	ended   bool
 }
 
 // stream is a connection's part of it. What is not said to be safe belongs to the loop.

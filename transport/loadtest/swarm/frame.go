@@ -14,8 +14,6 @@ const (
 	opClose        = 0x8
 	opPing         = 0x9
 	opPong         = 0xA
-
-	maxControl = 125
 )
 
 // header is a frame's beginning. Service frames have no mask.

@@ -21,7 +21,7 @@
  */
 
 /** Longest control frame, in bytes. */
-export const MAX_CONTROL_BYTES = 8 * 1024;
+const MAX_CONTROL_BYTES = 8 * 1024;
 /** Longest name in an offer, in UTF-16 units. */
 export const MAX_NAME_LENGTH = 1024;
 /** Longest MIME type in an offer, in UTF-16 units; RFC 6838 allows 127 on each side of the slash. */

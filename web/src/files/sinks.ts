@@ -29,7 +29,7 @@ export interface Store {
 }
 
 /** What a file may have in a browser that keeps it in memory, in bytes. */
-export const MEMORY_LIMIT = 256_000_000;
+const MEMORY_LIMIT = 256_000_000;
 /** What all files of a page together may have there. */
 const MEMORY_TOTAL = 1_000_000_000;
 /** Room on disk that is left to others, in bytes. */

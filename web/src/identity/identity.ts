@@ -17,7 +17,7 @@ export interface CertificateMaker {
 }
 
 /** Makes certificates as browsers do. */
-export const browserCertificates: CertificateMaker = {
+const browserCertificates: CertificateMaker = {
   make: (expires) => RTCPeerConnection.generateCertificate({ name: "ECDSA", namedCurve: "P-256", expires } as AlgorithmIdentifier),
   fingerprint: async (certificate) => {
     // Firefox has no getFingerprints; an offer says it everywhere.

@@ -1,0 +1,192 @@
+// Package imports has no code of its own. Its test holds the order of the module's packages: who may import whom.
+package imports
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const module = "p2p-messaging"
+
+// room is what a folder may import of this module. A name that ends in "/..." stands for a folder and all below it.
+type room struct {
+	folder string
+	may    []string // in all of its files
+	tests  []string // in its tests too
+}
+
+// rooms are the folders of the module, from the bottom to the top. A new package needs a row of its own, unless a
+// pattern covers it; the row with the longest name counts. Go itself refuses circles, so packages under one pattern
+// have an order in any case.
+func rooms() []room {
+	return []room{
+		{folder: "messages"},
+		{folder: "actors", may: []string{"messages"}},
+
+		{folder: "transport/internal/...", may: []string{"transport/internal/..."}},
+		{folder: "transport", may: []string{"actors", "messages", "transport/internal/..."}, tests: []string{"transport/client"}},
+		{folder: "transport/client", may: []string{"messages"}, tests: []string{"actors", "transport"}},
+		{folder: "transport/options", may: []string{"actors", "transport"}},
+		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
+		{folder: "transport/version"},
+
+		{folder: "transport/loadtest/swarm", may: []string{"transport/internal/..."}},
+		{folder: "transport/loadtest", may: []string{"messages", "transport/client", "transport/loadtest/swarm"}, tests: []string{"actors", "transport"}},
+		{folder: "transport/loadtest/compare", may: []string{"transport/loadtest", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
+
+		{folder: "web", tests: []string{"actors", "messages", "transport", "transport/client"}},
+		{folder: ".", may: []string{"actors", "transport", "transport/loadtest", "transport/options", "transport/service", "transport/version", "web"},
+			tests: []string{"messages", "transport/client"}},
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	faults, err := check(os.DirFS("../../.."), rooms())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range faults {
+		t.Error(fault)
+	}
+}
+
+func TestAnImportThatRunsTheWrongWayIsNamed(t *testing.T) {
+	order := []room{
+		{folder: "low"},
+		{folder: "high/inner/...", may: []string{"high/inner/..."}},
+		{folder: "high", may: []string{"low", "high/inner/..."}, tests: []string{"high/helper"}},
+		{folder: "high/helper"},
+		{folder: "gone"},
+	}
+	faults, err := check(fstest.MapFS{
+		"low/right.go":           {Data: []byte("package low\nimport \"fmt\"\nimport \"p2p-messaging-other/high\"")},
+		"low/wrong.go":           {Data: []byte("//go:build windows\n\npackage low\nimport _ \"p2p-messaging/high\"")},
+		"low/wrong_test.go":      {Data: []byte("package low_test\nimport \"p2p-messaging/low\"\nimport \"p2p-messaging/high\"")},
+		"high/right.go":          {Data: []byte("package high\nimport (\"p2p-messaging/low\"; \"p2p-messaging/high/inner/deep\")")},
+		"high/wrong.go":          {Data: []byte("package high\nimport \"p2p-messaging/high/helper\"")},
+		"high/right_test.go":     {Data: []byte("package high\nimport \"p2p-messaging/high/helper\"")},
+		"high/helper/helper.go":  {Data: []byte("package helper")},
+		"high/inner/deep/w.go":   {Data: []byte("package deep\nimport \"p2p-messaging/high\"")},
+		"new/new.go":             {Data: []byte("package new")},
+		"node_modules/x/x.go":    {Data: []byte("package x\nimport \"p2p-messaging/high\"")},
+		"low/testdata/broken.go": {Data: []byte("package")},
+	}, order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"high/inner/deep/w.go imports high, and that runs the wrong way: high/inner/... may import only high/inner/...",
+		"high/wrong.go imports high/helper, and that runs the wrong way: high may import only low, high/inner/...",
+		"low/wrong.go imports high, and that runs the wrong way: low may import nothing of this module",
+		"low/wrong_test.go imports high, and that runs the wrong way: low may import nothing of this module",
+		"new has no row in the table of rooms: add one that says what it may import",
+		"gone has a row in the table of rooms, but no such package exists: remove the row",
+	}
+	if !slices.Equal(faults, want) {
+		t.Errorf("the faults are\n%s\nwanted\n%s", strings.Join(faults, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// check returns a sentence for each import of fsys, the module's folder, that order does not allow. It reads the files of
+// every operating system.
+func check(fsys fs.FS, order []room) (faults []string, err error) {
+	used := map[string]bool{}
+	unknown := map[string]bool{}
+	err = fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		base := path.Base(name)
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if name != "." && (strings.ContainsAny(base[:1], "._") || base == "testdata" || base == "node_modules") {
+				return fs.SkipDir
+			}
+			return nil
+		case !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		folder := path.Dir(name)
+		row, ok := find(order, folder)
+		if !ok {
+			if !unknown[folder] {
+				unknown[folder] = true
+				faults = append(faults, folder+" has no row in the table of rooms: add one that says what it may import")
+			}
+			return nil
+		}
+		used[row.folder] = true
+		allowed := row.may
+		if strings.HasSuffix(name, "_test.go") {
+			allowed = slices.Concat(row.may, row.tests, []string{folder})
+		}
+		imported, err := importsOf(fsys, name)
+		for _, i := range imported {
+			if !slices.ContainsFunc(allowed, func(pattern string) bool { return matches(pattern, i) }) {
+				faults = append(faults, fmt.Sprintf("%s imports %s, and that runs the wrong way: %s may import %s", name, i, row.folder, words(row.may)))
+			}
+		}
+		return err
+	})
+	for _, r := range order {
+		if !used[r.folder] {
+			faults = append(faults, r.folder+" has a row in the table of rooms, but no such package exists: remove the row")
+		}
+	}
+	return faults, err
+}
+
+// find returns the row of a folder: of those that match, the one with the longest name.
+func find(order []room, folder string) (found room, ok bool) {
+	for _, r := range order {
+		if matches(r.folder, folder) && (!ok || len(r.folder) > len(found.folder)) {
+			found, ok = r, true
+		}
+	}
+	return found, ok
+}
+
+func matches(pattern, folder string) bool {
+	top, below := strings.CutSuffix(pattern, "/...")
+	return folder == top || below && strings.HasPrefix(folder, top+"/")
+}
+
+// importsOf returns the folders of this module that a file imports.
+func importsOf(fsys fs.FS, name string) ([]string, error) {
+	source, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+	if err != nil {
+		return nil, err
+	}
+	var folders []string
+	for _, i := range file.Imports {
+		imported, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		if imported == module {
+			folders = append(folders, ".")
+		} else if folder, ok := strings.CutPrefix(imported, module+"/"); ok {
+			folders = append(folders, folder)
+		}
+	}
+	return folders, nil
+}
+
+func words(folders []string) string {
+	if len(folders) == 0 {
+		return "nothing of this module"
+	}
+	return "only " + strings.Join(folders, ", ")
+}

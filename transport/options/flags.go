@@ -1,0 +1,63 @@
+// Package options is the command line of the service: its flags and environment variables, their defaults, and the
+// sentences that say what is wrong with them. [Flags] become the options of packages actors and transport, a logger and
+// a listener.
+package options
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
+)
+
+// Flags are the service's options on the command line, for kong. [Vars] has their defaults, and [Groups] the titles
+// of their groups. Each flag has one environment variable; kong prefers the flag.
+type Flags struct {
+	Port port   `group:"listen" env:"PORT" default:"${port}" placeholder:"PORT" help:"TCP port to listen on. 0 picks a free port and prints it. Default: ${default}."`
+	Host string `group:"listen" env:"P2P_HOST" placeholder:"ADDRESS" help:"Address to listen on. Default: all addresses of this machine."`
+
+	AllowOrigin []string `group:"access" env:"P2P_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Let pages of this other origin connect, such as https://chat.example.org. Repeat the flag, or separate origins by commas. Default: none."`
+	FileOrigin  bool     `group:"access" env:"P2P_FILE_ORIGIN" default:"${file_origin}" negatable:"" help:"Let pages opened from disk connect. --no-file-origin refuses them. Default: ${default}."`
+
+	Rate       int  `group:"limits" env:"P2P_RATE" default:"${rate}" placeholder:"N" help:"Messages a second that one connection may send in the long run. A connection that sends more is read more slowly. 0 means no limit. Default: ${default}."`
+	Burst      int  `group:"limits" env:"P2P_BURST" default:"${burst}" placeholder:"N" help:"Messages that one connection may send at once before --rate applies. Default: ${default}."`
+	QueueLimit size `group:"limits" env:"P2P_QUEUE_LIMIT" default:"${queue_limit}" placeholder:"SIZE" help:"How much may wait for one client, as a number of bytes, or such as 256KiB or 1MiB. Messages beyond that are refused. Default: ${default}."`
+
+	WriteTimeout     time.Duration `group:"timing" env:"P2P_WRITE_TIMEOUT" default:"${write_timeout}" placeholder:"TIME" help:"How long a client may read nothing of what is sent to it before it is cut off. Default: ${default}."`
+	PingInterval     time.Duration `group:"timing" env:"P2P_PING_INTERVAL" default:"${ping_interval}" placeholder:"TIME" help:"Time between two pings to a client. Default: ${default}."`
+	IdleTimeout      time.Duration `group:"timing" env:"P2P_IDLE_TIMEOUT" default:"${idle_timeout}" placeholder:"TIME" help:"How long a client may send nothing, not even the answer to a ping. Must be longer than --ping-interval. Default: ${default}."`
+	HandshakeTimeout time.Duration `group:"timing" env:"P2P_HANDSHAKE_TIMEOUT" default:"${handshake_timeout}" placeholder:"TIME" help:"How long a client may take to send the headers of its request. Default: ${default}."`
+
+	LogLevel  string `group:"log" env:"P2P_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Lowest level to log to stderr: debug, info, warn or error. Default: ${default}."`
+	LogFormat string `group:"log" env:"P2P_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"Format of the log: text or json. Default: ${default}."`
+}
+
+// Groups returns the groups of the flags.
+func Groups() []kong.Group {
+	return []kong.Group{
+		{Key: "listen", Title: "Where to listen:"},
+		{Key: "access", Title: "Pages that may connect, besides the service's own:"},
+		{Key: "limits", Title: "Limits:"},
+		{Key: "timing", Title: "Timing (as in 10s, 2m30s):"},
+		{Key: "log", Title: "Log:"},
+	}
+}
+
+// Vars returns the variables in the tags of [Flags]. Packages actors and transport set most of these defaults.
+func Vars() map[string]string {
+	o := transport.DefaultOptions()
+	return map[string]string{
+		"port":              "7777",
+		"file_origin":       strconv.FormatBool(o.FileOrigin),
+		"rate":              strconv.Itoa(o.Rate),
+		"burst":             strconv.Itoa(o.Burst),
+		"queue_limit":       size(actors.DefaultQueueLimit).String(),
+		"write_timeout":     o.WriteTimeout.String(),
+		"ping_interval":     o.PingInterval.String(),
+		"idle_timeout":      o.IdleTimeout.String(),
+		"handshake_timeout": o.HandshakeTimeout.String(),
+	}
+}

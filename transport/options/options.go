@@ -1,0 +1,75 @@
+package options
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
+)
+
+// UsageError says what is wrong with the command line. It is a sentence for the person who wrote that.
+type UsageError struct{ Reason string }
+
+func (e *UsageError) Error() string { return e.Reason }
+
+func usage(format string, arguments ...any) error {
+	return &UsageError{fmt.Sprintf(format, arguments...)}
+}
+
+// Check finds values that kong takes and the service cannot use. Its error is a *[UsageError]. [transport.New] checks
+// the rest of what [Flags.Transport] returns.
+func (f *Flags) Check() error {
+	if f.QueueLimit < actors.MinQueueLimit {
+		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
+	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"--write-timeout", f.WriteTimeout},
+		{"--ping-interval", f.PingInterval},
+		{"--idle-timeout", f.IdleTimeout},
+		{"--handshake-timeout", f.HandshakeTimeout},
+	} {
+		if d.value == 0 { // transport.New would take 0 for the default
+			return usage("%s cannot be 0: give a time such as 10s", d.flag)
+		}
+	}
+	return nil
+}
+
+// Actors returns the options of the actor system.
+func (f *Flags) Actors(logger *slog.Logger) actors.Options {
+	return actors.Options{Logger: logger, QueueLimit: int(f.QueueLimit)}
+}
+
+// Transport returns the options of the server. Page has the files of the client's page.
+func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
+	return transport.Options{
+		Logger:           logger,
+		Page:             page,
+		AllowedOrigins:   f.AllowOrigin,
+		FileOrigin:       f.FileOrigin,
+		Rate:             f.Rate,
+		Burst:            f.Burst,
+		WriteTimeout:     f.WriteTimeout,
+		PingInterval:     f.PingInterval,
+		IdleTimeout:      f.IdleTimeout,
+		HandshakeTimeout: f.HandshakeTimeout,
+	}
+}
+
+// Logger returns a logger that writes to w.
+func (f *Flags) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // kong has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,107 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/client"
+)
+
+// start runs a service on a free port of this machine.
+func start(t *testing.T) (*Service, net.Listener) {
+	t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	system := actors.NewSystem(actors.Options{Logger: logger})
+	o := transport.DefaultOptions()
+	o.Logger = logger
+	server, err := transport.New(system, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return Start(logger, system, server, l), l
+}
+
+func TestItServesUntilItIsStoppedAndTellsItsClients(t *testing.T) {
+	s, l := start(t)
+	c, err := client.Dial(t.Context(), "ws://"+l.Addr().String())
+	if err != nil {
+		t.Fatalf("Dial: %v", err)
+	}
+	defer c.CloseNow()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Wait(ctx)
+	if err := c.Login(t.Context(), "alice"); err != nil {
+		t.Errorf("Login after Wait: %v; wanted the service to go on until Stop", err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	<-c.Done()
+	var closed *client.CloseError
+	if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseGoingAway {
+		t.Errorf("the connection ended with %v; wanted 1001", err)
+	}
+}
+
+func TestAFailureToServeEndsTheWaitAndIsReported(t *testing.T) {
+	s, l := start(t)
+	l.Close()
+	s.Wait(t.Context())
+	if err := s.Stop(); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serving: ") {
+		t.Errorf("Stop: %v; wanted that the listener was closed", err)
+	}
+}
+
+func TestAnnounceNamesTheHostOrLocalhost(t *testing.T) {
+	for host, want := range map[string]string{
+		"127.0.0.1": "http://127.0.0.1:80/", "[::1]": "http://[::1]:80/", "::1": "http://[::1]:80/", "chat.test": "http://chat.test:80/",
+		"": "http://localhost:80/", "0.0.0.0": "http://localhost:80/", "[::]": "http://localhost:80/",
+	} {
+		var out bytes.Buffer
+		Announce(&out, host, 80)
+		first, others, _ := strings.Cut(out.String(), "\n")
+		if first != "P2P Messaging is ready: open "+want+" in two browser windows" {
+			t.Errorf("with host %q it prints %q; wanted %s", host, first, want)
+		}
+		if !strings.Contains(want, "localhost") && others != "" {
+			t.Errorf("with host %q it prints also %q; wanted no other address", host, others)
+		}
+		for line := range strings.Lines(others) {
+			if !regexp.MustCompile(`^From other devices on this network: http://[0-9.]+:80/\n$`).MatchString(line) {
+				t.Errorf("with host %q it prints the line %q; wanted an address of this machine", host, line)
+			}
+		}
+	}
+}
+
+func TestTheCollectorIsSetUnlessGOGCIs(t *testing.T) {
+	before := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(before)
+	for _, c := range []struct {
+		gogc string
+		want int
+	}{{"100", 77}, {"", collectorPercent}} {
+		t.Setenv("GOGC", c.gogc)
+		SetCollector()
+		if got := debug.SetGCPercent(77); got != c.want {
+			t.Errorf("with GOGC=%q the collector is at %d %%; wanted %d", c.gogc, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,36 @@
+// Package version says which version of the program this is.
+package version
+
+import (
+	"errors"
+	"runtime"
+	"runtime/debug"
+)
+
+// Line returns one line with the program's name and version, the revision that it was built from if that is known, the
+// version of Go, and the platform.
+func Line(program string) (string, error) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", errors.New("this program was built without build information")
+	}
+	return line(program, info), nil
+}
+
+func line(program string, info *debug.BuildInfo) string {
+	l := program + " " + info.Main.Version
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if revision := settings["vcs.revision"]; revision != "" {
+		l += ", revision " + revision
+		if at := settings["vcs.time"]; at != "" {
+			l += " of " + at
+		}
+		if settings["vcs.modified"] == "true" {
+			l += ", modified"
+		}
+	}
+	return l + ", " + info.GoVersion + ", " + runtime.GOOS + "/" + runtime.GOARCH
+}
