@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// Under the race detector a sync.Pool drops some of what it is given, so this is not part of that run.
+// This test does not run under the race detector, because a sync.Pool drops some items there.
 func TestARelayAllocatesNothing(t *testing.T) {
 	for _, pair := range [][2]string{{"alice", "bob"}, {"zo\u00eb", "chlo\u00e9"}, {"\u5f20\u4f1f", "\u738b\u82b3"}} {
 		s := newTestSystem(t, Options{})

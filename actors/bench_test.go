@@ -25,8 +25,8 @@ func talkers(b *testing.B, s *System, n int32, size int) (from *Connection, text
 	return from, []byte(head + strings.Repeat("v", size-len(head)-3) + `"}}`)
 }
 
-// Messages from the decoder to the link, through two actors. Each processor has a pair of its own: with -cpu 1,2 two
-// should do twice the work of one.
+// This measures messages from the decoder to the link, through two actors. Each processor has its own pair. So with
+// -cpu 1,2 two processors should do twice the work of one.
 func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{300, 2048} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
@@ -49,7 +49,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// A login and a logout, alone and where many are logged in, each time by somebody else.
+// This measures a login and a logout, alone and among many logins. Each time it is another login.
 func BenchmarkLoginLogout(b *testing.B) {
 	for _, others := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("among%d", others), func(b *testing.B) {
@@ -72,8 +72,8 @@ func BenchmarkLoginLogout(b *testing.B) {
 	}
 }
 
-// BenchmarkRoute finds the session that a message is for, among 100,000: one that is there, one that is spelt otherwise, and
-// one that is not there.
+// BenchmarkRoute finds the session for a message among 100,000 sessions. It looks for a login that is there, one that is
+// there and spelled differently, and one that is not there.
 func BenchmarkRoute(b *testing.B) {
 	s := newTestSystem(b, Options{})
 	loginMany(b, s, 100_000)
@@ -106,10 +106,10 @@ func loginMany(b *testing.B, s *System, clients int) []*Connection {
 	return connections
 }
 
-// live returns the bytes of the heap and of the stacks that are in use.
+// live returns how many bytes of the heap and of stacks are in use.
 func live() (heap, stack uint64) {
 	runtime.GC()
-	runtime.GC() // the first one only empties the pools into their victims
+	runtime.GC() // the first run only moves the contents of the pools to their victim caches
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc, m.StackInuse
@@ -130,7 +130,7 @@ func BenchmarkIdleSession(b *testing.B) {
 
 var million = flag.Bool("million", false, "have BenchmarkMillionSessions run: it takes 1 GB and half a minute")
 
-// A million clients log in, relay to each other at random while the collector runs, and are stopped.
+// A million clients log in. They relay to each other at random while the collector runs. Then they are stopped.
 func BenchmarkMillionSessions(b *testing.B) {
 	if !*million {
 		b.Skip("-million runs it")

@@ -12,8 +12,8 @@ import (
 	"p2p-messaging/messages"
 )
 
-// occupy keeps the registry at work for another connection until the returned function is called. It is called in a
-// bubble of synctest.
+// occupy keeps the registry busy for another connection until the returned function is called. Call it in a synctest
+// bubble.
 func occupy(t *testing.T, s *System) (release func()) {
 	t.Helper()
 	busy, gate := connect(s), make(chan struct{})
@@ -27,7 +27,7 @@ func occupy(t *testing.T, s *System) (release func()) {
 	}
 }
 
-// wantResumed fails unless Resume was called n times since it was waited for.
+// wantResumed fails unless Resume was called n times since the last check.
 func wantResumed(t *testing.T, l *fakeLink, n int) {
 	t.Helper()
 	l.mu.Lock()
@@ -77,7 +77,7 @@ func TestADecisionThatTakesItsTimeIsFollowedByOneResume(t *testing.T) {
 		}
 		free.link.awaitResume()
 
-		// A logout waits for a session that is at work for somebody else.
+		// A logout waits for a session that is busy with another client's message.
 		gate := make(chan struct{})
 		free.link.onSend = func(string) { <-gate }
 		sender := join(t, s, "sender")
@@ -141,8 +141,8 @@ func TestAConnectionMayEndWhileALogoutIsPending(t *testing.T) {
 	}
 }
 
-// Decisions, ends of connections and the end of the service in all orders: no connection waits for ever, none is resumed
-// more than once, and no login is left behind.
+// Decisions, ends of connections and the end of the service come in all orders. No connection may wait for ever, none may be
+// resumed more than once, and no login may stay behind.
 func TestNoDecisionIsLostAndNoLoginLeaks(t *testing.T) {
 	s := NewSystem(Options{Logger: slog.New(slog.DiscardHandler)})
 	const clients, rounds = 16, 300
@@ -239,8 +239,8 @@ func TestALinkThatCannotBeResumedCostsNobodyElseAnything(t *testing.T) {
 		carol.send(t, carol.offer("alice", 2))
 		close(gate)
 		working.Wait()
-		// The session fails on the first message, and both that follow are handed back: the logout, which resumes the
-		// link, and the second message.
+		// The session fails on the first message. The two that follow are handed back: the logout, which resumes the link,
+		// and the second message.
 		wantError(t, bob.link.next(t), messages.CodePeerUnavailable, "alice")
 		if got := carol.link.rest(); len(got) != 1 {
 			t.Fatalf("carol got %q, want to be told that alice has gone", got)

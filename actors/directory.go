@@ -5,27 +5,27 @@ import (
 	"sync/atomic"
 )
 
-// directory maps the key of a login to the session that owns it. The registry alone writes it. Every session reads it for
-// every message, so readers take no lock and write nothing that others read.
+// directory maps the key of a login to the session that owns it. Only the registry writes it. Every session reads it for
+// every message. So readers take no lock and write no shared memory.
 //
-// It is a hash table with open addressing, split so that no part takes long to grow.
+// It is a hash table with open addressing. It is split into parts, so that growing never takes long.
 type directory struct {
 	seed  maphash.Seed
 	parts [256]atomic.Pointer[table]
 }
 
-// table is one part. A session that goes leaves its slot's tag behind, so that no search ends there too early, and both
-// are used again; a reader that comes in between finds a session whose key is not the one that it looks for.
+// table is one part. When a session goes, its slot keeps the tag, so that no search ends there too early. A later session
+// may take the slot and set another tag. A reader that comes in between compares keys, so it never takes the wrong session.
 type table struct {
 	owners []atomic.Pointer[session]
-	tags   []atomic.Uint32 // of the keys' hashes; 0 where no session ever was
+	tags   []atomic.Uint32 // parts of the keys' hashes; 0 in a slot that never had a session
 
-	// The registry's.
+	// Only the registry uses these.
 	used int // slots with a tag
 	live int // slots with a session
 }
 
-// smallestTable is how many slots a table begins with, a power of two like every size.
+// smallestTable is the number of slots of a new table. Every table's size is a power of two.
 const smallestTable = 8
 
 func newDirectory() *directory {
@@ -40,7 +40,7 @@ func newTable(size int) *table {
 	return &table{owners: make([]atomic.Pointer[session], size), tags: make([]atomic.Uint32, size)}
 }
 
-// part returns the part that key belongs in, and its tag there.
+// part returns the part that key belongs to, and the tag of key.
 func (d *directory) part(key []byte) (*atomic.Pointer[table], uint32) {
 	hash := maphash.Bytes(d.seed, key)
 	return &d.parts[hash%uint64(len(d.parts))], uint32(hash>>32) | 1
@@ -53,7 +53,7 @@ func (d *directory) owner(key []byte) *session {
 	return owner
 }
 
-// put adds the owner of a key that has none.
+// put adds the owner of a key. The key must have none.
 func (d *directory) put(key []byte, owner *session) {
 	part, tag := d.part(key)
 	t := part.Load()
@@ -64,7 +64,7 @@ func (d *directory) put(key []byte, owner *session) {
 	t.put(tag, owner)
 }
 
-// remove returns the session that owned key, or nil.
+// remove removes the session that owns key and returns it, or nil.
 func (d *directory) remove(key []byte) *session {
 	part, tag := d.part(key)
 	t := part.Load()
@@ -81,7 +81,7 @@ func (t *table) first(tag uint32) int { return int(tag>>1) & (len(t.tags) - 1) }
 
 func (t *table) next(slot int) int { return (slot + 1) & (len(t.tags) - 1) }
 
-// find returns the owner of key and its slot. There is always a slot without a tag, which ends the search.
+// find returns the owner of key and its slot. The search ends at a slot without a tag. There is always one.
 func (t *table) find(key []byte, tag uint32) (owner *session, slot int) {
 	for i := t.first(tag); ; i = t.next(i) {
 		switch t.tags[i].Load() {
@@ -108,7 +108,7 @@ func (t *table) put(tag uint32, owner *session) {
 	t.tags[i].Store(tag)
 }
 
-// renewed returns a table with the same sessions and room for as many again.
+// renewed returns a table with the same sessions and room for as many more.
 func (t *table) renewed() *table {
 	size := smallestTable
 	for size < 2*(t.live+1) {

@@ -12,7 +12,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// owner returns a session that no actor runs, only named.
+// owner returns a session that has a name and no actor.
 func owner(login string) *session {
 	name := sessionName("$1", messages.Login{Shown: login, Key: login})
 	s := new(session)
@@ -36,7 +36,7 @@ func TestTheDirectoryHoldsWhatAMapWould(t *testing.T) {
 			t.Fatalf("the owner of %s is %p, want %p", login, got, want[login])
 		}
 	}
-	// Few come and go, then many come, then nearly all go and others come.
+	// A few sessions come and go. Then many come. Then nearly all of them go, and others come.
 	for _, phase := range []struct{ steps, logins, joins int }{{20_000, 100, 50}, {50_000, 20_000, 90}, {50_000, 20_000, 10}, {20_000, 40_000, 50}} {
 		for range phase.steps {
 			login := fmt.Sprint("login", random.IntN(phase.logins))
@@ -81,7 +81,7 @@ func TestLoginsWithTheSameTagAreToldApart(t *testing.T) {
 	}
 }
 
-// Whoever stays is found at any moment, and nobody is found under another's login.
+// A session that stays is found at any moment. No session is found under another login.
 func TestTheDirectoryIsReadWhileItIsWritten(t *testing.T) {
 	d := newDirectory()
 	const staying = 500

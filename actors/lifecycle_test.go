@@ -12,8 +12,8 @@ import (
 	"p2p-messaging/messages"
 )
 
-// family is a parent and its child, both in mailboxes of ours, and what happens to them. Actors run on the goroutine that
-// sends to them, so all has happened when a send returns.
+// family is a parent and its child, both with mailboxes of this package, and a record of what happens to them. Actors run on
+// the goroutine that sends to them, so everything has happened when a send returns.
 type family struct {
 	*actor.RootContext
 	happened      []string
@@ -28,11 +28,11 @@ type relative struct {
 	mailbox *mailbox
 }
 
-// newFamily starts a family in which the parent's strategy deals with the child's failures, and the guardian's with the
-// parent's.
+// newFamily starts a family. The parent's strategy handles failures of the child. The guardian's strategy handles failures
+// of the parent.
 func newFamily(parent, guardian actor.Directive) *family {
 	discard := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })
-	brief := actor.WithDeadLetterThrottleInterval(time.Nanosecond) // how long a goroutine stays after a dead letter
+	brief := actor.WithDeadLetterThrottleInterval(time.Nanosecond) // a goroutine stays for that long after a dead letter
 	system := actor.NewActorSystem(discard, brief)
 	f := &family{RootContext: system.Root}
 	f.terms = terms{limit: 100, handBack: func(message any, _ messages.Code) { f.note("handed back", message) }}
@@ -49,7 +49,7 @@ func always(d actor.Directive) actor.SupervisorStrategy {
 	return actor.NewOneForOneStrategy(10, 0, func(any) actor.Directive { return d })
 }
 
-// props has an actor made anew when it is restarted, and its mailbox kept.
+// props makes a new actor at a restart and keeps its mailbox.
 func (f *family) props(name string, options ...actor.PropsOption) *actor.Props {
 	m := &mailbox{terms: &f.terms}
 	return actor.PropsFromProducer(func() actor.Actor { return &relative{f, name, m} },
@@ -81,7 +81,7 @@ func (r *relative) Receive(ctx actor.Context) {
 	}
 }
 
-// protoactor is what makes an actor live, fail and die here too.
+// protoactor starts, restarts and stops the actors here too.
 func TestAnActorInOurMailboxLivesByProtoactorsRules(t *testing.T) {
 	broken := func(ctx actor.Context) {
 		ctx.Send(ctx.Self(), "waiting")

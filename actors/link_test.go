@@ -16,14 +16,14 @@ type fakeLink struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	texts   []string
-	taken   int // how many of texts next has returned
+	taken   int // number of texts that next has returned
 	stuck   bool
 	waiting int
 	closed  messages.CloseCode
 	reason  string
-	resumed int // how many calls of Resume nobody has waited for
+	resumed int // number of calls of Resume that nobody has waited for
 	charged int
-	// onSend, where set, runs before a text is taken: tests panic in it.
+	// onSend runs before a text is taken, if it is set. Tests panic in it.
 	onSend func(text string)
 }
 
@@ -48,7 +48,7 @@ func (l *fakeLink) Charge(messages int) {
 	l.charged += messages
 }
 
-// awaitResume waits for one call of Resume.
+// awaitResume waits for one call of Resume and counts it as seen.
 func (l *fakeLink) awaitResume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +99,7 @@ func (l *fakeLink) setStuck(stuck bool) {
 	}
 }
 
-// next returns the next text, waiting for it.
+// next waits for the next text and returns it.
 func (l *fakeLink) next(t testing.TB) string {
 	t.Helper()
 	l.mu.Lock()
@@ -133,7 +133,7 @@ func (l *fakeLink) closedWith() (messages.CloseCode, string) {
 	return l.closed, l.reason
 }
 
-// peer is a connection with the client at its other end.
+// peer is a connection and the client at its other end.
 type peer struct {
 	*Connection
 	link  *fakeLink
@@ -167,7 +167,7 @@ func (p *peer) logout(t testing.TB) {
 	p.send(t, fmt.Sprintf(`{"type":"logout","login":%q}`, p.login))
 }
 
-// send has the client send text, which must be well-formed, and returns when the next one may follow.
+// send sends text from the client and returns when the next text may follow. Text must be well-formed.
 func (p *peer) send(t testing.TB, text string) {
 	t.Helper()
 	if !p.Receive(decoded(t, text)) {
@@ -189,7 +189,7 @@ func (p *peer) offer(to string, number int) string {
 	return fmt.Sprintf(`{"type":"offer","offer":{"number":%d},"from":%q,"to":%q}`, number, p.login, to)
 }
 
-// wantError fails unless text is an error with that code, and with that "to" where it is not empty.
+// wantError fails unless text is an error with that code and, if to is not empty, with that "to".
 func wantError(t testing.TB, text string, code messages.Code, to string) {
 	t.Helper()
 	want := string(messages.AppendError(nil, code, "", quoted(to)))

@@ -13,7 +13,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// recorder is an actor of its own: it notes what its mailbox has it handle.
+// recorder is an actor that records what its mailbox gives it.
 type recorder struct {
 	handled   []string
 	escalated []any
@@ -150,7 +150,7 @@ func TestABusyActorIsHandedOverToAnotherGoroutine(t *testing.T) {
 		r.onUser = func(any) {
 			switch n.Add(1) {
 			case rounds - 1:
-				<-released // the sender comes past this only if another goroutine stands here
+				<-released // the sender gets past this only if another goroutine waits here
 				fallthrough
 			default:
 				m.PostUserMessage("more")

@@ -9,18 +9,18 @@ import (
 	"p2p-messaging/messages"
 )
 
-// What connections, sessions and the registry say to each other.
+// Messages between connections, sessions and the registry.
 type (
-	// claim asks the registry for a login. Its connection is told what was decided.
+	// claim asks the registry for a login. The registry tells the connection its decision.
 	claim struct {
 		login      messages.Login
 		connection *Connection
 	}
-	// welcome is the first message of a session: it tells its client that the login is accepted.
+	// welcome is the first message to a session. The session tells its client that the login is accepted.
 	welcome struct{}
 
-	// logout asks a session to end because its client gave up the login. Its connection is told once the login is free
-	// again, or at once where the login named is not the session's.
+	// logout asks a session to end because its client gave up the login. The connection is told when the login is free
+	// again. If the logout names another login, it is told at once.
 	logout struct {
 		relay      *messages.Relay
 		connection *Connection
@@ -30,19 +30,21 @@ type (
 	disconnected struct{}
 )
 
-// IgnoreDeadLetterLogging spares protoactor a timer for each: what comes too late needs no report.
+// IgnoreDeadLetterLogging keeps protoactor from logging messages that reach a stopped actor. Logging costs a timer for
+// each, and nobody needs the report.
 func (*claim) IgnoreDeadLetterLogging()       {}
 func (*logout) IgnoreDeadLetterLogging()      {}
 func (disconnected) IgnoreDeadLetterLogging() {}
 
-// registry is the actor that enforces unique logins. It is the parent of every session, and the only writer of the
+// registry is the actor that enforces unique logins. It is the parent of every session and the only writer of the
 // directory. It lives as long as its System.
 type registry struct {
 	mailbox mailbox
 
 	system *System
 
-	// spawning is the session being spawned: props are shared by all sessions, so that none keeps its own.
+	// spawning is the session that is being spawned. All sessions share props, which saves memory. So props take the
+	// session from here.
 	spawning *session
 	props    *actor.Props
 }
@@ -85,8 +87,8 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 	}
 	s := &session{connection: c.connection}
 	s.mailbox.terms = &r.system.terms
-	// The client hears of its login before it hears from anybody else, and not before others can send to it: so the
-	// session is not let go until its welcome waits in front of all that they send.
+	// The client must learn of its login before it hears from others, and not before others can send to it. So the
+	// session starts suspended. It runs when the welcome is the first message in its mailbox.
 	s.mailbox.suspended = true
 	r.spawning = s
 	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), c.login))
@@ -109,7 +111,7 @@ func (r *registry) release(pid *actor.PID) {
 	}
 	r.system.sessions.Add(-1)
 	connection := s.connection
-	s.connection = nil // protoactor's set of children may hold on to an actor that has ended until another takes its place
+	s.connection = nil // protoactor's set of children may keep an ended actor alive until another takes its place
 	if s.loggingOut {
 		connection.loggedOut()
 	}

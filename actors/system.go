@@ -12,15 +12,15 @@ import (
 	"p2p-messaging/messages"
 )
 
-// DefaultQueueLimit is how many bytes may wait for one client where Options says nothing else.
+// DefaultQueueLimit is the default of [Options.QueueLimit], in bytes.
 const DefaultQueueLimit = 256 << 10
 
-// MinQueueLimit is the least useful queue limit: with less, the longest message could never be delivered.
+// MinQueueLimit is the smallest queue limit, in bytes. With less, the longest message could never be delivered.
 const MinQueueLimit = messages.MaxMessageBytes
 
-// Options says how a System behaves. The zero value is useful.
+// Options configures a System. The zero value is useful.
 type Options struct {
-	// Logger is told of sessions that fail; nil means slog.Default(). No message's content is ever logged.
+	// Logger receives the failures of sessions. Nil means slog.Default(). The content of messages is never logged.
 	Logger *slog.Logger
 	// QueueLimit is how many bytes may wait for one client before what is sent to it is refused with
 	// peer-overloaded. 0 means DefaultQueueLimit; less than MinQueueLimit is as much.
@@ -54,8 +54,8 @@ func NewSystem(o Options) *System {
 	}
 	s.terms.limit = max(s.terms.limit, MinQueueLimit)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		// Sessions and the registry log their own failures, once and with the stack; protoactor would add lines
-		// without it, and whole messages for dead letters.
+		// Sessions and the registry log their own failures, once and with the stack. protoactor would add lines without
+		// the stack, and would log the content of dead letters.
 		return slog.New(slog.DiscardHandler)
 	}))
 	s.actors.EventStream.Subscribe(func(event any) {
@@ -63,7 +63,7 @@ func NewSystem(o Options) *System {
 			s.handBack(letter.Message, messages.CodePeerUnavailable)
 		}
 	})
-	// A registry that restarted would take every session down with it, so it goes on with the state that it has.
+	// A restart of the registry would end every session. So the registry resumes with its present state.
 	resume := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	s.root = s.actors.Root
@@ -83,8 +83,8 @@ func (s *System) Sessions() int { return int(s.sessions.Load()) }
 // QueueLimit returns how many bytes may wait for one client.
 func (s *System) QueueLimit() int { return s.terms.limit }
 
-// Stop ends every session, which closes its link with 1001, and then the registry. It returns when all have ended, or
-// with ctx's error when ctx ends first. Logins that come later are refused.
+// Stop ends every session and then the registry. The end of a session closes its link with 1001. Stop returns when all have
+// ended. If ctx ends first, it returns the error of ctx. Later logins are refused.
 func (s *System) Stop(ctx context.Context) error {
 	s.stop.Do(func() { s.root.Stop(s.registry) })
 	select {
@@ -100,9 +100,9 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 }
 
-// find returns the session that owns login, or nil, and whether the login had to be compared for that.
+// find returns the session that owns login, or nil. It also reports whether it had to compute the login's key.
 func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
-	// Nearly always a login is written as its key, which is its own key.
+	// Nearly always a login is written exactly as its key.
 	owner := s.directory.owner(login)
 	if owner == nil {
 		var buf [messages.MaxLoginCharacters]byte
@@ -118,7 +118,7 @@ func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
 	return owner.pid(), compared
 }
 
-// abandon deals with the message that an actor failed on.
+// abandon settles a message on which its actor failed.
 func (s *System) abandon(message any) {
 	switch m := message.(type) {
 	case *claim:
@@ -130,15 +130,14 @@ func (s *System) abandon(message any) {
 	}
 }
 
-// handBack deals with a message that its actor will not receive, so that nobody waits for it and whoever sent it is
-// told.
+// handBack settles a message that its actor will not receive. It tells the sender, so that nobody waits for it.
 func (s *System) handBack(message any, reason messages.Code) {
 	switch m := message.(type) {
 	case *messages.Deliver:
 		m.Refusal = reason
 		s.root.Send(m.Sender.(*actor.PID), (*messages.Return)(m))
 	case *messages.Send:
-		// Its session has ended, and with it the connection that the answer would go to.
+		// Its session has ended, and so has the connection that would get the answer.
 		(*messages.Relay)(m).Release()
 	case *messages.Return:
 		(*messages.Relay)(m).Release()

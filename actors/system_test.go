@@ -190,8 +190,8 @@ func TestWhatFollowsALogoutSeesItsEffect(t *testing.T) {
 	}
 }
 
-// A client that has seen its login accepted may tell a friend, who can send to it from that moment; and nothing reaches
-// it before.
+// A client that has seen its login accepted may tell a friend. From that moment the friend can send to it. Nothing reaches
+// the client before.
 func TestALoginIsReachableOnceItIsAcceptedAndNotBefore(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	alice, bob := join(t, s, "alice"), connect(s)
@@ -257,7 +257,7 @@ func TestOfManyConnectionsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
 		var racing sync.WaitGroup
 		for _, p := range peers {
 			racing.Go(func() {
-				p.refusals = 0 // twenty rounds would be twenty refusals
+				p.refusals = 0 // or twenty rounds would be twenty refusals
 				p.send(t, `{"type":"login","login":"alice"}`)
 				if strings.Contains(p.link.next(t), `"success":true`) {
 					won.Add(1)
@@ -275,7 +275,7 @@ func TestOfManyConnectionsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
 }
 
 func TestEveryPairSeesItsMessagesOnceInOrderAndUnmodified(t *testing.T) {
-	s := newTestSystem(t, Options{QueueLimit: 1 << 30}) // the senders outrun any reader
+	s := newTestSystem(t, Options{QueueLimit: 1 << 30}) // the senders are faster than any reader
 	const senders, each = 16, 1000
 	bob := join(t, s, "bob")
 	var sending sync.WaitGroup
@@ -311,7 +311,7 @@ func TestEveryPairSeesItsMessagesOnceInOrderAndUnmodified(t *testing.T) {
 	}
 }
 
-// Each message is either delivered or refused, while its addressee logs out and in all the time.
+// The receiver logs out and in all the time. Each message to it must be delivered or refused.
 func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	const senders, each = 4, 3000
@@ -344,7 +344,7 @@ func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
 			delivered++
 		}
 	}
-	// A logout is acted on after all that was handed back before it, and answered when its session has ended.
+	// A session acts on a logout after everything that was handed back before it. The answer comes when the session has ended.
 	for _, p := range peers {
 		p.logout(t)
 		refused += len(p.link.rest())
@@ -413,7 +413,7 @@ func TestTheSenderIsToldOfAMessageThatNeverWentOut(t *testing.T) {
 	}
 }
 
-// noting notes what comes with a message.
+// noting records what comes with a message.
 type noting struct {
 	discard
 	sender, via any
@@ -557,7 +557,7 @@ func TestStopClosesEveryConnectionAndRefusesNewLogins(t *testing.T) {
 	}
 }
 
-// discard is a client that reads everything at once.
+// discard is a client that reads everything immediately.
 type discard struct{}
 
 func (discard) Send([]byte) bool                 { return true }
@@ -598,7 +598,7 @@ func TestLoginsAndLogoutsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// What a login takes to compare, a client pays for: 64 characters of which each stands for 18 take as long as many messages.
+// A client pays for comparing logins. A login of 64 characters that each stand for 18 takes as long as many messages.
 func TestWhoeverNamesLoginsThatTakeLongToCompareIsChargedForThem(t *testing.T) {
 	long := strings.Repeat("\uFDFA", messages.MaxLoginCharacters)
 	for name, c := range map[string]struct {
@@ -634,7 +634,7 @@ func TestWhoeverNamesLoginsThatTakeLongToCompareIsChargedForThem(t *testing.T) {
 	}
 }
 
-// Sessions that have ended must not keep their connections, also not where many come before any goes.
+// Ended sessions must not keep their connections alive, even if many sessions come before any goes.
 func TestSessionsThatHaveEndedKeepNoConnections(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	const count = 1000
@@ -654,7 +654,7 @@ func TestSessionsThatHaveEndedKeepNoConnections(t *testing.T) {
 	for s.Sessions() > 0 {
 		runtime.Gosched()
 	}
-	// The last to end may still be on some goroutine's stack.
+	// The last session to end may still be on the stack of some goroutine.
 	for range 100 {
 		runtime.GC()
 		if gone.Load() >= count-2 {
@@ -665,7 +665,8 @@ func TestSessionsThatHaveEndedKeepNoConnections(t *testing.T) {
 	t.Errorf("of %d connections that ended %d are gone", count, gone.Load())
 }
 
-// collected is a client of which the collector may say that it is gone: one without size would not.
+// collected is a client whose collection the garbage collector reports. It has a size, because a type without one is never
+// reported.
 type collected struct {
 	discard
 	_ [64]byte

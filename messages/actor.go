@@ -2,50 +2,49 @@ package messages
 
 import "sync"
 
-// Address names an actor that can be sent to. protoactor's *actor.PID is one; the interface keeps this package
-// free of the actor library, so that a client of the protocol does not carry it.
+// Address names an actor that can receive messages. protoactor's *actor.PID implements it. The interface keeps the actor
+// library out of this package, so that a client of the protocol does not depend on it.
 type Address interface {
 	GetAddress() string
 	GetId() string
 }
 
-// Relay is one decoded message on its way through the actors. Its life: [NewRelay] takes it from a pool on the
-// connection's reader, the sender's session receives it as a [Send], passes the same value to the addressee's session
-// as a [Deliver], which either writes it out or passes it back as a [Return]. Whoever holds it last calls Release;
-// nobody touches it after passing it on.
+// Relay is one decoded message on its way through the actors. The connection's reader gets it from [NewRelay], which uses
+// a pool. The sender's session receives it as a [Send] and passes the same value to the receiver's session as a [Deliver].
+// That session writes it out, or passes it back as a [Return]. Whoever passes a Relay on must not touch it afterwards.
+// Whoever holds it last calls Release.
 type Relay struct {
 	Envelope
-	// Sender is the session that the message came from, set before it leaves that session.
+	// Sender is the session that the message came from. That session sets it before it passes the message on.
 	Sender Address
-	// Refusal says, in a Return, why the message was not delivered.
+	// Refusal says why a message was not delivered. It is set in a Return.
 	Refusal Code
-	// Via is set by whoever reads the connection, before the message goes to its first actor, and means nothing to the
-	// actors: it is carried with the message to whoever writes it out, so that a transport can write together what one
-	// read brought.
+	// Via is a note from the transport that reads the connection to the transport that writes the message out. It lets a
+	// transport write together what one read brought. The actors carry it and do not look at it.
 	Via any
 
 	text []byte
 }
 
 type (
-	// Send asks a session to pass on what its own client sent.
+	// Send asks a session to pass on a message of its own client.
 	Send Relay
-	// Deliver asks a session to write another's message to its client.
+	// Deliver asks a session to write a message of another client to its own.
 	Deliver Relay
 	// Return tells a session that a message of its client was not delivered, and why.
 	Return Relay
 )
 
-// IgnoreDeadLetterLogging keeps protoactor from logging, whole, messages that came too late for their actor: content is
-// never logged.
+// IgnoreDeadLetterLogging keeps protoactor from logging messages that reach a stopped actor. It would log their content,
+// which is never logged.
 func (*Send) IgnoreDeadLetterLogging()    {}
 func (*Deliver) IgnoreDeadLetterLogging() {}
 func (*Return) IgnoreDeadLetterLogging()  {}
 
-// relays holds Relays between uses, with their buffers, so that a relayed message allocates nothing.
+// relays is a pool of Relays and their buffers. It makes relaying a message free of allocations.
 var relays = sync.Pool{New: func() any { return new(Relay) }}
 
-// NewRelay copies text and decodes the copy. The error is Decode's.
+// NewRelay copies text and decodes the copy. The error is the one of [Decode].
 func NewRelay(text []byte) (*Relay, error) {
 	r := relays.Get().(*Relay)
 	r.text = append(r.text[:0], text...)
@@ -58,7 +57,7 @@ func NewRelay(text []byte) (*Relay, error) {
 	return r, nil
 }
 
-// Release gives r back. Neither r nor any slice of its Envelope may be used afterwards.
+// Release returns r to the pool. Neither r nor any slice of its Envelope may be used afterwards.
 func (r *Relay) Release() {
 	*r = Relay{text: r.text}
 	relays.Put(r)

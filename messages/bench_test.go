@@ -11,7 +11,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 )
 
-// Messages as browsers send them, and as nobody but an attacker does.
+// Messages as browsers send them, and messages that only an attacker sends.
 var (
 	candidateMessage = message("ice-candidate", `{"candidate":"candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0 generation 0 ufrag EsAw network-cost 999","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"EsAw"}`)
 	offerMessage     = message("offer", `{"type":"offer","sdp":"`+offerSDP+`"}`)
@@ -126,8 +126,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// Messages that differ are what a service reads: a processor learns the one
-// message of BenchmarkDecode by heart, every place where its scan turns off.
+// A service reads messages that differ. In BenchmarkDecode the processor learns
+// to predict every branch of the one message.
 func BenchmarkDecodeOfMessagesThatDiffer(b *testing.B) {
 	for _, bm := range benchmarks[:5] {
 		random := rand.New(rand.NewPCG(1, 2))
@@ -146,8 +146,8 @@ func BenchmarkDecodeOfMessagesThatDiffer(b *testing.B) {
 	}
 }
 
-// varied returns a message that is like another, but has words and logins of
-// other lengths.
+// varied returns a message like another one, with words and logins of other
+// lengths.
 func varied(random *rand.Rand, message []byte) []byte {
 	var b []byte
 	for _, c := range message {
@@ -161,7 +161,7 @@ func varied(random *rand.Rand, message []byte) []byte {
 	return b
 }
 
-// U+FDFA stands for 18 characters, the most there is.
+// U+FDFA stands for 18 characters. No character stands for more.
 func BenchmarkLogin(b *testing.B) {
 	buf := make([]byte, 0, 4*MaxLoginCharacters)
 	for _, login := range []string{"alice", "Alice B", "Zo\u00eb", "zo\u00eb", "ZOE\u0308", strings.Repeat("\u65e5", MaxLoginCharacters), strings.Repeat("\uFDFA", MaxLoginCharacters),

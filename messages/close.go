@@ -28,16 +28,16 @@ const (
 	CloseTakenOver       CloseCode = 4100 // another connection took this session over
 )
 
-// No close frame carries these two: a WebSocket library reports them when
-// none came, or one without a code (RFC 6455, section 7.4.1).
+// These two codes never stand in a close frame. A WebSocket library reports
+// them if no close frame came, or one without a code (RFC 6455, section 7.4.1).
 const (
 	closeNoStatus CloseCode = 1005
 	closeAbnormal CloseCode = 1006
 )
 
-// Retry reports whether a client whose connection ended with c should connect
-// again by itself. A connection that ended without a close frame counts as
-// dropped, and the client should.
+// Retry reports whether a client should connect again by itself after a
+// connection that ended with c. It should after one that ended without a close
+// frame, because that connection has dropped.
 func (c CloseCode) Retry() bool {
 	switch c {
 	case CloseGoingAway, closeNoStatus, closeAbnormal, CloseInternalError, CloseServiceRestart, CloseTryAgainLater:

@@ -1,7 +1,7 @@
 package messages
 
-// Code says to programs why the service refused something. A code, once
-// published, keeps its meaning; the sentence that goes with it may change.
+// Code tells programs why the service refused something. A published code
+// keeps its meaning. The sentence that goes with it may change.
 type Code string
 
 const (
@@ -13,17 +13,17 @@ const (
 	CodeLoginInvalid    Code = "login-invalid"     // nobody may have this login, see [ParseLogin]
 	CodeWrongFrom       Code = "wrong-from"        // a relay's from is not the sender's own login
 	CodeWrongLogin      Code = "wrong-login"       // a logout of somebody else's login
-	CodePeerUnavailable Code = "peer-unavailable"  // nobody has the login in "to", be it never or no longer
-	CodePeerOverloaded  Code = "peer-overloaded"   // too much waits for the one in "to" already
-	CodePeerUnreachable Code = "peer-unreachable"  // the one in "to" is logged in elsewhere and cannot be reached just now
-	CodeAuthRequired    Code = "auth-required"     // a login without the token that the service wants
-	CodeAuthFailed      Code = "auth-failed"       // a login with a token that does not hold for it
+	CodePeerUnavailable Code = "peer-unavailable"  // nobody has the login in "to", or nobody has it any more
+	CodePeerOverloaded  Code = "peer-overloaded"   // too many bytes already wait for the login in "to"
+	CodePeerUnreachable Code = "peer-unreachable"  // the login in "to" is on another node, which cannot be reached now
+	CodeAuthRequired    Code = "auth-required"     // the login came without the token that the service wants
+	CodeAuthFailed      Code = "auth-failed"       // the token is not valid for this login
 	CodeCapacity        Code = "capacity"          // the service is full
 	CodeTooMany         Code = "too-many"          // a list in the message is longer than the protocol allows
 )
 
-// Message returns the sentence for people that goes with c where nothing more
-// exact is known.
+// Message returns the general sentence for people that goes with c. Use it if
+// no more exact one is known.
 func (c Code) Message() string {
 	switch c {
 	case CodeMalformed:

@@ -12,56 +12,54 @@ const (
 	MaxDepth        = 64       // arrays and objects inside each other, the message's own object included
 )
 
-// Envelope is what the service reads of a message that a client sent.
+// Envelope holds the members that the service reads of a client's message.
 //
-// The values are unescaped. They alias Text where no escape stands in them,
-// which is nearly always; where one does, they are copies. What the message's
-// type does not need is nil, and was not looked at.
+// The values are unescaped. A value that was written without escapes aliases
+// Text. Nearly all are. A value that was written with escapes is a copy. A
+// member that the message's type does not need is nil and was not checked.
 type Envelope struct {
 	Type  Type
 	From  []byte // of a relayed message
 	To    []byte // of a relayed message
 	Login []byte // of a login or a logout
-	RawTo []byte // To as the JSON string that was sent, quotes included, to be echoed in an error
-	Text  []byte // the whole message, untouched
+	RawTo []byte // To as the JSON string that was sent, with its quotes; an error repeats it
+	Text  []byte // the whole message, unchanged
 }
 
 // DecodeError says why a message was refused.
 type DecodeError struct {
 	Code   Code   // [CodeMalformed] or [CodeUnknownType]
-	Reason string // a sentence for people, one of a fixed set: it never repeats the message
-	Offset int    // the byte of the message at which the reason was found; its length where something is missing
+	Reason string // a sentence for people, from a fixed set; it never repeats the message
+	Offset int    // the byte of the message where the fault was found; the message's length if something is missing
 
-	// NotUTF8 says that the message is not valid UTF-8, wherever in it and
-	// whatever the reason: the connection is to be closed with
-	// [CloseInvalidPayload].
+	// NotUTF8 says that the message is not valid UTF-8. It does not matter
+	// where, or whether Reason names another fault. The connection must then
+	// be closed with [CloseInvalidPayload].
 	NotUTF8 bool
 }
 
-// refuse returns a DecodeError about text. The reason is the first that there
-// is, so that for UTF-8 the rest is still to be looked at; that happens here
-// and not while scanning, because most messages are right.
+// refuse returns a DecodeError about text. The scan stops at the first fault,
+// so refuse checks the UTF-8 of the whole text. Most messages have no fault,
+// so the scan itself does not do that.
 func refuse(text []byte, code Code, why reason, offset int) *DecodeError {
 	return &DecodeError{code, string(why), offset, !utf8.Valid(text)}
 }
 
-// Error returns the reason with the place.
+// Error returns the code, the place and the reason.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("%s at byte %d: %s", e.Code, e.Offset, e.Reason)
 }
 
-// Decode reads the envelope of a message and checks the rest of it: text must
-// be one object in I-JSON (RFC 7493) within the limits, as the package comment
-// has it, with the members that its type needs. Nothing else in it is
-// looked at, and nothing is changed.
+// Decode reads the envelope of a message and checks the whole message. Text
+// must be one object in I-JSON (RFC 7493), within the limits that the package
+// comment names, with the members that its type needs. Decode changes nothing.
 //
-// The error is always a [*DecodeError]. A text that Decode accepts is valid
-// UTF-8, and of one that it refuses the error says whether it is: nobody needs
-// to check that before.
+// The error is always a [*DecodeError]. Callers need not check UTF-8 first: a
+// text that Decode accepts is valid UTF-8, and the error says whether a
+// refused text is.
 //
-// Decode takes time linear in the length of text, whatever it is. It
-// allocates only for an error, and for a value that it returns and that is
-// written with escapes.
+// Decode takes time linear in the length of text. It allocates only for an
+// error, and for a returned value that was written with escapes.
 func Decode(text []byte) (e Envelope, err error) {
 	if len(text) > MaxMessageBytes {
 		return Envelope{}, refuse(text, CodeMalformed, reasonSize, MaxMessageBytes)
@@ -69,17 +67,17 @@ func Decode(text []byte) (e Envelope, err error) {
 	s := scanners.Get().(*scanner)
 	s.reset(text)
 	err = s.envelope(&e)
-	s.text = nil // the pool is not to keep it alive
+	s.text = nil // or the pool would keep it alive
 	scanners.Put(s)
 	return e, err
 }
 
-// scanners holds scanners between messages, with the memory that they use.
+// scanners is a pool of scanners and their memory.
 var scanners = sync.Pool{New: func() any {
 	return &scanner{names: names{open: make([]name, 0, 2*linear)}}
 }}
 
-// A member is one of the members of a message that are read.
+// A member is one of the members of a message that Decode reads.
 type member uint8
 
 const (
@@ -105,14 +103,14 @@ func parseMember(name []byte) member {
 	return memberOther
 }
 
-// A value is where a member's value stands in the text.
+// A value says where the value of a member stands in the text.
 type value struct {
-	start, end int // with the quotes, if it is a string; 0, 0: the member is missing
+	start, end int // includes the quotes of a string; 0, 0: the member is missing
 	isString   bool
-	escaped    bool // an escape stands in the string
+	escaped    bool // the string has an escape
 }
 
-// envelope scans the message and sets e to what was found.
+// envelope scans the message and fills in e.
 func (s *scanner) envelope(e *Envelope) error {
 	if !s.message() {
 		return refuse(s.text, CodeMalformed, s.reason, s.offset)
@@ -142,7 +140,8 @@ func (s *scanner) envelope(e *Envelope) error {
 	return nil
 }
 
-// stringOf returns a member's value, unescaped; false if it is no string.
+// stringOf returns the unescaped value of a member, and false if it is not a
+// string.
 func (s *scanner) stringOf(m member) ([]byte, bool) {
 	v := &s.found[m]
 	if !v.isString {
@@ -155,7 +154,7 @@ func (s *scanner) stringOf(m member) ([]byte, bool) {
 	return content, true
 }
 
-// missing says that a member is missing or no string.
+// missing returns the error for a member that is missing or not a string.
 func (s *scanner) missing(m member, why reason) error {
 	offset := len(s.text)
 	if v := s.found[m]; v.end != 0 {

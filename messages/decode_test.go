@@ -42,8 +42,8 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// The scratch memory of one message is used for the next: nothing of a name,
-// a value or a hash table may be left in it.
+// The scratch memory of one message serves the next one. No name, value or
+// hash table may be left in it.
 func TestDecodeForgetsTheMessageBefore(t *testing.T) {
 	var vectors []messageVector
 	for _, v := range messageVectors(t) {
@@ -145,9 +145,9 @@ func TestDecodeErrorsPointAtWhatIsWrong(t *testing.T) {
 	}
 }
 
-// What is not UTF-8 ends the connection, wherever it stands and whatever else
-// is wrong: a reader that checks UTF-8 before it decodes, and one that leaves
-// it to Decode, must not answer differently.
+// Bytes that are not UTF-8 end the connection, wherever they stand and whatever
+// else is wrong. A reader that checks UTF-8 first and a reader that leaves the
+// check to Decode must give the same answer.
 func TestDecodeErrorSaysWhetherTheMessageIsUTF8(t *testing.T) {
 	tooLarge := `{"type":"bye","from":"alice","to":"` + strings.Repeat("b", MaxMessageBytes)
 	for _, tt := range []struct {

@@ -1,76 +1,84 @@
-// Package messages is the signaling protocol: how clients find each other
-// through the service before they talk browser to browser. It has the grammar
-// of what goes over the wire, and nothing about what that makes anybody do.
-// PROTOCOL.md is the contract, testdata/vectors has it as data.
+// Package messages defines the signaling protocol, by which clients find each
+// other through the service before they talk browser to browser. It has the
+// grammar of the messages. What a message makes the service do is decided in
+// package actors. PROTOCOL.md is the contract. testdata/vectors has it as data.
 //
 // # The flow of a connection
 //
-// A client opens a WebSocket (RFC 6455) and sends a login. The service answers
-// whether it has it; a login belongs to one connection at a time, and a
-// refused client may try another. From then on the client sends offers,
-// answers, ICE candidates and byes under its login to other logins (RFC 8829
-// and RFC 8838 say what for), and the service passes each on, byte for byte,
-// once and in order for each pair, or answers with an error. It never reads
-// what they carry. A client that is done sends a logout, or simply closes:
-// either way its login is free again. When the service closes, the
-// [CloseCode] says whether to come back.
+// A client opens a WebSocket (RFC 6455) and sends a login. The service accepts
+// or refuses it. A login belongs to one connection at a time. A refused client
+// may try another login.
+//
+// A client with a login sends offers, answers, ICE candidates and byes to
+// other logins. RFC 8829 and RFC 8838 say what these are for. The service
+// passes each of them on, byte for byte, once and in order for each pair, or
+// answers with an error. It never reads their payload.
+//
+// A client that is done sends a logout or closes the connection. Both free its
+// login. If the service closes the connection, the [CloseCode] says whether to
+// come back.
 //
 // # Framing
 //
-// A message is one text message of a WebSocket, of [MaxMessageBytes] at most:
-// one JSON object (RFC 8259) in I-JSON (RFC 7493). That is, valid UTF-8, no
-// half of a surrogate pair and no noncharacter, no number that overflows a
-// double, no name twice in one object after unescaping, [MaxDepth] levels at
-// most, and nothing before or after the object but white space. Names are
-// case-sensitive, their order is free. Names that are not mentioned below are
-// carried along.
+// A message is one WebSocket text message of at most [MaxMessageBytes]. It is
+// one JSON object (RFC 8259) in I-JSON (RFC 7493). That means:
+//
+//   - It is valid UTF-8, without noncharacters or half surrogate pairs.
+//   - No number overflows a double.
+//   - No object has a name twice, after unescaping.
+//   - It is nested at most [MaxDepth] levels deep.
+//   - Only white space stands before or after the object.
+//
+// Names are case-sensitive. Their order does not matter. The service carries
+// along all names that are not mentioned below.
 //
 // # Messages from a client to the service
 //
-// To get a login, first thing on a connection and again after a logout or a
-// refusal. It is answered; see [ParseLogin] for what may be a login:
+// A login asks for a login. It comes first on a connection, and again after a
+// logout or a refusal. The service answers it. [ParseLogin] says what may be a
+// login:
 //
 //	{"type":"login","login":"alice"}
 //
-// To give it up. The connection stays. It is not answered, unless with an
-// error:
+// A logout gives the login up. The connection stays open. Only an error is
+// answered:
 //
 //	{"type":"logout","login":"alice"}
 //
-// # Messages from a client to another
+// # Messages from a client to another client
 //
-// From is the sender's own login, to the receiver's. The member that is named
-// like the type is the payload.
+// "from" is the sender's own login, and "to" is the receiver's. The payload is
+// the member that has the same name as the type.
 //
-// To begin a call, from the one who calls:
+// An offer begins a call. The caller sends it:
 //
 //	{"type":"offer","offer":{"type":"offer","sdp":"…"},"from":"alice","to":"bob"}
 //
-// To take it, from the one who was called:
+// An answer accepts a call. The client that was called sends it:
 //
 //	{"type":"answer","answer":{"type":"answer","sdp":"…"},"from":"bob","to":"alice"}
 //
-// From both, for each way in which they may be reached, while they are found;
-// null after the last. The original client writes iceCandidate for the
-// payload's name:
+// An ICE candidate is one address at which the sender may be reached. Both
+// clients send each candidate when they find it, and null after the last. The
+// original client calls this payload iceCandidate:
 //
 //	{"type":"ice-candidate","ice-candidate":{"candidate":"…"},"from":"alice","to":"bob"}
 //
-// From either, to decline a call or to end it. Reason is "declined", "busy" or
-// "left":
+// A bye declines a call or ends it. Either client sends it. The reason is
+// "declined", "busy" or "left":
 //
 //	{"type":"bye","reason":"left","from":"alice","to":"bob"}
 //
 // # Messages from the service
 //
-// In answer to a login ([AppendLoginAccepted], [AppendLoginRefused]). Code is
-// for programs, message for people:
+// The answer to a login ([AppendLoginAccepted], [AppendLoginRefused]). The code
+// is for programs, the message is for people:
 //
 //	{"type":"login","success":true}
 //	{"type":"login","success":false,"code":"login-taken","message":"…"}
 //
-// In answer to anything else that is refused ([AppendError]). To is there if a
-// message to another could not be delivered, and is as it was sent:
+// The answer to everything else that is refused ([AppendError]). It has "to",
+// exactly as it was sent, if a message to another client was not delivered:
 //
 //	{"type":"error","code":"malformed","message":"…"}
 //	{"type":"error","code":"peer-unavailable","message":"…","to":"bob"}

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// FuzzDecode compares Decode with two other readers, both ways: what Decode
-// takes, they read with the same values; and what go-json-experiment/json,
-// which is strict by itself, takes within this protocol's own limits, Decode
-// takes too.
+// FuzzDecode compares Decode with two other readers, in both directions. They
+// read every text that Decode accepts, with the same values. Decode accepts
+// every text that go-json-experiment/json, which is strict by itself, accepts
+// within the limits of this protocol.
 func FuzzDecode(f *testing.F) {
 	for _, v := range messageVectors(f) {
 		if len(v.Message) < 1000 { // fuzzing works best on what is small
@@ -78,8 +78,8 @@ func equalMember(t *testing.T, text []byte, name string, got []byte, read map[st
 	}
 }
 
-// referenceDecode is Decode as PROTOCOL.md has it, on top of another JSON
-// library. It returns the members, and the code if text is to be refused.
+// referenceDecode implements Decode by PROTOCOL.md, on top of another JSON
+// library. It returns the members, or the code of the refusal.
 func referenceDecode(text []byte) (map[string]any, Code) {
 	var read any
 	if len(text) > MaxMessageBytes || jsonv2.Unmarshal(text, &read) != nil || tooDeep(text) || hasNoncharacter(read) {
@@ -141,8 +141,8 @@ func hasNoncharacter(v any) bool {
 	return false
 }
 
-// FuzzNumber compares what counts as a number, and as too large a one, with
-// encoding/json.
+// FuzzNumber compares with encoding/json which texts are numbers, and which
+// numbers are too large.
 func FuzzNumber(f *testing.F) {
 	for _, n := range []string{"0", "-0", "1e308", "1e309", "-1.7976931348623157e308", "1.797693134862315807e308",
 		"1.797693134862315808e308", "0.0001e312", "179769313486231580793e288", tooLarge, tooLarge + "0e-1", tooLarge[:308] + "1",
@@ -163,9 +163,9 @@ func FuzzNumber(f *testing.F) {
 	})
 }
 
-// FuzzLoginKey compares the keys of logins with x/text's, checks that they
-// are stable, and that no character slips through the mappings that a login
-// may not have.
+// FuzzLoginKey compares the keys of logins with those of x/text. It checks that
+// a key is stable, and that the mappings produce no character that a login may
+// not have.
 func FuzzLoginKey(f *testing.F) {
 	v := readLoginVectors(f)
 	for _, a := range v.Accepted {

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/text/width"
 )
 
-// MaxLoginCharacters is the number of characters (code points) that a login
-// may have once the spaces at its ends are trimmed.
+// MaxLoginCharacters is the largest number of characters (code points) in a
+// login, after the spaces at its ends are trimmed.
 const MaxLoginCharacters = 64
 
-// Login is a login that somebody may have: a nickname (RFC 8266).
+// Login is a valid login. It is a nickname as RFC 8266 defines it.
 type Login struct {
-	Shown string // as typed, the spaces at its ends trimmed
-	Key   string // the same for all logins that are the same (RFC 8266, section 2.4)
+	Shown string // as typed, without the spaces at its ends
+	Key   string // equal for two logins if they are the same login (RFC 8266, section 2.4)
 }
 
 // LoginError says why nobody may have a login, as a sentence for people.
@@ -38,8 +38,8 @@ const (
 	ErrLoginMarksOnly LoginError = "The login is made of accents only. Put a letter, a digit or a symbol under them."
 )
 
-// invisible are characters that RFC 8264 allows in a nickname although
-// nothing is seen of them, or something that stands for what could not be
+// invisible holds characters that RFC 8264 allows in a nickname although they
+// cannot be seen, or although they stand for something that could not be
 // shown.
 var invisible = &unicode.RangeTable{
 	R16: []unicode.Range16{
@@ -55,9 +55,9 @@ var invisible = &unicode.RangeTable{
 	},
 }
 
-// ParseLogin returns the login that somebody typed. The error, a
-// [LoginError], says which rule it breaks and what to do, and never repeats
-// it.
+// ParseLogin returns the login that somebody typed. The error is a
+// [LoginError]. It says which rule the login breaks and what to do. It never
+// repeats the login.
 func ParseLogin(typed []byte) (Login, error) {
 	shown := trimSpaces(typed)
 	key, err := loginKey(nil, shown)
@@ -67,20 +67,20 @@ func ParseLogin(typed []byte) (Login, error) {
 	return Login{Shown: string(shown), Key: string(key)}, nil
 }
 
-// LoginKey returns what [ParseLogin] gives as the Key of a login, and false
-// if nobody can have it. The key aliases login where that is its own key
-// already, and is appended to buf[:0] otherwise. For ASCII that is all: with
-// room for it in buf nothing is allocated.
+// LoginKey returns the key that [ParseLogin] gives a login, and false if the
+// login is not valid. If the login is its own key, the result aliases it.
+// Otherwise the key is appended to buf[:0]. A login in ASCII allocates nothing
+// if buf has room for its key.
 func LoginKey(buf, login []byte) (key []byte, ok bool) {
 	key, err := loginKey(buf, trimSpaces(login))
 	return key, err == nil
 }
 
-// costBytes is how many bytes of a login beyond ASCII take as long to compare as an ordinary message takes in all.
+// costBytes is the number of bytes of a login beyond ASCII that take as long to compare as an ordinary message takes in all.
 const costBytes = 12
 
-// LoginCost returns how many ordinary messages take as long as the comparison of a login does, if that is much: Unicode has
-// characters that stand for many, so that a login of 64 of them takes longer than 16 messages. For ASCII it is 0.
+// LoginCost returns what comparing a login costs, in ordinary messages that take as long. Some Unicode characters stand for
+// many others, so comparing a login of 64 of them takes longer than 16 messages. For ASCII the cost is 0.
 func LoginCost(login []byte) int {
 	for _, c := range login {
 		if c >= utf8.RuneSelf {
@@ -127,20 +127,22 @@ func loginKey(buf, login []byte) ([]byte, error) {
 	return key, nil
 }
 
-// nickname applies RFC 8266's rules for comparison once, all but the one about
-// spaces. The mappings are what of them may change a key another time.
+// nickname applies the comparison rules of RFC 8266 once, except the rule
+// about spaces. The mappings are those of its rules that may still change a
+// key when they are applied again.
 var (
 	nickname = precis.NewFreeform(precis.IgnoreCase, precis.Norm(norm.NFKC), precis.DisallowEmpty)
 	mappings = []transform.SpanningTransformer{width.Fold, cases.Lower(language.Und, cases.HandleFinalSigma(false))}
 )
 
 // nicknameKey returns the comparison key that precis.Nickname has for a login,
-// and false if it has none. Like that it applies the rules four times at most,
-// but no more once the key has settled, which it nearly always has after the
-// first: some characters stand for many, so that a key may be long.
+// and false if it has none. It applies the rules at most four times, as
+// precis.Nickname does, but stops when the key has settled. Nearly always that
+// is after the first time. A key may be long, because some characters stand for
+// many others.
 func nicknameKey(buf, login []byte) (key []byte, ok bool) {
-	// What x/text reads goes to the heap. A caller has buf on its stack, so
-	// that it must not be among that, nor in the same variable.
+	// Everything that x/text reads escapes to the heap. Callers have buf on
+	// the stack. So x/text must not read buf, nor a variable that held it.
 	mapped := login
 	for range 4 {
 		var err error
@@ -154,9 +156,9 @@ func nicknameKey(buf, login []byte) (key []byte, ok bool) {
 	return append(buf[:0], mapped...), true
 }
 
-// settled reports whether the rules leave a key as it is, which they have been
-// applied to. Normalization does, because it came last, and so no space is
-// left but the ASCII one.
+// settled reports whether applying the rules again leaves a key unchanged.
+// Normalization does not change it, because it was applied last. For the same
+// reason the only space in the key is the ASCII one.
 func settled(key []byte) bool {
 	if key[0] == ' ' || key[len(key)-1] == ' ' || bytes.Contains(key, []byte("  ")) {
 		return false
@@ -169,8 +171,8 @@ func settled(key []byte) bool {
 	return true
 }
 
-// singleSpaces trims the spaces at both ends and makes any number of them in
-// between one ASCII space.
+// singleSpaces trims the spaces at both ends and replaces each run of spaces
+// in between with one ASCII space.
 func singleSpaces(b []byte) []byte {
 	if bytes.IndexFunc(b, isSpace) < 0 {
 		return b
@@ -181,8 +183,8 @@ func singleSpaces(b []byte) []byte {
 // isSpace reports whether Unicode counts r as a space.
 func isSpace(r rune) bool { return r == ' ' || r >= utf8.RuneSelf && unicode.Is(unicode.Zs, r) }
 
-// asciiKey returns the key of a login of printable ASCII, and false for any
-// other. There the rules come down to small letters and single spaces.
+// asciiKey returns the key of a login in printable ASCII, and false for any
+// other login. In ASCII the rules come down to small letters and single spaces.
 func asciiKey(buf, login []byte) ([]byte, bool) {
 	same := true
 	for i, c := range login {
@@ -211,5 +213,5 @@ func asciiKey(buf, login []byte) ([]byte, bool) {
 
 // trimSpaces trims the spaces at both ends.
 func trimSpaces(b []byte) []byte {
-	return bytes.TrimFunc(bytes.Trim(b, " "), isSpace) // nearly all are ASCII spaces, and those are trimmed faster
+	return bytes.TrimFunc(bytes.Trim(b, " "), isSpace) // ASCII spaces are the common case, and Trim is faster for them
 }

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// neverInLogins reports whether r may stand in no login, neither as typed nor
-// in its key: it is a control character, a format character, ignorable, not
-// assigned, or invisible. The two joiners are not among them, because some
-// scripts need them between letters.
+// neverInLogins reports whether r may stand neither in a login nor in its key.
+// That is so for control and format characters, and for characters that are
+// ignorable, unassigned or invisible. It is not so for the two joiners, which
+// some scripts need between letters.
 func neverInLogins(r rune) bool {
 	if r == '\u200C' || r == '\u200D' {
 		return false
@@ -21,13 +21,11 @@ func neverInLogins(r rune) bool {
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point, invisible)
 }
 
-// Of RFC 8266's rules the mappings come before the check of what is left, so
-// that a character might be mapped to an allowed one before anybody sees that
-// it is none. None is.
+// The rules of RFC 8266 map characters before they check them. So a mapping
+// could turn a forbidden character into an allowed one. No mapping does.
 func TestNoCharacterSlipsThroughTheMappings(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		// Of the planes where nothing is assigned, or everything is private, a
-		// sample will do.
+		// A sample is enough from planes that are unassigned or private.
 		empty := 0x32400 <= r && r < 0xE0000 || 0xE0200 <= r
 		if unicode.Is(unicode.Cs, r) || empty && r%0x101 != 0 {
 			continue
@@ -62,9 +60,9 @@ func TestLoginKeyOfASCIIIsAsXTextHasIt(t *testing.T) {
 	}
 }
 
-// Whether one application of the rules was enough is a judgement of ours: with
-// every character, between letters, spaces and marks, it leads where x/text's
-// four lead.
+// This package decides itself whether applying the rules once was enough. For
+// every character, between letters, spaces and marks, the result must equal
+// that of x/text, which applies them four times.
 func TestNicknameKeyIsAsXTextHasIt(t *testing.T) {
 	for r := rune(utf8.RuneSelf); r < 0x32400; r++ {
 		if unicode.Is(unicode.Cs, r) {
@@ -116,8 +114,8 @@ func TestLoginKeyOfASCIIDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A hostile login must not reach the normalization, which takes far longer
-// for each byte than anything else here, and allocates.
+// A hostile login must not reach the normalization. For each byte, that takes
+// far longer than anything else here, and it allocates.
 func TestAHugeLoginIsRefusedWithoutWork(t *testing.T) {
 	for _, login := range [][]byte{
 		bytes.Repeat([]byte("\u0301"), 30_000),

@@ -9,29 +9,30 @@ import (
 
 // names finds names that stand twice in one object.
 //
-// It holds the names of all objects that are open, the innermost object's
-// last. Nearly every object is small, and a new name is compared with each
-// before it. An object that outgrows that has its names in a hash table
-// instead, with a seed made for the message, so that nobody can choose names
-// that collide.
+// It holds the names of all open objects, with those of the innermost object
+// last. Nearly every object is small: a new name is compared with each name
+// before it. The names of a larger object are stored in a hash table instead.
+// Its seed is made for the message, so nobody can choose names that collide.
 //
-// The objects nest, so open is a stack: each object's names stand behind a
-// header entry that remembers where its parent's begin.
+// Objects nest, so open is a stack. The names of each object follow a header
+// entry, which says where the names of its parent begin.
 type names struct {
 	open      []name
-	first     int // where the innermost object's names begin; its header is before them
+	first     int // where the innermost object's names begin; its header stands before them
 	unescaped []byte
-	hashed    uint32 // how many objects have outgrown linear
-	slots     []slot // the hash table; a power of two of them
+	hashed    uint32 // number of objects that have more names than linear
+	slots     []slot // the hash table; their number is a power of two
 	seed      maphash.Seed
 }
 
-const linear = 16 // names in an object that are compared with each other
+const linear = 16 // an object with more names uses the hash table
 
-// A name is a member's name, as a span of the text, or, if it was written
-// with escapes, of the unescaped names: these count on from the text's end.
-// An object's header has its number among the hashed objects as its mark, 0
-// until it is one of them, and its parent's first as its start.
+// A name is the name of a member, as a span of the text. If it was written
+// with escapes, it is a span of the unescaped names, whose positions continue
+// after the end of the text.
+//
+// The header of an object is a name too. Its mark is the object's number among
+// the hashed objects, or 0 if it is not hashed. Its start is its parent's first.
 type name struct {
 	mark       uint64 // equal for equal names
 	start, end uint32
@@ -42,8 +43,8 @@ type slot struct {
 	object, hash, start, end uint32
 }
 
-// reset forgets all names. What memory they took is kept for the next
-// message; it is bounded, because a message is, to some 350 KB.
+// reset forgets all names. It keeps their memory for the next message. That
+// is at most some 350 KB, because a message is bounded.
 func (n *names) reset() {
 	n.open, n.first, n.unescaped, n.hashed = n.open[:0], 0, n.unescaped[:0], 0
 }
@@ -61,7 +62,8 @@ func (n *names) leave() {
 	n.open = n.open[:header]
 }
 
-// add adds a name to the innermost object; false if the object has it already.
+// add adds a name to the innermost object. It returns false if the object
+// already has it.
 func (n *names) add(text []byte, e name) bool {
 	siblings := n.open[n.first:]
 	if len(siblings) >= linear {
@@ -76,7 +78,7 @@ func (n *names) add(text []byte, e name) bool {
 	return true
 }
 
-// addAlike is add where a name is there with the same mark.
+// addAlike is add for a name whose mark equals that of another name.
 func (n *names) addAlike(text []byte, e name) bool {
 	for _, o := range n.open[n.first:] {
 		if o.mark == e.mark && bytes.Equal(n.spelling(text, o), n.spelling(text, e)) {
@@ -87,8 +89,8 @@ func (n *names) addAlike(text []byte, e name) bool {
 	return true
 }
 
-// addLong adds text[start:end], a name as it stands between its quotes. It
-// returns the name, unescaped, and false if the object has it already.
+// addLong adds text[start:end], which is a name without its quotes. It returns
+// the unescaped name, and false if the object already has it.
 func (n *names) addLong(text []byte, start, end int, escaped bool) (spelling []byte, ok bool) {
 	spelling = text[start:end]
 	if escaped {
@@ -100,7 +102,7 @@ func (n *names) addLong(text []byte, start, end int, escaped bool) (spelling []b
 	return spelling, n.add(text, name{mark(spelling), uint32(start), uint32(end)})
 }
 
-// spelling returns a name, unescaped.
+// spelling returns the unescaped name.
 func (n *names) spelling(text []byte, e name) []byte {
 	if start, end := int(e.start)-len(text), int(e.end)-len(text); start >= 0 {
 		return n.unescaped[start:end]
@@ -108,7 +110,7 @@ func (n *names) spelling(text []byte, e name) []byte {
 	return text[e.start:e.end]
 }
 
-// addHashed is add for an object that has reached linear names.
+// addHashed is add for an object that has at least linear names.
 func (n *names) addHashed(text []byte, e name) bool {
 	header := &n.open[n.first-1]
 	if header.mark == 0 {
@@ -124,8 +126,8 @@ func (n *names) addHashed(text []byte, e name) bool {
 	return n.insert(text, e)
 }
 
-// insert puts a name of the innermost object into the hash table; false if it
-// is there.
+// insert puts a name of the innermost object into the hash table. It returns
+// false if the name is already there.
 func (n *names) insert(text []byte, e name) bool {
 	object, spelling := uint32(n.open[n.first-1].mark), n.spelling(text, e)
 	hash := uint32(maphash.Bytes(n.seed, spelling)) + object*0x9e3779b9
@@ -142,10 +144,10 @@ func (n *names) insert(text []byte, e name) bool {
 	}
 }
 
-// startTable empties the hash table and makes it large enough for a message
-// of so many bytes. A member takes six bytes and more ("a":0, and there is one
-// empty name at most), so a quarter of the bytes leaves a third of the slots
-// free.
+// startTable empties the hash table and makes it large enough for a message of
+// that many bytes. A member takes at least six bytes ("a":0, with its comma;
+// only one name can be empty). So a slot for every four bytes leaves a third of
+// the slots free.
 func (n *names) startTable(bytes int) {
 	size := 1 << bits.Len(uint(max(bytes/4, 8*linear)-1))
 	n.slots = slices.Grow(n.slots[:0], size)[:size]
@@ -153,7 +155,8 @@ func (n *names) startTable(bytes int) {
 	n.seed = maphash.MakeSeed()
 }
 
-// mark returns a number that is equal for equal names and seldom for others.
+// mark returns a number that is equal for equal names, and rarely equal for
+// different ones.
 func mark(b []byte) uint64 {
 	m := word(b, 0)
 	if n := len(b); n >= 8 {

@@ -1,15 +1,15 @@
 package messages
 
-// tooLarge is where numbers begin that overflow a double: 2^1024 - 2^970,
-// half-way between the largest double and the next power of two, from which
-// rounding to the nearest gives infinity (IEEE 754). It has 309 digits.
+// tooLarge is the smallest number that overflows a double: 2^1024 - 2^970. It
+// lies half-way between the largest double and 2^1024. Rounding it to the
+// nearest double gives infinity (IEEE 754). It has 309 digits.
 const tooLarge = "1797693134862315807937289714053034150799341327100378269361737789804449682927647509466490179775872070963" +
 	"3028641669288791094655554785194040263065748867150582068190890200070838367627385484581771153176447573027" +
 	"0069855571366959622842914819860834936475292719074168444365510704342711559699508093042880177904174497792"
 
-// number scans a number: RFC 8259, section 6. One that a double cannot hold
-// is refused (RFC 7493, section 2.2), as encoding/json does; one that a double
-// holds only inexactly is not.
+// number scans a number (RFC 8259, section 6). It refuses a number that
+// overflows a double (RFC 7493, section 2.2), as encoding/json does. It accepts
+// a number that a double holds only inexactly.
 func (s *scanner) number(i int) int {
 	start := i
 	if at(s.text, i) == '-' {
@@ -39,7 +39,7 @@ func (s *scanner) number(i int) int {
 			return s.fail(reasonNumber, i)
 		}
 		for _, c := range s.text[digits:i] {
-			// What is beyond this bound is beyond any number of digits before it.
+			// No mantissa in a message is long enough to make up for an exponent at this bound.
 			exponent = min(exponent*10+int(c-'0'), 10*MaxMessageBytes)
 		}
 		if negative {
@@ -62,7 +62,7 @@ func (s *scanner) digits(i int) int {
 	return i
 }
 
-// overflows reports whether whole.fraction × 10^exponent is tooLarge or more.
+// overflows reports whether whole.fraction × 10^exponent is at least tooLarge.
 func overflows(whole, fraction []byte, exponent int) bool {
 	digit := func(i int) byte {
 		switch {

@@ -1,6 +1,6 @@
 package messages
 
-// A reason is a sentence for people that says why a message was refused.
+// A reason is a sentence that tells people why a message was refused.
 type reason string
 
 const (

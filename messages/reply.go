@@ -7,17 +7,17 @@ func AppendLoginAccepted(dst []byte) []byte {
 	return append(dst, `{"type":"login","success":true}`...)
 }
 
-// AppendLoginRefused appends the reply to a refused login to dst. An empty
-// message stands for code's own.
+// AppendLoginRefused appends the reply to a refused login to dst. If message is
+// empty, it uses code.Message().
 func AppendLoginRefused(dst []byte, code Code, message string) []byte {
 	dst = append(dst, `{"type":"login","success":false`...)
 	dst = appendWhy(dst, code, message)
 	return append(dst, '}')
 }
 
-// AppendError appends an error to dst. An empty message stands for code's own.
-// Where the error is about a relay, rawTo is that relay's [Envelope.RawTo];
-// otherwise it is nil.
+// AppendError appends an error to dst. If message is empty, it uses
+// code.Message(). If the error is about a relayed message, rawTo is
+// [Envelope.RawTo] of that message. Otherwise rawTo is nil.
 func AppendError(dst []byte, code Code, message string, rawTo []byte) []byte {
 	dst = append(dst, `{"type":"error"`...)
 	dst = appendWhy(dst, code, message)
@@ -38,9 +38,9 @@ func appendWhy(dst []byte, code Code, message string) []byte {
 	return appendString(dst, message)
 }
 
-// appendString appends s as a JSON string. What I-JSON does not allow in one
-// (invalid UTF-8, noncharacters) becomes U+FFFD, so that the output can
-// always be sent.
+// appendString appends s as a JSON string. It replaces what I-JSON does not
+// allow in a string (invalid UTF-8, noncharacters) with U+FFFD, so that the
+// output is always valid.
 func appendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

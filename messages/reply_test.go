@@ -53,8 +53,8 @@ func TestRepliesAreStrictJSONWhateverTheMessageSays(t *testing.T) {
 	checkReply(t, AppendLoginAccepted(nil), "")
 }
 
-// checkReply checks that reply is JSON as strict as what the service takes,
-// with this message.
+// checkReply checks that reply has this message, and that its JSON is as strict
+// as the service demands of clients.
 func checkReply(t *testing.T, reply []byte, message string) {
 	t.Helper()
 	var s scanner

@@ -8,15 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// scanner checks a message in one pass, from left to right, and remembers
-// where the members stand that are read. Its methods take the place in the
-// text where something begins and return the place behind it, or -1 if it is
-// not as it should be; then reason and offset say why.
+// scanner checks a message in one pass, from left to right, and remembers where
+// the members stand that Decode reads. Its methods take the position where
+// something begins and return the position after it. They return -1 if it is
+// not valid. Then reason and offset say why.
 type scanner struct {
 	text   []byte
 	names  names
 	found  [members]value // of the message's own object
-	read   member         // which of its members has the value that comes next
+	read   member         // the member whose value comes next
 	reason reason
 	offset int
 }
@@ -37,8 +37,7 @@ func (s *scanner) fail(why reason, offset int) int {
 	return -1
 }
 
-// at returns the byte at i, and 0, which JSON has no use for outside strings,
-// at the end.
+// at returns the byte at i, or 0 after the end. A valid message has no byte 0.
 func at(text []byte, i int) byte {
 	if uint(i) < uint(len(text)) {
 		return text[i]
@@ -46,7 +45,7 @@ func at(text []byte, i int) byte {
 	return 0
 }
 
-// space skips white space: RFC 8259, section 2.
+// space skips white space (RFC 8259, section 2).
 func space(text []byte, i int) int {
 	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
 		i++
@@ -56,8 +55,8 @@ func space(text []byte, i int) int {
 
 // message scans the whole text, which must be one object.
 //
-// There is no recursion: what is open is a bit for each level, set for an
-// object, so that a message cannot make the stack grow.
+// It does not recurse, so a message cannot make the stack grow. It keeps one
+// bit for each open level, which is set if the level is an object.
 func (s *scanner) message() bool {
 	text := s.text
 	i := space(text, 0)
@@ -123,7 +122,7 @@ func (s *scanner) message() bool {
 			return false
 		}
 
-		// A value has ended before i, and with it perhaps what it is in.
+		// A value has ended before i. The arrays and objects around it may end here too.
 		for {
 			if at(text, i) <= ' ' {
 				i = space(text, i)
@@ -160,8 +159,8 @@ func (s *scanner) message() bool {
 	}
 }
 
-// name scans a member's name and the colon behind it; i is where its opening
-// quote should be.
+// name scans a member's name and the colon after it. Its opening quote should
+// be at i.
 func (s *scanner) name(i, depth int) int {
 	text := s.text
 	if at(text, i) != '"' {
@@ -226,8 +225,8 @@ func (s *scanner) literal(i int, word string) int {
 	return i + len(word)
 }
 
-// str scans a string; i is behind its opening quote, and the place that it
-// returns behind its closing one. It reports whether there is an escape in it.
+// str scans a string. Position i is after its opening quote, and end is after
+// its closing quote. It also reports whether the string has an escape.
 func (s *scanner) str(i int) (end int, escaped bool) {
 	i = plain(s.text, i)
 	if i < len(s.text) && s.text[i] == '"' {
@@ -236,8 +235,7 @@ func (s *scanner) str(i int) (end int, escaped bool) {
 	return s.rest(i)
 }
 
-// rest scans a string from the first place on where something stands that is
-// not simply a character.
+// rest scans a string from the first position that plain stops at.
 func (s *scanner) rest(i int) (end int, escaped bool) {
 	text := s.text
 	for i < len(text) {
@@ -249,8 +247,8 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 			if i = s.escape(i); i < 0 {
 				return -1, false
 			}
-			// A session description is lines, each with two such escapes at its
-			// end: where one is, there are more.
+			// A session description has two such escapes at the end of each
+			// line. So after one escape, more are likely.
 			i = lines(text, i)
 		case c < ' ':
 			return s.fail(reasonControl, i), false
@@ -271,9 +269,10 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 	return s.fail(reasonEnd, i), false
 }
 
-// Strings are scanned eight bytes at a time. What the functions say of each
-// byte is in its high bit, and all other bits are to be ignored. It holds for
-// ASCII, up to the first byte that is not, from which the additions carry.
+// Strings are scanned eight bytes at a time. The functions below give their
+// result for each byte in its high bit. All other bits have no meaning. The
+// results hold up to the first byte that is not ASCII, because additions carry
+// from there.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
@@ -283,28 +282,30 @@ const (
 func differs(w uint64, c byte) uint64 { return (w ^ uint64(c)*ones) + 0x7F*ones }
 
 // unquoted sets the high bits of the bytes that are neither a quote nor a
-// control character. Flipping 2 makes the quote the lowest of the others, so
-// that one addition is enough.
+// control character. Flipping the bit of value 2 moves the quote next to the control
+// characters, so that one addition is enough.
 func unquoted(w uint64) uint64 { return (w ^ 2*ones) + 0x5F*ones }
 
-// stops is 0 if all eight bytes are simply characters of a string. If not, its
-// lowest bit is the high bit of the first that is a quote, a backslash, a
-// control character, or not ASCII: for that one of the additions overflows.
+// stops returns 0 if all eight bytes are plain characters of a string.
+// Otherwise its lowest bit is the high bit of the first byte that is a quote, a
+// backslash, a control character or not ASCII. For a byte that is not ASCII,
+// one of the additions overflows.
 func stops(w uint64) uint64 {
 	return highs &^ (unquoted(w) & differs(w, '\\'))
 }
 
-// lineStops is stops, but passes over the escapes of a line's end, \r and \n;
-// next are the eight bytes that begin one later. Such escapes cost no branch,
-// which would often be mispredicted, since lines are of any length. A byte that
-// is not ASCII may seem to be any other, and must not pass for an escape's.
+// lineStops is stops, but does not stop at the escapes \r and \n. Next holds
+// the eight bytes that begin one position later. These escapes cost no branch.
+// A branch would often be mispredicted, because lines have any length. A byte
+// that is not ASCII can look like any other byte, so it must not count as the
+// second half of an escape.
 func lineStops(w, next uint64) uint64 {
 	lineEnd := ^(differs(next, 'n')&differs(next, 'r') | next)
 	return highs &^ (unquoted(w) & (differs(w, '\\') | lineEnd) &^ w)
 }
 
-// firstStop returns which of 32 bytes the first stop is at, and 32 if all of
-// their stops are 0.
+// firstStop returns the index of the first stop among 32 bytes, or 32 if there
+// is none.
 func firstStop(a, b, c, d uint64) int {
 	switch {
 	case a|b|c|d == 0:
@@ -319,8 +320,8 @@ func firstStop(a, b, c, d uint64) int {
 	return bits.TrailingZeros64(d)/8 + 24
 }
 
-// plain returns the place of the first byte from i on that is not simply a
-// character of a string, as stops has it; the length of text if there is none.
+// plain returns the position of the first byte, from i on, at which stops
+// stops. It returns the length of text if there is none.
 func plain(text []byte, i int) int {
 	if stop := stops(word(text, i)); stop != 0 { // most strings are short
 		return i + bits.TrailingZeros64(stop)/8
@@ -339,7 +340,7 @@ func plain(text []byte, i int) int {
 	}
 }
 
-// lines is plain with lineStops. It may return before it has to.
+// lines is plain with lineStops. It may stop too early.
 func lines(text []byte, i int) int {
 	for ; i >= 0 && i <= len(text)-33; i += 32 {
 		b := text[i : i+33]
@@ -352,16 +353,16 @@ func lines(text []byte, i int) int {
 	return i
 }
 
-// word returns the eight bytes at i, with zeros, which stop a string, for what
-// is behind the text.
+// word returns the eight bytes at i. Bytes after the end of the text are 0,
+// which stops a string.
 func word(text []byte, i int) uint64 {
-	if i >= 0 && i <= len(text)-8 { // put like this it compiles to one load, without another check
+	if i >= 0 && i <= len(text)-8 { // in this form it compiles to one load without a further check
 		return binary.LittleEndian.Uint64(text[i:])
 	}
 	return lastWord(text, i)
 }
 
-// lastWord is word where fewer than eight bytes are left.
+// lastWord is word for a position with fewer than eight bytes left.
 func lastWord(text []byte, i int) uint64 {
 	if len(text) >= 8 {
 		return binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * uint(i+8-len(text)))
@@ -371,8 +372,8 @@ func lastWord(text []byte, i int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// escape scans an escape in a string, and both if they are the halves of a
-// surrogate pair; i is where its backslash stands.
+// escape scans an escape in a string. Position i is that of its backslash. If
+// the escape is half of a surrogate pair, it scans both halves.
 func (s *scanner) escape(i int) int {
 	switch at(s.text, i+1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -386,7 +387,7 @@ func (s *scanner) escape(i int) int {
 		return s.fail(reasonEscape, end)
 	}
 	if utf16.IsSurrogate(r) {
-		var low rune // what has fewer than four digits is no surrogate
+		var low rune // an escape with fewer than four digits leaves a rune that is no surrogate
 		if at(s.text, i+6) == '\\' && at(s.text, i+7) == 'u' {
 			low, end = hex4(s.text, i+8)
 		}
@@ -400,7 +401,7 @@ func (s *scanner) escape(i int) int {
 	return end
 }
 
-// hex4 reads the digits of a \u escape, four at most. They end before end.
+// hex4 reads at most four digits of a \u escape. End is after the last one.
 func hex4(text []byte, i int) (r rune, end int) {
 	for end = i; end < min(i+4, len(text)); end++ {
 		c := text[end]
@@ -423,8 +424,8 @@ func isNoncharacter(r rune) bool {
 	return r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
 }
 
-// appendUnescaped appends the content of a string, which str has checked,
-// with its escapes replaced by what they stand for.
+// appendUnescaped appends the content of a string and replaces its escapes with
+// the characters that they stand for. str must have checked the string.
 func appendUnescaped(dst, content []byte) []byte {
 	for {
 		i := bytes.IndexByte(content, '\\')

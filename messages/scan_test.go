@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Every byte, at every place of the eight and 32 that are looked at together,
-// with others before it that pass and behind it that do not.
+// The scan looks at 8 and at 32 bytes together. This tries every byte at every
+// position in them, with bytes before it that pass and bytes after it that stop.
 func TestStringsStopWhereTheyShould(t *testing.T) {
 	isPlain := func(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf }
 	for _, behind := range []string{"", `"`, "\x00", "\xff", `\`, "a", strings.Repeat("b", 7), strings.Repeat("~", 50)} {
@@ -29,8 +29,8 @@ func TestStringsStopWhereTheyShould(t *testing.T) {
 	}
 }
 
-// The ends of lines are passed over, wherever they stand, and no other escape
-// is, nor anything that only looks like one.
+// The scan passes over the escapes of line ends, wherever they stand. It stops
+// at every other escape, and at bytes that only look like such an escape.
 func TestLinesStopWhereTheyShould(t *testing.T) {
 	for _, tt := range []struct {
 		text string
@@ -63,7 +63,8 @@ func TestLinesStopWhereTheyShould(t *testing.T) {
 	}
 }
 
-// Whatever follows a backslash, wherever in a string that has the ends of lines.
+// This tries every byte after a backslash, at every position in a string with
+// line ends.
 func TestEscapesAreCheckedAmongLines(t *testing.T) {
 	for c := range 256 {
 		for length := range 40 {
@@ -79,8 +80,8 @@ func TestEscapesAreCheckedAmongLines(t *testing.T) {
 	}
 }
 
-// Names of any length, plain or with an escape, alike at their ends or not,
-// and close to the end of the message or not.
+// This tries names of any length: plain and with an escape, with equal and
+// different ends, near the end of the message and far from it.
 func TestNamesAreComparedWhateverTheirLength(t *testing.T) {
 	escaped := func(s string) string { return fmt.Sprintf(`\u%04x%s`, s[0], s[1:]) }
 	for length := 1; length < 40; length++ {

@@ -1,7 +1,7 @@
 package messages
 
-// Type is the kind of a message that a client sends, its member "type".
-// The zero value is no type.
+// Type is the kind of a client's message: its member "type". The zero value is
+// not a type.
 type Type uint8
 
 const (
@@ -32,11 +32,11 @@ func (t Type) String() string {
 	return "unknown"
 }
 
-// Relayed reports whether messages of this type are for another client and
-// are passed on to it, byte for byte. The others are for the service.
+// Relayed reports whether messages of this type are for another client. The
+// service passes those on byte for byte. All others are for the service.
 func (t Type) Relayed() bool { return t >= TypeOffer && t <= TypeBye }
 
-// parseType returns the type that is spelled so on the wire, and 0 for none.
+// parseType returns the type with this spelling on the wire, or 0.
 func parseType(spelling []byte) Type {
 	switch string(spelling) {
 	case "login":

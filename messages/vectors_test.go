@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// rules names the reasons as the vectors do.
+// rules maps the names that the vectors use to reasons.
 var rules = map[string]reason{
 	"size":            reasonSize,
 	"byte-order-mark": reasonBOM,
@@ -46,7 +46,7 @@ var loginRules = map[string]LoginError{
 	"marks-only": ErrLoginMarksOnly,
 }
 
-// A vectorText is a text as the vectors write it, see their README.
+// A vectorText is a text in the notation of the vectors. Their README describes it.
 type vectorText []byte
 
 func (t *vectorText) UnmarshalJSON(b []byte) error {
@@ -101,7 +101,7 @@ type messageVector struct {
 	} `json:"refuse"`
 }
 
-// readVectors reads a file of vectors, in which every member must be known.
+// readVectors reads a file of vectors. Every member in it must be known.
 func readVectors(tb testing.TB, file string, into any) {
 	tb.Helper()
 	b, err := os.ReadFile(file)
@@ -205,7 +205,7 @@ func equalValue(t *testing.T, member string, got []byte, want *string) {
 	}
 }
 
-// refusal returns Decode's error and checks what holds for all of them.
+// refusal returns the error of Decode, and checks what must hold for every error.
 func refusal(t *testing.T, message []byte, err error) *DecodeError {
 	t.Helper()
 	if err == nil {
