@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
 // maxHandshakeBytes bounds the service's answer to the handshake, which gws and net/http would read without end.
@@ -64,7 +66,6 @@ func (s *socket) Read(p []byte) (int, error) {
 
 // Write writes one whole frame (gws writes each at once), or a part of the handshake's request.
 func (s *socket) Write(p []byte) (int, error) {
-	const opcodes, closeFrame = 0x0f, 0x08 // RFC 6455, section 5.2
 	s.mu.Lock()
 	if s.handshake >= 0 {
 		s.mu.Unlock()
@@ -74,7 +75,7 @@ func (s *socket) Write(p []byte) (int, error) {
 		s.mu.Unlock()
 		return len(p), nil
 	}
-	if p[0]&opcodes == closeFrame {
+	if h, _ := frame.ParseHeader(p); h.Opcode() == frame.Close {
 		s.ended = true
 		_ = s.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
 	}

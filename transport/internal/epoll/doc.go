@@ -3,7 +3,7 @@
 //
 // # How a loop waits, and why
 //
-// A [Loop] has an epoll instance. While there is something to do, its goroutine goes round: it asks epoll, without
+// A [Loop] has an epoll instance, its [Poller]. While there is something to do, its goroutine goes round: it asks epoll, without
 // waiting, which sockets are ready; reads each and gives its [Handler] what came; and then runs the tasks posted
 // meanwhile, which is when handlers write what one round has brought together.
 //
@@ -22,6 +22,8 @@
 // epoll has been seen to have nothing. The sockets are edge-triggered too, which spares the kernel a second look at each
 // of them: a socket that may have more than was read is read again in the next round, and watching it anew tells what is
 // there already.
+//
+// The load tool's clients wait in the same way, on pollers of their own.
 //
 // Because the scheduler knows nothing of the rounds' system calls, the loop gives way to other goroutines now and then
 // by itself.

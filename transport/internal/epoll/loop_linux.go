@@ -1,14 +1,11 @@
 package epoll
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,15 +18,11 @@ const (
 	readSize = 64 << 10
 	// politeness is after how many rounds without a pause other goroutines get their turn.
 	politeness = 32
-	// wakeup, in place of a socket's number, stands for the loop's own eventfd.
-	wakeup = -1
 )
 
 // Loop is one loop, a goroutine with an epoll instance. [New] starts it, Stop ends it.
 type Loop struct {
-	fd    int
-	file  *os.File // of fd
-	event int      // an eventfd: readable when a parked loop has a task
+	poller *Poller
 
 	// The loop's own.
 	sockets []*Socket // by number
@@ -50,55 +43,13 @@ type Loop struct {
 
 // New starts a loop. The error says what the system refused.
 func New() (*Loop, error) {
-	l := &Loop{fd: -1, event: -1, buffer: make([]byte, readSize), ended: make(chan struct{})}
-	if err := l.open(); err != nil {
-		l.release()
-		return nil, err
-	}
-	raw, err := l.file.SyscallConn()
+	p, err := NewPoller()
 	if err != nil {
-		l.release()
 		return nil, err
 	}
-	go l.run(raw)
+	l := &Loop{poller: p, buffer: make([]byte, readSize), ended: make(chan struct{})}
+	go l.run()
 	return l, nil
-}
-
-func (l *Loop) open() (err error) {
-	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		return os.NewSyscallError("eventfd", err)
-	}
-	if err := l.control(unix.EPOLL_CTL_ADD, l.event, unix.EPOLLIN, wakeup); err != nil {
-		return err
-	}
-	if err := unix.SetNonblock(l.fd, true); err != nil { // only such files go into the runtime's poller
-		return os.NewSyscallError("fcntl", err)
-	}
-	l.file = os.NewFile(uintptr(l.fd), "epoll")
-	return awaitable(l.file)
-}
-
-// awaitable returns an error where the runtime's poller has not taken a file, of which [os.NewFile] says nothing.
-func awaitable(f *os.File) error {
-	if err := f.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("the runtime's poller does not take an epoll instance: %w", err)
-	}
-	return nil
-}
-
-func (l *Loop) release() {
-	switch {
-	case l.file != nil:
-		_ = l.file.Close()
-	case l.fd >= 0:
-		_ = unix.Close(l.fd)
-	}
-	if l.event >= 0 {
-		_ = unix.Close(l.event)
-	}
 }
 
 // Stop ends the loop once all its sockets are closed, and returns when it has ended.
@@ -123,19 +74,17 @@ func (l *Loop) Post(t Task) {
 	l.tasks = append(l.tasks, t)
 	if l.parked {
 		l.parked = false
-		one := [8]byte{1} // any number will do, in any byte order
-		// Under the lock: a loop that is woken by something else meanwhile could end, and the number be another file's.
-		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.event), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
+		// Under the lock: something else could wake the loop meanwhile, and it could end. Its eventfd's number could then
+		// be another file's.
+		l.poller.Wake()
 	}
 }
 
 // run is the loop's goroutine.
-func (l *Loop) run(raw syscall.RawConn) {
+func (l *Loop) run() {
 	defer close(l.ended)
-	defer l.release()
-	if err := raw.Read(func(uintptr) bool { return l.rounds() }); err != nil {
-		panic("epoll: the runtime's poller: " + err.Error()) // the file is ours and open, and has no deadline
-	}
+	defer l.poller.Close()
+	l.poller.Run(l.rounds)
 }
 
 // rounds serves all that there is to serve, and reports whether the loop has come to its end. Where it has not, the
@@ -158,7 +107,7 @@ func (l *Loop) rounds() (ended bool) {
 		left := copy(l.again, l.again[again:])
 		clear(l.again[left:])
 		l.again = l.again[:left]
-		n := l.wait()
+		n := l.poller.Wait(l.events[:])
 		if n > 0 {
 			l.began = time.Now()
 		}
@@ -179,15 +128,6 @@ func (l *Loop) rounds() (ended bool) {
 			runtime.Gosched()
 		}
 	}
-}
-
-// wait returns how many sockets there are to serve at the moment.
-func (l *Loop) wait() int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events)), batch, 0, 0, 0)
-	if errno != 0 {
-		return 0 // nothing can be wrong: it does not wait, and so is not interrupted either
-	}
-	return int(n)
 }
 
 // runTasks runs the tasks posted so far and reports whether there were any.
@@ -247,9 +187,8 @@ func (l *Loop) forget() {
 
 // serve tells a socket's handler of one event.
 func (l *Loop) serve(e *unix.EpollEvent) {
-	if e.Fd == wakeup {
-		var count [8]byte
-		_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(l.event), uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
+	if e.Fd == Wakeup {
+		l.poller.Woken()
 		return
 	}
 	s := l.sockets[e.Fd]
@@ -274,7 +213,7 @@ var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
 // already: what the buffer had no room for, or the end. (Behind a mark of urgent data, which no client of ours sends,
 // what is there waits for the next arrival.)
 func (l *Loop) read(s *Socket, more bool) {
-	n, errno := receiveFrom(int(s.fd), l.buffer)
+	n, errno := Receive(int(s.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN:
 	case errno == unix.EINTR:
@@ -297,9 +236,9 @@ func (l *Loop) readAgain(s *Socket) {
 	l.again = append(l.again, s)
 }
 
+// control is [Poller.Control] for a socket. It is edge-triggered.
 func (l *Loop) control(operation, fd int, events uint32, number int32) error {
-	e := unix.EpollEvent{Events: events | unix.EPOLLET, Fd: number}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.fd, operation, fd, &e))
+	return l.poller.Control(operation, fd, events|unix.EPOLLET, number)
 }
 
 // Socket is a loop's socket. Write, CloseWrite and Shutdown may be called from any goroutine until Close is; Open, Watch
@@ -366,12 +305,12 @@ func (s *Socket) Watch(read, write bool) {
 // Write writes as much of b as there is room for. The error is [ErrFull] where that is not all. Last says that CloseWrite
 // follows, and may have what it says go along with b.
 func (s *Socket) Write(b []byte, last bool) (written int, err error) {
-	flags := unix.MSG_NOSIGNAL // a connection that is gone is an error, not a signal
+	flags := 0
 	if last {
-		flags |= unix.MSG_MORE
+		flags = unix.MSG_MORE
 	}
 	for written < len(b) {
-		n, errno := sendTo(int(s.fd), b[written:], flags)
+		n, errno := Send(int(s.fd), b[written:], flags)
 		switch errno {
 		case 0:
 			written += n
@@ -397,18 +336,6 @@ func (s *Socket) Close() {
 		return
 	}
 	s.watched = forgotten
-	_ = unix.EpollCtl(s.loop.fd, unix.EPOLL_CTL_DEL, int(s.fd), nil)
+	_ = s.loop.control(unix.EPOLL_CTL_DEL, int(s.fd), 0, s.number)
 	s.loop.closed = append(s.loop.closed, s)
-}
-
-// receiveFrom reads from a non-blocking socket, unknown to the scheduler. recvfrom(2) does less on its way than read(2).
-func receiveFrom(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
-	return int(n), errno
-}
-
-// sendTo writes to a non-blocking socket, unknown to the scheduler.
-func sendTo(fd int, b []byte, flags int) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags), 0, 0)
-	return int(n), errno
 }

@@ -968,7 +968,7 @@ func TestWhatAHandlerDoesToAnotherSocketCountsAtOnce(t *testing.T) {
 		},
 		"what came has been read": {
 			ready: func(_ *handler, far *net.TCPConn) { send(t, far, "read already") },
-			do:    func(other *handler) { _, _ = receiveFrom(int(other.fd), make([]byte, 100)) },
+			do:    func(other *handler) { _, _ = Receive(int(other.fd), make([]byte, 100)) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1061,7 +1061,7 @@ func TestASocketIsReadOnceARound(t *testing.T) {
 			close(done)
 		}
 		if reads < 200 { // it is filled at least as fast as it is read
-			_ = raw.Control(func(fd uintptr) { _, _ = sendTo(int(fd), chunk, unix.MSG_DONTWAIT) })
+			_ = raw.Control(func(fd uintptr) { _, _ = Send(int(fd), chunk, unix.MSG_DONTWAIT) })
 		}
 	}
 	h.reads(t)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
 // state is how far a connection is.
@@ -35,11 +37,11 @@ type Conn struct {
 	told    *CloseError
 }
 
-// inbound is what of a message has come so far, where that is not all.
+// inbound is the part of a message that has come so far. A connection has one only while a message is incomplete.
 type inbound struct {
-	bytes    []byte // of a frame, or of the answer to the handshake
-	message  []byte // the fragments so far
-	fragment bool   // a message in fragments has begun
+	bytes   []byte       // of a frame, or of the answer to the handshake
+	message []byte       // the fragments so far
+	reader  frame.Reader // zero unless a message in fragments has begun
 }
 
 // Loop returns the connection's loop.
@@ -57,7 +59,7 @@ func (c *Conn) Send(text []byte) error {
 	if len(c.out) > 0 && len(c.out)+len(text) > c.loop.swarm.options.SendLimit {
 		return ErrFull
 	}
-	c.queue(opText, text)
+	c.queue(frame.Text, text)
 	return nil
 }
 
@@ -107,12 +109,12 @@ func readBuffer(paused bool) int {
 	return 1 << 20
 }
 
-// queue appends a frame to what waits.
-func (c *Conn) queue(opcode byte, payload []byte) {
+// queue appends a frame to the bytes that wait.
+func (c *Conn) queue(opcode frame.Opcode, payload []byte) {
 	if c.out == nil {
 		c.out = c.loop.buffer()
 	}
-	c.out = appendFrame(c.out, opcode, payload, uint32(c.loop.random()))
+	c.out = frame.AppendMasked(c.out, opcode, payload, uint32(c.loop.random()))
 	c.touch()
 }
 
@@ -127,7 +129,7 @@ func (c *Conn) touch() {
 // farewell sends a close frame and waits for the service to end the connection (RFC 6455, section 7.1.1: the server is
 // the one to close first, which also keeps the waiting ports on its side).
 func (c *Conn) farewell(payload []byte) {
-	c.queue(opClose, payload)
+	c.queue(frame.Close, payload)
 	c.state = closing
 	c.setPaused(false)
 	c.loop.waits.add(&c.loop.waits.closes, c, c.loop.Now()+c.loop.swarm.options.CloseTimeout)
@@ -183,45 +185,50 @@ func (c *Conn) wrote(n int) {
 	c.out = nil
 }
 
-// receive takes bytes from the socket. They are valid during the call only.
+// receive takes bytes from the socket. They are valid only during the call.
 func (c *Conn) receive(data []byte) {
 	if c.state == shaking {
 		data = c.shake(data)
 	}
 	for len(data) > 0 && (c.state == opened || c.state == closing && c.told == nil) {
 		if c.in == nil || len(c.in.bytes) == 0 {
-			h, want := c.header(data)
-			size := h.size + int(h.length)
-			if want == 0 && len(data) >= size {
-				c.frame(h, data[h.size:size])
-				data = data[size:]
-				continue
-			}
-			if c.state < aborted {
+			h, more, ok := c.peek(data)
+			switch {
+			case !ok:
+				return
+			case more > 0:
 				c.keep(data)
+				return
 			}
+			size := h.Size() + int(h.Length)
+			c.take(h, data[h.Size():size])
+			data = data[size:]
+			continue
+		}
+		// A frame came in parts. Its rest is appended. What follows is read in place again.
+		_, more, ok := c.peek(c.in.bytes)
+		if !ok {
 			return
 		}
-		// A frame came in parts: its rest is put to it, and what follows is read in place again.
-		h, want := c.header(c.in.bytes)
-		if want == 0 {
-			want = h.size + int(h.length)
-		}
-		take := min(want-len(c.in.bytes), len(data))
-		c.in.bytes = append(c.in.bytes, data[:take]...)
-		data = data[take:]
-		if h, want = c.header(c.in.bytes); want > 0 || len(c.in.bytes) < h.size+int(h.length) {
+		part := min(more, len(data))
+		c.in.bytes = append(c.in.bytes, data[:part]...)
+		data = data[part:]
+		h, more, ok := c.peek(c.in.bytes)
+		switch {
+		case !ok:
+			return
+		case more > 0:
 			continue
 		}
 		whole := c.in.bytes
 		c.in.bytes = nil
-		c.frame(h, whole[h.size:])
+		c.take(h, whole[h.Size():])
 		c.loop.free(whole)
 		c.forget()
 	}
 }
 
-// keep puts aside what is not complete.
+// keep stores an incomplete frame.
 func (c *Conn) keep(data []byte) {
 	if c.in == nil {
 		c.in = &inbound{}
@@ -232,85 +239,62 @@ func (c *Conn) keep(data []byte) {
 	c.in.bytes = append(c.in.bytes, data...)
 }
 
-// forget drops what is kept for messages in parts, when nothing is.
+// forget drops the inbound of a connection that has no incomplete message.
 func (c *Conn) forget() {
-	if c.in != nil && len(c.in.bytes) == 0 && !c.in.fragment {
+	if c.in != nil && len(c.in.bytes) == 0 && c.in.reader == (frame.Reader{}) {
 		c.loop.free(c.in.bytes)
 		c.in = nil
 	}
 }
 
-// header reads and checks a frame's header. Where it breaks the protocol, the connection is gone and want is not 0.
-func (c *Conn) header(b []byte) (h header, want int) {
-	h, want = parseHeader(b)
-	if want > 2 || want == 0 {
-		if broken := c.broken(h, want == 0); broken != "" {
-			c.fail(&ProtocolError{broken})
-			return header{}, len(b) + 1
-		}
+// peek looks at the frame at the start of b. More is how many of its bytes are missing. If the frame breaks the protocol,
+// the connection fails and ok is false.
+func (c *Conn) peek(b []byte) (h frame.Header, more int, ok bool) {
+	var reader frame.Reader
+	if c.in != nil {
+		reader = c.in.reader
 	}
-	return h, want
+	h, more, err := reader.Peek(b, &c.loop.swarm.rules)
+	if err != nil {
+		c.fail(&ProtocolError{err.Error()})
+		return h, 0, false
+	}
+	return h, more, true
 }
 
-func (c *Conn) broken(h header, complete bool) string {
-	fragment := c.in != nil && c.in.fragment
-	control := h.opcode() >= opClose
-	switch {
-	case h.masked:
-		return "a frame is masked"
-	case h.first&reserved != 0:
-		return "a frame has reserved bits"
-	case h.opcode() == opBinary:
-		return "a message is binary"
-	case h.opcode() > opText && h.opcode() < opClose || h.opcode() > opPong:
-		return "a frame has an unknown opcode"
-	case control && (h.first&fin == 0 || h.size > 2):
-		return "a control frame is too long or in fragments"
-	case h.opcode() == opContinuation && !fragment:
-		return "a message goes on that has not begun"
-	case h.opcode() == opText && fragment:
-		return "a message begins inside another"
-	case complete && !control && h.length > uint64(c.loop.swarm.options.MessageLimit-c.fragments()):
-		return "a message is too long"
+// take acts on the whole frame that peek has found.
+func (c *Conn) take(h frame.Header, payload []byte) {
+	if c.in == nil && !h.Fin() {
+		c.in = &inbound{}
 	}
-	return ""
-}
-
-func (c *Conn) fragments() int {
-	if c.in == nil {
-		return 0
+	if c.in != nil {
+		c.in.reader.Take(h)
 	}
-	return len(c.in.message)
-}
-
-// frame takes a whole frame, whose header was checked.
-func (c *Conn) frame(h header, payload []byte) {
-	switch h.opcode() {
-	case opText:
-		if h.first&fin != 0 {
-			c.handler.Text(c, payload)
-			return
-		}
-		if c.in == nil {
-			c.in = &inbound{}
-		}
-		c.in.fragment = true
-		c.in.message = append(c.in.message, payload...)
-	case opContinuation:
-		c.in.message = append(c.in.message, payload...)
-		if h.first&fin != 0 {
-			message := c.in.message
-			c.in.message, c.in.fragment = nil, false
-			c.forget()
-			c.handler.Text(c, message)
-		}
-	case opPing:
+	switch h.Opcode() {
+	case frame.Text, frame.Continuation:
+		c.message(h, payload)
+	case frame.Ping:
 		c.loop.pings++
 		if c.state == opened && len(c.out) < c.loop.swarm.options.SendLimit {
-			c.queue(opPong, payload)
+			c.queue(frame.Pong, payload)
 		}
-	case opClose:
+	case frame.Close:
 		c.closed(payload)
+	}
+}
+
+// message takes a whole message, or a fragment of one.
+func (c *Conn) message(h frame.Header, payload []byte) {
+	if h.Fin() && h.Opcode() == frame.Text {
+		c.handler.Text(c, payload)
+		return
+	}
+	c.in.message = append(c.in.message, payload...)
+	if h.Fin() {
+		message := c.in.message
+		c.in.message = nil
+		c.forget()
+		c.handler.Text(c, message)
 	}
 }
 
@@ -319,7 +303,7 @@ func (c *Conn) closed(payload []byte) {
 	told := &CloseError{Code: 1005}
 	switch {
 	case len(payload) == 1:
-		c.fail(&ProtocolError{"a close frame has half a code"})
+		c.fail(&ProtocolError{frame.FaultClosePayload.Error()})
 		return
 	case len(payload) >= 2:
 		told.Code, told.Reason = binary.BigEndian.Uint16(payload), string(payload[2:])

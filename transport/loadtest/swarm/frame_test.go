@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
 // idleDriver moves nothing.
@@ -40,7 +42,7 @@ const fuzzLimit = 400 // bytes of a message
 func received(data, sizes []byte, closing bool) story {
 	l := &Loop{swarm: &Swarm{began: time.Now()}, driver: idleDriver{}, open: 1}
 	l.swarm.options = Options{MessageLimit: fuzzLimit, SendLimit: 1 << 30}
-	l.swarm.options.complete()
+	l.swarm.complete()
 	var s story
 	c := &Conn{loop: l, handler: &s, fd: -1, state: opened}
 	if closing {
@@ -63,13 +65,11 @@ func received(data, sizes []byte, closing bool) story {
 		s.told = fmt.Sprint(c.told.Code, c.told.Reason)
 	}
 	for out := c.out; len(out) > 0; {
-		h, _ := parseHeader(out)
-		key, payload := out[h.size:][:4], bytes.Clone(out[h.size+4:][:h.length])
-		for i := range payload {
-			payload[i] ^= key[i%4]
-		}
-		s.sent = append(s.sent, fmt.Sprintf("%x %q", h.first, payload))
-		out = out[h.size+4+int(h.length):]
+		h, _ := frame.ParseHeader(out)
+		payload := bytes.Clone(out[h.Size():][:h.Length])
+		frame.Mask(payload, h.Key)
+		s.sent = append(s.sent, fmt.Sprintf("%x %q", out[0], payload))
+		out = out[h.Size()+int(h.Length):]
 	}
 	return s
 }
@@ -78,23 +78,27 @@ func received(data, sizes []byte, closing bool) story {
 func plainly(data []byte, closing bool) (s story) {
 	var message []byte
 	begun, told, asked := false, false, closing
-	for len(data) >= 2 && !told {
-		first, second, size, length := data[0], data[1], 2, uint64(data[1]&0x7F)
+	for len(data) >= 1 && !told {
+		first, size := data[0], 2
 		op, final := first&0x0F, first&0x80 != 0
-		wrong := second&0x80 != 0 || first&0x70 != 0
+		wrong := first&0x70 != 0
 		switch op {
 		case 0:
 			wrong = wrong || !begun
-		case 1:
+		case 1, 2:
 			wrong = wrong || begun
 		case 8, 9, 10:
-			wrong = wrong || !final || length > 125
+			wrong = wrong || !final
 		default:
 			wrong = true
 		}
-		if wrong {
+		if !wrong && len(data) < 2 {
+			return s
+		}
+		if wrong || data[1]&0x80 != 0 || op >= 8 && data[1] > 125 { // a wrong byte is wrong before the next one comes
 			return story{texts: s.texts, broken: true}
 		}
+		length := uint64(data[1])
 		if length >= 126 {
 			size = map[uint64]int{126: 4, 127: 10}[length]
 			if len(data) < size {
@@ -103,8 +107,11 @@ func plainly(data []byte, closing bool) (s story) {
 			var number [8]byte
 			copy(number[8-(size-2):], data[2:size])
 			length = binary.BigEndian.Uint64(number[:])
+			if least := map[int]uint64{4: 126, 10: 1 << 16}[size]; length < least { // more bytes than the length needs
+				return story{texts: s.texts, broken: true}
+			}
 		}
-		if op < 8 && length > uint64(fuzzLimit-len(message)) {
+		if op == 2 || op < 8 && length > uint64(fuzzLimit-len(message)) {
 			return story{texts: s.texts, broken: true}
 		}
 		if uint64(len(data)-size) < length {
@@ -145,13 +152,13 @@ func plainly(data []byte, closing bool) (s story) {
 
 // FuzzReceive holds what a connection makes of any bytes, however they come in pieces, against a plain reading.
 func FuzzReceive(f *testing.F) {
-	all := slices.Concat(frame(0x81, "hello"), frame(0x01, "in "), frame(0x89, "ping"), frame(0x00, ""), frame(0x80, "parts"),
-		frame(0x81, strings.Repeat("x", 200)), frame(0x8A, ""), frame(0x88, "\x03\xe8bye"), frame(0x81, "too late"))
-	wide := binary.BigEndian.AppendUint64([]byte{0x81, 127}, 3)
+	all := slices.Concat(serverFrame(0x81, "hello"), serverFrame(0x01, "in "), serverFrame(0x89, "ping"), serverFrame(0x00, ""), serverFrame(0x80, "parts"),
+		serverFrame(0x81, strings.Repeat("x", 200)), serverFrame(0x8A, ""), serverFrame(0x88, "\x03\xe8bye"), serverFrame(0x81, "too late"))
+	wide := binary.BigEndian.AppendUint64([]byte{0x81, 127}, 3) // which fits into the second byte
 	for _, seed := range [][]byte{
-		all, append(wide, "abcd"...), frame(0x81, strings.Repeat("x", fuzzLimit+1)), frame(0x82, "binary"), frame(0x80, "nothing to go on with"),
-		slices.Concat(frame(0x01, "a"), frame(0x81, "b")), slices.Concat(frame(0x01, strings.Repeat("x", 300)), frame(0x80, strings.Repeat("x", 300))),
-		frame(0x88, "\x03"), frame(0x88, ""), frame(0x89, strings.Repeat("x", 126)), {0x09, 0}, {0x81, 0x80, 0, 0, 0, 0}, {0xC1, 0}, {0x83, 0},
+		all, append(wide, "abcd"...), serverFrame(0x81, strings.Repeat("x", fuzzLimit+1)), serverFrame(0x82, "binary"), serverFrame(0x80, "nothing to go on with"),
+		slices.Concat(serverFrame(0x01, "a"), serverFrame(0x81, "b")), slices.Concat(serverFrame(0x01, strings.Repeat("x", 300)), serverFrame(0x80, strings.Repeat("x", 300))),
+		serverFrame(0x88, "\x03"), serverFrame(0x88, ""), serverFrame(0x89, strings.Repeat("x", 126)), {0x09, 0}, {0x81, 0x80, 0, 0, 0, 0}, {0xC1, 0}, {0x83, 0},
 		binary.BigEndian.AppendUint64([]byte{0x81, 127}, 1<<63), binary.BigEndian.AppendUint64([]byte{0x81, 127}, 1<<63-1), {0x81, 127, 0, 0}, {0x88, 127},
 	} {
 		for _, sizes := range []string{"", "\x00", "\x02\x00\x06", "\x20"} {

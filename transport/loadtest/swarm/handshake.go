@@ -3,19 +3,16 @@ package swarm
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha1" //nolint:gosec // RFC 6455 wants it
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
 	"strings"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
-const (
-	// maxResponse bounds the header of the answer to the handshake.
-	maxResponse = 16 << 10
-	// handshakeGUID is what the service appends to the key (RFC 6455, section 1.3).
-	handshakeGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-)
+// maxResponse bounds the header of the answer to the handshake, in bytes.
+const maxResponse = 16 << 10
 
 // appendRequest appends the request of the handshake (RFC 6455, section 4.1).
 func appendRequest(b []byte, target, host string, id uint64) []byte {
@@ -36,11 +33,8 @@ func appendKey(b []byte, id uint64) []byte {
 	return base64.StdEncoding.AppendEncode(b, nonce[:])
 }
 
-// accept returns the value that the service must answer a connection's key with.
-func accept(id uint64) string {
-	digest := sha1.Sum(append(appendKey(nil, id), handshakeGUID...))
-	return base64.StdEncoding.EncodeToString(digest[:])
-}
+// accept returns the value of Sec-WebSocket-Accept that belongs to a connection's key.
+func accept(id uint64) string { return string(frame.AppendAccept(nil, appendKey(nil, id))) }
 
 // shake takes bytes of the answer to the handshake and returns what follows it.
 func (c *Conn) shake(data []byte) (rest []byte) {

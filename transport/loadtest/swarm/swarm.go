@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
 // Handler takes what happens on a connection. Its methods are called on the connection's loop and must not block.
@@ -81,6 +83,7 @@ type Swarm struct {
 	began   time.Time
 	address netip.AddrPort // of the service
 	secure  *tls.Config    // nil for ws
+	rules   frame.Rules    // for what the service sends
 	host    string         // the Host header
 	path    string         // the request target
 	running sync.WaitGroup
@@ -120,7 +123,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 	if s.address, err = resolve(ctx, u.Hostname(), port); err != nil {
 		return nil, err
 	}
-	s.options.complete()
+	s.complete()
 	for i := range s.options.Loops {
 		l := &Loop{swarm: s, index: i, seed: randomSeed()}
 		if err := s.drive(l); err != nil {
@@ -155,7 +158,9 @@ func (s *Swarm) drive(l *Loop) error {
 	return err
 }
 
-func (o *Options) complete() {
+// complete fills in the defaults and what follows from the options.
+func (s *Swarm) complete() {
+	o := &s.options
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
 	}
@@ -171,6 +176,7 @@ func (o *Options) complete() {
 	if o.MessageLimit <= 0 {
 		o.MessageLimit = 1 << 20
 	}
+	s.rules = frame.Rules{MaxMessage: o.MessageLimit}
 }
 
 // resolve returns an address of the service's. Where there are several, it is the first that takes a connection.

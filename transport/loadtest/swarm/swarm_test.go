@@ -129,8 +129,8 @@ func (s *server) shake() {
 	_, _ = s.Write(s.answer())
 }
 
-// frame returns a service's frame.
-func frame(first byte, payload string) []byte {
+// serverFrame returns a service's frame.
+func serverFrame(first byte, payload string) []byte {
 	switch n := len(payload); {
 	case n < 126:
 		return append([]byte{first, byte(n)}, payload...)
@@ -175,7 +175,7 @@ func (s *server) echo() {
 		if err != nil {
 			return
 		}
-		_, _ = s.Write(frame(first, payload))
+		_, _ = s.Write(serverFrame(first, payload))
 		if first == 0x88 {
 			return
 		}
@@ -265,13 +265,13 @@ func TestEverythingMayArriveByteByByte(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
 		url := listen(func(s *server) {
 			b := s.answer()
-			b = append(b, frame(0x81, "one")...)
-			b = append(b, frame(0x01, "t")...)
-			b = append(b, frame(0x89, "ping")...) // control frames may come between fragments
-			b = append(b, frame(0x00, "")...)
-			b = append(b, frame(0x80, "wo")...)
-			b = append(b, frame(0x81, strings.Repeat("3", 200))...)
-			b = append(b, frame(0x88, "\x0f\xa0slow")...)
+			b = append(b, serverFrame(0x81, "one")...)
+			b = append(b, serverFrame(0x01, "t")...)
+			b = append(b, serverFrame(0x89, "ping")...) // control frames may come between fragments
+			b = append(b, serverFrame(0x00, "")...)
+			b = append(b, serverFrame(0x80, "wo")...)
+			b = append(b, serverFrame(0x81, strings.Repeat("3", 200))...)
+			b = append(b, serverFrame(0x88, "\x0f\xa0slow")...)
 			for i := range b {
 				_, _ = s.Write(b[i : i+1])
 			}
@@ -295,8 +295,8 @@ func TestEverythingMayArriveByteByByte(t *testing.T) {
 func TestFramesBehindTheHandshakeInOneSegmentAreRead(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
 		url := listen(func(s *server) {
-			b := append(s.answer(), frame(0x81, "a")...)
-			_, _ = s.Write(append(append(b, frame(0x81, "b")...), frame(0x88, "")...))
+			b := append(s.answer(), serverFrame(0x81, "a")...)
+			_, _ = s.Write(append(append(b, serverFrame(0x81, "b")...), serverFrame(0x88, "")...))
 			_, _, _ = s.read()
 		})
 		h := newClient()
@@ -311,19 +311,19 @@ func TestProtocolViolationsEndTheConnection(t *testing.T) {
 			name, want string
 			sent       []byte
 		}{
-			{"masked", "a frame is masked", []byte{0x81, 0x81, 1, 2, 3, 4, 5}},
-			{"reserved bits", "a frame has reserved bits", frame(0xC1, "x")},
-			{"binary", "a message is binary", frame(0x82, "x")},
-			{"unknown opcode", "a frame has an unknown opcode", frame(0x83, "x")},
-			{"unknown control opcode", "a frame has an unknown opcode", frame(0x8B, "x")},
-			{"long ping", "a control frame is too long or in fragments", frame(0x89, strings.Repeat("x", 126))},
-			{"fragmented ping", "a control frame is too long or in fragments", frame(0x09, "x")},
-			{"continuation of nothing", "a message goes on that has not begun", frame(0x80, "x")},
-			{"message in a message", "a message begins inside another", append(frame(0x01, "x"), frame(0x81, "y")...)},
+			{"masked", "a server's frame is masked", []byte{0x81, 0x81, 1, 2, 3, 4, 5}},
+			{"reserved bits", "a frame has a reserved bit set", serverFrame(0xC1, "x")},
+			{"binary", "a message is binary", serverFrame(0x82, "x")},
+			{"unknown opcode", "a frame has an unknown opcode", serverFrame(0x83, "x")},
+			{"unknown control opcode", "a frame has an unknown opcode", serverFrame(0x8B, "x")},
+			{"long ping", "a control frame is too long or in fragments", serverFrame(0x89, strings.Repeat("x", 126))},
+			{"fragmented ping", "a control frame is too long or in fragments", serverFrame(0x09, "x")},
+			{"continuation of nothing", "a continuation frame has no message to continue", serverFrame(0x80, "x")},
+			{"message in a message", "a message begins before the one before it has ended", append(serverFrame(0x01, "x"), serverFrame(0x81, "y")...)},
 			{"too long", "a message is too long", []byte{0x81, 127, 0, 0, 0, 0, 0, 0x20, 0, 0}},
 			{"negative length", "a message is too long", []byte{0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0}},
-			{"too long in fragments", "a message is too long", append(frame(0x01, strings.Repeat("x", 600)), frame(0x80, strings.Repeat("x", 600))...)},
-			{"half a close code", "a close frame has half a code", frame(0x88, "x")},
+			{"too long in fragments", "a message is too long", append(serverFrame(0x01, strings.Repeat("x", 600)), serverFrame(0x80, strings.Repeat("x", 600))...)},
+			{"half a close code", "a close frame has half a status code", serverFrame(0x88, "x")},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
 				url := listen(func(s *server) {
@@ -419,9 +419,9 @@ func TestPingsAreCounted(t *testing.T) {
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
 		url := listen(func(s *server) {
 			s.shake()
-			_, _ = s.Write(frame(0x89, "a"))
-			_, _ = s.Write(frame(0x89, ""))
-			_, _ = s.Write(frame(0x81, "done"))
+			_, _ = s.Write(serverFrame(0x89, "a"))
+			_, _ = s.Write(serverFrame(0x89, ""))
+			_, _ = s.Write(serverFrame(0x81, "done"))
 			s.echo()
 		})
 		h := newClient()
@@ -484,7 +484,7 @@ func TestAReaderThatPausesIsNotReadAndMissesNothing(t *testing.T) {
 		url := listen(func(s *server) {
 			s.shake()
 			for n := range frames {
-				if _, err := s.Write(frame(0x81, fmt.Sprintf("%0*d", size, n))); err != nil {
+				if _, err := s.Write(serverFrame(0x81, fmt.Sprintf("%0*d", size, n))); err != nil {
 					s.t.Errorf("write: %v", err)
 					return
 				}
@@ -529,7 +529,7 @@ func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 			for {
 				first, payload, err := s.read()
 				if err != nil || first == 0x88 {
-					_, _ = s.Write(frame(0x88, payload))
+					_, _ = s.Write(serverFrame(0x88, payload))
 					break
 				}
 				if want := fmt.Sprintf("%0*d", size, n); payload != want {

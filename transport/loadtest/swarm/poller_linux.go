@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"p2p-messaging/transport/internal/epoll"
 )
 
 const (
@@ -22,15 +24,12 @@ const (
 	politeness = 32
 )
 
-// epoll drives a loop's connections with one epoll instance. The goroutine waits for it in the runtime's own poller and
-// makes raw system calls, none of which can block: ordinary ones would have the runtime's monitor wake up 50,000 times
-// a second.
-type epoll struct {
+// poller drives a loop's connections with one epoll instance. Package epoll says how it waits, and why its system calls
+// are raw ones.
+type poller struct {
 	loop   *Loop
-	fd     int
-	file   *os.File // of fd
-	event  int      // wakes the loop for tasks
-	timer  int      // wakes the loop for Tick
+	epoll  *epoll.Poller
+	timer  int // wakes the loop for Tick
 	armed  time.Duration
 	conns  []*Conn // by file descriptor
 	doomed []int   // closed at the end of the round: a number is not used twice in one
@@ -39,72 +38,45 @@ type epoll struct {
 }
 
 func newDriver(l *Loop) (driver, error) {
-	d := &epoll{loop: l, fd: -1, event: -1, timer: -1, armed: Never}
+	d := &poller{loop: l, timer: -1, armed: Never}
 	var err error
-	if d.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if d.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		d.close()
-		return nil, os.NewSyscallError("eventfd", err)
+	if d.epoll, err = epoll.NewPoller(); err != nil {
+		return nil, err
 	}
 	if d.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
 		d.close()
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
-	for _, fd := range []int{d.event, d.timer} {
-		if err := d.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
-			d.close()
-			return nil, err
-		}
-	}
-	if err := unix.SetNonblock(d.fd, true); err != nil { // NewFile puts only these into the runtime's poller
+	if err := d.control(unix.EPOLL_CTL_ADD, d.timer, unix.EPOLLIN); err != nil {
 		d.close()
-		return nil, os.NewSyscallError("fcntl", err)
+		return nil, err
 	}
-	d.file = os.NewFile(uintptr(d.fd), "epoll")
 	return d, nil
 }
 
-func (d *epoll) close() {
-	switch {
-	case d.file != nil:
-		_ = d.file.Close()
-	case d.fd >= 0:
-		_ = unix.Close(d.fd)
-	}
-	for _, fd := range []int{d.event, d.timer} {
-		if fd >= 0 {
-			_ = unix.Close(fd)
-		}
+func (d *poller) close() {
+	d.epoll.Close()
+	if d.timer >= 0 {
+		_ = unix.Close(d.timer)
 	}
 }
 
-func (d *epoll) control(operation, fd int, events uint32) error {
-	e := unix.EpollEvent{Events: events, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(d.fd, operation, fd, &e))
+// control is [epoll.Poller.Control]. Events carry the descriptor itself.
+func (d *poller) control(operation, fd int, events uint32) error {
+	return d.epoll.Control(operation, fd, events, int32(fd))
 }
 
-func (d *epoll) wake() {
-	one := [8]byte{1}
-	_, _ = unix.Write(d.event, one[:]) // in the host's order any of them makes it readable
-}
+func (d *poller) wake() { d.epoll.Wake() }
 
-func (d *epoll) run() {
+func (d *poller) run() {
 	defer d.close()
-	raw, err := d.file.SyscallConn()
-	if err == nil {
-		err = raw.Read(func(uintptr) bool { return d.rounds() })
-	}
-	if err != nil {
-		panic("swarm: wait for epoll: " + err.Error()) // the file is ours and open, and has no deadline
-	}
+	d.epoll.Run(d.rounds)
 }
 
 // rounds serves everything that there is to serve. It reports whether the loop has come to its end.
-func (d *epoll) rounds() (end bool) {
+func (d *poller) rounds() (end bool) {
 	for round := 1; ; round++ {
-		n := d.wait()
+		n := d.epoll.Wait(d.events[:])
 		for i := range d.events[:n] {
 			d.serve(&d.events[i])
 		}
@@ -128,7 +100,7 @@ func (d *epoll) rounds() (end bool) {
 }
 
 // due reports whether next has come, and otherwise has the timer wake the loop then.
-func (d *epoll) due(next time.Duration) bool {
+func (d *poller) due(next time.Duration) bool {
 	if next == d.armed {
 		return false
 	}
@@ -145,23 +117,16 @@ func (d *epoll) due(next time.Duration) bool {
 	return false
 }
 
-// wait returns how many events there are at the moment.
-func (d *epoll) wait() int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(d.fd), uintptr(unsafe.Pointer(&d.events)), batch, 0, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
-func (d *epoll) serve(e *unix.EpollEvent) {
+func (d *poller) serve(e *unix.EpollEvent) {
 	fd := int(e.Fd)
-	if fd == d.event || fd == d.timer {
-		if fd == d.timer {
-			d.armed = Never
-		}
-		var count [8]byte
-		_, _ = read(fd, count[:])
+	switch fd {
+	case epoll.Wakeup:
+		d.epoll.Woken()
+		return
+	case d.timer:
+		d.armed = Never
+		var expirations [8]byte
+		_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&expirations)), uintptr(len(expirations)))
 		return
 	}
 	c := d.conns[fd]
@@ -187,13 +152,13 @@ func (d *epoll) serve(e *unix.EpollEvent) {
 	}
 }
 
-func (d *epoll) read(c *Conn) {
-	n, errno := read(int(c.fd), d.buffer[:])
+func (d *poller) read(c *Conn) {
+	n, errno := epoll.Receive(int(c.fd), d.buffer[:])
 	d.loop.read = d.loop.Now()
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	case errno != 0:
-		c.fail(os.NewSyscallError("read", errno))
+		c.fail(os.NewSyscallError("recvfrom", errno))
 	case n == 0:
 		c.fail(io.EOF)
 	default:
@@ -201,13 +166,13 @@ func (d *epoll) read(c *Conn) {
 	}
 }
 
-func (d *epoll) dial(c *Conn) {
+func (d *poller) dial(c *Conn) {
 	if err := d.connect(c); err != nil {
 		c.loop.Do(func() { c.fail(err) })
 	}
 }
 
-func (d *epoll) connect(c *Conn) error {
+func (d *poller) connect(c *Conn) error {
 	s := c.loop.swarm
 	family := unix.AF_INET
 	if s.address.Addr().Is6() {
@@ -257,7 +222,7 @@ func socketAddress(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-func (d *epoll) finishConnect(c *Conn) {
+func (d *poller) finishConnect(c *Conn) {
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = syscall.Errno(code)
@@ -271,7 +236,7 @@ func (d *epoll) finishConnect(c *Conn) {
 }
 
 // watch tells epoll what the connection waits for.
-func (d *epoll) watch(c *Conn) {
+func (d *poller) watch(c *Conn) {
 	var events uint32
 	if !c.paused {
 		events |= unix.EPOLLIN
@@ -284,7 +249,7 @@ func (d *epoll) watch(c *Conn) {
 	}
 }
 
-func (d *epoll) reading(c *Conn) {
+func (d *poller) reading(c *Conn) {
 	if c.fd < 0 {
 		return
 	}
@@ -294,9 +259,9 @@ func (d *epoll) reading(c *Conn) {
 	}
 }
 
-func (d *epoll) flush(c *Conn) {
+func (d *poller) flush(c *Conn) {
 	for len(c.out) > 0 {
-		n, errno := write(int(c.fd), c.out)
+		n, errno := epoll.Send(int(c.fd), c.out, 0)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
@@ -315,7 +280,7 @@ func (d *epoll) flush(c *Conn) {
 	}
 }
 
-func (d *epoll) drop(c *Conn, reset bool) {
+func (d *poller) drop(c *Conn, reset bool) {
 	fd := int(c.fd)
 	if fd < 0 {
 		return
@@ -323,29 +288,16 @@ func (d *epoll) drop(c *Conn, reset bool) {
 	if reset {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	_ = unix.EpollCtl(d.fd, unix.EPOLL_CTL_DEL, fd, nil)
+	_ = d.control(unix.EPOLL_CTL_DEL, fd, 0)
 	d.conns[fd] = nil
 	c.fd = -1
 	d.doomed = append(d.doomed, fd)
 }
 
-func (d *epoll) each(f func(*Conn)) {
+func (d *poller) each(f func(*Conn)) {
 	for _, c := range d.conns {
 		if c != nil {
 			f(c)
 		}
 	}
-}
-
-// read reads from a non-blocking descriptor, unknown to the scheduler.
-func read(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	return int(n), errno
-}
-
-// write writes to a non-blocking descriptor, unknown to the scheduler.
-func write(fd int, b []byte) (int, syscall.Errno) {
-	// MSG_NOSIGNAL: a connection that is gone is an error, not a signal.
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
-	return int(n), errno
 }
