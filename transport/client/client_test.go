@@ -555,11 +555,14 @@ func TestPingsToAClientWhoseWritesStallDoNotStopItsReading(t *testing.T) {
 			t.Errorf("received %+v; wanted the offer", m)
 		}
 		synctest.Wait()
+		// One pong is being written since the pings began. If its goroutine came late, it is that of the last ping.
 		first, payload, err := f.read()
 		if err != nil || first != pong {
 			t.Errorf("the client sent %#x %q, %v; wanted a pong", first, payload, err)
 		}
-		f.expect(pong, "999")
+		if string(payload) != "999" {
+			f.expect(pong, "999")
+		}
 	})
 }
 
