@@ -7,6 +7,7 @@ import { type ByeReason, type Outgoing, byeFrame } from "../signaling/frames.js"
 import { Journal } from "../signaling/journal.js";
 import { loginKey } from "../signaling/logins.js";
 import { BareChannel, type ChannelEnd, type ChannelListener, FramedChannel, type PeerChannel } from "./channel.js";
+import { type CallEnd, FAREWELLS } from "./ends.js";
 import { type ConnectionFigures, figuresOf } from "./stats.js";
 
 /** Id of the negotiated channel; high, so that it never meets one that a peer opens in-band. */
@@ -15,22 +16,22 @@ const CHANNEL_ID = 100;
 const BULK_ID = 101;
 /** Label of the channel that clients without framing look for. */
 const BARE_LABEL = "messaging-channel";
-/** How long a call may take to be answered, and to connect, in ms. */
+/** Longest time from the first offer until texts can pass, in ms. */
 const SETUP_TIMEOUT = 20_000;
 /** How long a connection stays open to let the goodbye out, in ms. */
 const FAREWELL = 1_000;
 /**
- * How long the other page may take to show on the channel that it is there, where the service says that it is not, in ms; after a bye
- * its goodbye comes within this time, behind its last texts.
+ * How long the other page may take to reply to a probe, in ms. A page that has left is silent, and its goodbye arrives on the channel
+ * within this time too, behind its last texts.
  */
-const BYE_ANSWER = 800;
+const PROBE_TIMEOUT = 800;
 /** How often a connection that is in trouble is looked at, in ms. */
 const TROUBLE_LOOK = 500;
-/** How long the other side may take to answer a restart, while the service can be reached, in ms. */
-const RESTART_ANSWER = 3_500;
+/** How long the other side may take to respond to a restart, while signaling frames can go out, in ms. */
+const RESPONSE_TIMEOUT = 3_500;
 /** Offers of both sides that meet within this time were made in the same instant; an older one has got lost, in ms. */
 const SAME_INSTANT = 2_000;
-/** How long a restart that was answered may take, in ms. */
+/** How long a restart may take from the response on, with all further attempts, in ms. */
 const RESTART_TIMEOUT = 20_000;
 /** A service that was away so short a time before the trouble tells that this side's network was, in ms: browsers notice late. */
 const AWAY_BEFORE = 15_000;
@@ -50,21 +51,6 @@ export type Phase =
   | "open"
   | "over";
 
-/** Why a call is over. */
-export type CallEnd =
-  | "hung-up" // by the person here
-  | "left"
-  | "declined"
-  | "busy"
-  | "unavailable" // nobody has that login
-  | "undeliverable" // the service could not pass a frame on
-  | "unreadable" // the service could not read the offer, because of the other's login
-  | "no-answer"
-  | "no-connection" // both are there, and no way between them was found
-  | "lost" // it was open, and no sign of life came any more
-  | "garbled" // the other page sent what cannot be read
-  | "superseded"; // another call of the same two takes its place
-
 export interface CallListener {
   opened(call: Call): void;
   received(call: Call, text: string): void;
@@ -75,8 +61,8 @@ export interface CallListener {
   typing(call: Call, typing: boolean): void;
   /** The certificate with this fingerprint will follow the one that the other has now. */
   next(call: Call, fingerprint: string): void;
-  /** The connection is in trouble, or no longer: `call.reconnecting`. */
-  troubled(call: Call): void;
+  /** `call.reconnecting` has changed. */
+  reconnectingChanged(call: Call): void;
   ended(call: Call, end: CallEnd): void;
 }
 
@@ -91,8 +77,8 @@ export interface CallOptions {
   correspondence: Correspondence;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be. */
   send: (frame: Outgoing) => string | undefined;
-  /** Whether the service can be reached now. */
-  reachable: () => boolean;
+  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  canSignal: () => boolean;
   listener: CallListener;
 }
 
@@ -107,10 +93,11 @@ export class Call {
   phase: Phase;
   /** Whether texts could pass at some time. */
   wasOpen = false;
-  /** Whether the connection is in trouble: nothing gets through, and a way around is looked for. */
-  reconnecting = false;
-  /** Whether the service could not be reached at some time since the trouble began, or just before: it may be this side's network. */
-  wasAway = false;
+  /**
+   * Whether this side restores the call when it is lost, by calling again. It does where its own network was away, because the other
+   * side cannot know when that is back, and where the other side had responded to the restart, because it is there.
+   */
+  restoresHere = false;
   readonly journal = new Journal();
   #bare: boolean;
   readonly #connection: RTCPeerConnection;
@@ -128,7 +115,7 @@ export class Call {
   #steps: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout>;
   /** Watches over a connection in trouble. */
-  #trouble: { timer: ReturnType<typeof setInterval>; since: number; answerBy: number; answered: boolean } | undefined;
+  #trouble: { timer: ReturnType<typeof setInterval>; since: number; respondBy: number; responded: boolean } | undefined;
   /** An offer of this side is on its way to being answered. */
   #offering = false;
   #offeredAt = 0;
@@ -151,7 +138,7 @@ export class Call {
     connection.onconnectionstatechange = () => {
       switch (connection.connectionState) {
         case "connected":
-          return this.#recovered();
+          return this.#reconnected();
         case "disconnected":
           if (this.phase === "open") this.#inTrouble();
           return;
@@ -169,6 +156,11 @@ export class Call {
       this.#bulk = connection.createDataChannel("p2p-messaging-files", { negotiated: true, id: BULK_ID });
     }
     this.#timer = setTimeout(() => this.#timedOut(), SETUP_TIMEOUT);
+  }
+
+  /** Whether this open call's connection is in trouble and being restarted. */
+  get reconnecting(): boolean {
+    return this.phase === "open" && this.#trouble !== undefined;
   }
 
   /** Whether the other is a client without framing. */
@@ -189,8 +181,8 @@ export class Call {
     this.#send({ type: "offer", offer: { type: "offer", sdp } });
   }
 
-  /** Answers an offer: the one that this call began with, or a later one of the same connection. */
-  answer(sdp: string): void {
+  /** Answers an offer of the other side: the one that this call began with, or a later one of the same connection. */
+  receiveOffer(sdp: string): void {
     this.#step(async () => {
       // Both have restarted in the same instant: who called goes on, the other takes its own offer back.
       const crossed = this.#offering && performance.now() - this.#offeredAt < SAME_INSTANT;
@@ -198,7 +190,7 @@ export class Call {
       await this.#describe({ type: "offer", sdp });
       this.#offering = false;
       this.#restartDue = false;
-      if (this.#trouble !== undefined) this.#answered(this.#trouble);
+      if (this.#trouble !== undefined) this.#responded(this.#trouble);
       await this.#connection.setLocalDescription();
       const answer = this.#connection.localDescription!;
       this.#send({ type: "answer", answer: { type: "answer", sdp: answer.sdp } });
@@ -206,21 +198,21 @@ export class Call {
     });
   }
 
-  /** The other has answered. */
-  answered(sdp: string, bare: boolean): void {
+  /** The answer of the other side has come. @param bare it is a client without framing */
+  receiveAnswer(sdp: string, bare: boolean): void {
     if (this.phase === "calling") this.phase = "connecting";
     if (bare && !this.#bare) this.#goBare();
     this.#step(async () => {
       if (!this.#offering) return; // Twice, or to an offer that was taken back.
       await this.#describe({ type: "answer", sdp });
       this.#offering = false;
-      if (this.#trouble !== undefined) this.#answered(this.#trouble);
+      if (this.#trouble !== undefined) this.#responded(this.#trouble);
       this.#release();
     });
   }
 
   /** The other can be reached in this way too. */
-  candidate(candidate: RTCIceCandidateInit): void {
+  receiveCandidate(candidate: RTCIceCandidateInit): void {
     this.#step(async () => {
       if (this.#early === undefined) await this.#add(candidate);
       else if (this.#early.length < MAX_WAITING_CANDIDATES) this.#early.push(candidate);
@@ -283,9 +275,9 @@ export class Call {
   }
 
   #restartNow(): void {
-    if (!this.#restartDue || this.phase !== "open" || !this.options.reachable()) return;
+    if (!this.#restartDue || this.phase !== "open" || !this.options.canSignal()) return;
     this.#step(async () => {
-      if (!this.#restartDue || !this.options.reachable()) return;
+      if (!this.#restartDue || !this.options.canSignal()) return;
       this.#restartDue = false;
       this.#connection.restartIce();
       await this.#offer();
@@ -296,48 +288,46 @@ export class Call {
     if (this.phase !== "open" || this.#trouble !== undefined) return;
     const now = performance.now();
     const timer = setInterval(() => this.#lookAtTrouble(), TROUBLE_LOOK);
-    this.#trouble = { timer, since: now, answerBy: now + RESTART_ANSWER, answered: false };
-    this.reconnecting = true;
-    this.wasAway = !this.options.reachable() || now - this.#lastAway < AWAY_BEFORE;
-    this.options.listener.troubled(this);
+    this.#trouble = { timer, since: now, respondBy: now + RESPONSE_TIMEOUT, responded: false };
+    this.restoresHere = !this.options.canSignal() || now - this.#lastAway < AWAY_BEFORE;
+    this.options.listener.reconnectingChanged(this);
     this.restart();
   }
 
-  /** The other side is there: what it has answered gets the time that it needs, with all further attempts. */
-  #answered(trouble: { answerBy: number; answered: boolean }): void {
-    if (trouble.answered) return;
-    trouble.answered = true;
-    trouble.answerBy = performance.now() + RESTART_TIMEOUT;
+  /** The other side has responded to the restart, so it is there: the restart gets its full time. */
+  #responded(trouble: { respondBy: number; responded: boolean }): void {
+    if (trouble.responded) return;
+    trouble.responded = true;
+    trouble.respondBy = performance.now() + RESTART_TIMEOUT;
   }
 
   #lookAtTrouble(): void {
     const trouble = this.#trouble;
     if (trouble === undefined) return;
     const now = performance.now();
-    if (!this.options.reachable()) {
+    if (!this.options.canSignal()) {
       // Nobody could answer now.
-      this.wasAway = true;
+      this.restoresHere = true;
       this.#restartDue = true;
       this.#offering = false;
-      trouble.answered = false;
-      trouble.answerBy = now + RESTART_ANSWER;
+      trouble.responded = false;
+      trouble.respondBy = now + RESPONSE_TIMEOUT;
     }
-    if (now >= trouble.answerBy || (!trouble.answered && now - trouble.since >= AWAY_TIMEOUT)) this.end("lost", "lost");
+    if (now >= trouble.respondBy || (!trouble.responded && now - trouble.since >= AWAY_TIMEOUT)) this.end("lost");
   }
 
-  #recovered(): void {
+  #reconnected(): void {
     if (this.#trouble === undefined || this.phase === "over") return;
-    if (this.#channel instanceof FramedChannel) this.#channel.forgive();
+    if (this.#channel instanceof FramedChannel) this.#channel.reconnected();
     clearInterval(this.#trouble.timer);
     this.#trouble = undefined;
-    this.reconnecting = false;
-    this.options.listener.troubled(this);
+    this.options.listener.reconnectingChanged(this);
   }
 
-  /** The service says that nobody has the other's login any more. */
-  unreachable(): void {
+  /** The service says that the other's login is not there (`peer-unavailable`). */
+  peerUnavailable(): void {
     this.#offering = false;
-    if (this.#trouble !== undefined && !this.#trouble.answered) this.end("lost");
+    if (this.#trouble !== undefined && !this.#trouble.responded) this.#over("lost");
   }
 
   /** A letter has been posted to the correspondence. */
@@ -363,11 +353,13 @@ export class Call {
     }
   }
 
-  /**
-   * Ends the call from this side. `tell` is the reason for the other side; without it nothing is said,
-   * because the other side is gone or knows.
-   */
-  end(end: CallEnd, tell?: ByeReason): void {
+  /** Ends the call from this side, and tells the other side what `FAREWELLS` says. */
+  end(end: CallEnd): void {
+    this.#over(end, FAREWELLS[end]);
+  }
+
+  /** @param tell the reason for the other side; without it nothing is said */
+  #over(end: CallEnd, tell?: ByeReason): void {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
@@ -381,27 +373,27 @@ export class Call {
   }
 
   /** The other side says, by way of the service, that it has ended the call. */
-  bye(reason: ByeReason): void {
-    if (this.phase !== "open") return this.end(reason);
+  receiveBye(reason: ByeReason): void {
+    if (this.phase !== "open") return this.#over(reason);
     // It has given up what this side still tries to restore; a goodbye on the channel would not come through.
-    if (this.reconnecting) return this.end(reason);
+    if (this.reconnecting) return this.#over(reason);
     clearTimeout(this.#timer);
     if (!(this.#channel instanceof FramedChannel)) {
       // The channel's end says so too, behind its last texts.
-      this.#timer = setTimeout(() => this.end(reason), BYE_ANSWER);
+      this.#timer = setTimeout(() => this.#over(reason), PROBE_TIMEOUT);
       return;
     }
-    // Its goodbye comes on the channel too, unless its page is gone. A page that answers there is not: only the service says so.
-    void this.answers().then((there) => {
-      if (!there) this.end(reason);
+    // Its goodbye comes on the channel too, unless its page is gone. A page that replies to a probe is not gone: only the service says so.
+    void this.probe().then((there) => {
+      if (!there) this.#over(reason);
     });
   }
 
-  /** Asks the other page, on the channel, whether it is there. Resolves with whether it has said so within a moment. */
-  answers(): Promise<boolean> {
+  /** Asks the other page, on the channel, whether it is there. Resolves with whether it replied in time. */
+  probe(): Promise<boolean> {
     const channel = this.#channel;
-    const canBeAsked = this.phase === "open" && !this.reconnecting && channel instanceof FramedChannel;
-    return canBeAsked ? channel.answers(BYE_ANSWER) : Promise.resolve(false);
+    const canBeProbed = this.phase === "open" && !this.reconnecting && channel instanceof FramedChannel;
+    return canBeProbed ? channel.probe(PROBE_TIMEOUT) : Promise.resolve(false);
   }
 
   /** Closes the connection when its channel has closed, or after a moment. */
@@ -442,7 +434,7 @@ export class Call {
           return;
         }
         console.warn("a call fails:", error);
-        this.end("no-connection", "left");
+        this.end("no-connection");
       }
     });
   }
@@ -523,7 +515,7 @@ export class Call {
       next: (fingerprint) => listener.next(this, fingerprint),
       silent: (gone) => this.#silent(gone),
       alive: () => {
-        if (this.#connection.connectionState === "connected") this.#recovered();
+        if (this.#connection.connectionState === "connected") this.#reconnected();
       },
       file: (message) => {
         if (this.#link !== undefined) this.#transfers?.receive(message);
@@ -542,13 +534,13 @@ export class Call {
     return count;
   }
 
-  /** The heartbeat has stopped. Where it was this side that was away, or the other has answered, the trouble has its own time. */
+  /** The heartbeat has stopped. Where this side was away, or the other has responded, the outage has its own time limit. */
   #silent(gone: boolean): void {
     const trouble = this.#trouble;
     if (trouble === undefined) {
-      if (gone) this.end("lost", "lost");
+      if (gone) this.end("lost");
       else this.#inTrouble();
-    } else if (gone && !trouble.answered && !this.wasAway && this.options.reachable()) this.end("lost", "lost");
+    } else if (gone && !trouble.responded && !this.restoresHere && this.options.canSignal()) this.end("lost");
   }
 
   #channelEnded(end: ChannelEnd): void {
@@ -556,20 +548,20 @@ export class Call {
       case "goodbye":
         return this.end("left");
       case "lost":
-        // Firefox ends the channel where ICE finds no way in time. Who has answered the restart is there: a new call may find one.
-        if (this.#trouble?.answered === true) this.wasAway = true;
-        return this.end("lost", "lost");
+        // Firefox ends the channel where ICE finds no way in time. Who has responded to the restart is there: a new call may find one.
+        if (this.#trouble?.responded === true) this.restoresHere = true;
+        return this.end("lost");
       case "garbled":
-        return this.end("garbled", "left");
+        return this.end("garbled");
     }
   }
 
   #failed(): void {
-    this.end("no-connection", "left");
+    this.end("no-connection");
   }
 
   #timedOut(): void {
-    this.end(this.phase === "calling" ? "no-answer" : "no-connection", "left");
+    this.end(this.phase === "calling" ? "no-answer" : "no-connection");
   }
 }
 

@@ -2,7 +2,8 @@ import type { Correspondence } from "../conversation/correspondence.js";
 import { type ByeReason, type Outgoing, type PeerFrame, type ServiceError, byeFrame } from "../signaling/frames.js";
 import { freshId } from "../signaling/ids.js";
 import { isLower, loginKey } from "../signaling/logins.js";
-import { Call, type CallEnd, type CallListener } from "./call.js";
+import { Call, type CallListener } from "./call.js";
+import type { CallEnd } from "./ends.js";
 
 /** Calls whose candidates came before their offer; a bound against a peer that only sends candidates. */
 const MAX_EARLY_CALLS = 16;
@@ -27,8 +28,8 @@ export interface CallsOptions {
   configuration: () => RTCConfiguration;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be. */
   send: (frame: Outgoing) => string | undefined;
-  /** Whether the service can be reached now. */
-  reachable: () => boolean;
+  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  canSignal: () => boolean;
   correspondence: (peer: string) => Correspondence;
   /** What is done with an offer: a call is made of it, the person is asked, it is refused, or it is as if nobody were here. */
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
@@ -70,7 +71,7 @@ export class Calls {
   readonly #early = new Map<string, RTCIceCandidateInit[]>();
   /** Calls that are over, and whether they were lost. */
   readonly #over = new Map<string, boolean>();
-  /** Offers of whom a call is on with, while its page is asked about them, by key of the other's login. */
+  /** Offers of whom a call is on with, while its page is probed, by key of the other's login. */
   readonly #doubted = new Map<string, PeerFrame & { type: "offer" }>();
   /** When calls of others were taken lately, in ms. */
   #taken: number[] = [];
@@ -118,7 +119,7 @@ export class Calls {
   end(): void {
     this.#doubted.clear();
     for (const request of this.requests) this.decline(request);
-    for (const call of this.all) call.end("hung-up", "left");
+    for (const call of this.all) call.end("hung-up");
   }
 
   /** The device's network has changed. */
@@ -126,7 +127,7 @@ export class Calls {
     for (const call of this.all) call.restart();
   }
 
-  /** The service can be reached (again). */
+  /** The service is ready again. */
   serviceReady(): void {
     for (const call of this.all) call.serviceReady();
   }
@@ -142,10 +143,10 @@ export class Calls {
           // As the other spells it. Another login that answers is taken for who was called, and has to prove to be that.
           if (loginKey(frame.from) === loginKey(call.peer)) call.peer = frame.from;
           note(call, frame);
-          call.answered(frame.sdp, frame.call === undefined);
+          call.receiveAnswer(frame.sdp, frame.call === undefined);
         } else if (call?.phase === "open" && call.continues(frame.sdp)) {
           note(call, frame);
-          call.answered(frame.sdp, call.bare);
+          call.receiveAnswer(frame.sdp, call.bare);
         } else if (call === undefined && frame.call !== undefined && this.options.policy(frame.from) !== "ignore") {
           // The other side waits on a call that this one has given up.
           this.#sayOver(frame.from, frame.call);
@@ -164,13 +165,13 @@ export class Calls {
         if (doubted !== undefined && doubted.call === frame.call) this.#doubted.delete(loginKey(frame.from));
         const call = this.#find(frame);
         if (call !== undefined) note(call, frame);
-        return call?.bye(frame.reason);
+        return call?.receiveBye(frame.reason);
       }
     }
   }
 
   /** The service could not do what a frame asked for. Returns whether that was about a call. */
-  refused(error: ServiceError): boolean {
+  serviceError(error: ServiceError): boolean {
     if (error.to === undefined) {
       // What the service cannot read it does not say the receiver of: an offer to a login that cannot be.
       const call = this.all.filter(({ phase }) => phase === "calling").at(-1);
@@ -183,16 +184,16 @@ export class Calls {
     call.journal.add("received", "error", JSON.stringify(error));
     if (call.phase === "open") {
       // Once a call is open it no longer needs the service, unless it is in trouble.
-      if (error.code === "peer-unavailable") call.unreachable();
+      if (error.code === "peer-unavailable") call.peerUnavailable();
       return true;
     }
-    if (error.code !== "peer-unavailable") call.end("undeliverable", "left");
+    if (error.code !== "peer-unavailable") call.end("undeliverable");
     else call.end(call.phase === "calling" ? "unavailable" : "left");
     return true;
   }
 
-  /** @param asked the page that a call is on with has been asked whether it is gone */
-  #offered(frame: PeerFrame & { type: "offer" }, asked = false): void {
+  /** @param probed the page that a call is on with has been asked whether it is there, and did not reply */
+  #offered(frame: PeerFrame & { type: "offer" }, probed = false): void {
     const key = loginKey(frame.from);
     if (key === loginKey(this.options.me)) return;
     const policy = this.options.policy(frame.from);
@@ -208,7 +209,7 @@ export class Calls {
       const same = bare ? existing.bare : existing.id === frame.call;
       if (same && existing.phase !== "calling" && existing.continues(frame.sdp)) {
         note(existing, frame);
-        existing.answer(frame.sdp);
+        existing.receiveOffer(frame.sdp);
         return;
       }
       if (!bare && same) return;
@@ -220,7 +221,7 @@ export class Calls {
         this.#take({ peer: frame.from, id: frame.call!, sdp: frame.sdp, bare, text: frame.text });
         return;
       }
-      if (!asked && existing.phase === "open") return this.#doubt(existing, frame);
+      if (!probed && existing.phase === "open") return this.#doubt(existing, frame);
     }
     const known = this.#requests.get(key);
     if (known !== undefined && known.id === frame.call) return;
@@ -262,7 +263,7 @@ export class Calls {
     return request;
   }
 
-  /** Whoever calls anew has given up the call that is on; but only the service says so. Where that call's page answers, it is not so. */
+  /** Whoever calls anew has given up the call that is on; but only the service says so. Where that call's page replies to a probe, it is not so. */
   #doubt(call: Call, frame: PeerFrame & { type: "offer" }): void {
     const key = loginKey(frame.from);
     const before = this.#doubted.get(key);
@@ -272,7 +273,7 @@ export class Calls {
       if (forged.call !== undefined) this.#bye("busy", forged.from, forged.call);
     };
     if (before !== undefined) return refuse(before);
-    void call.answers().then((there) => {
+    void call.probe().then((there) => {
       const newest = this.#doubted.get(key);
       if (newest === undefined) return;
       this.#doubted.delete(key);
@@ -288,9 +289,9 @@ export class Calls {
     const call = this.#make({ peer, id, bare, outgoing: false });
     note(call, { type: "offer", text: offer.text });
     this.options.listener.began(call);
-    call.answer(sdp);
+    call.receiveOffer(sdp);
     const earlyKey = keyOf(peer, bare ? undefined : id);
-    for (const candidate of this.#early.get(earlyKey) ?? []) call.candidate(candidate);
+    for (const candidate of this.#early.get(earlyKey) ?? []) call.receiveCandidate(candidate);
     this.#early.delete(earlyKey);
     return call;
   }
@@ -329,7 +330,7 @@ export class Calls {
     const call = this.#find(frame);
     if (call !== undefined && !(doubted && frame.call === undefined)) {
       note(call, frame);
-      call.candidate(frame.candidate);
+      call.receiveCandidate(frame.candidate);
       return;
     }
     if (frame.call !== undefined && this.#over.has(frame.call)) return;
@@ -353,12 +354,12 @@ export class Calls {
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean }): Call {
     const key = loginKey(start.peer);
-    const { configuration, send, reachable, listener } = this.options;
+    const { configuration, send, canSignal, listener } = this.options;
     const call = new Call({
       ...start,
       configuration: configuration(),
       send,
-      reachable,
+      canSignal,
       correspondence: this.options.correspondence(start.peer),
       listener: {
         opened: (opened) => listener.opened(opened),
@@ -368,7 +369,7 @@ export class Calls {
         read: (from, id) => listener.read(from, id),
         typing: (from, typing) => listener.typing(from, typing),
         next: (from, fingerprint) => listener.next(from, fingerprint),
-        troubled: (from) => listener.troubled(from),
+        reconnectingChanged: (from) => listener.reconnectingChanged(from),
         ended: (ended: Call, end: CallEnd) => {
           if (this.#calls.get(key) === ended) this.#calls.delete(key);
           this.#remember(ended.id, end === "lost");

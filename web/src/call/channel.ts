@@ -97,8 +97,8 @@ export class FramedChannel implements PeerChannel {
   #missed = 0;
   #buffered = 0;
   #lastPulse = 0;
-  /** Who waits for a sign of life. */
-  readonly #listening: ((there: boolean) => void)[] = [];
+  /** Probes that wait for a pong. */
+  readonly #probes: ((there: boolean) => void)[] = [];
 
   constructor(
     private readonly channel: RTCDataChannel,
@@ -173,16 +173,16 @@ export class FramedChannel implements PeerChannel {
     this.listener.alive();
   }
 
-  /** The way to the other side is found again: what was missed before says nothing about now. */
-  forgive(): void {
+  /** The connection works again: the heartbeats that were missed before say nothing about now. */
+  reconnected(): void {
     this.#missed = 0;
   }
 
-  /** Asks the other page whether it is there. Resolves with whether it has said so in time. @param within in ms */
-  answers(within: number): Promise<boolean> {
+  /** Asks the other page whether it is there. Resolves with whether it replied in time. @param within in ms */
+  probe(within: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), within);
-      this.#listening.push((there) => {
+      this.#probes.push((there) => {
         clearTimeout(timer);
         resolve(there);
       });
@@ -296,7 +296,7 @@ export class FramedChannel implements PeerChannel {
         return;
       }
       case "pong":
-        for (const hear of this.#listening.splice(0)) hear(true);
+        for (const there of this.#probes.splice(0)) there(true);
         return;
       case "unknown":
         return;

@@ -6,8 +6,8 @@
  *     2 text     flags (1 byte: 1 = last chunk), id (4 bytes), a part of the text in UTF-8
  *     3 receipt  id (4 bytes): this text and all before it have arrived
  *     4 goodbye
- *     5 ping     answered by
- *     6 pong
+ *     5 ping     asks for a pong
+ *     6 pong     the reply to a ping
  *     7 read     id (4 bytes): the person has seen this text and all before it
  *     8 typing   1 while the person writes a text, 0 when no longer
  *     9 file     JSON: files/frames.ts
