@@ -121,6 +121,7 @@ async function open(outgoing: boolean) {
       return JSON.stringify(frame);
     },
     canSignal: () => service.ready,
+    over() {},
     listener: {
       opened() {},
       received() {},

@@ -43,3 +43,13 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
     peerCandidate: kinds[1],
   };
 }
+
+/** Counts what has come from the other browser. The count rises even while its page is busy, because SCTP and ICE respond below the page. */
+export function pulseOf(reports: { values(): Iterable<unknown> }): number {
+  const count = (value: unknown) => (typeof value === "number" ? value : 0);
+  let sum = 0;
+  for (const report of reports.values() as Iterable<Report>) {
+    if (report.type === "candidate-pair") sum += count(report["bytesReceived"]) + count(report["responsesReceived"]);
+  }
+  return sum;
+}
