@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
 import { BareChannel } from "./bare.js";
-import { FakeChannel, listening } from "./channel.fake.js";
+import { FakeChannel, listening } from "./channel.fixture.js";
 
 test("a long text for a client without framing goes as there is room for it, each part once", () => {
   const channel = new FakeChannel();

@@ -90,7 +90,7 @@ export class Call {
   #channels: Channels;
   /** Ends a call that is not set up in time, or that a client without framing has ended. */
   #timer: ReturnType<typeof setTimeout>;
-  /** The outage that is on, or the last one: a channel may still break because of it when the connection works again. */
+  /** The outage that is on, or the last one: after it the channel may still break because of it. */
   #outage: Outage | undefined;
   /** When the service last became ready again, in ms of `performance.now()`. */
   #serviceBack = -Infinity;

@@ -2,13 +2,17 @@ import { type FileMessage, FrameError } from "../files/frames.js";
 import type { FileLink, Transfers } from "../files/transfers.js";
 import type { FramedChannel } from "./framed.js";
 
-/** Most messages about files that wait until this page carries any: the other page's limit and its offers. */
+/** Most messages about files that wait until the call carries files. They tell the other page's limit and offer files. */
 const MAX_WAITING = 64;
+
+type State =
+  | { kind: "waiting"; messages: FileMessage[] }
+  | { kind: "carried"; transfers: Transfers; link: FileLink };
 
 /** The files of one call: the channel for their bytes, and what connects it to the transfers of the conversation. */
 export class CallFiles {
   /** Messages wait until `carry`. */
-  #state: { kind: "waiting"; messages: FileMessage[] } | { kind: "carried"; transfers: Transfers; link: FileLink } = { kind: "waiting", messages: [] };
+  #state: State = { kind: "waiting", messages: [] };
 
   constructor(private readonly bulk: RTCDataChannel) {}
 

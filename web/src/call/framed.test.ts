@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
-import { FakeChannel, listening } from "./channel.fake.js";
+import { FakeChannel, listening } from "./channel.fixture.js";
 import { FramedChannel } from "./framed.js";
 import { decodeFrame, encodeFrame } from "./framing.js";
 
