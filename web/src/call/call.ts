@@ -90,8 +90,8 @@ export class Call {
   #channels: Channels;
   /** Ends a call that is not set up in time, or that a client without framing has ended. */
   #timer: ReturnType<typeof setTimeout>;
-  /** The outage that is on, or the last one: after it the channel may still break because of it. */
-  #outage: Outage | undefined;
+  /** The last outage, which may still be on. It is kept because the channel may break after it, and because of it. */
+  #lastOutage: Outage | undefined;
   /** When the service last became ready again, in ms of `performance.now()`. */
   #serviceBack = -Infinity;
 
@@ -108,9 +108,7 @@ export class Call {
       bare: () => this.bare,
       canSignal: options.canSignal,
       send: (frame) => this.#send(frame),
-      described: () => {
-        if (this.reconnecting) this.#outage!.respond();
-      },
+      described: () => this.#outage?.respond(),
       failed: (error) => this.#negotiationFailed(error),
     });
     connection.onconnectionstatechange = () => this.#connectionChanged();
@@ -130,7 +128,12 @@ export class Call {
 
   /** Whether this open call's connection is in trouble and being restarted. */
   get reconnecting(): boolean {
-    return this.phase === "open" && this.#outage?.on === true;
+    return this.#outage !== undefined;
+  }
+
+  /** The outage that is on. */
+  get #outage(): Outage | undefined {
+    return this.phase === "open" && this.#lastOutage?.on === true ? this.#lastOutage : undefined;
   }
 
   /**
@@ -139,7 +142,7 @@ export class Call {
    * call may find a route.
    */
   get restoresHere(): boolean {
-    return this.#outage?.restoresHere === true;
+    return this.#lastOutage?.restoresHere === true;
   }
 
   /** What the two ends prove to be, once both descriptions are there. */
@@ -258,7 +261,7 @@ export class Call {
   /** The service says that the other's login is not there (`peer-unavailable`). */
   peerUnavailable(): void {
     this.#negotiation.withdraw();
-    if (this.reconnecting && !this.#outage!.responded) this.#over("lost");
+    if (this.#outage?.responded === false) this.#over("lost");
   }
 
   /** Ends the call from this side, and tells the other side what `FAREWELLS` says. */
@@ -271,7 +274,7 @@ export class Call {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
-    this.#outage?.stop();
+    this.#lastOutage?.stop();
     this.#channels.files?.detach();
     if (farewell !== undefined) this.#send(byeFrame(farewell));
     this.#close(end, farewell !== undefined);
@@ -323,7 +326,7 @@ export class Call {
 
   #inTrouble(): void {
     if (this.phase !== "open" || this.reconnecting) return;
-    this.#outage = new Outage({
+    this.#lastOutage = new Outage({
       serviceBack: this.#serviceBack,
       canSignal: this.options.canSignal,
       postponed: () => this.#negotiation.restartLater(),
@@ -334,17 +337,18 @@ export class Call {
   }
 
   #reconnected(): void {
-    if (!this.reconnecting) return;
+    const outage = this.#outage;
+    if (outage === undefined) return;
+    outage.stop();
     const { texts } = this.#channels;
     if (texts instanceof FramedChannel) texts.reconnected();
-    this.#outage!.stop();
     this.options.listener.reconnectingChanged(this);
   }
 
   /** Nothing comes from the other side. An outage that is on has its own time limit, unless it must be the other side that is gone. */
   #silent(gone: boolean): void {
-    if (!this.reconnecting && !gone) this.#inTrouble();
-    else if (gone && (!this.reconnecting || this.#outage!.peerSilent)) this.end("lost");
+    if (!gone) this.#inTrouble();
+    else if (this.#outage?.peerSilent !== false) this.end("lost");
   }
 
   #framedChannels(): Channels {
@@ -386,7 +390,7 @@ export class Call {
   }
 
   #channelEnded(end: ChannelEnd): void {
-    if (end === "lost") this.#outage?.channelBroke();
+    if (end === "lost") this.#lastOutage?.channelBroke();
     this.end(end === "goodbye" ? "left" : end);
   }
 }

@@ -20,7 +20,7 @@ export interface OutageOptions {
   givenUp: () => void;
 }
 
-/** The time in which an open call's connection is in trouble and being restarted: from the first sign until `stop`. */
+/** An outage of an open call: its connection is in trouble and being restarted, from the first sign of that until `stop`. */
 export class Outage {
   readonly #began = performance.now();
   #deadline = this.#began + RESPONSE_TIMEOUT;
@@ -30,7 +30,7 @@ export class Outage {
   #responded = false;
   /** Whether signaling frames could not go out at some time during the outage, or just before: this side's network may have been away. */
   #away: boolean;
-  /** Whether the channel broke although the other side had responded. */
+  /** Whether the channel broke during the outage although the other side had responded. */
   #brokeResponded = false;
 
   constructor(private readonly options: OutageOptions) {
