@@ -99,7 +99,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
 /** Who has opened a link of somebody's, and has joined, is connected to them. */
 function connectToInviter(): void {
   const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.reachable) return;
+  if (inviter === undefined || messenger.login === undefined || !messenger.ready) return;
   view.invitedBy = undefined;
   window.history.replaceState(null, "", location.pathname + location.search);
   messenger.connect(inviter);

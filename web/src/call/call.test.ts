@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
 import type { Outgoing } from "../signaling/frames.js";
-import { Call, type CallEnd } from "./call.js";
+import { Call } from "./call.js";
+import type { CallEnd } from "./ends.js";
 import { encodeFrame } from "./framing.js";
 
 /** A description by whoever has the certificate `byte`, with ICE credentials. */
@@ -106,7 +107,7 @@ async function pass(ms: number): Promise<void> {
 async function open(outgoing: boolean) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
-  const service = { reachable: true };
+  const service = { ready: true };
   const call = new Call({
     id: "call",
     peer: "bob",
@@ -115,11 +116,12 @@ async function open(outgoing: boolean) {
     configuration: {},
     correspondence: new Correspondence("alice's page"),
     send: (frame) => {
-      if (!service.reachable) return undefined;
+      if (!service.ready) return undefined;
       sent.push(frame);
       return JSON.stringify(frame);
     },
-    reachable: () => service.reachable,
+    canSignal: () => service.ready,
+    over() {},
     listener: {
       opened() {},
       received() {},
@@ -128,7 +130,7 @@ async function open(outgoing: boolean) {
       read() {},
       typing() {},
       next() {},
-      troubled() {},
+      reconnectingChanged() {},
       ended: (_call, end) => ends.push(end),
     },
   });
@@ -136,8 +138,8 @@ async function open(outgoing: boolean) {
   if (outgoing) {
     call.offer();
     await settled();
-    call.answered(sdp("01"), false);
-  } else call.answer(sdp("01"));
+    call.receiveAnswer(sdp("01"), false);
+  } else call.receiveOffer(sdp("01"));
   await settled();
   connection.becomes("connected");
   const hears = (frame: Parameters<typeof encodeFrame>[0]) => connection.channels[0]!.onmessage?.({ data: encodeFrame(frame).buffer });
@@ -157,10 +159,10 @@ test("a network that has changed is a reason to restart, and what is on goes on"
   await settled();
   assert.deepEqual(types(sent), ["offer"]);
   assert.equal(connection.restarts, 1);
-  call.answered(sdp("01", "new"), false);
+  call.receiveAnswer(sdp("01", "new"), false);
   await settled();
   assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"));
-  call.answered(sdp("01", "again"), false);
+  call.receiveAnswer(sdp("01", "again"), false);
   await settled();
   assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"), "a second answer answers nothing");
   assert.equal(call.phase, "open");
@@ -177,7 +179,7 @@ test("who does not answer the restart is gone within 10 s of the last sign of li
   assert.deepEqual(ends, ["lost"]);
   assert.deepEqual(types(sent), ["offer", "bye"]);
   assert.deepEqual(sent[1], { type: "bye", reason: "left", lost: true, to: "bob", call: "call" });
-  assert.equal(call.wasAway, false);
+  assert.equal(call.restoresHere, false);
 });
 
 test("who falls silent is gone within 10 s too where the browser says nothing", async () => {
@@ -187,7 +189,7 @@ test("who falls silent is gone within 10 s too where the browser says nothing", 
   await pass(10_000);
   assert.deepEqual(types(sent), ["offer", "bye"]);
   assert.deepEqual(ends, ["lost"]);
-  assert.equal(call.wasAway, false);
+  assert.equal(call.restoresHere, false);
 });
 
 test("silence alone is noticed too, and a sign of life ends it", async () => {
@@ -205,7 +207,7 @@ test("a restart that finds no way is followed by others, for as long as one may 
   await settled();
   for (let attempts = 1; attempts <= 4; attempts++) {
     assert.deepEqual([types(sent).length, connection.restarts], [attempts, attempts]);
-    call.answered(sdp("01", `new${attempts}`), false);
+    call.receiveAnswer(sdp("01", `new${attempts}`), false);
     await settled();
     await pass(4_750);
     connection.becomes("failed");
@@ -221,36 +223,36 @@ test("a channel that the browser ends during a restart that was answered is this
     const { call, connection, ends } = await open(true);
     connection.becomes("disconnected");
     await settled();
-    if (answered) call.answered(sdp("01", "new"), false);
+    if (answered) call.receiveAnswer(sdp("01", "new"), false);
     await settled();
     connection.channels[0]!.onclose!();
-    assert.deepEqual([ends, call.wasAway], [["lost"], answered]);
+    assert.deepEqual([ends, call.restoresHere], [["lost"], answered]);
   }
 });
 
 test("a restart waits for the service, up to a minute", async () => {
   const { call, connection, sent, ends, service } = await open(false);
-  service.reachable = false;
+  service.ready = false;
   connection.becomes("failed");
   await pass(50_000);
   assert.deepEqual(ends, []);
   assert.deepEqual(types(sent), []);
-  service.reachable = true;
+  service.ready = true;
   call.serviceReady();
   await settled();
   assert.deepEqual(types(sent), ["offer"]);
-  call.answered(sdp("01", "new"), false);
+  call.receiveAnswer(sdp("01", "new"), false);
   await settled();
   await pass(15_000);
   assert.deepEqual(ends, [], "an answer gives it more time");
   connection.becomes("connected");
   assert.equal(call.reconnecting, false);
 
-  service.reachable = false;
+  service.ready = false;
   connection.becomes("disconnected");
   await pass(61_000);
   assert.deepEqual(ends, ["lost"]);
-  assert.equal(call.wasAway, true);
+  assert.equal(call.restoresHere, true);
 });
 
 test("a network that was back before the browser noticed that it was away was away", async () => {
@@ -258,8 +260,8 @@ test("a network that was back before the browser noticed that it was away was aw
   call.serviceReady();
   await pass(3_000);
   connection.becomes("disconnected");
-  assert.equal(call.wasAway, true);
-  call.unreachable();
+  assert.equal(call.restoresHere, true);
+  call.peerUnavailable();
   assert.deepEqual(ends, ["lost"]);
 });
 
@@ -276,18 +278,18 @@ test("of two restarts in the same instant the caller's goes on", async () => {
   const caller = await open(true);
   caller.call.restart();
   await settled();
-  caller.call.answer(sdp("01", "theirs"));
+  caller.call.receiveOffer(sdp("01", "theirs"));
   await settled();
   assert.deepEqual(types(caller.sent), ["offer"]);
-  caller.call.candidate({ candidate: "candidate:1", usernameFragment: "theirs" });
-  caller.call.candidate({ candidate: "candidate:2", usernameFragment: "other" });
+  caller.call.receiveCandidate({ candidate: "candidate:1", usernameFragment: "theirs" });
+  caller.call.receiveCandidate({ candidate: "candidate:2", usernameFragment: "other" });
   await settled();
   assert.deepEqual(caller.connection.candidates, ["candidate:2"], "those of the offer that was passed over are, too");
 
   const called = await open(false);
   called.call.restart();
   await settled();
-  called.call.answer(sdp("01", "theirs"));
+  called.call.receiveOffer(sdp("01", "theirs"));
   await settled();
   assert.deepEqual(types(called.sent), ["offer", "answer"]);
 });
@@ -297,21 +299,21 @@ test("the caller's restart that was never answered does not stand in the way of 
   call.restart();
   await settled();
   await pass(3_000);
-  call.answer(sdp("01", "theirs"));
+  call.receiveOffer(sdp("01", "theirs"));
   await settled();
   assert.deepEqual(types(sent), ["offer", "answer"]);
 });
 
 test("what cannot be read leaves an open call as it is", async () => {
   const { call, connection, ends } = await open(true);
-  call.answer(`${sdp("01")}nonsense`);
-  call.answer("");
+  call.receiveOffer(`${sdp("01")}nonsense`);
+  call.receiveOffer("");
   await settled();
   call.restart();
   await settled();
-  call.answered(`${sdp("01")}nonsense`, false);
+  call.receiveAnswer(`${sdp("01")}nonsense`, false);
   await settled();
-  call.answered(sdp("01", "new"), false);
+  call.receiveAnswer(sdp("01", "new"), false);
   await settled();
   assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"));
   assert.deepEqual(ends, []);
@@ -321,7 +323,7 @@ test("a call that the other side gives up is lost, and one that it hangs up is n
   for (const [reason, end] of [["lost", "lost"], ["left", "left"]] as const) {
     const { call, connection, ends } = await open(true);
     connection.becomes("disconnected");
-    call.bye(reason);
+    call.receiveBye(reason);
     assert.deepEqual(ends, [end]);
   }
 });
@@ -330,10 +332,10 @@ test("where nobody has the other's login any more the connection in trouble is l
   const { call, connection, ends } = await open(true);
   call.restart();
   await settled();
-  call.unreachable();
+  call.peerUnavailable();
   assert.deepEqual(ends, []);
   connection.becomes("disconnected");
-  call.unreachable();
+  call.peerUnavailable();
   assert.deepEqual(ends, ["lost"]);
 });
 
@@ -343,7 +345,7 @@ test("a bye by way of the service ends an open call unless the other page is sti
     const channel = connection.channels[0]!;
     let pings = 0;
     channel.send = () => void pings++;
-    call.bye("left");
+    call.receiveBye("left");
     assert.equal(pings, 1, "the other page is asked on the channel");
     await pass(500);
     if (answers) channel.onmessage!({ data: encodeFrame({ kind: "pong" }).buffer });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
 import type { Outgoing } from "../signaling/frames.js";
-import { type Call, type CallEnd } from "./call.js";
+import type { Call } from "./call.js";
 import { Calls, type Request } from "./calls.js";
+import type { CallEnd } from "./ends.js";
 
 /** A description by whoever has the certificate `byte`. */
 function sdp(byte: string): string {
@@ -51,7 +52,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       sent.push(frame);
       return JSON.stringify(frame);
     },
-    reachable: () => true,
+    canSignal: () => true,
     policy: () => policy,
     correspondence: () => new Correspondence(me),
     listener: {
@@ -66,7 +67,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       read() {},
       typing() {},
       next() {},
-      troubled() {},
+      reconnectingChanged() {},
       ended: (call: Call, end) => ends.push([call.id, end]),
     },
   });
@@ -218,14 +219,14 @@ test("a call that the service cannot read ends at once, and one that it can stay
   const { calls, sent, ends } = callsOf("alice");
   const unreadable = calls.call("a\uffff");
   const malformed = { type: "error", code: "malformed", message: "The message is not I-JSON." } as const;
-  assert.equal(calls.refused(malformed), true);
+  assert.equal(calls.serviceError(malformed), true);
   assert.deepEqual(ends, [[unreadable.id, "unreadable"]]);
   assert.deepEqual(sent, [], "nothing more is sent to such a login");
 
   const call = calls.call("bob");
-  assert.equal(calls.refused({ ...malformed, code: "unknown-type" }), false);
+  assert.equal(calls.serviceError({ ...malformed, code: "unknown-type" }), false);
   calls.receive({ type: "answer", from: "bob", call: call.id, sdp: sdp("02") });
-  assert.equal(calls.refused(malformed), false);
+  assert.equal(calls.serviceError(malformed), false);
   assert.equal(calls.with("bob"), call);
-  assert.equal(calls.refused({ type: "error", code: "peer-unavailable", message: "", to: "carol" }), false);
+  assert.equal(calls.serviceError({ type: "error", code: "peer-unavailable", message: "", to: "carol" }), false);
 });

@@ -1,23 +1,26 @@
 /**
- * What travels on the data channel between two pages: binary frames, one a message of the channel, which
- * delivers them reliably and in order. The first byte is the kind:
+ * The frames on the data channel between two pages. Each message of the channel is one binary frame. The channel is reliable and
+ * keeps the order. The first byte is the kind:
  *
  *     1 hello    JSON: {"version":1,"instance":"…","received":{"instance":"…","id":7}}
  *     2 text     flags (1 byte: 1 = last chunk), id (4 bytes), a part of the text in UTF-8
  *     3 receipt  id (4 bytes): this text and all before it have arrived
  *     4 goodbye
- *     5 ping     answered by
- *     6 pong
+ *     5 ping     asks for a pong
+ *     6 pong     the reply to a ping
  *     7 read     id (4 bytes): the person has seen this text and all before it
  *     8 typing   1 while the person writes a text, 0 when no longer
  *     9 file     JSON: files/frames.ts
- *     10 next    fingerprint (32 bytes) of the certificate that will follow the one this connection is made with
+ *     10 next    fingerprint (32 bytes) of the certificate that will follow this connection's
  *
- * Numbers are unsigned and big-endian. Each side begins with a hello: `instance` names the sender's page as
- * loaded and what it has of this conversation, and `received` says which of the receiver's texts have come in already, so that what was under
- * way when a channel broke is sent again on the next one, once. The ids of an instance's texts rise. A text
- * goes out in chunks that follow each other, so that one of any length passes every browser's limit for a
- * message; of more than MAX_CHUNKS none is taken. Frames of other kinds are ignored.
+ * Numbers are unsigned and big-endian. Frames of other kinds are ignored.
+ *
+ * Each side begins with a hello. `instance` names the sender's page as loaded and its side of this conversation. `received` names the
+ * last of the receiver's texts that the sender has: texts that were under way when a channel broke are sent again on the next one, and
+ * arrive once. The ids of an instance's texts rise.
+ *
+ * A text goes out in chunks that follow each other, because every browser limits the size of a message. A text in more than
+ * MAX_CHUNKS chunks is refused.
  */
 
 import { MAX_INSTANCE, type Received } from "../conversation/correspondence.js";
@@ -26,12 +29,13 @@ import { hex } from "../signaling/hex.js";
 
 /** Longest part of a text in one frame, in bytes: every browser takes messages of this size. */
 export const CHUNK_BYTES = 16 * 1024 - 6;
-/** Longest text that is sent or taken, in bytes of UTF-8. */
+/** Longest text that is sent or accepted, in bytes of UTF-8. */
 export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
-/** A text has this many chunks at most: were they shorter than 1 KiB throughout, what holds them would be larger than they are. */
+/** Most chunks of a text. In chunks of less than 1 KiB the objects that hold them would be larger than the text. */
 export const MAX_CHUNKS = MAX_TEXT_BYTES / 1024;
 
+/** The flag of a text's last chunk. */
 const LAST = 1;
 
 const enum Kind {
@@ -105,7 +109,7 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
   }
 }
 
-/** Reads one frame. @throws {FrameError} where it is cut short or says what it cannot mean */
+/** Reads one frame. @throws {FrameError} where the frame is cut short or makes no sense */
 export function decodeFrame(bytes: Uint8Array): ChannelFrame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (bytes[0]) {
@@ -163,7 +167,7 @@ function decodeHello(body: Uint8Array): ChannelFrame {
   };
 }
 
-/** The chunks of a text, one at a time, so that a long one need not be held twice. */
+/** Returns the chunks of a text one at a time, so that a long text is not held in memory twice. */
 export function* textChunks(id: number, text: Uint8Array): Generator<Uint8Array<ArrayBuffer>, void> {
   let offset = 0;
   do {
@@ -173,15 +177,15 @@ export function* textChunks(id: number, text: Uint8Array): Generator<Uint8Array<
   } while (offset < text.length);
 }
 
-/** Puts the chunks of texts together again. */
+/** Puts the chunks of texts together. */
 export class TextAssembler {
   #id = 0;
   #bytes = 0;
   #parts: Uint8Array[] = [];
 
   /**
-   * Takes a chunk and returns the text that it completes.
-   * @throws {FrameError} where chunks of several texts are mixed, or the text is too long, in too many chunks or not UTF-8
+   * Takes a chunk. Returns the text if this chunk completes it.
+   * @throws {FrameError} where chunks of two texts are mixed, or a text is too long, has too many chunks or is not UTF-8
    */
   add(frame: { id: number; last: boolean; part: Uint8Array }): string | undefined {
     if (this.#parts.length > 0 && frame.id !== this.#id) throw new FrameError("chunks of two texts mixed");

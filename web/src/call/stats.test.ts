@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { figuresOf } from "./stats.js";
+import { figuresOf, pulseOf } from "./stats.js";
 
 const own = { type: "local-candidate", id: "own", candidateType: "host", protocol: "udp" };
 const peer = { type: "remote-candidate", id: "peer", candidateType: "srflx", protocol: "udp" };
@@ -26,4 +26,10 @@ test("a relay at either end is one, and its own transport is what counts", () =>
   assert.equal(figures.relayed, true);
   assert.equal(figures.protocol, "tls");
   assert.equal(figuresOf(new Map()).relayed, undefined);
+});
+
+test("the pulse counts what comes on every pair of candidates", () => {
+  const pairs = [pair, { ...other, bytesReceived: 5, responsesReceived: 3 }, { ...own, bytesReceived: 1_000 }];
+  assert.equal(pulseOf(new Map(pairs.map((report) => [report.id, report]))), 28);
+  assert.equal(pulseOf(new Map()), 0);
 });

@@ -1,14 +1,14 @@
-/** How two ends are connected, as far as the browser says (W3C, "Identifiers for WebRTC's Statistics API"). */
+/** How the two ends are connected, as far as the browser tells (W3C, "Identifiers for WebRTC's Statistics API"). */
 export interface ConnectionFigures {
-  /** Whether the bytes pass through a TURN server; undefined: that is not known. */
+  /** Whether the bytes pass through a TURN server. undefined: not known. */
   relayed: boolean | undefined;
-  /** In ms. */
+  /** In ms. undefined: not known. */
   roundTrip: number | undefined;
   bytesSent: number;
   bytesReceived: number;
   /** "udp", "tcp", or "tls" to a relay. */
   protocol: string | undefined;
-  /** Kinds of the candidates in use: host, srflx, prflx, relay (RFC 8445, section 4). */
+  /** Types of the candidates in use: host, srflx, prflx or relay (RFC 8445, section 4). */
   ownCandidate: string | undefined;
   peerCandidate: string | undefined;
 }
@@ -24,7 +24,7 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
   const all = [...(reports.values() as Iterable<Report>)];
   const byId = (id: unknown) => all.find((report) => report.id === id);
   const transport = all.find(({ type }) => type === "transport");
-  // Firefox has no transport report, and marks the pair itself.
+  // Firefox has no transport report. It marks the pair in use instead.
   const pair =
     byId(transport?.["selectedCandidatePairId"]) ??
     all.find((report) => report.type === "candidate-pair" && (report["selected"] === true || (report["nominated"] === true && report["state"] === "succeeded")));
@@ -42,4 +42,14 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
     ownCandidate: kinds[0],
     peerCandidate: kinds[1],
   };
+}
+
+/** Counts what has come from the other browser. The count rises even while its page is busy, because SCTP and ICE respond below the page. */
+export function pulseOf(reports: { values(): Iterable<unknown> }): number {
+  const count = (value: unknown) => (typeof value === "number" ? value : 0);
+  let sum = 0;
+  for (const report of reports.values() as Iterable<Report>) {
+    if (report.type === "candidate-pair") sum += count(report["bytesReceived"]) + count(report["responsesReceived"]);
+  }
+  return sum;
 }

@@ -1,5 +1,6 @@
-import type { Call, CallEnd } from "../call/call.js";
+import type { Call } from "../call/call.js";
 import { Calls, type CallsListener, type Request } from "../call/calls.js";
+import type { CallEnd } from "../call/ends.js";
 import { MAX_TEXT_BYTES } from "../call/framing.js";
 import { Conversation, type Entry } from "../conversation/conversation.js";
 import type { Keeper } from "../conversation/history.js";
@@ -98,7 +99,7 @@ export class Messenger {
         if (frame.type !== "error") {
           this.#calls?.receive(frame);
           options.changed(); // A call may have come in, or been answered.
-        } else if (this.#calls?.refused(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
+        } else if (this.#calls?.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
       presence: (online, offline) => {
         for (const [logins, there] of [[online, true], [offline, false]] as const) {
@@ -147,8 +148,8 @@ export class Messenger {
     return this.#service.state;
   }
 
-  /** Whether others can be called now. */
-  get reachable(): boolean {
+  /** Whether the service is ready: connected and logged in, so that others can be called. */
+  get ready(): boolean {
     return this.#service.ready;
   }
 
@@ -261,14 +262,14 @@ export class Messenger {
 
   /** Ends the call `call`, if it is still on. */
   disconnect(call: Call): void {
-    call.end("hung-up", "left");
+    call.end("hung-up");
   }
 
   /** Ends what is on with somebody, also where it is being restored and there is no call just now. */
   hangUp(conversation: Conversation): void {
     const { call, peer } = conversation;
     const wasComingBack = this.#stopComingBack(conversation);
-    if (call !== undefined) call.end("hung-up", "left");
+    if (call !== undefined) call.end("hung-up");
     else if (wasComingBack) this.#note(conversation, phrase("noteHungUp", peer));
   }
 
@@ -413,7 +414,7 @@ export class Messenger {
   /** Forgets a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: Conversation): Promise<void> {
     this.#stopComingBack(conversation);
-    conversation.call?.end("hung-up", "left");
+    conversation.call?.end("hung-up");
     const account = this.#account;
     account?.conversations.delete(conversation.key);
     void this.#forgetFiles([conversation]);
@@ -503,7 +504,7 @@ export class Messenger {
       me: login,
       configuration: () => this.#configuration(),
       send: (frame) => this.#service.send(frame),
-      reachable: () => this.#service.ready && !this.#networkAway,
+      canSignal: () => this.#service.ready && !this.#networkAway,
       correspondence: (peer) => this.#conversation(peer).correspondence,
       policy: (peer) => {
         const { askFirst, blocked, relayOnly } = this.options.settings.choices;
@@ -612,7 +613,7 @@ export class Messenger {
           if (current !== call || trust === undefined || trust.changed) return;
           void this.options.contacts.vouch(this.#account!.key, key, trust.fingerprints.peer, fingerprint);
         }),
-      troubled: (call) => {
+      reconnectingChanged: (call) => {
         const conversation = this.#carriedBy(call);
         if (conversation !== undefined && !call.reconnecting) this.#seen(conversation);
         this.options.changed();
@@ -640,7 +641,7 @@ export class Messenger {
 
   #opened(call: Call): void {
     const conversation = this.#carriedBy(call);
-    if (conversation === undefined) return call.end("hung-up", "left");
+    if (conversation === undefined) return call.end("hung-up");
     const cameBack = this.#stopComingBack(conversation);
     this.#comeBackBackoff.reset();
     conversation.peer = call.peer;
@@ -658,7 +659,7 @@ export class Messenger {
   async #recognise(call: Call, conversation: Conversation): Promise<void> {
     const { fingerprints } = call;
     // A connection cannot open without them.
-    if (fingerprints === undefined) return call.end("garbled", "left");
+    if (fingerprints === undefined) return call.end("garbled");
     const lasting = !call.bare;
     const meeting = await this.options.contacts.meet(this.#account!.key, conversation.key, fingerprints.peer, lasting);
     const changed = meeting.kind === "changed";
@@ -689,7 +690,7 @@ export class Messenger {
     else conversation.unread++;
     this.#keep(conversation, [whole]);
     const bearable = this.options.keeper.keeping ? conversation.trim() : conversation.bearable;
-    if (!bearable) conversation.call?.end("garbled", "left");
+    if (!bearable) conversation.call?.end("garbled");
     if (!seen) this.options.arrived(conversation);
     this.options.changed();
     return whole;
@@ -763,7 +764,7 @@ export class Messenger {
       case "lost":
         // The side whose network was away comes back by itself; the other cannot know when.
         note("noteLost");
-        if (call.wasAway) this.#comeBack(conversation, Date.now() + COME_BACK_WITHIN);
+        if (call.restoresHere) this.#comeBack(conversation, Date.now() + COME_BACK_WITHIN);
         else this.#lost.set(conversation, Date.now());
         return;
       case "garbled":
@@ -884,8 +885,8 @@ function refusal(login: string, { code, message, reason }: { code: string; messa
   switch (code) {
     case "login-taken":
       return phrase("inUse", login);
-    case "no-answer":
-      return phrase("noAnswer");
+    case "no-reply":
+      return phrase("noReply");
     case "unreachable":
       return phrase("unreachable");
     case "malformed":

@@ -175,7 +175,7 @@ export class ServiceConnection {
       const timer = setTimeout(() => {
         const socket = this.#socket;
         const open = socket?.readyState === WebSocket.OPEN;
-        finish({ joined: false, code: open ? "no-answer" : "unreachable", message: "" });
+        finish({ joined: false, code: open ? "no-reply" : "unreachable", message: "" });
         // A late answer would give this page a login that it no longer asks for.
         if (open && socket !== undefined) this.#drop(socket);
       }, JOIN_TIMEOUT);

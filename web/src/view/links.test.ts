@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bareParts } from "../call/channel.js";
+import { bareParts } from "../call/bare.js";
 import { blocks, pieces } from "./links.js";
 
 test("links are found, and nothing of the text is lost", () => {

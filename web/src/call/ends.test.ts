@@ -1,0 +1,10 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type CallEnd, FAREWELLS } from "./ends.js";
+
+test("the other side is told of an end that it cannot know", () => {
+  const told = (farewell: string | undefined) => (Object.keys(FAREWELLS) as CallEnd[]).filter((end) => FAREWELLS[end] === farewell).sort();
+  assert.deepEqual(told("left"), ["garbled", "hung-up", "no-answer", "no-connection", "undeliverable"]);
+  assert.deepEqual(told("lost"), ["lost"]);
+  assert.deepEqual(told(undefined), ["busy", "declined", "left", "superseded", "unavailable", "unreadable"]);
+});

@@ -1,0 +1,35 @@
+import type { ByeReason } from "../signaling/frames.js";
+
+/** Why a call is over. */
+export type CallEnd =
+  | "hung-up" // by the person here
+  | "left" // by the other side
+  | "declined"
+  | "busy"
+  | "unavailable" // nobody has that login
+  | "undeliverable" // the service could not pass a frame on
+  | "unreadable" // the service could not read the offer, because of the other's login
+  | "no-answer" // the offer was not answered in time
+  | "no-connection" // both sides are there, but ICE found no route between them
+  | "lost" // it was open, and the connection broke
+  | "garbled" // the other page sent something that makes no sense
+  | "superseded"; // another call of the same two takes its place
+
+/**
+ * What the other side is told, by way of the service, when this side ends a call. undefined: nothing, because the other side is
+ * gone, knows, or cannot be told. A call that ends because the other side or the service said so tells nothing either.
+ */
+export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
+  "hung-up": "left",
+  left: undefined,
+  declined: undefined,
+  busy: undefined,
+  unavailable: undefined,
+  undeliverable: "left",
+  unreadable: undefined,
+  "no-answer": "left",
+  "no-connection": "left",
+  lost: "lost",
+  garbled: "left",
+  superseded: undefined,
+};

@@ -1,0 +1,202 @@
+import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
+
+/** Offers of both sides that cross within this time were made in the same instant. An older one got lost. In ms. */
+const SAME_INSTANT = 2_000;
+/** Most candidates that wait for their description. A browser sends a few dozen. */
+const MAX_WAITING_CANDIDATES = 256;
+
+/** A frame of the negotiation, before it is addressed. */
+export type NegotiationFrame =
+  | { type: "offer"; offer: RTCSessionDescriptionInit }
+  | { type: "answer"; answer: RTCSessionDescriptionInit }
+  | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit };
+
+export interface NegotiationOptions {
+  connection: RTCPeerConnection;
+  /** Whether this side called. Of two offers that cross the caller's stands. */
+  outgoing: boolean;
+  /** Whether the other is a client without framing. */
+  bare: () => boolean;
+  /** Whether signaling frames can go out now. */
+  canSignal: () => boolean;
+  send: (frame: NegotiationFrame) => void;
+  /** A description of the other side is set: it is there. */
+  described: () => void;
+  /** A step has failed. The steps after it still run. */
+  failed: (error: unknown) => void;
+}
+
+/** Where the offer of this side stands. */
+type OwnOffer =
+  | { kind: "none" }
+  /** The connection is to be restarted as soon as signaling frames can go out. */
+  | { kind: "due" }
+  /** An offer waits for its answer since `at`, in ms of `performance.now()`. */
+  | { kind: "out"; at: number };
+
+/**
+ * Negotiates a connection with the other side (JSEP, RFC 8829): exchanges descriptions and candidates, and restarts ICE
+ * (RFC 8445, section 2.4). It belongs to one connection, and ends with `close`.
+ */
+export class Negotiation {
+  #closed = false;
+  #own: OwnOffer = { kind: "none" };
+  /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
+  #held: RTCIceCandidateInit[] | undefined = [];
+  /** Candidates of the other side, until its description is set; then undefined. */
+  #early: RTCIceCandidateInit[] | undefined = [];
+  /** Steps on the connection run one after the other, in the order of their frames. */
+  #steps: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: NegotiationOptions) {
+    options.connection.onicecandidate = ({ candidate }) => {
+      if (candidate === null || candidate.candidate === "" || this.#closed) return;
+      if (this.#held !== undefined) this.#held.push(candidate.toJSON());
+      else this.#sendCandidate(candidate.toJSON());
+    };
+  }
+
+  /** Whether an offer of this side waits for its answer. */
+  get offering(): boolean {
+    return this.#own.kind === "out";
+  }
+
+  /** What the two ends prove to be, once both descriptions are there. */
+  get fingerprints(): Fingerprints | undefined {
+    const { localDescription, remoteDescription } = this.options.connection;
+    const own = fingerprintOf(localDescription?.sdp);
+    const peer = fingerprintOf(remoteDescription?.sdp);
+    return own === undefined || peer === undefined ? undefined : { own, peer };
+  }
+
+  /** Sends an offer. */
+  offer(): void {
+    this.#step(() => this.#offer());
+  }
+
+  /** Answers an offer of the other side. */
+  receiveOffer(sdp: string): void {
+    this.#step(async () => {
+      // Both sides restart in the same instant: the caller's offer stands, and the other side takes its own back.
+      const crossed = this.#own.kind === "out" && performance.now() - this.#own.at < SAME_INSTANT;
+      if (crossed && this.options.outgoing) return;
+      await this.#describe({ type: "offer", sdp });
+      this.#own = { kind: "none" };
+      this.options.described();
+      const { connection } = this.options;
+      await connection.setLocalDescription();
+      this.options.send({ type: "answer", answer: { type: "answer", sdp: connection.localDescription!.sdp } });
+      this.#release();
+    });
+  }
+
+  /** Takes the answer to the offer of this side. */
+  receiveAnswer(sdp: string): void {
+    this.#step(async () => {
+      const own = this.#own;
+      if (own.kind !== "out") return; // The offer was answered before, or taken back.
+      await this.#describe({ type: "answer", sdp });
+      if (this.#own === own) this.#own = { kind: "none" };
+      this.options.described();
+      this.#release();
+    });
+  }
+
+  /** Takes a candidate of the other side. */
+  receiveCandidate(candidate: RTCIceCandidateInit): void {
+    this.#step(async () => {
+      if (this.#early === undefined) await this.#add(candidate);
+      else if (this.#early.length < MAX_WAITING_CANDIDATES) this.#early.push(candidate);
+    });
+  }
+
+  /**
+   * Restarts ICE as soon as signaling frames can go out. An offer that waits for its answer no longer counts: it tells of a network
+   * that may be gone.
+   */
+  restart(): void {
+    this.restartLater();
+    this.restartIfDue();
+  }
+
+  /** Restarts ICE at the next `restartIfDue`. */
+  restartLater(): void {
+    this.#own = { kind: "due" };
+  }
+
+  /** Restarts ICE if that is due and signaling frames can go out. */
+  restartIfDue(): void {
+    const possible = () => this.#own.kind === "due" && this.options.canSignal();
+    if (!possible()) return;
+    this.#step(async () => {
+      if (!possible()) return;
+      this.options.connection.restartIce();
+      await this.#offer();
+    });
+  }
+
+  /** The offer that waits for its answer will get none. */
+  withdraw(): void {
+    if (this.#own.kind === "out") this.#own = { kind: "none" };
+  }
+
+  /** Ends the negotiation. Steps that wait do not run: an operation on a closed RTCPeerConnection may never settle. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #step(step: () => Promise<void>): void {
+    this.#steps = this.#steps.then(async () => {
+      if (this.#closed) return;
+      try {
+        await step();
+      } catch (error) {
+        // After `close` the connection is closed, and steps fail.
+        if (!this.#closed) this.options.failed(error);
+      }
+    });
+  }
+
+  async #offer(): Promise<void> {
+    const { connection } = this.options;
+    this.#own = { kind: "out", at: performance.now() };
+    await connection.setLocalDescription();
+    this.options.send({ type: "offer", offer: { type: "offer", sdp: connection.localDescription!.sdp } });
+  }
+
+  async #describe(description: RTCSessionDescriptionInit): Promise<void> {
+    // Several certificates, or one whose fingerprint is not of a safe kind, would leave open who is there.
+    if (fingerprintOf(description.sdp) === undefined) throw new Error("no single sha-256 fingerprint");
+    await this.options.connection.setRemoteDescription(description);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const candidate of early) await this.#add(candidate);
+  }
+
+  /** Adds a candidate. If the browser cannot use it, the call may still connect by the others. */
+  async #add(candidate: RTCIceCandidateInit): Promise<void> {
+    const { connection } = this.options;
+    // A candidate of a restart that was taken back, or that another one has followed, is of no use.
+    const { usernameFragment } = candidate;
+    const lines = connection.remoteDescription?.sdp.split(/\r?\n/u) ?? [];
+    if (typeof usernameFragment === "string" && !lines.includes(`a=ice-ufrag:${usernameFragment}`)) return;
+    try {
+      await connection.addIceCandidate(candidate);
+    } catch (error) {
+      if (!this.#closed) console.warn("a candidate of the other side cannot be used:", error);
+    }
+  }
+
+  /** Sends the candidates that were held back. */
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const candidate of held) this.#sendCandidate(candidate);
+  }
+
+  #sendCandidate(candidate: RTCIceCandidateInit): void {
+    // The original client reads iceCandidate only.
+    const alias = this.options.bare() ? { iceCandidate: candidate } : {};
+    this.options.send({ type: "ice-candidate", "ice-candidate": candidate, ...alias });
+  }
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { Outage } from "./outage.js";
+
+let clock = 0;
+
+beforeEach(() => {
+  clock = 100_000;
+  mock.timers.enable({ apis: ["setInterval"] });
+  mock.method(performance, "now", () => clock);
+});
+
+afterEach(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+});
+
+/** An outage that begins now. It stops when it is given up. */
+function outage({ ready = true, serviceBack = -Infinity } = {}) {
+  const service = { ready };
+  const told = { postponed: 0, givenUpAfter: undefined as number | undefined };
+  const began = clock;
+  const one: Outage = new Outage({
+    serviceBack,
+    canSignal: () => service.ready,
+    postponed: () => void told.postponed++,
+    givenUp: () => {
+      told.givenUpAfter ??= clock - began;
+      one.stop();
+    },
+  });
+  return { one, service, told };
+}
+
+function pass(ms: number): void {
+  for (const end = clock + ms; clock < end; ) {
+    clock += 500;
+    mock.timers.tick(500);
+  }
+}
+
+test("an outage without a response is given up soon, and the other side restores", () => {
+  const { one, told } = outage();
+  assert.equal(one.peerSilent, true);
+  pass(10_000);
+  assert.equal(told.givenUpAfter, 3_500);
+  assert.deepEqual([one.on, one.restoresHere], [false, false]);
+});
+
+test("the first response gives the restart its full time", () => {
+  const { one, told } = outage();
+  pass(1_000);
+  one.respond();
+  pass(10_000);
+  one.respond();
+  assert.deepEqual([one.responded, one.peerSilent], [true, false]);
+  pass(20_000);
+  assert.equal(told.givenUpAfter, 21_000);
+  assert.equal(one.restoresHere, false);
+});
+
+test("while signaling frames cannot go out the outage lasts up to a minute, and this side restores", () => {
+  const { one, service, told } = outage();
+  service.ready = false;
+  pass(30_000);
+  assert.deepEqual([told.postponed, told.givenUpAfter], [60, undefined]);
+  service.ready = true;
+  assert.equal(one.peerSilent, false, "this side's network was away");
+  pass(3_000);
+  service.ready = false;
+  pass(60_000);
+  assert.equal(told.givenUpAfter, 60_000);
+  assert.equal(one.restoresHere, true);
+});
+
+test("a response does not count any more when signaling frames could not go out after it", () => {
+  const { one, service, told } = outage();
+  one.respond();
+  service.ready = false;
+  pass(500);
+  service.ready = true;
+  assert.equal(one.responded, false);
+  pass(10_000);
+  assert.equal(told.givenUpAfter, 4_000);
+});
+
+test("a service that came back just before the outage shows that this side's network was away", () => {
+  for (const [serviceBack, ready, away] of [[clock - 14_000, true, true], [clock - 15_000, true, false], [-Infinity, false, true]] as const) {
+    const { one } = outage({ ready, serviceBack });
+    assert.equal(one.restoresHere, away);
+    one.stop();
+  }
+});
+
+test("a channel that breaks makes this side restore only if the other side has responded and the outage is on", () => {
+  const silent = outage().one;
+  silent.channelBroke();
+  assert.equal(silent.restoresHere, false);
+  silent.stop();
+  const over = outage().one;
+  over.respond();
+  over.stop();
+  over.channelBroke();
+  assert.equal(over.restoresHere, false);
+  const responded = outage().one;
+  responded.respond();
+  responded.channelBroke();
+  assert.equal(responded.restoresHere, true);
+  responded.stop();
+});

@@ -1,0 +1,89 @@
+/** How often an outage is looked at, in ms. */
+const LOOK = 500;
+/** How long the other side may take to respond to the restart, while signaling frames can go out, in ms. */
+const RESPONSE_TIMEOUT = 3_500;
+/** How long the restart may take from the response on, with all further attempts, in ms. */
+const RESTART_TIMEOUT = 20_000;
+/** How long an outage may take without a response, in ms. */
+const OUTAGE_TIMEOUT = 60_000;
+/** If the service came back this short a time before the outage, this side's network was away: browsers notice late. In ms. */
+const AWAY_BEFORE = 15_000;
+
+export interface OutageOptions {
+  /** When the service last became ready again, in ms of `performance.now()`. */
+  serviceBack: number;
+  /** Whether signaling frames can go out now. */
+  canSignal: () => boolean;
+  /** Signaling frames cannot go out: the restart must wait until they can. */
+  postponed: () => void;
+  /** The outage has lasted too long. */
+  givenUp: () => void;
+}
+
+/** An outage of an open call: its connection is in trouble and being restarted, from the first sign of that until `stop`. */
+export class Outage {
+  readonly #began = performance.now();
+  #deadline = this.#began + RESPONSE_TIMEOUT;
+  /** undefined once the outage is over. */
+  #timer: ReturnType<typeof setInterval> | undefined = setInterval(() => this.#look(), LOOK);
+  /** Whether the other side has responded to the restart, with an answer or an offer of its own. */
+  #responded = false;
+  /** Whether signaling frames could not go out at some time during the outage, or just before: this side's network may have been away. */
+  #away: boolean;
+  /** Whether the channel broke during the outage although the other side had responded. */
+  #brokeResponded = false;
+
+  constructor(private readonly options: OutageOptions) {
+    this.#away = !options.canSignal() || this.#began - options.serviceBack < AWAY_BEFORE;
+  }
+
+  /** Whether it lasts. */
+  get on(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** Whether the other side has responded to the restart. */
+  get responded(): boolean {
+    return this.#responded;
+  }
+
+  /** Whether it must be the other side that is gone: it could have responded and did not, and this side's network was not away. */
+  get peerSilent(): boolean {
+    return !this.#responded && !this.#away && this.options.canSignal();
+  }
+
+  /** Whether this side restores the call if it is lost; see `Call.restoresHere`. */
+  get restoresHere(): boolean {
+    return this.#away || this.#brokeResponded;
+  }
+
+  /** The other side has responded to the restart, so it is there. From the first response on the restart gets its full time. */
+  respond(): void {
+    if (this.#responded) return;
+    this.#responded = true;
+    this.#deadline = performance.now() + RESTART_TIMEOUT;
+  }
+
+  /** The channel broke. Firefox ends it when ICE finds no route in time. */
+  channelBroke(): void {
+    this.#brokeResponded = this.on && this.#responded;
+  }
+
+  /** The outage is over: the connection works again, or the call has ended. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    if (!this.options.canSignal()) {
+      // The other side cannot respond now.
+      this.#away = true;
+      this.#responded = false;
+      this.#deadline = now + RESPONSE_TIMEOUT;
+      this.options.postponed();
+    }
+    if (now >= this.#deadline || (!this.#responded && now - this.#began >= OUTAGE_TIMEOUT)) this.options.givenUp();
+  }
+}
