@@ -107,7 +107,7 @@ func ExampleMessage_Err() {
 	// Output: nobody is not here
 }
 
-// A service that goes down tells its clients so with a close frame.
+// A service that goes down closes its connections with a code that says so.
 func ExampleCloseError() {
 	address, stop := startService()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

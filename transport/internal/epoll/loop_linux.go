@@ -41,7 +41,7 @@ type Loop struct {
 	stopping bool
 }
 
-// New starts a loop. The error says what the system refused.
+// New starts a loop. The error is the system's.
 func New() (*Loop, error) {
 	p, err := NewPoller()
 	if err != nil {
