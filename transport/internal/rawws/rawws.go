@@ -2,8 +2,9 @@
 // 5.2). It does not check the frames that it writes, so tests can send frames that a WebSocket library refuses to send. It
 // returns each frame of the service as it came.
 //
-// Package rawws shares no code with what it checks, so that it can serve as an oracle. In particular it does not use package
-// frame. If the tests read and wrote frames with that package too, they could not see its faults.
+// Package rawws is an oracle: it is written from the standard alone and must never share code with what it checks. In
+// particular it does not use package frame. If the tests read and wrote frames with that package too, they could not see its
+// faults.
 package rawws
 
 import (
