@@ -1,5 +1,5 @@
-// Package client speaks the signaling protocol to a service: it dials, logs in, sends what the service relays, and
-// receives what others send.
+// Package client is a client of the signaling service. It dials, logs in, sends messages for the service to relay, and
+// receives the messages of others.
 //
 //	c, err := client.Dial(ctx, "ws://localhost:7777")
 //	…
@@ -10,17 +10,20 @@
 //
 // # Errors
 //
-// A login that the service refuses is a [*RefusedError]; an error that the service reports about something that was
-// sent comes as a [Message] of type "error", whose Err method gives a [*ServiceError]; a connection that the service
-// closed is a [*CloseError]; a service that does not accept the WebSocket connection is a [*HandshakeError]. Where a
-// context ended first, errors.Is finds [context.Canceled] or [context.DeadlineExceeded].
+//   - [*HandshakeError]: the service did not accept the WebSocket connection.
+//   - [*RefusedError]: the service refused a login.
+//   - [*CloseError]: the service closed the connection.
+//   - [*ServiceError]: the service reports an error about a message that was sent. Such a report arrives as a [Message] of
+//     type "error". [Message.Err] returns the error.
+//
+// If a context ended first, errors.Is finds [context.Canceled] or [context.DeadlineExceeded].
 //
 // # A client that does not receive
 //
-// A client reads the socket into a buffer of a fixed number of messages ([WithBuffer]). While that buffer is full,
-// because nobody calls [Client.Receive], nothing more is read from the socket: pings are not answered, Login sees no
-// reply, and what the service sends waits in the network and then in the service. To a service such a client is a slow
-// reader.
+// A client reads messages from the socket into a buffer, which holds a fixed number of messages ([WithBuffer]). If nobody
+// calls [Client.Receive], the buffer becomes full. Then the client stops reading from the socket: it does not answer pings,
+// and Login gets no reply. Messages of the service wait in the network and then in the service. The service treats such a
+// client as a slow reader.
 package client
 
 import (
@@ -42,28 +45,32 @@ import (
 )
 
 const (
-	// closeTimeout bounds the closing handshake: after it the connection is cut off.
+	// closeTimeout bounds the closing handshake. Then the client cuts off the connection.
 	closeTimeout = 5 * time.Second
-	// lastWords is how long a client whose write failed goes on reading, because the close frame that says why may
-	// already be on its way.
+	// lastWords is how long a client still reads after a failed write. The service may have sent a close frame that says
+	// why.
 	lastWords = time.Second
 )
 
-// Client is one connection to a service. [Dial] makes it; it ends when [Client.Close] or [Client.CloseNow] is called,
-// when the service closes it or the network loses it, and when a context ends in the middle of a write. Whoever
-// dialed calls one of the two closing methods in any case; once that has returned, no goroutine of the client is left.
+// Client is one connection to a service. [Dial] makes it. It ends in one of these ways:
 //
-// All methods may be called by several goroutines at once. Messages go out in the order in which the calls that send
-// them are made by one goroutine; several goroutines in Receive get different messages.
+//   - [Client.Close] or [Client.CloseNow] is called;
+//   - the service closes it or breaks the protocol, or the network loses it;
+//   - a context ends in the middle of a write, or before the reply to a login came.
+//
+// The caller of Dial must always call Close or CloseNow. When that has returned, no goroutine of the client is left.
+//
+// Several goroutines may call the methods at the same time. The messages of one goroutine go out in the order of its calls.
+// If several goroutines call Receive, each message goes to one of them.
 type Client struct {
 	socket *socket
 	ws     *gws.Conn
 
-	incoming chan Message  // filled by the reading goroutine only
+	incoming chan Message  // filled only by the reading goroutine
 	closing  chan struct{} // closed when this side begins to close
-	done     chan struct{} // closed by the reading goroutine, as its last act
-	writing  chan struct{} // a token: held while a frame is being written
-	session  chan struct{} // a token: held during Login and Logout
+	done     chan struct{} // closed by the reading goroutine when it returns
+	writing  chan struct{} // a token that is held while a frame is being written
+	session  chan struct{} // a token that is held during Login and Logout
 	pongs    sync.WaitGroup
 
 	closeOnce   sync.Once
@@ -71,16 +78,16 @@ type Client struct {
 	closingOnce sync.Once
 
 	mu           sync.Mutex
-	login        string       // "" while not logged in
-	reply        chan Message // waits for the reply to a login, nil when nobody does
+	login        string       // the current login; "" without one
+	reply        chan Message // gets the reply to a login; nil if nobody waits for one
 	err          error        // why the connection ended
 	serviceEnded bool         // the service sent a close frame
-	ping         []byte       // the payload of the latest ping that was not answered yet
+	ping         []byte       // the payload of the latest ping that is not answered yet
 	ponging      bool         // a goroutine is answering pings
 }
 
-// Dial connects to the service at address, a ws: or wss: URL, and carries out the WebSocket handshake. ctx bounds
-// both, and nothing later. A service that answers with another HTTP status than 101 is a [*HandshakeError].
+// Dial connects to the service at address, a ws: or wss: URL, and does the WebSocket handshake. ctx bounds these two steps
+// only. If the service answers with another HTTP status than 101, the error is a [*HandshakeError].
 func Dial(ctx context.Context, address string, options ...Option) (*Client, error) {
 	target, err := url.Parse(address)
 	if err != nil {
@@ -134,8 +141,8 @@ func dial(ctx context.Context, target *url.URL, s settings) (*Client, error) {
 	if s.origin != "" {
 		header.Set("Origin", s.origin)
 	}
-	// gws times its handshake with a deadline of its own and leaves a goroutine behind when that passes; ctx ends the
-	// handshake here, by closing the connection beneath.
+	// gws bounds the handshake with its own timeout, and leaves a goroutine behind when that passes. So this timeout is too
+	// long to matter. Instead, the end of ctx closes the underlying connection, which ends the handshake.
 	stop := context.AfterFunc(ctx, func() { _ = c.socket.Close() })
 	var response *http.Response
 	c.ws, response, err = gws.NewClientFromConn(events{c}, &gws.ClientOption{
@@ -143,7 +150,7 @@ func dial(ctx context.Context, target *url.URL, s settings) (*Client, error) {
 		RequestHeader:       header,
 		HandshakeTimeout:    24 * time.Hour,
 		ReadMaxPayloadSize:  s.maxMessageBytes,
-		WriteMaxPayloadSize: 1 << 30, // what is too long is for the service to refuse
+		WriteMaxPayloadSize: 1 << 30, // the service refuses messages that are too long
 		CheckUtf8Enabled:    true,
 	}, c.socket)
 	if !stop() {
@@ -161,11 +168,11 @@ func dial(ctx context.Context, target *url.URL, s settings) (*Client, error) {
 	return c, nil
 }
 
-// Login asks for login and waits for the service's reply. A refusal is a [*RefusedError]; the connection stays, and
-// another Login may follow. Messages that come before the reply are kept, in order, for Receive; see the package's
-// documentation for what a full buffer does.
+// Login asks for login and waits for the reply of the service. If the service refuses, the error is a [*RefusedError]. The
+// connection stays open then, and another Login may follow. Receive returns messages that come before the reply, in order.
+// The package documentation says what a full buffer does.
 //
-// When ctx ends before the reply came, nobody could say whether the login was accepted: the connection is closed.
+// If ctx ends before the reply came, nobody can say whether the login was accepted. So Login closes the connection.
 func (c *Client) Login(ctx context.Context, login string) error {
 	if err := c.logIn(ctx, login); err != nil {
 		return fmt.Errorf("login: %w", err)
@@ -188,8 +195,8 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	if err != nil {
 		return err
 	}
-	// The service answers a malformed message with an error that does not say what it answers: ask nothing of it that
-	// it would answer so.
+	// The service answers a malformed message with an error that does not say which message it is about. So the client
+	// does not send one.
 	if _, err := messages.Decode(text); err != nil {
 		return &RefusedError{Code: messages.CodeLoginInvalid, Message: err.(*messages.DecodeError).Reason}
 	}
@@ -205,7 +212,7 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 		return ctx.Err()
 	case <-c.done:
 		select {
-		case m = <-reply: // the reply was the last thing that came
+		case m = <-reply: // the reply was the last message
 		default:
 			return c.Err()
 		}
@@ -219,8 +226,8 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	return nil
 }
 
-// Logout gives up the current login. The service sends no reply; the connection stays and may log in again, also as
-// somebody else. Without a login it is [ErrNotLoggedIn].
+// Logout gives up the current login. The service sends no reply. The connection stays open and may log in again, with the
+// same login or another one. Without a login the error is [ErrNotLoggedIn].
 func (c *Client) Logout(ctx context.Context) error {
 	if err := c.logOut(ctx); err != nil {
 		return fmt.Errorf("logout: %w", err)
@@ -250,7 +257,7 @@ func (c *Client) logOut(ctx context.Context) error {
 	return nil
 }
 
-// LoggedInAs is the login that [Client.Login] obtained, as it was given there; "" when there is none.
+// LoggedInAs returns the current login as it was given to [Client.Login], or "" if there is none.
 func (c *Client) LoggedInAs() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,9 +268,10 @@ func (c *Client) LoggedInAs() string {
 //
 //	{"type":T,T:payload,"from":<the current login>,"to":to}
 //
-// with the payload as encoding/json writes it; for [messages.TypeBye] the payload is the reason and stands under
-// "reason". Whether the message could be delivered is not known when Send returns: if not, an error message comes to
-// Receive. When ctx ends in the middle of writing, the connection is closed, because half a message is out.
+// The payload is encoded with encoding/json. For [messages.TypeBye] the payload is the reason, and its key is "reason".
+//
+// When Send returns, it is not known whether the message can be delivered. If it cannot, Receive returns an error message.
+// If ctx ends in the middle of the write, Send closes the connection, because half a message may be out.
 func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload any) error {
 	login := c.LoggedInAs()
 	if login == "" {
@@ -279,10 +287,11 @@ func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload
 	return nil
 }
 
-// SendText sends text as one text message, as it stands; the service refuses what is no message of the protocol.
-// Only text that is not UTF-8 is refused here, because no text message may carry it (RFC 6455, section 5.6). A login
-// or logout sent in this way is the caller's own affair: Login, Send and Logout know nothing of it, and the reply
-// comes to Receive. As to ctx, see [Client.Send].
+// SendText sends text unchanged as one text message. The service refuses text that is not a message of the protocol.
+// SendText itself refuses only text that is not valid UTF-8, because no text message may contain it (RFC 6455, section
+// 5.6). For ctx see [Client.Send].
+//
+// Login, Send and Logout do not know about a login or logout that was sent with SendText. Receive returns its reply.
 func (c *Client) SendText(ctx context.Context, text []byte) error {
 	if !utf8.Valid(text) {
 		return errors.New("send text: not valid UTF-8")
@@ -293,8 +302,8 @@ func (c *Client) SendText(ctx context.Context, text []byte) error {
 	return nil
 }
 
-// Receive waits for the next message: one that another login sent, or an error that the service reports. Once the
-// connection has ended, what came before is still received, and then the error is that of [Client.Err].
+// Receive waits for the next message. It is a message of another login, or an error that the service reports. After the
+// connection has ended, Receive still returns the messages that came before. Then it returns the error of [Client.Err].
 func (c *Client) Receive(ctx context.Context) (Message, error) {
 	select {
 	case m := <-c.incoming:
@@ -316,11 +325,12 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 	}
 }
 
-// Done is closed when the connection has ended, for whatever reason.
+// Done returns a channel that is closed when the connection has ended, for any reason.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err says why the connection ended: a [*CloseError] when the service closed it, [ErrClosed] when this side did,
-// something else when the network lost it or the service broke the protocol. It is nil while the connection is open.
+// Err returns why the connection ended. It is nil while the connection is open. It is a [*CloseError] if the service closed
+// the connection, and [ErrClosed] if this side did. It is another error if the network lost the connection, if the service
+// broke the protocol, or if a context ended.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:
@@ -332,10 +342,10 @@ func (c *Client) Err() error {
 	return c.err
 }
 
-// Close closes the connection with the closing handshake of RFC 6455, section 7.1.2: it sends a close frame with code
-// 1000 and waits for the service's, 5 s at most, then cuts the connection off. What comes meanwhile may be lost. The
-// error tells that there was no proper end; a connection that had ended before is none. Further calls wait for the
-// first and return the same.
+// Close closes the connection with the closing handshake of RFC 6455, section 7.1.2. It sends a close frame with code 1000
+// and waits at most 5 s for the close frame of the service. Then it cuts off the connection. Messages that arrive meanwhile
+// may be lost. Close returns an error if the service did not send a close frame. It returns nil if the connection had ended
+// before. Further calls wait for the first one and return the same error.
 func (c *Client) Close() error {
 	c.closeOnce.Do(func() { c.closeErr = c.closeHandshake() })
 	return c.closeErr
@@ -365,7 +375,7 @@ func (c *Client) closeHandshake() error {
 	return nil
 }
 
-// CloseNow cuts the connection off without a closing handshake, as a network that fails does.
+// CloseNow cuts off the connection without a closing handshake, like a network failure.
 func (c *Client) CloseNow() {
 	c.beginClosing()
 	_ = c.socket.Close()
@@ -378,7 +388,7 @@ func (c *Client) beginClosing() {
 	c.closingOnce.Do(func() { close(c.closing) })
 }
 
-// end notes why the connection ends. Only the first reason counts.
+// end records why the connection ends. Only the first reason counts.
 func (c *Client) end(reason error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -393,7 +403,7 @@ func (c *Client) awaitReply(reply chan Message) {
 	c.reply = reply
 }
 
-// acquire takes a token, unless ctx ends or the connection does.
+// acquire waits for a token and takes it. It returns an error if ctx or the connection ends first.
 func (c *Client) acquire(ctx context.Context, token chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -410,7 +420,7 @@ func (c *Client) acquire(ctx context.Context, token chan struct{}) error {
 
 func release(token chan struct{}) { <-token }
 
-// write sends one message, or gives up when ctx ends. Once a part of it may be out, giving up ends the connection.
+// write sends one message. It gives up when ctx ends. If a part of the message may be out then, it ends the connection.
 func (c *Client) write(ctx context.Context, opcode gws.Opcode, payload []byte) error {
 	if err := c.acquire(ctx, c.writing); err != nil {
 		return err
@@ -447,7 +457,8 @@ func (c *Client) write(ctx context.Context, opcode gws.Opcode, payload []byte) e
 	return c.lastWords(ctx, err)
 }
 
-// lastWords turns the failure of a write into what the service said about it, where that can still be read.
+// lastWords returns the best reason for a failed write. It reads on for a moment, because the service may have sent a close
+// frame. If the connection ends in that time, the reason is that of its end. Otherwise it is err, the failure of the write.
 func (c *Client) lastWords(ctx context.Context, err error) error {
 	_ = c.socket.SetReadDeadline(time.Now().Add(lastWords))
 	patience := time.NewTimer(lastWords)
@@ -461,12 +472,12 @@ func (c *Client) lastWords(ctx context.Context, err error) error {
 	return err
 }
 
-// read is the reading goroutine: it lives from Dial until the connection has ended.
+// read is the reading goroutine. It runs from Dial until the connection has ended.
 func (c *Client) read() {
 	defer close(c.done)
 	defer func() {
-		// gws 1.8.9 panics on a frame whose length has its top bit set (RFC 6455, section 5.2, forbids that), and
-		// calls no OnClose then.
+		// gws 1.8.9 panics if the top bit of a frame's 64-bit length is set, and does not call OnClose. RFC 6455, section
+		// 5.2, forbids such a length.
 		if cause := recover(); cause != nil {
 			c.fail(messages.CloseProtocolError, fmt.Errorf("the service broke the WebSocket protocol: reading a frame: %v", cause))
 		}
@@ -475,13 +486,13 @@ func (c *Client) read() {
 	c.ws.ReadLoop()
 }
 
-// fail ends the connection because of what the service sent.
+// fail ends the connection because the service sent something wrong. It sends a close frame with code.
 func (c *Client) fail(code messages.CloseCode, reason error) {
 	c.end(reason)
 	_ = c.ws.WriteClose(uint16(code), nil)
 }
 
-// take handles one text message, on the reading goroutine. It waits while the buffer is full.
+// take handles one text message. The reading goroutine calls it. It waits while the buffer is full.
 func (c *Client) take(text []byte) {
 	m, err := parse(text)
 	if err != nil {
@@ -504,8 +515,8 @@ func (c *Client) take(text []byte) {
 	}
 }
 
-// answerPings sends pongs until no ping waits. Where several came meanwhile only the last is answered, which RFC 6455,
-// section 5.5.3, allows.
+// answerPings sends pongs until no ping waits. If several pings came meanwhile, it answers only the last one. RFC 6455,
+// section 5.5.3, allows that.
 func (c *Client) answerPings() {
 	defer c.pongs.Done()
 	for {
@@ -518,12 +529,12 @@ func (c *Client) answerPings() {
 			return
 		}
 		c.mu.Unlock()
-		// Whatever is wrong with the connection, the reading goroutine finds out by itself.
+		// The error is ignored, because the reading goroutine finds out by itself that the connection has failed.
 		_ = c.write(context.Background(), gws.OpcodePong, payload)
 	}
 }
 
-// events passes on what gws reads; all of it is called on the reading goroutine.
+// events handles the events of gws. Its methods are called on the reading goroutine.
 type events struct{ client *Client }
 
 func (events) OnOpen(*gws.Conn) {}
@@ -539,7 +550,8 @@ func (e events) OnPing(_ *gws.Conn, payload []byte) {
 	defer c.mu.Unlock()
 	c.ping = payload
 	if !c.ponging {
-		// Not here: a service that does not read would keep the client from reading, too.
+		// Another goroutine writes the pong. If this one did, a service that does not read would stop the client's
+		// reading too.
 		c.ponging = true
 		c.pongs.Add(1)
 		go c.answerPings()
@@ -552,7 +564,7 @@ func (e events) OnMessage(_ *gws.Conn, m *gws.Message) {
 		e.client.fail(messages.CloseUnsupportedData, errors.New("the service sent a binary message"))
 		return
 	}
-	e.client.take(bytes.Clone(m.Bytes())) // gws takes its buffer back
+	e.client.take(bytes.Clone(m.Bytes())) // gws uses its buffer again
 }
 
 func (e events) OnClose(_ *gws.Conn, err error) {

@@ -109,10 +109,10 @@ func TestDialSaysWhyItFailed(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, c := range map[string]struct {
 		address string
-		dial    error  // of the network
-		answer  string // to the handshake
-		want    string // in the error's text
-		status  int    // of a HandshakeError
+		dial    error  // the error of the network connection
+		answer  string // the answer to the handshake
+		want    string // a part of the error's text
+		status  int    // the status of the HandshakeError; 0: the error is another one
 	}{
 		"no URL":               {address: "ws://[::1", want: "missing ']'"},
 		"another scheme":       {address: "http://service.test", want: "ws://host:port"},
@@ -137,7 +137,7 @@ func TestDialSaysWhyItFailed(t *testing.T) {
 					f := &fake{t: t, conn: others}
 					f.in = newFake(t, others).in
 					f.request()
-					_, _ = io.WriteString(others, c.answer) // the client may have had enough before the end
+					_, _ = io.WriteString(others, c.answer) // the client may close the connection before the end
 				}()
 				return mine, nil
 			})
@@ -197,7 +197,7 @@ func TestDialSpeaksTLSToAWSSAddress(t *testing.T) {
 		f.write(closeFrame(1001, "retry=250"))
 		f.expectClose(1000)
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // one handshake is to fail
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // one handshake fails on purpose
 	server.StartTLS()
 	defer server.Close()
 	address := "wss" + strings.TrimPrefix(server.URL, "https")
@@ -398,7 +398,7 @@ func TestSendRefusesWhatTheServiceCannotRelay(t *testing.T) {
 	if err := c.Login(t.Context(), "\xff"); err == nil {
 		t.Error("Login as what is no UTF-8 succeeded; wanted an error")
 	}
-	closeProperly(t, c, f) // still open: each refusal cost nothing
+	closeProperly(t, c, f) // the connection is still open after the refusals
 }
 
 func TestSendTextPassesAnyTextOn(t *testing.T) {
@@ -547,7 +547,7 @@ func TestAPingIsAnsweredWithItsPayload(t *testing.T) {
 func TestPingsToAClientWhoseWritesStallDoNotStopItsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := connect(t, nil)
-		for i := range 1000 { // none of the pongs is read
+		for i := range 1000 { // the service does not read the pongs
 			f.send(ping, fmt.Sprint(i))
 		}
 		f.send(text, `{"type":"offer"}`)
@@ -555,7 +555,8 @@ func TestPingsToAClientWhoseWritesStallDoNotStopItsReading(t *testing.T) {
 			t.Errorf("received %+v; wanted the offer", m)
 		}
 		synctest.Wait()
-		// One pong is being written since the pings began. If its goroutine came late, it is that of the last ping.
+		// One pong has been waiting to be written since the pings began. If its goroutine started late, this pong answers
+		// the last ping already.
 		first, payload, err := f.read()
 		if err != nil || first != pong {
 			t.Errorf("the client sent %#x %q, %v; wanted a pong", first, payload, err)
@@ -581,7 +582,7 @@ func TestAClientThatDoesNotReceiveStopsReading(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		// gws's own reader holds up to 4 KiB more, of which a pipe hands it one write at a time.
+		// The reader of gws buffers up to 4 KiB more. But a pipe gives it one write at a time.
 		if n := len(sent); n > buffer+1 {
 			t.Errorf("the service could send %d messages; wanted %d at most", n, buffer+1)
 		}
@@ -637,7 +638,7 @@ func TestASendWithAnEndedContextSendsNothing(t *testing.T) {
 	}
 }
 
-// A message that was refused by a full network must not hide the close frame that says why.
+// A failed write must not hide the close frame of the service that says why the connection ended.
 func TestAFailedWriteIsExplainedByTheServicesCloseFrame(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -673,7 +674,7 @@ func TestCloseIsAHandshake(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- c.Close() }()
 	f.expect(closing, "\x03\xe8")
-	f.send(text, `{"type":"offer"}`) // was on its way
+	f.send(text, `{"type":"offer"}`) // sent before the service has seen the close frame
 	f.send(ping, "x")
 	f.write(closeFrame(1000, ""))
 	if first, payload, err := f.read(); err == nil {
@@ -734,7 +735,7 @@ func TestCloseCutsOffAServiceThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// flood sends messages for as long as the client takes them, slowly enough for a bubble's clock to move on.
+// flood sends messages until the client takes no more. It sleeps between them, so that the clock of a synctest bubble moves.
 func flood(f *fake) {
 	for {
 		if _, err := f.conn.Write(frame(text, []byte(`{"type":"offer"}`))); err != nil {
@@ -767,8 +768,8 @@ func TestCloseNowSaysNothing(t *testing.T) {
 func TestAServiceThatBreaksTheProtocolIsLeft(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent []byte
-		code uint16 // of the client's close frame
-		want string // in the error's text
+		code uint16 // the code of the client's close frame
+		want string // a part of the error's text
 	}{
 		"a length with its top bit set":    {[]byte{text, 127, 0x80, 0, 0, 0, 0, 0, 0, 0}, 1002, "protocol"},
 		"a length of 2^62":                 {[]byte{text, 127, 0x40, 0, 0, 0, 0, 0, 0, 0}, 1009, "too large"},
@@ -798,7 +799,7 @@ func TestAServiceThatBreaksTheProtocolIsLeft(t *testing.T) {
 			written := make(chan struct{})
 			go func() {
 				defer close(written)
-				_, _ = f.conn.Write(c.sent) // the client may have had enough before the end
+				_, _ = f.conn.Write(c.sent) // the client may close the connection before the end
 			}()
 			first, payload, err := f.read()
 			if err != nil || first != closing || len(payload) < 2 || int(payload[0])<<8|int(payload[1]) != int(c.code) {
@@ -867,7 +868,7 @@ func TestManyGoroutinesMayUseOneClient(t *testing.T) {
 	const senders, each = 8, 50
 	c, f := connect(t, nil)
 	f.login(c, "alice")
-	go func() { // echoes
+	go func() { // the service echoes each frame
 		for {
 			first, payload, err := f.read()
 			if err != nil {

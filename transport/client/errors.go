@@ -10,15 +10,15 @@ import (
 )
 
 var (
-	// ErrClosed is the error of a client that was closed by its own side.
+	// ErrClosed says that [Client.Close] or [Client.CloseNow] has closed the client.
 	ErrClosed = errors.New("the client was closed")
-	// ErrNotLoggedIn is the error of what needs a login when there is none.
+	// ErrNotLoggedIn says that the operation needs a login and the client has none.
 	ErrNotLoggedIn = errors.New("not logged in")
 )
 
-// HandshakeError tells that the service did not accept the WebSocket connection.
+// HandshakeError says that the service did not accept the WebSocket connection.
 type HandshakeError struct {
-	StatusCode int // of the HTTP response; 403 where the origin may not connect
+	StatusCode int // status of the HTTP response; 403 if the service does not accept the origin
 }
 
 func (e *HandshakeError) Error() string {
@@ -26,8 +26,8 @@ func (e *HandshakeError) Error() string {
 		e.StatusCode, http.StatusText(e.StatusCode)))
 }
 
-// RefusedError tells that the service refused a login. Code and Message are empty when the service gave none, as the
-// original service does.
+// RefusedError says that the service refused a login. If the service gives no code or message, the field is empty. The
+// original service gives neither.
 type RefusedError struct {
 	Code    messages.Code
 	Message string // for people
@@ -35,11 +35,11 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return "refused" + explained(e.Code, e.Message) }
 
-// ServiceError is an error that the service reports about something that was sent.
+// ServiceError is an error that the service reports about a message that was sent.
 type ServiceError struct {
-	Code    messages.Code // empty when the service gave none
+	Code    messages.Code // empty if the service gave none
 	Message string        // for people
-	To      string        // the addressee of what was not delivered, when it concerns a relay
+	To      string        // the receiver of a message that was not delivered; otherwise empty
 }
 
 func (e *ServiceError) Error() string {
@@ -65,7 +65,7 @@ func explained(code messages.Code, message string) string {
 // closeNoStatus stands for a close frame without a code (RFC 6455, section 7.1.5).
 const closeNoStatus messages.CloseCode = 1005
 
-// CloseError tells that the service closed the connection with a close frame. Code is 1005 where the frame had none.
+// CloseError says that the service closed the connection with a close frame. Code is 1005 if the frame had none.
 type CloseError struct {
 	Code   messages.CloseCode
 	Reason string

@@ -14,9 +14,9 @@ import (
 	"p2p-messaging/transport/client"
 )
 
-// Alice calls bob. What they exchange here they would pass to and take from their WebRTC stacks.
+// Alice calls bob. In a real program the payloads would come from and go to WebRTC.
 func Example() {
-	address, stop := startService() // or the address of one that runs: ws://localhost:7777
+	address, stop := startService() // or use the address of a running service: ws://localhost:7777
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -75,7 +75,7 @@ func Example() {
 	// alice: bye from bob: "busy"
 }
 
-// What the service has to say about a message comes as a message, too.
+// If the service cannot deliver a message, its error arrives as a message too.
 func ExampleMessage_Err() {
 	address, stop := startService()
 	defer stop()
@@ -107,7 +107,7 @@ func ExampleMessage_Err() {
 	// Output: nobody is not here
 }
 
-// The service tells those who are connected when it goes down.
+// A service that goes down closes its connections with a code that says so.
 func ExampleCloseError() {
 	address, stop := startService()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

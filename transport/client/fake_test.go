@@ -25,14 +25,14 @@ const (
 	pong      = 0x8a
 )
 
-// fake is the service's end of a connection, whose every byte a test writes and reads by hand.
+// fake is the service's end of a connection. A test reads and writes each of its bytes.
 type fake struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
 }
 
-// pipe returns a dialer, and the way to the other ends of what it dials.
+// pipe returns a dialer, and a channel with the other ends of the connections that it dials.
 func pipe() (client.Option, <-chan net.Conn) {
 	conns := make(chan net.Conn, 16)
 	return client.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
@@ -42,7 +42,7 @@ func pipe() (client.Option, <-chan net.Conn) {
 	}), conns
 }
 
-// connect dials a fake service, whose answer to the handshake is followed, in the same write, by behind.
+// connect dials a fake service. The fake writes behind directly after its answer to the handshake, in the same write.
 func connect(t *testing.T, behind []byte, options ...client.Option) (*client.Client, *fake) {
 	t.Helper()
 	dialer, conns := pipe()
@@ -97,7 +97,7 @@ func (f *fake) write(b []byte) {
 	}
 }
 
-// frame builds an unmasked frame; first is its first byte.
+// frame returns an unmasked frame. First is its first byte.
 func frame(first byte, payload []byte) []byte {
 	b := []byte{first}
 	switch n := len(payload); {
@@ -117,7 +117,7 @@ func closeFrame(code uint16, reason string) []byte {
 
 func (f *fake) send(first byte, payload string) { f.t.Helper(); f.write(frame(first, []byte(payload))) }
 
-// read reads the client's next frame; the error is io.EOF when there is none.
+// read reads the client's next frame. The error is io.EOF if there is none.
 func (f *fake) read() (first byte, payload []byte, err error) {
 	var header [2]byte
 	if _, err := io.ReadFull(f.in, header[:]); err != nil {
@@ -151,7 +151,7 @@ func (f *fake) read() (first byte, payload []byte, err error) {
 	return header[0], payload, nil
 }
 
-// expect fails the test unless the client's next frame is this one.
+// expect fails the test unless the client's next frame has this first byte and this payload.
 func (f *fake) expect(first byte, payload string) {
 	f.t.Helper()
 	gotFirst, got, err := f.read()
@@ -163,7 +163,7 @@ func (f *fake) expect(first byte, payload string) {
 	}
 }
 
-// expectClose fails the test unless the client's next frame is a close frame with code, and its last.
+// expectClose fails the test unless the client's next frame is a close frame with code and no frame follows it.
 func (f *fake) expectClose(code uint16) {
 	f.t.Helper()
 	f.expect(closing, string(binary.BigEndian.AppendUint16(nil, code)))
@@ -172,7 +172,7 @@ func (f *fake) expectClose(code uint16) {
 	}
 }
 
-// login carries out a login on both sides.
+// login does a login on both sides.
 func (f *fake) login(c *client.Client, login string) {
 	f.t.Helper()
 	done := make(chan error, 1)
@@ -184,12 +184,12 @@ func (f *fake) login(c *client.Client, login string) {
 	}
 }
 
-// ended waits for the connection's end and returns its reason.
+// ended waits until the connection has ended and returns the reason.
 func ended(t *testing.T, c *client.Client) error {
 	t.Helper()
 	select {
 	case <-c.Done():
-	case <-time.After(time.Minute): // of a synctest bubble's time, where there is one
+	case <-time.After(time.Minute): // in a synctest bubble this is the bubble's time
 		t.Fatal("the connection has not ended")
 	}
 	return c.Err()

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/client"
 )
 
-// Whatever bytes a service sends, the client comes to an end and leaves nothing behind.
+// A service may send any bytes. The client must end with an error and leave no goroutine behind.
 func FuzzBytesOfTheService(f *testing.F) {
 	f.Add([]byte{text, 127, 0x80, 0, 0, 0, 0, 0, 0, 0})
 	f.Add([]byte{closing, 1, 3})
@@ -31,8 +31,8 @@ func FuzzBytesOfTheService(f *testing.F) {
 	})
 }
 
-// The client takes from a relayed message what the service took from it, or does not take it at all: otherwise a
-// message could show another sender than the one that the service checked.
+// The client must read the same type, sender and receiver from a relayed message as the service. Otherwise a message could
+// show another sender than the one that the service has checked.
 func FuzzMessagesAreReadAsTheServiceReadsThem(f *testing.F) {
 	f.Add([]byte(`{"type":"offer","offer":{},"from":"alice","to":"bob"}`))
 	f.Add([]byte(`{"type":"bye","fr\u006fm":"\ud83d\ude00","to":"bob","FROM":"mallory"}`))

@@ -10,17 +10,17 @@ import (
 	"p2p-messaging/messages"
 )
 
-// Message is one message that the service sent.
+// Message is one message from the service.
 type Message struct {
-	// Type is the type as it is spelled on the wire: "offer", "answer", "ice-candidate" or "bye" for what another login
-	// sent, "error" for what the service reports.
+	// Type is the type as written on the wire. It is "offer", "answer", "ice-candidate" or "bye" if another login sent the
+	// message, and "error" if the service reports an error.
 	Type string
-	// From and To are the logins of a relayed message; an error has at most To.
+	// From and To are the logins of a relayed message. An error may have To, and has no From.
 	From, To string
-	// Payload is the value under the key that Type names, or, for "ice-candidate", "iceCandidate", as the original
-	// client spells it; for "bye" that under "reason". It is nil where there is none, and is a part of Text.
+	// Payload is the value of the key that Type names, or nil. For "bye" the key is "reason". For "ice-candidate" it may
+	// also be "iceCandidate", as the original client writes it.
 	Payload json.RawMessage
-	// Text is the whole message as it came.
+	// Text is the whole message as it was received.
 	Text []byte
 
 	login bool // "success" of a reply to a login
@@ -35,7 +35,7 @@ const (
 	typeOfLoginReply = "login"
 )
 
-// Err is a [*ServiceError] when m is an error that the service reports, and nil otherwise.
+// Err returns a [*ServiceError] if m is an error that the service reports, and nil otherwise.
 func (m Message) Err() error {
 	if m.Type != typeError {
 		return nil
@@ -43,7 +43,7 @@ func (m Message) Err() error {
 	return &ServiceError{Code: m.code, Message: m.words, To: m.To}
 }
 
-// concernsLogin tells whether m answers a login: a reply, or an error that only a login can have caused.
+// concernsLogin reports whether m answers a login. It does if it is a reply, or an error that only a login can cause.
 func (m Message) concernsLogin() bool {
 	if m.Type == typeOfLoginReply {
 		return true
@@ -59,7 +59,7 @@ func (m Message) concernsLogin() bool {
 	return false
 }
 
-// refusal is nil when m is the reply to a login that was accepted.
+// refusal returns nil if m accepts a login, and a [*RefusedError] otherwise.
 func (m Message) refusal() error {
 	if m.login {
 		return nil
@@ -67,12 +67,12 @@ func (m Message) refusal() error {
 	return &RefusedError{Code: m.code, Message: m.words}
 }
 
-// parse reads a message. Keys are matched exactly, which decoding into a struct would not do: a peer may add any key,
-// and its "FROM" must not be taken for "from", which the service has checked.
+// parse reads a message. It compares keys exactly. Decoding into a struct would ignore the case of keys. That would be
+// wrong: a peer may add any key, and the service has checked "from" but not "FROM".
 func parse(text []byte) (Message, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
-		return Message{}, errors.New("not a JSON object") // encoding/json's own words would repeat content
+		return Message{}, errors.New("not a JSON object") // the error of encoding/json would repeat content of the message
 	}
 	m := Message{Text: text}
 	var typed bool
@@ -83,7 +83,7 @@ func parse(text []byte) (Message, error) {
 		if !present {
 			continue
 		}
-		// What others send may have anything under keys that their type does not use.
+		// An error is ignored, because a message may have any value under a key that its type does not use.
 		err := json.Unmarshal(value, target)
 		typed = typed || (key == "type" && err == nil && m.Type != "")
 	}
@@ -104,7 +104,7 @@ func parse(text []byte) (Message, error) {
 	return m, nil
 }
 
-// loginText builds a login or a logout.
+// loginText returns the text of a login or a logout.
 func loginText(typ messages.Type, login string) ([]byte, error) {
 	var w objectWriter
 	w.member("type", typ.String())
@@ -112,7 +112,7 @@ func loginText(typ messages.Type, login string) ([]byte, error) {
 	return w.finish()
 }
 
-// relayText builds a message of a relayed type.
+// relayText returns the text of a message of a relayed type.
 func relayText(typ messages.Type, payload any, from, to string) ([]byte, error) {
 	if !typ.Relayed() {
 		return nil, errors.New("the service does not relay this type")
@@ -136,7 +136,7 @@ func relayText(typ messages.Type, payload any, from, to string) ([]byte, error) 
 	return text, err
 }
 
-// objectWriter writes a JSON object, its members in the order in which they are given. Its zero value is ready.
+// objectWriter writes a JSON object. Its members have the order of the calls of member. The zero value is ready for use.
 type objectWriter struct {
 	buffer bytes.Buffer
 	err    error
@@ -155,7 +155,7 @@ func (w *objectWriter) member(key string, value any) {
 	encoder := json.NewEncoder(&w.buffer)
 	encoder.SetEscapeHTML(false)
 	if w.err = encoder.Encode(value); w.err == nil {
-		w.buffer.Truncate(w.buffer.Len() - 1) // the newline that Encode ends with
+		w.buffer.Truncate(w.buffer.Len() - 1) // without the newline that Encode adds
 	}
 }
 

@@ -23,25 +23,26 @@ func defaults() settings {
 	return settings{
 		dialContext: new(net.Dialer).DialContext,
 		tls:         &tls.Config{},
-		// An error of the service repeats the `to` of a message, which may fill almost all of it.
+		// An error of the service repeats the `to` of a message. It may be almost as long as the message.
 		maxMessageBytes: 2 * messages.MaxMessageBytes,
 		buffer:          64,
 	}
 }
 
-// WithOrigin sends an Origin header, as a browser does. By default there is none.
+// WithOrigin sends an Origin header, as a browser does. By default the client sends none.
 func WithOrigin(origin string) Option {
 	return func(s *settings) { s.origin = origin }
 }
 
-// WithDialContext makes the network connection with dial, which is called with the network "tcp" and the host and port
-// of the URL; for a wss: URL, TLS is spoken on what it returns. The default is a [net.Dialer]'s.
+// WithDialContext makes the network connection with dial. It is called with the network "tcp" and the host and port of the
+// URL. For a wss: URL the client speaks TLS over the connection that dial returns. The default is the method of a
+// [net.Dialer].
 func WithDialContext(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
 	return func(s *settings) { s.dialContext = dial }
 }
 
-// WithTLSConfig sets how TLS is spoken to a wss: URL; config is copied. An empty ServerName becomes the URL's host,
-// and nil is the default configuration.
+// WithTLSConfig sets the TLS configuration for a wss: URL. Dial copies config. If its ServerName is empty, Dial uses the host
+// of the URL. Nil means the default configuration.
 func WithTLSConfig(config *tls.Config) Option {
 	return func(s *settings) {
 		if config != nil {
@@ -50,14 +51,14 @@ func WithTLSConfig(config *tls.Config) Option {
 	}
 }
 
-// WithMaxMessageBytes bounds the messages that are received; a longer one ends the connection with close code 1009.
-// The default is 128 KiB, twice what the protocol allows a client to send.
+// WithMaxMessageBytes sets how many bytes a received message may have. A longer message ends the connection with close code
+// 1009. The default is 128 KiB. That is twice the longest message that the protocol allows a client to send.
 func WithMaxMessageBytes(n int) Option {
 	return func(s *settings) { s.maxMessageBytes = n }
 }
 
-// WithBuffer sets how many messages are read ahead of [Client.Receive]. The default is 64. With 0 none is, though one
-// message may have left the network.
+// WithBuffer sets how many messages the client reads before [Client.Receive] asks for them. The default is 64. With 0 the
+// client buffers none, but it may already have read one message from the network.
 func WithBuffer(messages int) Option {
 	return func(s *settings) { s.buffer = messages }
 }

@@ -10,27 +10,29 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// maxHandshakeBytes bounds the service's answer to the handshake, which gws and net/http would read without end.
+// maxHandshakeBytes bounds the answer of the service to the handshake. gws and net/http have no bound for it.
 const maxHandshakeBytes = 64 << 10
 
-// socket is the network connection as gws sees it. It keeps failures from gws, which would send their text (addresses
-// and all) to the service, or close the connection before the service's own close frame was read. It lets nothing out
-// behind a close frame or half a message, and does not wait for ever for a close frame to go out.
+// socket is the network connection that gws reads and writes. It hides failures from gws. Otherwise gws would send the text
+// of the failure, with addresses, to the service, or close the connection before it has read the close frame of the service.
+//
+// socket sends nothing after a close frame. It sends nothing after a failure either, because half a message may have gone
+// out. Writing a close frame may take closeTimeout.
 type socket struct {
 	net.Conn
 
 	mu        sync.Mutex
-	handshake int   // bytes that the answer to the handshake may still have; -1 afterwards
-	readErr   error // the first failure
-	writeErr  error // the first failure
-	ended     bool  // nothing more is to go out
+	handshake int   // how many more bytes the answer to the handshake may have; -1 after the handshake
+	readErr   error // the first failure of a read
+	writeErr  error // the first failure of a write
+	ended     bool  // nothing more may be sent
 }
 
 func newSocket(conn net.Conn) *socket {
 	return &socket{Conn: conn, handshake: maxHandshakeBytes}
 }
 
-// opened tells that the handshake is over.
+// opened ends the limit for the handshake. It is called when the handshake is over.
 func (s *socket) opened() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +66,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes one whole frame (gws writes each at once), or a part of the handshake's request.
+// Write writes one whole frame, or a part of the request of the handshake. gws writes each frame with one call.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	if s.handshake >= 0 {

@@ -1,32 +1,31 @@
-// Package epoll reads and writes many sockets on one goroutine without a goroutine for each. It knows bytes and
-// nothing of what they mean.
+// Package epoll reads and writes many sockets on one goroutine, without a goroutine for each socket. It handles bytes and
+// knows nothing about their meaning.
 //
 // # How a loop waits, and why
 //
-// A [Loop] has an epoll instance, its [Poller]. While there is something to do, its goroutine goes round: it asks epoll, without
-// waiting, which sockets are ready; reads each and gives its [Handler] what came; and then runs the tasks posted
-// meanwhile, which is when handlers write what one round has brought together.
+// A [Loop] has an epoll instance, its [Poller]. While there is work, the goroutine of the loop runs in rounds. In each round
+// it asks epoll, without waiting, which sockets are ready. It reads each of them and gives the bytes to the [Handler] of the
+// socket. Then it runs the tasks that were posted meanwhile. Handlers use tasks to write together everything that one round
+// has produced.
 //
-// When epoll has nothing, the loop must wait, and how it does decides what a service costs while load is light. A
-// blocking epoll_wait takes the goroutine's thread out of the scheduler, which then needs another one; and any ordinary
-// system call that is made after the process was idle wakes the runtime's monitor thread, which goes on to look at
-// the process 50,000 times a second: both cost more than the message that came. So:
+// When epoll reports nothing, the loop must wait. The way it waits decides the cost of a service under light load. A
+// blocking epoll_wait takes the goroutine's thread away from the scheduler, which then needs another thread. Also, any
+// ordinary system call after the process was idle wakes the runtime's monitor thread. That thread then checks the process
+// 50,000 times a second. Both cost more than handling the message that came. Therefore:
 //
-//   - the loop waits in the runtime's own poller, like a goroutine that reads a socket: the epoll instance is itself a
-//     file that is readable when one of its sockets is ready (epoll(7)), and [syscall.RawConn.Read] calls the rounds
-//     again when it becomes so;
-//   - the system calls of the rounds are raw ones, of which the scheduler is not told. It needs to be told only of calls
-//     that may block, and none of these can: the descriptors do not, and epoll is asked not to.
+//   - The loop waits in the runtime's own poller, like a goroutine that reads a socket. The epoll instance is itself a file.
+//     The file is readable when one of its sockets is ready (epoll(7)). [syscall.RawConn.Read] then runs the rounds again.
+//   - The rounds use raw system calls, which do not inform the scheduler. The scheduler needs to know only about calls that
+//     may block. These cannot block: the descriptors are non-blocking, and the call to epoll has a timeout of zero.
 //
-// The runtime's poller tells of what became ready after it was asked (it is edge-triggered). So the rounds end only when
-// epoll has been seen to have nothing. The sockets are edge-triggered too, which spares the kernel a second look at each
-// of them: a socket that may have more than was read is read again in the next round, and watching it anew tells what is
-// there already.
+// The runtime's poller is edge-triggered: it reports only what becomes ready after it was asked. So the rounds end only
+// after epoll has reported nothing. The sockets are edge-triggered too, which saves the kernel a second check of each
+// socket. If a socket may have more bytes than were read, the next round reads it again. A change of what is watched makes
+// epoll report what is ready already.
 //
-// The load tool's clients wait in the same way, on pollers of their own.
+// The scheduler does not see the system calls of the rounds. So the loop itself yields to other goroutines from time to time.
 //
-// Because the scheduler knows nothing of the rounds' system calls, the loop gives way to other goroutines now and then
-// by itself.
+// The clients of the load tool wait in the same way, on their own pollers.
 package epoll
 
 import (
@@ -34,24 +33,24 @@ import (
 	"time"
 )
 
-// Handler is what a socket belongs to. Its methods are called on the socket's loop. None may block: all other sockets
-// would wait.
+// Handler handles the events of one socket. The socket's loop calls its methods. They must not block, because all other
+// sockets of the loop would wait.
 type Handler interface {
-	// Receive is given what came, and when the round began that found it. b is the loop's: the handler may change it until
-	// it returns, and not keep it.
+	// Receive is called with bytes that have arrived, and with the time of the round that read them. b belongs to the loop.
+	// The handler may change b during the call, and must not keep it.
 	Receive(b []byte, at time.Time)
-	// Ended tells that nothing more comes: err is io.EOF where the other side has said so, and otherwise why the
-	// connection failed. The handler closes the socket, or stops watching what it reads; it may be told again.
+	// Ended is called when nothing more will arrive. err is io.EOF if the other side has ended its direction. Otherwise it
+	// says why the connection failed. The handler closes the socket, or stops watching for reads. Ended may be called again.
 	Ended(err error)
-	// Writable tells that there is room, after Watch asked for it.
+	// Writable is called when the socket has room for more bytes and [Socket.Watch] has asked for that.
 	Writable()
 }
 
-// Task is something to do on a loop.
+// Task is a piece of work for a loop.
 type Task interface {
-	// Run must not block: all sockets would wait.
+	// Run does the work. It must not block, because all sockets of the loop would wait.
 	Run()
 }
 
-// ErrFull says that a socket takes no more bytes at the moment: [Socket.Watch] tells when it does.
+// ErrFull says that a socket takes no more bytes at the moment. [Socket.Watch] can ask to be told when it has room.
 var ErrFull = errors.New("the socket takes no more at the moment")

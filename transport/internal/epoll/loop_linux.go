@@ -11,37 +11,37 @@ import (
 )
 
 const (
-	// batch is how many sockets are served before the tasks that they gave rise to are run: few enough that what the
-	// tasks need is still in the processor's caches.
+	// batch is the number of sockets that are served before their tasks run. It is small, so that the data for the tasks is
+	// still in the processor's caches.
 	batch = 32
-	// readSize is how much is read of a socket before others get their turn.
+	// readSize is the number of bytes that are read from a socket before others get their turn.
 	readSize = 64 << 10
-	// politeness is after how many rounds without a pause other goroutines get their turn.
+	// politeness is the number of rounds without a pause after which other goroutines get their turn.
 	politeness = 32
 )
 
-// Loop is one loop, a goroutine with an epoll instance. [New] starts it, Stop ends it.
+// Loop is a goroutine with an epoll instance. [New] starts it, and [Loop.Stop] ends it.
 type Loop struct {
 	poller *Poller
 
-	// The loop's own.
-	sockets []*Socket // by number
-	unused  []int32   // numbers
-	again   []*Socket // to be read in the next round too
-	began   time.Time // the round: asking for each socket would take longer than reading the answer
-	closed  []*Socket // in this round
+	// Only the loop's goroutine uses these.
+	sockets []*Socket // indexed by socket number
+	unused  []int32   // socket numbers that are free
+	again   []*Socket // sockets to read again in the next round
+	began   time.Time // the time of this round; asking the clock for each socket would take longer
+	closed  []*Socket // sockets closed in this round
 	events  [batch]unix.EpollEvent
 	buffer  []byte
 	ended   chan struct{}
 
 	mu       sync.Mutex
-	tasks    []Task // in the order in which they came
-	spare    []Task // what tasks was before: the two change places
-	parked   bool   // the loop waits for the runtime's poller, or is about to
+	tasks    []Task // in the order in which they were posted
+	spare    []Task // an empty slice that replaces tasks when they run
+	parked   bool   // the loop waits for the runtime's poller, or is about to wait
 	stopping bool
 }
 
-// New starts a loop. The error says what the system refused.
+// New starts a loop. The error is the system's.
 func New() (*Loop, error) {
 	p, err := NewPoller()
 	if err != nil {
@@ -52,7 +52,7 @@ func New() (*Loop, error) {
 	return l, nil
 }
 
-// Stop ends the loop once all its sockets are closed, and returns when it has ended.
+// Stop ends the loop when all its sockets are closed. It returns when the loop has ended.
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	l.stopping = true
@@ -61,21 +61,21 @@ func (l *Loop) Stop() {
 	<-l.ended
 }
 
-// nothing is a task that makes the loop look around.
+// nothing is a task that only wakes the loop.
 type nothing struct{}
 
 func (nothing) Run() {}
 
-// Post has t run on the loop, at the end of the round that is under way, and wakes the loop where none is. It may be
-// called from any goroutine and does not block. A loop that has ended runs nothing.
+// Post adds t to the tasks of the loop. The loop runs its tasks at the end of each round. If it waits, Post wakes it. Post
+// may be called from any goroutine and does not block. A loop that has ended runs no more tasks.
 func (l *Loop) Post(t Task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tasks = append(l.tasks, t)
 	if l.parked {
 		l.parked = false
-		// Under the lock: something else could wake the loop meanwhile, and it could end. Its eventfd's number could then
-		// be another file's.
+		// Wake is called under the lock, because the loop cannot end then. After its end, the number of its eventfd could
+		// belong to another file.
 		l.poller.Wake()
 	}
 }
@@ -87,8 +87,8 @@ func (l *Loop) run() {
 	l.poller.Run(l.rounds)
 }
 
-// rounds serves all that there is to serve, and reports whether the loop has come to its end. Where it has not, the
-// runtime calls it again when there is more.
+// rounds does all work that is ready. It reports whether the loop has ended. If not, the runtime calls it again when there
+// is more work.
 func (l *Loop) rounds() (ended bool) {
 	l.mu.Lock()
 	l.parked = false
@@ -130,7 +130,7 @@ func (l *Loop) rounds() (ended bool) {
 	}
 }
 
-// runTasks runs the tasks posted so far and reports whether there were any.
+// runTasks runs the tasks that were posted so far. It reports whether there were any.
 func (l *Loop) runTasks() bool {
 	l.mu.Lock()
 	tasks := l.tasks
@@ -141,14 +141,14 @@ func (l *Loop) runTasks() bool {
 		t.Run()
 	}
 	l.mu.Lock()
-	if cap(tasks) <= 8*batch { // one burst must not cost an idle loop its memory
+	if cap(tasks) <= 8*batch { // an idle loop must not keep the memory of one burst
 		l.spare = tasks[:0]
 	}
 	l.mu.Unlock()
 	return len(tasks) > 0
 }
 
-// next is what a loop that has nothing to do does.
+// next says how a loop goes on after a round without work.
 type next int
 
 const (
@@ -157,7 +157,7 @@ const (
 	end
 )
 
-// park ends the rounds unless a task has come.
+// park decides whether the rounds end. They go on if a task was posted meanwhile.
 func (l *Loop) park() next {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,8 +171,8 @@ func (l *Loop) park() next {
 	return wait
 }
 
-// forget closes for good what was closed in this round: until now its number and its descriptor must not be another's,
-// because events of this round may still name it.
+// forget gives back the descriptors and the numbers of the sockets that were closed in this round. Before the end of the
+// round no other socket may get them, because events of this round may still refer to them.
 func (l *Loop) forget() {
 	for i, s := range l.closed {
 		_ = unix.Close(int(s.fd))
@@ -185,7 +185,7 @@ func (l *Loop) forget() {
 	l.closed = l.closed[:0]
 }
 
-// serve tells a socket's handler of one event.
+// serve handles one event.
 func (l *Loop) serve(e *unix.EpollEvent) {
 	if e.Fd == Wakeup {
 		l.poller.Woken()
@@ -198,20 +198,21 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 	switch {
 	case s.watched == forgotten:
 	case s.watched&unix.EPOLLIN != 0:
-		if e.Events&^unix.EPOLLOUT != 0 && !s.again { // or others would wait for twice as much
+		if e.Events&^unix.EPOLLOUT != 0 && !s.again { // a second read in this round would make others wait longer
 			l.read(s, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 		}
-	case e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0: // reported whether or not anybody reads
+	case e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0: // epoll reports these even if nobody reads
 		s.handler.Ended(errReset)
 	}
 }
 
-// errReset says that a connection has ended in both directions while nobody read it.
+// errReset is the error of a connection that ended in both directions while nobody read it.
 var errReset = os.NewSyscallError("epoll_wait", unix.ECONNRESET)
 
-// read reads a socket. As epoll tells of each arrival once, it is read again in the next round where more may be there
-// already: what the buffer had no room for, or the end. (Behind a mark of urgent data, which no client of ours sends,
-// what is there waits for the next arrival.)
+// read reads a socket once. More says that the end of the stream may follow. Epoll reports each arrival only once. So if
+// more is set or the buffer was full, the next round reads the socket again.
+//
+// A read stops at a mark of urgent data. Bytes behind the mark wait until more bytes arrive. Our clients send no urgent data.
 func (l *Loop) read(s *Socket, more bool) {
 	n, errno := Receive(int(s.fd), l.buffer)
 	switch {
@@ -230,43 +231,44 @@ func (l *Loop) read(s *Socket, more bool) {
 	}
 }
 
-// readAgain has a socket read in the next round.
+// readAgain makes the next round read s.
 func (l *Loop) readAgain(s *Socket) {
 	s.again = true
 	l.again = append(l.again, s)
 }
 
-// control is [Poller.Control] for a socket. It is edge-triggered.
+// control calls [Poller.Control] for an edge-triggered socket.
 func (l *Loop) control(operation, fd int, events uint32, number int32) error {
 	return l.poller.Control(operation, fd, events|unix.EPOLLET, number)
 }
 
-// Socket is a loop's socket. Write, CloseWrite and Shutdown may be called from any goroutine until Close is; Open, Watch
-// and Close on the loop only.
+// Socket is a socket on a loop. Open, Watch and Close may be called on the loop only. Write, CloseWrite and Shutdown may be
+// called from any goroutine, but not after Close.
 type Socket struct {
 	loop    *Loop
 	handler Handler
 	fd      int32
 	number  int32
-	watched uint32 // epoll's events
-	again   bool   // it is in the loop's again
+	watched uint32 // a set of epoll's events, or forgotten
+	again   bool   // the socket is in the loop's list of the same name
 }
 
-// readable is what is watched of a socket that is read.
+// readable is the set of events for which epoll watches a socket that is read.
 const readable = unix.EPOLLIN | unix.EPOLLRDHUP
 
-// forgotten, as what is watched, says that the socket is closed.
+// forgotten is the value of watched for a closed socket.
 const forgotten = ^uint32(0) &^ (readable | unix.EPOLLOUT)
 
-// Socket takes over a connected, non-blocking stream socket for h. It is read once Open has been called on the loop.
+// Socket takes over fd, a connected and non-blocking stream socket, and returns a Socket for h. The loop reads it after
+// [Socket.Open].
 func (l *Loop) Socket(fd int, h Handler) *Socket {
 	return &Socket{loop: l, handler: h, fd: int32(fd), number: -1}
 }
 
-// Post has t run on the socket's loop, as [Loop.Post] does. It may be called at any time.
+// Post adds a task to the socket's loop, as [Loop.Post] does. It may be called at any time.
 func (s *Socket) Post(t Task) { s.loop.Post(t) }
 
-// Open begins to read the socket. The error says what the system refused.
+// Open begins to read the socket. The error is the system's.
 func (s *Socket) Open() error {
 	l := s.loop
 	number := int32(len(l.sockets))
@@ -286,7 +288,8 @@ func (s *Socket) Open() error {
 	return nil
 }
 
-// Watch says what to tell the handler of.
+// Watch says what the handler wants to know. With read, it gets the bytes that arrive and their end. With write, it is
+// called when there is room. The handler hears of a reset in any case.
 func (s *Socket) Watch(read, write bool) {
 	var events uint32
 	if read {
@@ -299,11 +302,11 @@ func (s *Socket) Watch(read, write bool) {
 		return
 	}
 	s.watched = events
-	_ = s.loop.control(unix.EPOLL_CTL_MOD, int(s.fd), events, s.number) // it is there, so nothing can be wrong
+	_ = s.loop.control(unix.EPOLL_CTL_MOD, int(s.fd), events, s.number) // it can only fail if Open has failed
 }
 
-// Write writes as much of b as there is room for. The error is [ErrFull] where that is not all. Last says that CloseWrite
-// follows, and may have what it says go along with b.
+// Write writes as much of b as there is room for. The error is [ErrFull] if not all of b was written. Last says that
+// CloseWrite follows. The system may then send the end together with b.
 func (s *Socket) Write(b []byte, last bool) (written int, err error) {
 	flags := 0
 	if last {
@@ -324,13 +327,13 @@ func (s *Socket) Write(b []byte, last bool) (written int, err error) {
 	return written, nil
 }
 
-// CloseWrite tells the other side that nothing more comes.
+// CloseWrite tells the other side that nothing more will arrive.
 func (s *Socket) CloseWrite() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
 
-// Shutdown ends both directions: the handler hears of it.
+// Shutdown ends both directions. [Handler.Ended] is called for it.
 func (s *Socket) Shutdown() { _ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR) }
 
-// Close closes the socket. The handler hears nothing more.
+// Close closes the socket. The handler is not called any more.
 func (s *Socket) Close() {
 	if s.watched == forgotten {
 		return

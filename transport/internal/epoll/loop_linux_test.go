@@ -25,15 +25,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds waits that succeed at once when all is well.
+// patience bounds waits that end at once in a test that passes.
 const patience = 20 * time.Second
 
-// task is a Task.
+// task is a function that implements Task.
 type task func()
 
 func (f task) Run() { f() }
 
-// start returns a loop that must have come to its end when the test ends: what the test opens on it, it closes.
+// start returns a loop. The end of the test stops it and fails if the loop does not end. So the test must close every socket
+// that it opens on the loop.
 func start(t *testing.T) *Loop {
 	t.Helper()
 	l, err := New()
@@ -61,7 +62,7 @@ func await[T any](t *testing.T, c <-chan T, what string) (v T) {
 	return v
 }
 
-// do runs f on the loop and waits until it has.
+// do runs f on the loop and waits until f has returned.
 func (l *Loop) do(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -72,7 +73,7 @@ func (l *Loop) do(t *testing.T, f func()) {
 	await(t, done, "a task")
 }
 
-// goRounds waits until the loop has gone n whole rounds.
+// goRounds waits until the loop has finished n whole rounds.
 func (l *Loop) goRounds(t *testing.T, n int) {
 	t.Helper()
 	done := make(chan struct{})
@@ -88,7 +89,7 @@ func (l *Loop) goRounds(t *testing.T, n int) {
 	await(t, done, "rounds")
 }
 
-// awaitParked waits until the loop waits: it found nothing to do.
+// awaitParked waits until the loop has nothing to do and waits.
 func (l *Loop) awaitParked(t *testing.T) {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < patience; runtime.Gosched() {
@@ -102,7 +103,7 @@ func (l *Loop) awaitParked(t *testing.T) {
 	t.Fatal("the loop does not come to rest")
 }
 
-// handler is a socket's handler. Its socket is closed when the test ends.
+// handler is a socket and its handler. Each method calls the function of its name.
 type handler struct {
 	*Socket
 	receive  func(b []byte)
@@ -114,7 +115,8 @@ func (h *handler) Receive(b []byte, _ time.Time) { h.receive(b) }
 func (h *handler) Ended(err error)               { h.ended(err) }
 func (h *handler) Writable()                     { h.writable() }
 
-// attach has the loop carry fd, which reads begins to read. The handler does not expect to be told of anything.
+// attach gives fd to the loop and returns its handler. The method reads opens the socket. Until the test sets other
+// functions, any call of the handler is an error. The end of the test closes the socket.
 func (l *Loop) attach(t *testing.T, fd int) *handler {
 	h := &handler{
 		receive:  func(b []byte) { t.Errorf("received %.100q", b) },
@@ -126,7 +128,7 @@ func (l *Loop) attach(t *testing.T, fd int) *handler {
 	return h
 }
 
-// reads has the loop begin to read.
+// reads opens the socket, so that the loop begins to read it.
 func (h *handler) reads(t *testing.T) {
 	t.Helper()
 	h.loop.do(t, func() {
@@ -136,7 +138,7 @@ func (h *handler) reads(t *testing.T) {
 	})
 }
 
-// pair returns both ends of a connection, the first not blocking.
+// pair returns both ends of a connection. A loop can take the near end.
 func pair(t *testing.T) (near int, far *os.File) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -169,7 +171,7 @@ func dial(t *testing.T) (near, far *net.TCPConn) {
 	return s.(*net.TCPConn), c.(*net.TCPConn)
 }
 
-// detached is dial with a first end that a loop can take.
+// detached returns both ends of a TCP connection. A loop can take the near end.
 func detached(t *testing.T) (near int, far *net.TCPConn) {
 	t.Helper()
 	c, far := dial(t)
@@ -253,7 +255,7 @@ func TestEachTaskRunsOnceAndInTheOrderOfItsPoster(t *testing.T) {
 					for i := range each {
 						l.Post(task(func() { ran[p] = append(ran[p], i) }))
 						if i%7 == p {
-							runtime.Gosched() // some come together and some alone
+							runtime.Gosched() // so that some tasks come together and some alone
 						}
 					}
 				})
@@ -277,7 +279,7 @@ func TestATaskForALoopThatIsGoingToRestWakesIt(t *testing.T) {
 	l := start(t)
 	ran := make(chan int, 1)
 	for i := range rounds {
-		l.Post(task(func() { ran <- i })) // just when the one before has run and the loop finds nothing more
+		l.Post(task(func() { ran <- i })) // at this moment the loop has run the last task and finds no other
 		if got := await(t, ran, "a task"); got != i {
 			t.Fatalf("task %d ran in place of %d", got, i)
 		}
@@ -414,7 +416,7 @@ func TestAResetIsToldWhetherOrNotAnybodyReads(t *testing.T) {
 			l.do(t, func() {
 				h.writable = func() {
 					if _, err := h.Write([]byte("x"), false); err == nil {
-						h.Watch(c.readable, false) // there was room all the time
+						h.Watch(c.readable, false) // the socket had room from the beginning
 					}
 				}
 				h.ended = func(err error) {
@@ -467,7 +469,7 @@ func TestTheEndOfWhatTheOtherSideSends(t *testing.T) {
 	if err := await(t, ended, "the end"); err != io.EOF {
 		t.Errorf("ended with %v, want io.EOF", err)
 	}
-	// Which is the end of one direction only.
+	// Only one direction has ended.
 	l.goRounds(t, 5)
 	l.awaitParked(t)
 	if len(ended) > 0 {
@@ -482,7 +484,7 @@ func TestTheEndOfWhatTheOtherSideSends(t *testing.T) {
 	if got, err := io.ReadAll(far); string(got) != "back" || err != nil {
 		t.Errorf("the other side received %q, %v", got, err)
 	}
-	// Now both directions have ended, which is told.
+	// Now both directions have ended. The handler must hear of that.
 	if err := await(t, ended, "the end"); err == nil || err == io.EOF {
 		t.Errorf("ended with %v, want that nothing is left of the connection", err)
 	}
@@ -544,8 +546,8 @@ func TestAHandlerMayCloseItsSocket(t *testing.T) {
 	}
 }
 
-// TestAClosedSocketsNumbersAreNobodysUntilTheRoundIsOver has two sockets ready in one round, of which the first that is
-// served closes the other and opens a third, which must hear nothing of what was meant for the second.
+// Two sockets are ready in one round. The one that is served first closes the other and opens a third socket. The third must
+// not get the event of the closed one.
 func TestAClosedSocketsNumbersAreNobodysUntilTheRoundIsOver(t *testing.T) {
 	l := start(t)
 	for range 50 {
@@ -622,12 +624,12 @@ func TestADescriptorThatIsUsedAgainAtOnceHearsNothingOfItsPast(t *testing.T) {
 			far.Close()
 			h.Close()
 		})
-		l.goRounds(t, 1) // now it is closed for good
+		l.goRounds(t, 1) // now the descriptor is closed and may be used again
 		near, far = pair(t)
 		if near == int(h.fd) {
 			again++
 		}
-		h = l.attach(t, near) // which expects nothing
+		h = l.attach(t, near) // any call of this handler is an error
 		h.reads(t)
 		l.goRounds(t, 2)
 		l.do(t, h.Close)
@@ -638,7 +640,7 @@ func TestADescriptorThatIsUsedAgainAtOnceHearsNothingOfItsPast(t *testing.T) {
 	}
 }
 
-// pollers returns how many epoll instances of the process know a socket.
+// pollers returns how many epoll instances of the process watch a socket.
 func pollers(t *testing.T, fd int) (n int) {
 	t.Helper()
 	var socket unix.Stat_t
@@ -790,9 +792,9 @@ func TestStopWaitsForTheSockets(t *testing.T) {
 		})
 		await(t, ran, "a task that was posted before the end")
 		await(t, stopped, "the loop's end")
-		l.Stop() // again does nothing
+		l.Stop() // a second Stop does nothing
 		for range 3 {
-			l.Post(nothing{}) // neither does this, and it touches no descriptor that may be another's by now
+			l.Post(nothing{}) // Post does nothing either: the descriptors may belong to others now
 		}
 		if l.parked {
 			t.Error("a loop that has ended would be woken")
@@ -800,7 +802,7 @@ func TestStopWaitsForTheSockets(t *testing.T) {
 	}
 }
 
-// TestNewLeaksNothing makes a loop in a process that has no descriptors left.
+// TestNewLeaksNothing calls New in a process that may open no descriptor more, or one.
 func TestNewLeaksNothing(t *testing.T) {
 	const variable = "EPOLL_TEST_WITHOUT_DESCRIPTORS"
 	if os.Getenv(variable) == "" {
@@ -811,7 +813,7 @@ func TestNewLeaksNothing(t *testing.T) {
 		}
 		return
 	}
-	l, err := New() // so that the runtime has all it needs
+	l, err := New() // the first loop makes the runtime open its own descriptors
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -855,17 +857,17 @@ func TestNewLeaksNothing(t *testing.T) {
 	}
 }
 
-// TestAFloodLeavesOthersTheirTurn counts rounds, in each of which the flooded socket is served once.
+// TestAFloodLeavesOthersTheirTurn counts rounds. In each round the flooded socket is served once.
 func TestAFloodLeavesOthersTheirTurn(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where the loop has the only processor
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the loop uses the only processor
 	l := start(t)
 	near, far := pair(t)
 	flooded := l.attach(t, near)
 	near2, far2 := pair(t)
 	other := l.attach(t, near2)
 
-	// With one processor, all of this is in turn: the round in which each got its turn, from that in which it began to
-	// wait.
+	// In round begin another socket, a goroutine and a timer become ready. For each the test records the round in which it
+	// got its turn. With one processor this needs no other synchronization.
 	const begin, end = 1000, 5000
 	var round, otherTurn int
 	var goroutineTurn, timerTurn atomic.Int64
@@ -890,7 +892,7 @@ func TestAFloodLeavesOthersTheirTurn(t *testing.T) {
 			close(done)
 			return
 		}
-		send(t, far, string(b)) // there is always more
+		send(t, far, string(b)) // so there are always more bytes to read
 	}
 	flooded.reads(t)
 	other.reads(t)
@@ -926,8 +928,8 @@ func TestAnErrorOfAWriteIsTold(t *testing.T) {
 	await(t, done, "the end")
 }
 
-// TestALoopThatCouldNotWaitIsRefused has the runtime's poller not take an epoll instance. What it might refuse one for,
-// too many of everything, no test can bring about; a file that blocks it does not take either.
+// The runtime's poller refuses an epoll instance when a limit of the system is reached. No test can cause that. But it also
+// refuses a file that blocks.
 func TestALoopThatCouldNotWaitIsRefused(t *testing.T) {
 	for _, blocks := range []bool{false, true} {
 		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -945,8 +947,8 @@ func TestALoopThatCouldNotWaitIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatAHandlerDoesToAnotherSocketCountsAtOnce has two sockets with an event in one round: the handler that is served
-// first does something to the other, whose event is out of date then.
+// Two sockets have an event in one round. The handler that is served first changes the other socket, whose event is then out
+// of date.
 func TestWhatAHandlerDoesToAnotherSocketCountsAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		watch func(h *handler)
@@ -1012,8 +1014,8 @@ func TestWhatAHandlerDoesToAnotherSocketCountsAtOnce(t *testing.T) {
 	}
 }
 
-// TestASocketThatIsSharedIsForgottenToo closes a descriptor whose socket stays open: a program that is being started
-// may hold a copy for a moment.
+// TestASocketThatIsSharedIsForgottenToo closes a descriptor while another descriptor keeps the socket open. This happens in
+// practice: a program that is being started may hold a copy for a moment.
 func TestASocketThatIsSharedIsForgottenToo(t *testing.T) {
 	l := start(t)
 	near, far := pair(t)
@@ -1060,7 +1062,7 @@ func TestASocketIsReadOnceARound(t *testing.T) {
 		if reads++; reads == 200 {
 			close(done)
 		}
-		if reads < 200 { // it is filled at least as fast as it is read
+		if reads < 200 { // the test fills the socket at least as fast as the loop reads it
 			_ = raw.Control(func(fd uintptr) { _, _ = Send(int(fd), chunk, unix.MSG_DONTWAIT) })
 		}
 	}
@@ -1069,7 +1071,8 @@ func TestASocketIsReadOnceARound(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
-	// It stands there for this round and, because the buffer was full, for the next; not again because more came meanwhile.
+	// The socket is in the list once for this round. It may be there once more for the next round, because the buffer was
+	// full. It must not be there a third time because more bytes arrived meanwhile.
 	l.do(t, func() {
 		if most > 2 {
 			t.Errorf("one socket is to be read %d times in a round and the next, want twice", most)

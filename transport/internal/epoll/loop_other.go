@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// Loop is a loop, of which there are none on this system.
+// Loop stands for a loop. This system has none.
 type Loop struct{}
 
 // New returns [errors.ErrUnsupported].
@@ -22,7 +22,7 @@ func (*Loop) Post(Task) {}
 // Socket returns a socket that cannot be opened.
 func (*Loop) Socket(int, Handler) *Socket { return new(Socket) }
 
-// Socket is a loop's socket, of which there are none on this system.
+// Socket stands for a socket on a loop. This system has no loops.
 type Socket struct{}
 
 // Post does nothing.
@@ -49,7 +49,7 @@ func (*Socket) Close() {}
 // Detach returns [errors.ErrUnsupported].
 func Detach(*net.TCPConn) (int, error) { return -1, errors.ErrUnsupported }
 
-// Listener is a listener, of which there are none on this system.
+// Listener stands for a listener for loops. This system has no loops.
 type Listener struct{ *net.TCPListener }
 
 // NewListener returns [errors.ErrUnsupported].
@@ -61,7 +61,7 @@ func (*Listener) TryAccept() (int, error) { return -1, errors.ErrUnsupported }
 // Conn returns [errors.ErrUnsupported].
 func Conn(int) (net.Conn, error) { return nil, errors.ErrUnsupported }
 
-// Peek sees nothing.
+// Peek copies nothing and returns 0.
 func Peek(int, []byte) int { return 0 }
 
 // Discard does nothing.

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Detach returns a descriptor of c's socket that the runtime's poller knows nothing of, or else each arrival would wake
-// that too, and closes c. Where there is an error, c is as it was.
+// Detach returns a new descriptor for the socket of c and closes c. The runtime's poller does not watch the new descriptor.
+// If it did, each arrival would wake it too. If Detach returns an error, c is unchanged.
 func Detach(c *net.TCPConn) (fd int, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -28,15 +28,17 @@ func Detach(c *net.TCPConn) (fd int, err error) {
 	return fd, nil
 }
 
-// Listener is a listener of package net whose connections can be taken without a net.Conn for each.
+// Listener is a listener of package net that can accept connections without a net.Conn for each of them.
 type Listener struct {
 	*net.TCPListener
 	raw syscall.RawConn
 }
 
-// NewListener makes l one whose connections come with TCP_NODELAY, as package net has it, and only once something has
-// come on them, or when nothing has for about a second, which is the least that the system knows. The error says what
-// it refused.
+// NewListener returns a Listener for l and sets options on its socket. The error is the system's.
+//
+//   - TCP_NODELAY: accepted connections have this option too, like those of package net.
+//   - TCP_DEFER_ACCEPT: a connection can be accepted when its first bytes have arrived, or after about a second without
+//     any. A second is the shortest time that the system offers.
 func NewListener(l *net.TCPListener) (*Listener, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
@@ -55,8 +57,7 @@ func NewListener(l *net.TCPListener) (*Listener, error) {
 	return &Listener{TCPListener: l, raw: raw}, nil
 }
 
-// TryAccept takes the next connection that waits, without waiting for one, and returns its descriptor. The error is the
-// system's.
+// TryAccept accepts a connection and returns its descriptor. It does not wait for one. The error is the system's.
 func (l *Listener) TryAccept() (fd int, err error) {
 	var errno syscall.Errno
 	if refused := l.raw.Control(func(listener uintptr) {
@@ -72,17 +73,18 @@ func (l *Listener) TryAccept() (fd int, err error) {
 	return fd, nil
 }
 
-// Conn returns the connection whose descriptor fd is. It is closed where there is an error.
+// Conn returns a connection of package net for the socket fd. It takes fd over, and closes it if there is an error.
 func Conn(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "")
 	defer f.Close()
 	return net.FileConn(f)
 }
 
-// Peek copies to b what has come and was not read, which stays there, and returns how much that is. It does not wait.
+// Peek copies bytes that have arrived to b, and returns their number. A later read gets the same bytes again. Peek does not
+// wait.
 func Peek(fd int, b []byte) int { return look(fd, b, unix.MSG_PEEK) }
 
-// Discard reads what Peek has seen, as much as b holds.
+// Discard reads bytes that Peek has copied, as many as b holds.
 func Discard(fd int, b []byte) { look(fd, b, 0) }
 
 func look(fd int, b []byte, flags int) int {

@@ -10,19 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poller is an epoll instance that waits in the runtime's own poller, and that another goroutine can wake. The package
-// documentation says why it waits that way. One goroutine, the one in Run, calls its methods; Wake may be called from
-// anywhere.
+// Poller is an epoll instance that waits in the runtime's own poller. The package documentation says why it waits that way.
+// Only the goroutine in Run may call its methods. Wake is the exception: any goroutine may call it.
 type Poller struct {
 	fd    int
 	file  *os.File // of fd
-	event int      // an eventfd: it is readable after Wake
+	event int      // an eventfd, which is readable after Wake
 }
 
 // Wakeup is the data of the event that Wake causes. No other descriptor may have it.
 const Wakeup = -1
 
-// NewPoller returns a poller. The error says what the system refused. Close gives its descriptors back.
+// NewPoller returns a poller. The caller must close it. The error is the system's.
 func NewPoller() (*Poller, error) {
 	p := &Poller{fd: -1, event: -1}
 	if err := p.open(); err != nil {
@@ -42,14 +41,14 @@ func (p *Poller) open() (err error) {
 	if err := p.Control(unix.EPOLL_CTL_ADD, p.event, unix.EPOLLIN|unix.EPOLLET, Wakeup); err != nil {
 		return err
 	}
-	if err := unix.SetNonblock(p.fd, true); err != nil { // the runtime's poller takes only such files
+	if err := unix.SetNonblock(p.fd, true); err != nil { // the runtime's poller takes only non-blocking files
 		return os.NewSyscallError("fcntl", err)
 	}
 	p.file = os.NewFile(uintptr(p.fd), "epoll")
 	return awaitable(p.file)
 }
 
-// awaitable returns an error if the runtime's poller has not taken a file. [os.NewFile] does not say so.
+// awaitable returns an error if the runtime's poller does not watch f. [os.NewFile] does not report that.
 func awaitable(f *os.File) error {
 	if err := f.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("the runtime's poller does not take an epoll instance: %w", err)
@@ -57,7 +56,7 @@ func awaitable(f *os.File) error {
 	return nil
 }
 
-// Close closes the poller's own descriptors.
+// Close closes the poller's own descriptors. It does not close the descriptors that the poller watches.
 func (p *Poller) Close() {
 	switch {
 	case p.file != nil:
@@ -70,54 +69,55 @@ func (p *Poller) Close() {
 	}
 }
 
-// Run calls rounds whenever there may be something to do, until it reports the end. rounds returns false only after
-// Wait has found nothing, because the runtime's poller tells only of what becomes ready later.
+// Run calls rounds whenever there may be work, until rounds returns true. Rounds may return false only after Wait has
+// returned 0, because the runtime's poller reports only what becomes ready later.
 func (p *Poller) Run(rounds func() (end bool)) {
 	raw, err := p.file.SyscallConn()
 	if err == nil {
 		err = raw.Read(func(uintptr) bool { return rounds() })
 	}
 	if err != nil {
-		panic("epoll: the runtime's poller: " + err.Error()) // the file is ours and open, and has no deadline
+		panic("epoll: the runtime's poller: " + err.Error()) // it cannot fail: the file is open and has no deadline
 	}
 }
 
-// Control adds, changes or removes (EPOLL_CTL_ADD, _MOD, _DEL) what the poller watches of a descriptor. Events about it
-// carry data.
+// Control adds, changes or removes the events for which the poller watches a descriptor. The operation is EPOLL_CTL_ADD,
+// EPOLL_CTL_MOD or EPOLL_CTL_DEL. Each event of the descriptor carries data.
 func (p *Poller) Control(operation, fd int, events uint32, data int32) error {
 	e := unix.EpollEvent{Events: events, Fd: data}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, operation, fd, &e))
 }
 
-// Wait stores what is ready now and returns how many events that are. It does not block.
+// Wait stores the events that are ready now and returns their number. It does not block.
 func (p *Poller) Wait(events []unix.EpollEvent) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if errno != 0 {
-		return 0 // the call does not wait, so it is not interrupted; its arguments are valid
+		return 0 // it cannot fail: the arguments are valid, and a call that does not wait is not interrupted
 	}
 	return int(n)
 }
 
-// Wake makes a poller that waits go round once more.
+// Wake makes a waiting poller call its rounds again. Wait then returns an event whose data is [Wakeup].
 func (p *Poller) Wake() {
-	one := [8]byte{1} // any number will do, in any byte order
+	one := [8]byte{1} // any number greater than 0 works, in any byte order
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.event), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
-// Woken takes the event that Wake has caused.
+// Woken settles an event that Wake has caused. It resets the counter of the eventfd.
 func (p *Poller) Woken() {
 	var count [8]byte
 	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(p.event), uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
 }
 
-// Receive reads from a non-blocking socket. The scheduler is not told of the call. recvfrom(2) does less than read(2).
+// Receive reads from a non-blocking socket. It does not inform the scheduler. It uses recvfrom(2), which does less work than
+// read(2).
 func Receive(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), errno
 }
 
-// Send writes to a non-blocking socket. The scheduler is not told of the call. A connection that is gone is an error
-// (EPIPE), not a signal.
+// Send writes to a non-blocking socket. It does not inform the scheduler. If the connection has ended, the error is EPIPE,
+// and no signal is sent.
 func Send(fd int, b []byte, flags int) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags|unix.MSG_NOSIGNAL), 0, 0)
 	return int(n), errno

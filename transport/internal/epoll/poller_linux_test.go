@@ -49,7 +49,7 @@ func TestAPollerTellsOfWhatIsReadyAndOfBeingWoken(t *testing.T) {
 			}
 		})
 	}()
-	// Each wakes a poller that waits, or is about to.
+	// Each call wakes a poller that waits or is about to wait.
 	for range 3 {
 		p.Wake()
 		if got := <-seen; got != Wakeup {

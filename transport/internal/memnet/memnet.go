@@ -1,5 +1,5 @@
-// Package memnet is a network in memory whose waits are channels only, so that tests run with testing/synctest. Unlike
-// net.Pipe it has buffers, as a kernel has, and connections whose sending direction can be closed alone.
+// Package memnet is a network in memory. It waits on channels only, so tests can use it with testing/synctest. Unlike
+// net.Pipe, its connections have buffers, like those of a kernel, and an end can close its sending direction alone.
 package memnet
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Listener accepts what Dial opens.
+// Listener accepts the connections that [Listener.Dial] opens.
 type Listener struct {
 	buffer int
 	conns  chan net.Conn
@@ -19,12 +19,12 @@ type Listener struct {
 	once   sync.Once
 }
 
-// Listen returns a listener whose connections hold up to buffer bytes in each direction that nobody has read yet.
+// Listen returns a listener. In each direction, its connections hold up to buffer bytes that nobody has read yet.
 func Listen(buffer int) *Listener {
 	return &Listener{buffer: buffer, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial opens a connection.
+// Dial opens a connection. It waits until Accept takes the other end. After Close the error is ECONNREFUSED.
 func (l *Listener) Dial() (*Conn, error) {
 	client, server := Pipe(l.buffer)
 	select {
@@ -65,7 +65,7 @@ type Conn struct {
 	read, write deadline
 }
 
-// Pipe returns the two ends of a connection.
+// Pipe returns the two ends of a connection. In each direction it holds up to buffer bytes that nobody has read yet.
 func Pipe(buffer int) (*Conn, *Conn) {
 	a, b := newStream(buffer), newStream(buffer)
 	return newConn(a, b), newConn(b, a)
@@ -87,14 +87,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite closes the sending direction: the other end reads what is there, then io.EOF.
+// CloseWrite closes the sending direction. The other end reads the bytes that were sent, and then io.EOF.
 func (c *Conn) CloseWrite() error {
 	c.out.change(func() { c.out.ended = true })
 	return nil
 }
 
-// Close implements net.Conn. Where the other end has sent something that was not read, or sends something from now on,
-// the connection is reset, as TCP does it: what the other end has not read yet is lost.
+// Close implements net.Conn. As in TCP, it resets the connection if this end has bytes that it did not read. A later write
+// of the other end resets the connection too. After a reset, the other end cannot read the bytes that it has not read yet.
 func (c *Conn) Close() error {
 	unread := false
 	c.in.change(func() {
@@ -112,14 +112,14 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// State says how a connection stands, as poll(2) does.
+// State is the state of a connection, like the events of poll(2).
 type State struct {
 	Readable bool // Read would not wait
-	Writable bool // Write would take a byte, or fail, without waiting
-	HungUp   bool // reset, or closed in both directions
+	Writable bool // Write would take a byte or fail without waiting
+	HungUp   bool // the connection was reset, or closed in both directions
 }
 
-// State returns how the connection stands, and channels one of which is closed when that may have changed.
+// State returns the state of the connection and two channels. When the state may have changed, one of them is closed.
 func (c *Conn) State() (s State, in, out <-chan struct{}) {
 	c.in.mu.Lock()
 	s.Readable = len(c.in.bytes) > 0 || c.in.ended || c.in.lost || c.in.abandoned
@@ -135,7 +135,7 @@ func (c *Conn) State() (s State, in, out <-chan struct{}) {
 	return s, in, out
 }
 
-// TryWrite writes what there is room for, without waiting.
+// TryWrite writes as much of p as there is room for. It does not wait.
 func (c *Conn) TryWrite(p []byte) (int, error) {
 	n, err := c.out.tryWrite(p)
 	if err == syscall.ECONNRESET {
@@ -169,20 +169,21 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// stream is one direction.
+// stream is one direction of a connection.
 type stream struct {
 	limit int
 
 	mu        sync.Mutex
 	bytes     []byte
-	ended     bool // nothing more is written
-	abandoned bool // nothing more is read
-	lost      bool // reset by the writing end
+	ended     bool // the writing end writes no more
+	abandoned bool // the reading end reads no more
+	lost      bool // the connection was reset, and the unread bytes are lost
 	changed   chan struct{}
 }
 
 func newStream(limit int) *stream { return &stream{limit: limit, changed: make(chan struct{})} }
 
+// change runs f with the lock held and wakes everybody who waits for the stream.
 func (s *stream) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +192,7 @@ func (s *stream) change(f func()) {
 	s.changed = make(chan struct{})
 }
 
-// reset loses what is not read yet. The caller holds mu.
+// reset drops the bytes that were not read. The caller holds mu.
 func (s *stream) reset() {
 	s.bytes = nil
 	s.lost = true
@@ -271,12 +272,12 @@ func (s *stream) tryWrite(p []byte) (n int, err error) {
 	return n, err
 }
 
-// deadline is a time that can be set again, also while somebody waits for it.
+// deadline is a deadline for reads or writes. It can be set again while somebody waits for it.
 type deadline struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	expired bool
-	changed chan struct{} // closed when it expires or is set
+	changed chan struct{} // closed when the deadline expires or is set
 }
 
 func newDeadline() deadline { return deadline{changed: make(chan struct{})} }

@@ -1,5 +1,10 @@
-// Package rawws writes and reads WebSocket frames (RFC 6455, section 5.2) one by one and unchecked, so that tests can
-// send what no WebSocket library would, and see exactly what comes back.
+// Package rawws is a raw WebSocket client for tests of the service. It writes and reads single frames (RFC 6455, section
+// 5.2). It does not check the frames that it writes, so tests can send frames that a WebSocket library refuses to send. It
+// returns each frame of the service as it came.
+//
+// Package rawws is an oracle: it is written from the standard alone and must never share code with what it checks. In
+// particular it does not use package frame. If the tests read and wrote frames with that package too, they could not see its
+// faults.
 package rawws
 
 import (
@@ -13,7 +18,7 @@ import (
 	"strings"
 )
 
-// Opcodes.
+// Opcodes of RFC 6455, section 5.2.
 const (
 	Continuation = 0x0
 	Text         = 0x1
@@ -23,21 +28,21 @@ const (
 	Pong         = 0xA
 )
 
-// Frame is one frame, proper or not.
+// Frame is one frame. It may be invalid.
 type Frame struct {
 	Opcode   byte
-	More     bool // the fin bit is not set
-	Reserved byte // the three reserved bits, 4 being RSV1
-	Unmasked bool // for a client's frames: leave out the mask that is prescribed
+	More     bool // the FIN bit is not set
+	Reserved byte // the three reserved bits; 4 is RSV1
+	Unmasked bool // the frame has no mask; RFC 6455 demands one in a client's frames
 	Payload  []byte
-	// Length, where not 0, is claimed instead of the payload's true length, in the 64-bit form.
+	// Length replaces the true length of the payload in the header, if it is not 0. It is written in the 64-bit form.
 	Length uint64
 }
 
-// mask is any mask that changes every byte.
+// mask is the mask of every frame. No byte of it is 0, so it changes every byte of a payload.
 var mask = [4]byte{0x5A, 0xC3, 0x11, 0xF7}
 
-// Append appends the frame to b as a client writes it.
+// Append appends the frame to b, in the form that a client sends. Unless Unmasked is set, the frame is masked.
 func (f Frame) Append(b []byte) []byte {
 	first := f.Opcode | f.Reserved<<4
 	if !f.More {
@@ -67,7 +72,7 @@ func (f Frame) Append(b []byte) []byte {
 	return b
 }
 
-// Join returns frames as a client writes them, one right behind the other.
+// Join returns the bytes of several frames, one directly after the other.
 func Join(frames ...Frame) []byte {
 	var b []byte
 	for _, f := range frames {
@@ -76,16 +81,16 @@ func Join(frames ...Frame) []byte {
 	return b
 }
 
-// Message returns a text message in one frame.
+// Message returns the bytes of a text message in one frame.
 func Message(text string) []byte { return Frame{Opcode: Text, Payload: []byte(text)}.Append(nil) }
 
-// CloseFrame returns a close frame.
+// CloseFrame returns the bytes of a close frame.
 func CloseFrame(code uint16, reason string) []byte {
 	payload := append(binary.BigEndian.AppendUint16(nil, code), reason...)
 	return Frame{Opcode: Close, Payload: payload}.Append(nil)
 }
 
-// CloseCode returns code and reason of a close frame; 0 where it has none.
+// CloseCode returns the code and the reason of a close frame. The code is 0 if the frame has none.
 func (f Frame) CloseCode() (code uint16, reason string) {
 	if len(f.Payload) < 2 {
 		return 0, ""
@@ -105,21 +110,21 @@ func (f Frame) String() string {
 	}
 }
 
-// Conn is a client's connection.
+// Conn is a client's connection after the handshake.
 type Conn struct {
 	net.Conn
 	reader *bufio.Reader
 }
 
-// Request returns the request of a proper handshake for path, with further header lines.
+// Request returns the request of a valid handshake for path (RFC 6455, section 4.1). It ends with the given header lines.
 func Request(path, host string, lines ...string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 		strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-// Open sends request, and behind it in the same write whatever else is given, and reads the response. The error says so
-// where the connection was not upgraded.
+// Open sends request and, in the same write, the bytes of behind. Then it reads the response. It returns an error if the
+// service did not upgrade the connection, or sent a wrong Sec-WebSocket-Accept. The request must have the key of [Request].
 func Open(conn net.Conn, request string, behind ...byte) (*Conn, error) {
 	if _, err := conn.Write(append([]byte(request), behind...)); err != nil {
 		return nil, err
@@ -140,13 +145,13 @@ func Open(conn net.Conn, request string, behind ...byte) (*Conn, error) {
 	return c, nil
 }
 
-// Unread has b, which was taken from the connection beneath, read again before everything else that was not.
+// Unread gives back b, which the caller has read from the underlying connection. The next reads return b first.
 func (c *Conn) Unread(b []byte) {
 	c.reader = bufio.NewReader(io.MultiReader(bytes.NewReader(b), c.reader))
 }
 
-// ReadFrame reads one frame of the service's. It refuses one that is masked, that has reserved bits, or whose length is
-// not written as short as it can be.
+// ReadFrame reads the next frame of the service. It returns an error if the frame is masked, has a reserved bit set, or uses
+// more bytes for its length than it needs.
 func (c *Conn) ReadFrame() (Frame, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(c.reader, head[:]); err != nil {
@@ -178,7 +183,8 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	return f, err
 }
 
-// ReadText reads frames up to the next text message, which it returns; pings before it are not answered.
+// ReadText reads frames until a text frame comes, and returns its payload. It does not answer pings. A close frame is an
+// error.
 func (c *Conn) ReadText() (string, error) {
 	for {
 		f, err := c.ReadFrame()
@@ -193,7 +199,8 @@ func (c *Conn) ReadText() (string, error) {
 	}
 }
 
-// ReadClose reads frames up to the close frame and the end of the stream behind it. Texts before it are returned.
+// ReadClose reads frames until the close frame and then the end of the stream. It returns the code and the reason of the
+// close frame, and the texts that came before it. Bytes after the close frame are an error.
 func (c *Conn) ReadClose() (code uint16, reason string, texts []string, err error) {
 	for {
 		f, err := c.ReadFrame()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// acceptKey is the formula of RFC 6455, section 4.2.2.
+// acceptKey returns the Sec-WebSocket-Accept for a key. It uses the formula of RFC 6455, section 4.2.2.
 func acceptKey(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// blocking drives a loop's connections with goroutines: one that reads for each connection, and one that writes while
-// there is anything to write. A lock makes a loop of them: whoever has it is on the loop.
+// blocking drives the connections of a loop with goroutines. Each connection has one that reads, and one that writes while
+// there are bytes to write. A lock makes a loop of them: the goroutine that holds it is on the loop.
 type blocking struct {
 	loop    *Loop
-	on      sync.Mutex // on the loop
+	on      sync.Mutex // held by the goroutine that is on the loop
 	woken   chan struct{}
 	conns   map[*Conn]struct{}
-	readers sync.WaitGroup
+	readers sync.WaitGroup // the goroutines of the connections
 }
 
-// stream is a connection's part of it. What is not said to be safe belongs to the loop.
+// stream is the part of a connection that only this driver uses. Its fields change on the loop only.
 type stream struct {
-	socket  net.Conn // nil until connected
-	cancel  context.CancelFunc
-	resumed sync.Cond // on the loop's lock: paused has changed
-	writing bool      // a goroutine writes
+	socket  net.Conn           // nil until connected
+	cancel  context.CancelFunc // ends the attempt to connect
+	resumed sync.Cond          // paused or dropped has changed; its lock is that of the loop
+	writing bool               // a goroutine writes, or a write has failed
 	dropped bool
 }
 
@@ -60,13 +60,13 @@ func (d *blocking) run() {
 	}
 }
 
-// enter runs f on the loop and does what is due then.
+// enter runs f on the loop and then settles the loop.
 func (d *blocking) enter(f func()) {
 	d.on.Lock()
 	defer d.on.Unlock()
 	f()
 	if d.loop.settle() != Never {
-		d.wake() // it may be earlier than what run waits for
+		d.wake() // run may wait for a later time
 	}
 }
 
@@ -153,7 +153,7 @@ func (d *blocking) reading(c *Conn) {
 	}
 }
 
-// tcp returns the TCP connection, beneath TLS where there is that.
+// tcp returns the TCP connection. Over TLS it is the underlying one.
 func (s *stream) tcp() (*net.TCPConn, bool) {
 	raw := s.socket
 	if secure, ok := raw.(*tls.Conn); ok {
@@ -184,7 +184,8 @@ func (d *blocking) flush(c *Conn) {
 			}
 			c.wrote(n)
 			if err != nil {
-				// What the service said last may still be there to be read: reading comes to the same end.
+				// The connection does not end here. The reading goroutine ends it, after it has read the last bytes of the
+				// service. They may be a close frame.
 				c.release()
 				return
 			}
@@ -206,7 +207,7 @@ func (d *blocking) drop(c *Conn, reset bool) {
 	delete(d.conns, c)
 	s.cancel()
 	s.resumed.Broadcast()
-	if tcp, ok := s.tcp(); ok { // without the farewell of TLS, which may block
+	if tcp, ok := s.tcp(); ok { // closing the TLS connection would send an alert, which may block
 		if reset {
 			_ = tcp.SetLinger(0)
 		}

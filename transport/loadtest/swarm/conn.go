@@ -8,50 +8,53 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// state is how far a connection is.
+// state is the state of a connection. It only moves forward, and may skip states.
 type state uint8
 
 const (
 	connecting state = iota
-	shaking          // the request of the handshake is on its way
+	shaking          // the handshake is going on
 	opened
-	closing // a close frame is on its way; the other side is to end the connection
-	aborted // the socket is closed
-	gone    // the handler was told
+	closing // a close frame was sent or waits to be sent; the service must end the connection
+	aborted // the socket is closed, and the handler is not told yet
+	gone    // the connection has ended
 )
 
 // A Conn is one connection. Its methods may be called on its loop only.
 type Conn struct {
 	loop    *Loop
 	handler Handler
-	stream  *stream // where there is no epoll
+	stream  *stream // used without epoll
 	in      *inbound
-	out     []byte // what waits to be written; nil for nothing
-	id      uint64 // the key of the handshake follows from it
-	fd      int32  // where there is epoll
+	out     []byte // bytes that wait to be written; nil if there are none
+	id      uint64 // determines the key of the handshake
+	fd      int32  // used with epoll; -1 without a socket
 	state   state
 	paused  bool
-	dirty   bool // in the loop's list
-	blocked bool // the socket takes nothing just now
-	quiet   bool // the end was asked for, and is no error
-	told    *CloseError
+	dirty   bool        // the connection is in the loop's list of the same name
+	blocked bool        // flushing must wait until the socket takes more
+	quiet   bool        // Close or Abort asked for the end
+	told    *CloseError // the service's close frame, if it is the reason for the end
 }
 
-// inbound is the part of a message that has come so far. A connection has one only while a message is incomplete.
+// inbound is the received part of an incomplete message. A connection has one only while a message is incomplete.
 type inbound struct {
-	bytes   []byte       // of a frame, or of the answer to the handshake
-	message []byte       // the fragments so far
+	bytes   []byte       // part of a frame, or of the answer to the handshake
+	message []byte       // the fragments of the message so far
 	reader  frame.Reader // zero unless a message in fragments has begun
 }
 
 // Loop returns the connection's loop.
 func (c *Conn) Loop() *Loop { return c.loop }
 
-// Waiting returns how many bytes wait to be taken by the operating system.
+// Waiting returns how many bytes wait until the operating system takes them.
 func (c *Conn) Waiting() int { return len(c.out) }
 
-// Send sends a text message. It is copied, and goes out when the handlers have returned, together with what else is
-// sent until then. The error is [ErrNotOpen], or [ErrFull] where as much waits as may; then nothing is sent.
+// Send sends a text message. It copies text. When the handlers have returned, the loop writes all messages that were sent
+// meanwhile together.
+//
+// If the error is not nil, nothing is sent. It is [ErrNotOpen], or [ErrFull] if bytes wait already and text would exceed
+// [Options.SendLimit].
 func (c *Conn) Send(text []byte) error {
 	if c.state != opened {
 		return ErrNotOpen
@@ -63,8 +66,8 @@ func (c *Conn) Send(text []byte) error {
 	return nil
 }
 
-// PauseReading leaves what comes in to wait in the operating system, which is to keep little of it: most waits with the
-// service.
+// PauseReading stops reading. It also asks the operating system for a smaller buffer. So most of what the service sends
+// waits in the service.
 func (c *Conn) PauseReading() { c.setPaused(true) }
 
 // ResumeReading ends PauseReading.
@@ -78,8 +81,8 @@ func (c *Conn) setPaused(paused bool) {
 	c.loop.driver.reading(c)
 }
 
-// Close ends the connection with a close handshake (code 1000); what waits goes out first. The handler is told when the
-// service has ended the connection too.
+// Close ends the connection with a close handshake (code 1000). Messages that wait go out first. The handler is told when
+// the service has ended the connection too. Before the connection is open, Close does the same as Abort.
 func (c *Conn) Close() {
 	switch c.state {
 	case connecting, shaking:
@@ -90,7 +93,7 @@ func (c *Conn) Close() {
 	}
 }
 
-// Abort resets the connection at once. The handler is told later, not during the call.
+// Abort resets the connection at once. The handler is told after the call, not during it.
 func (c *Conn) Abort() {
 	if c.state >= aborted {
 		return
@@ -101,7 +104,7 @@ func (c *Conn) Abort() {
 	c.loop.Do(func() { c.fail(nil) })
 }
 
-// readBuffer returns what the operating system is asked to keep for a connection that is read, or is not.
+// readBuffer returns the size of a connection's receive buffer in the operating system, in bytes.
 func readBuffer(paused bool) int {
 	if paused {
 		return 128 << 10
@@ -118,7 +121,7 @@ func (c *Conn) queue(opcode frame.Opcode, payload []byte) {
 	c.touch()
 }
 
-// touch has the loop flush the connection.
+// touch makes the loop flush the connection, unless it is blocked.
 func (c *Conn) touch() {
 	if !c.dirty && !c.blocked {
 		c.dirty = true
@@ -126,8 +129,8 @@ func (c *Conn) touch() {
 	}
 }
 
-// farewell sends a close frame and waits for the service to end the connection (RFC 6455, section 7.1.1: the server is
-// the one to close first, which also keeps the waiting ports on its side).
+// farewell sends a close frame and waits until the service ends the connection. The server should close the TCP connection
+// first (RFC 6455, section 7.1.1). Then the connection's port waits (TIME_WAIT) on the server's side and not here.
 func (c *Conn) farewell(payload []byte) {
 	c.queue(frame.Close, payload)
 	c.state = closing
@@ -135,7 +138,7 @@ func (c *Conn) farewell(payload []byte) {
 	c.loop.waits.add(&c.loop.waits.closes, c, c.loop.Now()+c.loop.swarm.options.CloseTimeout)
 }
 
-// connected goes on with the handshake.
+// connected sends the request of the handshake.
 func (c *Conn) connected() {
 	c.state = shaking
 	target := c.loop.swarm.path
@@ -146,7 +149,8 @@ func (c *Conn) connected() {
 	c.touch()
 }
 
-// fail ends the connection, if it has not ended. Err is why, unless it was wanted or the service has given a reason.
+// fail ends the connection if it has not ended yet. Err is the reason for the handler. But the close frame of the service
+// is a better reason if there is one. If Close or Abort asked for the end, there is no error, except [ErrTimeout].
 func (c *Conn) fail(err error) {
 	if c.state == gone {
 		return
@@ -166,6 +170,7 @@ func (c *Conn) fail(err error) {
 	c.handler.Closed(c, err)
 }
 
+// release frees the connection's buffers.
 func (c *Conn) release() {
 	c.loop.free(c.out)
 	c.out = nil
@@ -175,7 +180,7 @@ func (c *Conn) release() {
 	}
 }
 
-// wrote takes what was written off what waits.
+// wrote removes the first n bytes of those that wait, because they were written.
 func (c *Conn) wrote(n int) {
 	if n < len(c.out) {
 		c.out = c.out[:copy(c.out, c.out[n:])]
@@ -185,7 +190,7 @@ func (c *Conn) wrote(n int) {
 	c.out = nil
 }
 
-// receive takes bytes from the socket. They are valid only during the call.
+// receive handles bytes from the socket. They are valid only during the call.
 func (c *Conn) receive(data []byte) {
 	if c.state == shaking {
 		data = c.shake(data)
@@ -228,7 +233,7 @@ func (c *Conn) receive(data []byte) {
 	}
 }
 
-// keep stores an incomplete frame.
+// keep stores an incomplete frame, or an incomplete answer to the handshake.
 func (c *Conn) keep(data []byte) {
 	if c.in == nil {
 		c.in = &inbound{}
@@ -262,7 +267,7 @@ func (c *Conn) peek(b []byte) (h frame.Header, more int, ok bool) {
 	return h, more, true
 }
 
-// take acts on the whole frame that peek has found.
+// take handles the whole frame that peek has found.
 func (c *Conn) take(h frame.Header, payload []byte) {
 	if c.in == nil && !h.Fin() {
 		c.in = &inbound{}
@@ -283,7 +288,7 @@ func (c *Conn) take(h frame.Header, payload []byte) {
 	}
 }
 
-// message takes a whole message, or a fragment of one.
+// message handles a whole message or a fragment of one.
 func (c *Conn) message(h frame.Header, payload []byte) {
 	if h.Fin() && h.Opcode() == frame.Text {
 		c.handler.Text(c, payload)
@@ -298,7 +303,8 @@ func (c *Conn) message(h frame.Header, payload []byte) {
 	}
 }
 
-// closed takes the service's close frame: it is answered, unless it is the answer, and the service ends the connection.
+// closed handles the close frame of the service. If the frame is not the answer to one of ours, closed answers it. Then the
+// service ends the connection.
 func (c *Conn) closed(payload []byte) {
 	told := &CloseError{Code: 1005}
 	switch {
@@ -310,7 +316,7 @@ func (c *Conn) closed(payload []byte) {
 	}
 	if c.quiet {
 		if c.told == nil && told.Code == 1000 {
-			return // the answer to Close: what is left is the end of the stream
+			return // this is the answer to Close; only the end of the stream follows
 		}
 	}
 	if c.state == opened {

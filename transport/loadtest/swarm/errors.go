@@ -6,18 +6,18 @@ import (
 )
 
 var (
-	// ErrTimeout tells that the service did not answer in time: to the handshake, or to a close frame.
+	// ErrTimeout says that the service did not answer a handshake or a close frame in time.
 	ErrTimeout = errors.New("the service did not answer in time")
-	// ErrStopped tells that the Swarm was stopped.
+	// ErrStopped says that [Swarm.Stop] ended the connection.
 	ErrStopped = errors.New("the swarm was stopped")
-	// ErrFull tells that as much waits on a connection as may: the service does not take it.
+	// ErrFull says that too many bytes wait on a connection, because the service does not read them.
 	ErrFull = errors.New("the service does not take what is sent to it")
-	// ErrNotOpen tells that a connection is not open, or no longer.
+	// ErrNotOpen says that a connection is not open yet, or not open any more.
 	ErrNotOpen = errors.New("the connection is not open")
 )
 
-// CloseError tells that the service closed the connection with a close frame. Code is 1005 where the frame had none
-// (RFC 6455, section 7.1.5).
+// CloseError says that the service closed the connection with a close frame. Code is 1005 if the frame had none (RFC 6455,
+// section 7.1.5).
 type CloseError struct {
 	Code   uint16
 	Reason string
@@ -30,8 +30,8 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("the service closed the connection with code %d: %s", e.Code, e.Reason)
 }
 
-// HandshakeError tells that the handshake was not answered as RFC 6455 wants it. Status is the HTTP status; 0 where the
-// answer was no HTTP.
+// HandshakeError says that the service did not answer the handshake as RFC 6455 demands. Status is the HTTP status. It is 0
+// if the answer could not be read as HTTP.
 type HandshakeError struct {
 	Status int
 	Reason string
@@ -44,7 +44,7 @@ func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("the WebSocket handshake was answered with HTTP status %d: %s", e.Status, e.Reason)
 }
 
-// ProtocolError tells that the service broke RFC 6455, or sent what no service of this protocol sends.
+// ProtocolError says that the service broke RFC 6455, or sent a frame that a signaling service never sends.
 type ProtocolError struct{ Reason string }
 
 func (e *ProtocolError) Error() string {

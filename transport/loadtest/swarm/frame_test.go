@@ -12,7 +12,7 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// idleDriver moves nothing.
+// idleDriver is a driver that does nothing.
 type idleDriver struct{}
 
 func (idleDriver) run()             {}
@@ -23,12 +23,12 @@ func (idleDriver) reading(*Conn)    {}
 func (idleDriver) drop(*Conn, bool) {}
 func (idleDriver) each(func(*Conn)) {}
 
-// story is what a connection made of what a service sent.
+// story records how a connection handled the bytes of a service.
 type story struct {
-	texts  []string
-	sent   []string // what it answered: opcode and payload; nothing where the service broke the protocol
-	told   string   // the service's close frame
-	broken bool
+	texts  []string // the messages that the handler got
+	sent   []string // the answers: first byte and payload; none if the service broke the protocol
+	told   string   // the close frame of the service
+	broken bool     // the service broke the protocol
 }
 
 func (s *story) Opened(*Conn)              {}
@@ -36,9 +36,10 @@ func (s *story) Text(_ *Conn, text []byte) { s.texts = append(s.texts, string(te
 
 func (s *story) Closed(*Conn, error) { s.broken = true }
 
-const fuzzLimit = 400 // bytes of a message
+const fuzzLimit = 400 // the MessageLimit, in bytes
 
-// received is the story of an open connection, or one that is being closed, that gets data in pieces of these sizes.
+// received gives data to a connection, in pieces of these sizes, and returns its story. The connection is open, or waits for
+// the answer to its close frame if closing is set.
 func received(data, sizes []byte, closing bool) story {
 	l := &Loop{swarm: &Swarm{began: time.Now()}, driver: idleDriver{}, open: 1}
 	l.swarm.options = Options{MessageLimit: fuzzLimit, SendLimit: 1 << 30}
@@ -57,7 +58,7 @@ func received(data, sizes []byte, closing bool) story {
 		piece := bytes.Clone(data[:size])
 		data = data[size:]
 		c.receive(piece)
-		for i := range piece { // it is the connection's during the call only
+		for i := range piece { // the connection may use the piece only during the call
 			piece[i] = '!'
 		}
 	}
@@ -74,7 +75,8 @@ func received(data, sizes []byte, closing bool) story {
 	return s
 }
 
-// plainly reads all of data at once, by the letter of RFC 6455, section 5, and says what a client must make of it.
+// plainly is a simple reader to compare with. It reads all of data at once and follows RFC 6455, section 5, literally. It
+// returns the story that a client must have.
 func plainly(data []byte, closing bool) (s story) {
 	var message []byte
 	begun, told, asked := false, false, closing
@@ -95,7 +97,7 @@ func plainly(data []byte, closing bool) (s story) {
 		if !wrong && len(data) < 2 {
 			return s
 		}
-		if wrong || data[1]&0x80 != 0 || op >= 8 && data[1] > 125 { // a wrong byte is wrong before the next one comes
+		if wrong || data[1]&0x80 != 0 || op >= 8 && data[1] > 125 { // a wrong byte is refused before the next one comes
 			return story{texts: s.texts, broken: true}
 		}
 		length := uint64(data[1])
@@ -107,7 +109,7 @@ func plainly(data []byte, closing bool) (s story) {
 			var number [8]byte
 			copy(number[8-(size-2):], data[2:size])
 			length = binary.BigEndian.Uint64(number[:])
-			if least := map[int]uint64{4: 126, 10: 1 << 16}[size]; length < least { // more bytes than the length needs
+			if least := map[int]uint64{4: 126, 10: 1 << 16}[size]; length < least { // the length uses more bytes than it needs
 				return story{texts: s.texts, broken: true}
 			}
 		}
@@ -139,7 +141,7 @@ func plainly(data []byte, closing bool) (s story) {
 				code, reason = binary.BigEndian.Uint16(payload), string(payload[2:])
 			}
 			if asked && code == 1000 {
-				continue // the answer
+				continue // this is the answer to our close frame
 			}
 			s.told, told = fmt.Sprint(code, reason), true
 			if !asked {
@@ -150,11 +152,11 @@ func plainly(data []byte, closing bool) (s story) {
 	return s
 }
 
-// FuzzReceive holds what a connection makes of any bytes, however they come in pieces, against a plain reading.
+// FuzzReceive gives any bytes, in any pieces, to a connection. It compares the connection's story with that of plainly.
 func FuzzReceive(f *testing.F) {
 	all := slices.Concat(serverFrame(0x81, "hello"), serverFrame(0x01, "in "), serverFrame(0x89, "ping"), serverFrame(0x00, ""), serverFrame(0x80, "parts"),
 		serverFrame(0x81, strings.Repeat("x", 200)), serverFrame(0x8A, ""), serverFrame(0x88, "\x03\xe8bye"), serverFrame(0x81, "too late"))
-	wide := binary.BigEndian.AppendUint64([]byte{0x81, 127}, 3) // which fits into the second byte
+	wide := binary.BigEndian.AppendUint64([]byte{0x81, 127}, 3) // a length that fits into the second byte
 	for _, seed := range [][]byte{
 		all, append(wide, "abcd"...), serverFrame(0x81, strings.Repeat("x", fuzzLimit+1)), serverFrame(0x82, "binary"), serverFrame(0x80, "nothing to go on with"),
 		slices.Concat(serverFrame(0x01, "a"), serverFrame(0x81, "b")), slices.Concat(serverFrame(0x01, strings.Repeat("x", 300)), serverFrame(0x80, strings.Repeat("x", 300))),
@@ -169,7 +171,7 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data, sizes []byte, closing bool) {
 		got, want := received(data, sizes, closing), plainly(data, closing)
 		if got.broken {
-			got.sent = nil // nothing goes out any more
+			got.sent = nil // a connection that has failed sends nothing any more
 		}
 		if !slices.Equal(got.texts, want.texts) || !slices.Equal(got.sent, want.sent) || got.told != want.told || got.broken != want.broken {
 			t.Errorf("%.300q in pieces of %v, while closing: %v\nis read as %+v\nwant       %+v", data, sizes, closing, got, want)

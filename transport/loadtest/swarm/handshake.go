@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// maxResponse bounds the header of the answer to the handshake, in bytes.
+// maxResponse is how many bytes the header of the answer to the handshake may have.
 const maxResponse = 16 << 10
 
 // appendRequest appends the request of the handshake (RFC 6455, section 4.1).
@@ -25,7 +25,7 @@ func appendRequest(b []byte, target, host string, id uint64) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-// appendKey appends the 16 bytes of a connection's key, in base64.
+// appendKey appends a connection's Sec-WebSocket-Key, which is 16 bytes in base64.
 func appendKey(b []byte, id uint64) []byte {
 	var nonce [16]byte
 	binary.LittleEndian.PutUint64(nonce[:], id)
@@ -33,10 +33,10 @@ func appendKey(b []byte, id uint64) []byte {
 	return base64.StdEncoding.AppendEncode(b, nonce[:])
 }
 
-// accept returns the value of Sec-WebSocket-Accept that belongs to a connection's key.
+// accept returns the Sec-WebSocket-Accept that belongs to a connection's key.
 func accept(id uint64) string { return string(frame.AppendAccept(nil, appendKey(nil, id))) }
 
-// shake takes bytes of the answer to the handshake and returns what follows it.
+// shake handles bytes of the answer to the handshake. It returns the bytes after the answer.
 func (c *Conn) shake(data []byte) (rest []byte) {
 	answer := data
 	if c.in != nil {

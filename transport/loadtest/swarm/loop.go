@@ -10,46 +10,47 @@ import (
 	"time"
 )
 
-// Limits of what a loop keeps for connections to come.
+// Sizes of the buffers that a loop keeps and uses again, in bytes.
 const (
-	keepBuffer  = 128 << 10 // bytes in one buffer
-	keepBuffers = 8 << 20   // bytes in all of them
-	newBuffer   = 2 << 10
+	keepBuffer  = 128 << 10 // the largest buffer that is kept
+	keepBuffers = 8 << 20   // the most that all kept buffers have together
+	newBuffer   = 2 << 10   // a new buffer
 )
 
-// A Loop has some of a Swarm's connections. But for [Loop.Do], its methods, and those of its connections, may be called
-// on the loop only: by handlers, by [Options.Tick], and by what is given to Do.
+// A Loop has some of a Swarm's connections. [Loop.Do] may be called from anywhere. All other methods of the loop and of its
+// connections may be called on the loop only. That is in handlers, in [Options.Tick] and [Options.Flushed], and in functions
+// that are given to Do.
 type Loop struct {
 	swarm  *Swarm
 	index  int
 	driver driver
-	seed   uint64 // of masks and keys
+	seed   uint64 // state of the random numbers for masks and keys
 
-	dirty    []*Conn // something waits to be written, or there is more to do after the handlers
+	dirty    []*Conn // connections to flush
 	open     int     // connections whose end was not reported yet
 	waits    waits
-	buffers  [][]byte
-	kept     int // bytes in buffers
-	response *bufio.Reader
+	buffers  [][]byte      // buffers to use again
+	kept     int           // capacity of buffers, in bytes
+	response *bufio.Reader // reads answers to handshakes, from source
 	source   bytes.Reader
-	sources  int // addresses used so far
-	pings    int // that came
+	sources  int // how many connections got a source address so far
+	pings    int // how many pings came so far
 	stopping bool
-	read     time.Duration // when what is being handled was read
+	read     time.Duration // the time when the bytes were read that are handled now
 
 	mu    sync.Mutex
 	tasks []func()
 }
 
-// driver moves bytes for the connections of one loop. All methods but run and wake are called on the loop.
+// driver moves bytes for the connections of one loop. Its methods are called on the loop, except run and wake.
 type driver interface {
-	run()                 // until the loop is stopping and has no connection left
-	wake()                // has run look at the tasks; from anywhere
-	dial(c *Conn)         // ends in c.connected or c.fail, but never during the call
-	flush(c *Conn)        // writes c.out as far as it goes
-	reading(c *Conn)      // c.paused has changed
-	drop(c *Conn, r bool) // closes the socket; with a reset where r
-	each(f func(*Conn))   // f for each connection that has a socket, or is about to
+	run()                     // runs until the loop is stopping and has no connections
+	wake()                    // makes run look at the tasks; may be called from anywhere
+	dial(c *Conn)             // connects, and calls c.connected or c.fail later, never during the call
+	flush(c *Conn)            // writes as much of c.out as the socket takes
+	reading(c *Conn)          // reads or stops reading, because c.paused has changed
+	drop(c *Conn, reset bool) // closes the socket; reset says that the connection is reset
+	each(f func(*Conn))       // calls f for each connection that has a socket or is about to have one
 }
 
 // Index returns the loop's number in [Swarm.Loops].
@@ -58,11 +59,11 @@ func (l *Loop) Index() int { return l.index }
 // Now returns the time on the Swarm's clock.
 func (l *Loop) Now() time.Duration { return l.swarm.Now() }
 
-// ReadAt returns when the bytes were read that the handlers are being told of, on the Swarm's clock.
+// ReadAt returns when the bytes were read that the handlers get now, on the Swarm's clock.
 func (l *Loop) ReadAt() time.Duration { return l.read }
 
-// Do has f called on the loop, soon and from anywhere; in the order of the calls, but never during the call. After Stop
-// it does nothing.
+// Do makes the loop call f soon, but not during the call of Do. It may be called from anywhere. The loop keeps the order of
+// the calls. After [Swarm.Stop] the loop does not call f.
 func (l *Loop) Do(f func()) {
 	l.mu.Lock()
 	l.tasks = append(l.tasks, f)
@@ -70,16 +71,16 @@ func (l *Loop) Do(f func()) {
 	l.driver.wake()
 }
 
-// Open returns how many connections there are whose handler was not told of their end.
+// Open returns the number of connections whose handlers have not been told of the end.
 func (l *Loop) Open() int { return l.open }
 
-// Pings returns how many pings have come from the service so far.
+// Pings returns how many pings the service has sent so far.
 func (l *Loop) Pings() int { return l.pings }
 
 // CloseAll closes all connections, as [Conn.Close] does.
 func (l *Loop) CloseAll() { l.driver.each((*Conn).Close) }
 
-// Dial begins a connection. How it goes, h is told.
+// Dial begins a connection and returns at once. It calls no method of h. Later the loop calls h.Opened or h.Closed.
 func (l *Loop) Dial(h Handler) *Conn {
 	c := &Conn{loop: l, handler: h, id: l.random(), fd: -1}
 	l.open++
@@ -92,7 +93,7 @@ func (l *Loop) Dial(h Handler) *Conn {
 	return c
 }
 
-// takeTasks runs what was given to Do.
+// takeTasks calls the functions that were given to Do.
 func (l *Loop) takeTasks() {
 	l.mu.Lock()
 	tasks := l.tasks
@@ -103,7 +104,8 @@ func (l *Loop) takeTasks() {
 	}
 }
 
-// settle does what is due after anything happened and returns when it must be called again.
+// settle must be called after anything has happened on the loop. It ends connections that have waited too long, calls Tick
+// and flushes. It returns the time at which it must be called again.
 func (l *Loop) settle() time.Duration {
 	next := l.waits.expire(l)
 	if l.swarm.options.Tick != nil && !l.stopping {
@@ -112,7 +114,7 @@ func (l *Loop) settle() time.Duration {
 	if len(l.dirty) == 0 {
 		return next
 	}
-	for i := 0; i < len(l.dirty); i++ { // a handler that hears of a failure may add to it
+	for i := 0; i < len(l.dirty); i++ {
 		c := l.dirty[i]
 		c.dirty = false
 		if c.state >= aborted {
@@ -128,7 +130,7 @@ func (l *Loop) settle() time.Duration {
 	return next
 }
 
-// finished reports whether the loop has stopped, for which it ends what is open.
+// finished reports whether the loop can end. If the loop is stopping, it ends all connections.
 func (l *Loop) finished() bool {
 	if !l.stopping {
 		return false
@@ -140,7 +142,7 @@ func (l *Loop) finished() bool {
 	return l.open == 0 && left == 0
 }
 
-// buffer returns an empty buffer.
+// buffer returns an empty buffer with capacity.
 func (l *Loop) buffer() []byte {
 	n := len(l.buffers)
 	if n == 0 {
@@ -153,7 +155,7 @@ func (l *Loop) buffer() []byte {
 	return b
 }
 
-// free takes a buffer back.
+// free keeps a buffer to use it again, within the limits above.
 func (l *Loop) free(b []byte) {
 	if cap(b) == 0 || cap(b) > keepBuffer || l.kept+cap(b) > keepBuffers {
 		return
@@ -162,8 +164,9 @@ func (l *Loop) free(b []byte) {
 	l.buffers = append(l.buffers, b[:0])
 }
 
-// random returns the next number of SplitMix64 (Steele, Lea and Flood, 2014): masks need to be unforeseeable where
-// intermediaries could be led astray by the content (RFC 6455, section 10.3), which here is the tool's own.
+// random returns the next number of SplitMix64 (Steele, Lea and Flood, 2014). It is predictable. RFC 6455, section 10.3,
+// wants masks that are not, because an attacker who chooses the content could deceive intermediaries. Here the load tool
+// chooses the content itself.
 func (l *Loop) random() uint64 {
 	l.seed += 0x9E3779B97F4A7C15
 	return mix(l.seed)
@@ -181,8 +184,8 @@ func randomSeed() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// waits has the connections that wait for the other side. What waits in one list waits equally long, so the lists are
-// in order.
+// waits has the connections that wait for the service. All connections in one list may wait equally long. So each list is
+// in order of time.
 type waits struct {
 	handshakes waiting
 	closes     waiting
@@ -202,7 +205,7 @@ func (*waits) add(w *waiting, c *Conn, at time.Duration) {
 	w.list = append(w.list, deadline{at, c})
 }
 
-// expire ends what waited too long and returns when the next one will have.
+// expire ends the connections that have waited too long. It returns the time at which it must be called again.
 func (w *waits) expire(l *Loop) time.Duration {
 	if len(w.handshakes.list) == 0 && len(w.closes.list) == 0 {
 		return Never
@@ -233,13 +236,13 @@ func (w *waiting) expire(now time.Duration, still func(*Conn) bool) time.Duratio
 	return Never
 }
 
-// nextSource returns the local address for the next connection; none where the operating system chooses.
+// nextSource returns the local address for the next connection. It is the zero Addr if the operating system chooses.
 func (l *Loop) nextSource() netip.Addr {
 	sources := l.swarm.options.Sources
 	if len(sources) == 0 {
 		return netip.Addr{}
 	}
-	// Loops begin at different places, so that few connections are spread over all addresses too.
+	// Each loop begins with another address. So even a few connections use all addresses.
 	l.sources++
 	return sources[(l.index+l.sources*len(l.swarm.loops))%len(sources)]
 }

@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// readSize is how much is read at once.
+	// readSize is how many bytes one read can return.
 	readSize = 64 << 10
-	// batch is how many connections are served before what they sent goes out.
+	// batch is the number of events that are handled before the connections are flushed.
 	batch = 128
-	// politeness is after how many rounds other goroutines get their turn.
+	// politeness is the number of rounds without a pause after which other goroutines get their turn.
 	politeness = 32
 )
 
-// poller drives a loop's connections with one epoll instance. Package epoll says how it waits, and why its system calls
-// are raw ones.
+// poller drives the connections of a loop with one epoll instance. The documentation of package epoll says how it waits, and
+// why it uses raw system calls.
 type poller struct {
 	loop   *Loop
 	epoll  *epoll.Poller
-	timer  int // wakes the loop for Tick
-	armed  time.Duration
-	conns  []*Conn // by file descriptor
-	doomed []int   // closed at the end of the round: a number is not used twice in one
+	timer  int           // a timerfd that wakes the loop when it must settle
+	armed  time.Duration // the time for which timer is set; Never if it is not set
+	conns  []*Conn       // indexed by file descriptor
+	doomed []int         // descriptors to close at the end of the round, so that no number is used twice in one round
 	events [batch]unix.EpollEvent
 	buffer [readSize]byte
 }
@@ -61,7 +61,7 @@ func (d *poller) close() {
 	}
 }
 
-// control is [epoll.Poller.Control]. Events carry the descriptor itself.
+// control calls [epoll.Poller.Control]. The data of the events is the descriptor.
 func (d *poller) control(operation, fd int, events uint32) error {
 	return d.epoll.Control(operation, fd, events, int32(fd))
 }
@@ -73,7 +73,7 @@ func (d *poller) run() {
 	d.epoll.Run(d.rounds)
 }
 
-// rounds serves everything that there is to serve. It reports whether the loop has come to its end.
+// rounds does all work that is ready. It reports whether the loop has ended.
 func (d *poller) rounds() (end bool) {
 	for round := 1; ; round++ {
 		n := d.epoll.Wait(d.events[:])
@@ -99,7 +99,7 @@ func (d *poller) rounds() (end bool) {
 	}
 }
 
-// due reports whether next has come, and otherwise has the timer wake the loop then.
+// due reports whether the time next has come. If not, it sets the timer, which wakes the loop at that time.
 func (d *poller) due(next time.Duration) bool {
 	if next == d.armed {
 		return false
@@ -146,7 +146,7 @@ func (d *poller) serve(e *unix.EpollEvent) {
 			c.touch()
 		}
 	}
-	// A reset is reported whether or not anybody reads.
+	// Epoll reports a reset even if nobody reads. So a paused connection is read then.
 	if e.Events&unix.EPOLLIN != 0 && !c.paused || e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		d.read(c)
 	}
@@ -196,7 +196,8 @@ func (d *poller) connect(c *Conn) error {
 		return keep(os.NewSyscallError("setsockopt", err))
 	}
 	if source := c.loop.nextSource(); source.IsValid() {
-		// The port is chosen when the other side is known, so that each source has all ports for each service.
+		// With this option the system chooses the port in connect(2), when it knows the other side. So each source can use
+		// all its ports for each service.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		if err := unix.Bind(fd, socketAddress(netip.AddrPortFrom(source, 0))); err != nil {
 			return keep(os.NewSyscallError("bind", err))
@@ -235,7 +236,7 @@ func (d *poller) finishConnect(c *Conn) {
 	d.watch(c)
 }
 
-// watch tells epoll what the connection waits for.
+// watch tells epoll which events the connection waits for.
 func (d *poller) watch(c *Conn) {
 	var events uint32
 	if !c.paused {
@@ -269,8 +270,8 @@ func (d *poller) flush(c *Conn) {
 			d.watch(c)
 			return
 		case errno != 0:
-			// What the service said last, a close frame perhaps, may still be there to be read: reading comes to the
-			// same end.
+			// The connection does not end here. A read ends it, after the last bytes of the service were read. They may be a
+			// close frame.
 			c.release()
 			c.blocked = true
 			return

@@ -1,9 +1,11 @@
-// Package swarm opens very many WebSocket client connections (RFC 6455) from one process, for load generation.
+// Package swarm opens very many WebSocket client connections (RFC 6455) from one process, to generate load.
 //
-// A [Swarm] has a few loops, and each connection belongs to one of them. Everything that concerns the connections of a
-// loop happens one thing at a time: the calls of their handlers, [Options.Tick], and what was given to [Loop.Do]. So
-// what belongs to one loop needs no locks. On Linux a loop over plain TCP is one goroutine with an epoll instance, and
-// an idle connection costs a few hundred bytes; elsewhere, and over TLS, each connection has a goroutine that reads.
+// A [Swarm] has a few loops. Each connection belongs to one of them. A loop does one thing at a time: it calls the handlers
+// of its connections, [Options.Tick], or a function that was given to [Loop.Do]. So data that belongs to one loop needs no
+// lock.
+//
+// On Linux, a loop over plain TCP is one goroutine with an epoll instance. An idle connection costs a few hundred bytes
+// there. On other systems, and over TLS, each connection has a goroutine that reads.
 package swarm
 
 import (
@@ -22,57 +24,59 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// Handler takes what happens on a connection. Its methods are called on the connection's loop and must not block.
+// Handler handles the events of a connection. The connection's loop calls its methods. They must not block.
 type Handler interface {
-	// Opened tells that the handshake is done.
+	// Opened is called when the handshake is done.
 	Opened(c *Conn)
-	// Text brings a whole text message, which is valid during the call only. It is not checked to be UTF-8.
+	// Text is called with a whole text message. The text is valid only during the call. It may be invalid UTF-8.
 	Text(c *Conn, text []byte)
-	// Closed tells that the connection has ended, or never came about. It is called exactly once for each [Loop.Dial].
-	// The error is nil where [Conn.Close] or [Conn.Abort] asked for it; otherwise a [*CloseError], a
-	// [*HandshakeError], a [*ProtocolError], [ErrTimeout], [ErrStopped], io.ErrUnexpectedEOF for an end without a close
-	// frame, or what the network reports.
+	// Closed is called when the connection has ended or could not be made. It is called exactly once for each [Loop.Dial].
+	//
+	// The error is a [*CloseError], a [*HandshakeError], a [*ProtocolError], [ErrTimeout], [ErrStopped] or an error of the
+	// network. It is io.ErrUnexpectedEOF if the connection ended without a close frame. It is nil if [Conn.Close] or
+	// [Conn.Abort] asked for the end, unless the service did not answer in time or gave another reason.
 	Closed(c *Conn, err error)
 }
 
-// Targeted is a [Handler] whose connection asks for something else than what the URL names.
+// Targeted is a [Handler] whose connection requests another target than that of [Options.URL].
 type Targeted interface {
-	// Target returns the request target: a path, with a query perhaps.
+	// Target returns the request target: a path, perhaps with a query.
 	Target() string
 }
 
-// Never is a time that does not come.
+// Never is a time that never comes.
 const Never time.Duration = math.MaxInt64
 
-// Options says where a [Swarm] connects to, and how.
+// Options configures a [Swarm].
 type Options struct {
-	// URL is the service's, ws or wss.
+	// URL is the address of the service, ws: or wss:.
 	URL string
-	// TLS configures wss; nil stands for the defaults.
+	// TLS is the configuration for a wss: URL. Nil means the default configuration.
 	TLS *tls.Config
-	// Sources are the local addresses to connect from, in turn. None: the operating system chooses. One address can
-	// connect to one service a few ten thousand times, until its ports are used up.
+	// Sources are the local addresses to connect from. The connections use them in turn. If there are none, the operating
+	// system chooses. One address can have a few ten thousand connections to one service. Then its ports are used up.
 	Sources []netip.Addr
-	// Loops is how many loops there are; 0: one for each processor that Go uses.
+	// Loops is the number of loops. If it is 0, there is one for each processor that Go uses.
 	Loops int
-	// Prepare, where given, is called by New with all loops, before anything happens on them.
+	// Prepare is called by New with all loops, before anything happens on them. It may be nil.
 	Prepare func(loops []*Loop)
-	// Tick, where given, is called on each loop after anything happened on it, and when the time comes that it
-	// returned before, on the clock of [Swarm.Now]. [Never] waits for the next event.
+	// Tick is called on each loop after anything has happened on it. It returns the time at which it wants to be called
+	// again if nothing happens before, on the clock of [Swarm.Now]. If it returns [Never], it waits for the next event. It
+	// may be nil.
 	Tick func(l *Loop) (next time.Duration)
-	// Flushed, where given, is called on a loop after what was sent on it since the last time went to the operating
-	// system, or was found not to fit.
+	// Flushed is called on a loop after it has written the bytes that were sent, as far as the operating system takes them.
+	// Without epoll, a goroutine may still be writing them. It may be nil.
 	Flushed func(l *Loop)
-	// HandshakeTimeout bounds the time from Dial to Opened; 0: 30 s.
+	// HandshakeTimeout bounds the time from Dial to Opened. If it is 0, it is 30 s.
 	HandshakeTimeout time.Duration
-	// CloseTimeout bounds how long Close waits for the other side; 0: 5 s.
+	// CloseTimeout bounds how long Close waits for the service. If it is 0, it is 5 s.
 	CloseTimeout time.Duration
-	// SendLimit is how many bytes may wait on a connection before [Conn.Send] refuses; 0: 256 KiB.
+	// SendLimit is how many bytes may wait on a connection before [Conn.Send] refuses more. If it is 0, it is 256 KiB.
 	SendLimit int
-	// MessageLimit is how long a message may be that comes in; 0: 1 MiB.
+	// MessageLimit is how many bytes a received message may have. If it is 0, it is 1 MiB.
 	MessageLimit int
 
-	// goroutines chooses the implementation without epoll.
+	// goroutines selects the implementation without epoll.
 	goroutines bool
 }
 
@@ -83,14 +87,14 @@ type Swarm struct {
 	began   time.Time
 	address netip.AddrPort // of the service
 	secure  *tls.Config    // nil for ws
-	rules   frame.Rules    // for what the service sends
+	rules   frame.Rules    // for the frames that the service sends
 	host    string         // the Host header
 	path    string         // the request target
 	running sync.WaitGroup
 }
 
-// New resolves the service's address and starts the loops. It does not connect, unless the name stands for several
-// addresses: then it finds out which of them answers. [Swarm.Stop] must be called in the end.
+// New resolves the address of the service and starts the loops. If the name of the service has several addresses, New
+// connects once to find one that answers. Otherwise it does not connect. The caller must call [Swarm.Stop] in the end.
 func New(ctx context.Context, o Options) (*Swarm, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
@@ -127,7 +131,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 	for i := range s.options.Loops {
 		l := &Loop{swarm: s, index: i, seed: randomSeed()}
 		if err := s.drive(l); err != nil {
-			s.options.Tick, s.options.Flushed = nil, nil // they expect to be prepared for
+			s.options.Tick, s.options.Flushed = nil, nil // they may rely on Prepare, which was not called
 			s.start()
 			s.Stop()
 			return nil, fmt.Errorf("start a loop: %w", err)
@@ -147,7 +151,7 @@ func (s *Swarm) start() {
 	}
 }
 
-// drive gives l what it waits and transfers with.
+// drive sets the driver of l.
 func (s *Swarm) drive(l *Loop) error {
 	if s.secure != nil || s.options.goroutines {
 		l.driver = newBlocking(l)
@@ -158,7 +162,7 @@ func (s *Swarm) drive(l *Loop) error {
 	return err
 }
 
-// complete fills in the defaults and what follows from the options.
+// complete sets the defaults of the options and the rules for frames.
 func (s *Swarm) complete() {
 	o := &s.options
 	if o.Loops <= 0 {
@@ -179,7 +183,7 @@ func (s *Swarm) complete() {
 	s.rules = frame.Rules{MaxMessage: o.MessageLimit}
 }
 
-// resolve returns an address of the service's. Where there are several, it is the first that takes a connection.
+// resolve returns the address of the service. If the name has several addresses, it returns one that accepted a connection.
 func resolve(ctx context.Context, host, port string) (netip.AddrPort, error) {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -208,11 +212,11 @@ func (s *Swarm) Address() netip.AddrPort { return s.address }
 // Loops returns the loops, at least one.
 func (s *Swarm) Loops() []*Loop { return s.loops }
 
-// Now returns the time since the Swarm began, which is its clock. It never goes back.
+// Now returns the time since New was called. It is the clock of the Swarm, and never goes back.
 func (s *Swarm) Now() time.Duration { return time.Since(s.began) }
 
-// Stop ends all connections at once, without a close handshake, and the loops. When it returns, every handler has been
-// told and nothing is called any more. It must not be called on a loop.
+// Stop ends all connections at once, without a close handshake, and then the loops. When it returns, every handler has
+// heard of the end of its connection, and no loop calls anything any more. Stop must not be called on a loop.
 func (s *Swarm) Stop() {
 	for _, l := range s.loops {
 		l.Do(func() { l.stopping = true })

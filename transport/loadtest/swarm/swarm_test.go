@@ -23,10 +23,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds waits that succeed at once when all is well.
+// patience bounds waits that end at once in a test that passes.
 const patience = 20 * time.Second
 
-// implementations runs a test over all that move bytes: with epoll, with goroutines, and over TLS.
+// implementations runs a test with each implementation: with epoll, with goroutines, and with goroutines over TLS.
 func implementations(t *testing.T, test func(t *testing.T, start func(o Options) *Swarm, listen func(script) string)) {
 	for _, name := range []string{"epoll", "goroutines", "TLS"} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func implementations(t *testing.T, test func(t *testing.T, start func(o Options)
 	}
 }
 
-// smallBuffers has the operating system keep little for a service, so that few bytes fill all buffers.
+// smallBuffers is a listener whose connections have small buffers in the operating system, so that few bytes fill them.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -82,7 +82,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// script is what a service does with one connection.
+// script is the behaviour of a service on one connection.
 type script func(s *server)
 
 // server is the service's side of a connection.
@@ -113,14 +113,14 @@ func serve(t testing.TB, l net.Listener, f script) {
 	t.Cleanup(func() { l.Close(); <-accepted })
 }
 
-// answer reads the request of the handshake and returns what to answer.
+// answer reads the request of the handshake and returns the bytes of a valid answer.
 func (s *server) answer() []byte {
 	r, err := http.ReadRequest(s.reader)
 	if err != nil {
 		return nil
 	}
 	s.request = r
-	// The value is worked out with what net/http has no part in: the formula of RFC 6455, section 1.3.
+	// acceptKey computes the accept value on its own, without the code that is tested.
 	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: " +
 		acceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n\r\n")
 }
@@ -129,7 +129,7 @@ func (s *server) shake() {
 	_, _ = s.Write(s.answer())
 }
 
-// serverFrame returns a service's frame.
+// serverFrame returns a frame as a service sends it. First is its first byte.
 func serverFrame(first byte, payload string) []byte {
 	switch n := len(payload); {
 	case n < 126:
@@ -141,7 +141,7 @@ func serverFrame(first byte, payload string) []byte {
 	}
 }
 
-// read reads a client's frame, which must be masked, and returns its first byte and its payload.
+// read reads a frame of the client and returns its first byte and its payload. The frame must be masked.
 func (s *server) read() (first byte, payload string, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(s.reader, head[:]); err != nil {
@@ -168,7 +168,7 @@ func (s *server) read() (first byte, payload string, err error) {
 	return head[0], string(b[4:]), nil
 }
 
-// echo sends back what comes, until a close frame, which it answers.
+// echo sends back every frame of the client. It ends after a close frame.
 func (s *server) echo() {
 	for {
 		first, payload, err := s.read()
@@ -182,12 +182,12 @@ func (s *server) echo() {
 	}
 }
 
-// client is a handler that tells what happens.
+// client is a handler that reports its calls in a channel.
 type client struct {
 	opened func(c *Conn)
 	text   func(c *Conn, text string)
 	events chan string // "opened", "text …", "closed …"
-	err    error       // after "closed"
+	err    error       // the error of Closed, set before its event
 }
 
 func newClient() *client { return &client{events: make(chan string, 1000)} }
@@ -267,7 +267,7 @@ func TestEverythingMayArriveByteByByte(t *testing.T) {
 			b := s.answer()
 			b = append(b, serverFrame(0x81, "one")...)
 			b = append(b, serverFrame(0x01, "t")...)
-			b = append(b, serverFrame(0x89, "ping")...) // control frames may come between fragments
+			b = append(b, serverFrame(0x89, "ping")...) // a control frame may come between fragments
 			b = append(b, serverFrame(0x00, "")...)
 			b = append(b, serverFrame(0x80, "wo")...)
 			b = append(b, serverFrame(0x81, strings.Repeat("3", 200))...)
@@ -497,7 +497,8 @@ func TestAReaderThatPausesIsNotReadAndMissesNothing(t *testing.T) {
 		h.opened = (*Conn).PauseReading
 		c := dial(s.Loops()[0], h)
 		h.want(t, "opened")
-		// The service comes to stand still: no frame gets out for so long that it would have, if somebody read.
+		// Wait until the service can write no more. If somebody read, it could write its next frame much sooner than in the
+		// 100 ms of this wait.
 		for still := false; !still; {
 			select {
 			case n := <-progress:
@@ -552,7 +553,8 @@ func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 			case err == nil:
 				sent++
 			case errors.Is(err, ErrFull):
-				// With goroutines the loop is ahead of what writes: full for good is what stays full.
+				// With goroutines the loop may send faster than they write. So the connection counts as full only if the
+				// waiting bytes stay the same.
 				full = stays(s, c)
 			default:
 				t.Fatalf("Send: %v", err)
@@ -570,7 +572,7 @@ func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 	})
 }
 
-// stays reports whether as much waits on c after a while.
+// stays reports whether bytes wait on c and none of them is written within 50 ms.
 func stays(s *Swarm, c *Conn) bool {
 	waiting := func() int {
 		n := make(chan int)
