@@ -39,6 +39,8 @@ func (d *blocking) wake() {
 	}
 }
 
+func (d *blocking) close() {}
+
 func (d *blocking) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -16,6 +16,7 @@ import (
 type idleDriver struct{}
 
 func (idleDriver) run()             {}
+func (idleDriver) close()           {}
 func (idleDriver) wake()            {}
 func (idleDriver) dial(*Conn)       {}
 func (idleDriver) flush(*Conn)      {}

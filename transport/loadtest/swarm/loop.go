@@ -40,11 +40,13 @@ type Loop struct {
 
 	mu    sync.Mutex
 	tasks []func()
+	ended bool // nothing takes tasks any more; the driver must not be woken
 }
 
 // driver moves bytes for the connections of one loop. Its methods are called on the loop, except run and wake.
 type driver interface {
 	run()                     // runs until the loop is stopping and has no connections
+	close()                   // frees what the driver has; nothing but this is called after run
 	wake()                    // makes run look at the tasks; may be called from anywhere
 	dial(c *Conn)             // connects, and calls c.connected or c.fail later, never during the call
 	flush(c *Conn)            // writes as much of c.out as the socket takes
@@ -66,9 +68,21 @@ func (l *Loop) ReadAt() time.Duration { return l.read }
 // the calls. After [Swarm.Stop] the loop does not call f.
 func (l *Loop) Do(f func()) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
 	l.tasks = append(l.tasks, f)
+	l.driver.wake() // with mu held: after the end, the driver's descriptors can be another file's
+}
+
+// run runs the loop until it has stopped.
+func (l *Loop) run() {
+	l.driver.run()
+	l.mu.Lock()
+	l.ended = true
 	l.mu.Unlock()
-	l.driver.wake()
+	l.driver.close()
 }
 
 // Open returns the number of connections whose handlers have not been told of the end.
@@ -114,8 +128,7 @@ func (l *Loop) settle() time.Duration {
 	if len(l.dirty) == 0 {
 		return next
 	}
-	for i := 0; i < len(l.dirty); i++ {
-		c := l.dirty[i]
+	for _, c := range l.dirty {
 		c.dirty = false
 		if c.state >= aborted {
 			continue

@@ -68,10 +68,7 @@ func (d *poller) control(operation, fd int, events uint32) error {
 
 func (d *poller) wake() { d.epoll.Wake() }
 
-func (d *poller) run() {
-	defer d.close()
-	d.epoll.Run(d.rounds)
-}
+func (d *poller) run() { d.epoll.Run(d.rounds) }
 
 // rounds does all work that is ready. It reports whether the loop has ended.
 func (d *poller) rounds() (end bool) {

@@ -147,7 +147,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 
 func (s *Swarm) start() {
 	for _, l := range s.loops {
-		s.running.Go(l.driver.run)
+		s.running.Go(l.run)
 	}
 }
 
