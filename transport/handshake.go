@@ -1,14 +1,12 @@
 package transport
 
 import (
-	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
 	"strings"
-)
 
-// handshakeGUID is what a key is hashed with (RFC 6455, section 1.3).
-const handshakeGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	"p2p-messaging/transport/internal/frame"
+)
 
 // asksForWebSocket reports whether r asks for a WebSocket where there is one.
 func asksForWebSocket(r *http.Request) bool {
@@ -59,10 +57,8 @@ func isKey(key string) bool {
 
 // appendHandshakeResponse appends the answer to a handshake that has been checked (RFC 6455, section 4.2.2).
 func appendHandshakeResponse(b []byte, key string) []byte {
-	var challenge [24 + len(handshakeGUID)]byte // a key has 24 characters
-	sum := sha1.Sum(append(append(challenge[:0], key...), handshakeGUID...))
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	return append(base64.StdEncoding.AppendEncode(b, sum[:]), "\r\n\r\n"...)
+	return append(frame.AppendAccept(b, key), "\r\n\r\n"...)
 }
 
 // hasToken reports whether token is in the comma-separated lists of the headers called name.

@@ -1,181 +1,323 @@
 package transport
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
 )
+
+// outbox is what waits to be written to one client. Any goroutine may add to it without blocking; one at a time, the
+// flusher, takes out what is there and writes it, until nothing is left.
+//
+// Its phase says what becomes of a frame. It never goes back:
+//
+//	phase    put         what waits            next
+//	open     takes it    is written            sealed by seal or giveUp, cut by cut
+//	sealed   refuses it  is written            cut by cut
+//	cut      refuses it  is lost, handed back  -
+//
+// Its state says who writes:
+//
+//	state      who writes                         next
+//	idle       nobody; nothing waits, or only a   scheduled: by put or schedule
+//	           close frame that schedule releases
+//	scheduled  a flusher has been started         flushing: by begin
+//	flushing   the flusher                        idle: nothing waits and the phase is open
+//	                                              full: the network takes no more, or the phase is cut (by block)
+//	                                              lingering: everything is out and the phase is sealed (by linger)
+//	full       nobody; a write is under way       flushing: by unblock
+//	                                              lingering: the phase is cut and all was handed back (by lose)
+//	lingering  nobody, ever again; the client may gone: by remove
+//	           still close its side
+//	gone       nobody; the socket is closed
+//
+// Only a connection on a loop is ever full: a goroutine that writes blocks instead, and loses in the state flushing.
+//
+// The caller of put, seal and giveUp gives a pool, and the caller of giveUp and lose a function for what is handed back.
+// That function is called without mu being held, because the sender may be the connection's own client.
+type outbox struct {
+	waiting atomic.Int64  // bytes queued, and bytes of the write under way that the network has not taken
+	phased  atomic.Uint32 // the phase; written with mu held
+
+	mu     sync.Mutex
+	state  writeState // guarded by mu
+	queued *buffer    // complete frames; guarded by mu
+	// deadline is when the state must have ended, in the server's nanoseconds, 0 for never. In the phase open it is when
+	// a write under way must have made progress. From seal or giveUp on it is when everything must be out, and from
+	// linger on when the socket is closed. Guarded by mu.
+	deadline int64
+
+	// The write under way. These are the flusher's, and in the state full the loop's.
+	out     *buffer
+	written int // bytes of it that the network has taken
+}
+
+type outboxPhase uint32
 
 const (
-	// bufferSize is what a buffer of frames begins with.
-	bufferSize = 512
-	// keepBuffer is how large a buffer may have grown to be used again.
-	keepBuffer = 64 << 10
-	// pressSize is how much may be queued before the carrier is pressed to write: what one round of a loop brings for one
-	// client together is not to reach the limit of its queue where its socket could have taken it.
-	pressSize = 32 << 10
+	phaseOpen outboxPhase = iota
+	phaseSealed
+	phaseCut
 )
 
-// buffer holds complete frames.
-type buffer struct {
-	bytes []byte
-	marks []mark // in the order of the frames
-}
+type writeState uint8
 
-// mark says whose message the frame at an offset is. Frames without one are the service's own.
-type mark struct {
-	offset uint32
-	sender messages.Address
-}
+const (
+	idle writeState = iota
+	scheduled
+	flushing
+	full
+	lingering
+	gone
+)
 
-// opRaw, in place of an opcode, queues bytes that are no frame: the response to the handshake.
-const opRaw = 0xFF
+// phase returns the phase. Without mu it may be older than what waits.
+func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 
-// Send implements [actors.Link].
-func (c *conn) Send(text []byte) bool { return c.queue(opText, text, nil, nil) }
-
-// Deliver implements [actors.Link].
-func (c *conn) Deliver(m *messages.Deliver) bool { return c.queue(opText, m.Text, m.Sender, m.Via) }
-
-// Waiting implements [actors.Link].
-func (c *conn) Waiting() int { return int(c.waiting.Load()) }
-
-// Close implements [actors.Link].
-func (c *conn) Close(code messages.CloseCode, reason string) {
-	if c.seal(appendClosePayload(nil, code, reason)) {
-		c.release()
+// put adds a frame of sender's, nil for the service's own. It reports whether it was taken, whether a flusher is to be
+// started for it, and how much is queued.
+func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.phase() != phaseOpen {
+		return false, false, 0
 	}
+	o.append(pool, opcode, payload, sender)
+	return true, o.scheduleLocked(), len(o.queued.bytes)
 }
 
-// queue appends a frame of sender's, nil for the service's own, to what waits and reports whether it was taken. Via is
-// what brought it, or nil.
-func (c *conn) queue(opcode byte, payload []byte, sender messages.Address, via any) bool {
-	c.mu.Lock()
-	if c.closing.Load() {
-		c.mu.Unlock()
+// append appends to what is queued. The caller holds mu.
+func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) {
+	if o.queued == nil {
+		o.queued = pool.get()
+	}
+	before := len(o.queued.bytes)
+	o.queued.append(opcode, payload, sender)
+	o.waiting.Add(int64(len(o.queued.bytes) - before))
+}
+
+// seal ends the phase open, with a close frame with payload as the last frame, or without one where payload is nil.
+// Everything is to be out by deadline. It reports whether the phase was open. Where nobody writes, what is queued stays
+// until schedule.
+func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.phase() != phaseOpen {
 		return false
 	}
-	c.append(opcode, payload, sender)
-	start, press := !c.writing, len(c.queued.bytes) >= pressSize
-	c.writing = true
-	c.mu.Unlock()
-	if start {
-		c.carrier.start(via)
-	}
-	if press {
-		c.carrier.press()
-	}
-	return true
-}
-
-// seal lets the outbox take nothing more after a close frame with payload, or without one where payload is nil, and
-// stops the reader. It reports whether the outbox was open until now. What is queued stays where it is until release.
-func (c *conn) seal(payload []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing.Load() {
-		return false
-	}
-	c.close()
+	o.sealLocked(deadline)
 	if payload != nil {
-		c.append(opClose, payload, nil)
+		o.append(pool, frame.Close, payload, nil)
 	}
 	return true
 }
 
-// close has the connection be closing. The caller holds mu.
-func (c *conn) close() {
-	c.closing.Store(true)
-	c.closeBy = c.server.now() + int64(c.server.options.WriteTimeout)
-	c.carrier.stopReader()
+func (o *outbox) sealLocked(deadline int64) {
+	o.phased.Store(uint32(phaseSealed))
+	o.deadline = deadline
 }
 
-// release lets a sealed outbox go out, or be lost where the connection has been cut.
-func (c *conn) release() {
-	c.mu.Lock()
-	start := !c.writing && (!c.halfway || c.queued != nil)
-	c.writing = c.writing || start
-	c.mu.Unlock()
-	if start {
-		c.carrier.start(nil)
+// cut ends all phases but the last. It calls abort, with mu held, unless the socket is closed.
+func (o *outbox) cut(abort func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.phased.Store(uint32(phaseCut))
+	if o.state != gone {
+		abort()
 	}
 }
 
-// append changes what is queued. The caller holds mu.
-func (c *conn) append(opcode byte, payload []byte, sender messages.Address) {
-	if c.queued == nil {
-		c.queued = c.server.buffers.Get().(*buffer)
-	}
-	before := len(c.queued.bytes)
-	if opcode == opRaw {
-		c.queued.bytes = append(c.queued.bytes, payload...)
-	} else {
-		c.queued.bytes = appendFrame(c.queued.bytes, opcode, payload)
-	}
-	if sender != nil {
-		c.queued.marks = append(c.queued.marks, mark{offset: uint32(before), sender: sender})
-	}
-	c.waiting.Add(int64(len(c.queued.bytes) - before))
+// schedule reports whether a flusher is to be started for what waits, be it only the end.
+func (o *outbox) schedule() (start bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.scheduleLocked()
 }
 
-// giveUpOn closes the connection of a reader that took nothing for too long, if it is not closing yet: of what waits,
-// only the rest of the frame that is partly written stays in batch, and a close frame, for a reader that wakes up in
-// time. Only who writes batch calls it.
-func (c *conn) giveUpOn(batch *buffer, written int) {
-	c.mu.Lock()
-	if c.closing.Load() {
-		c.mu.Unlock()
+func (o *outbox) scheduleLocked() (start bool) {
+	if o.state != idle {
+		return false
+	}
+	o.state = scheduled
+	return true
+}
+
+// begin makes the caller the flusher. It reports false where there is one already, or nothing to do for one.
+func (o *outbox) begin() bool { return o.become(scheduled) }
+
+// unblock makes the caller, who is on the loop, the flusher where the outbox is full.
+func (o *outbox) unblock() bool { return o.become(full) }
+
+func (o *outbox) become(from writeState) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != from {
+		return false
+	}
+	o.state = flushing
+	return true
+}
+
+// step is what a flusher does next.
+type step int
+
+const (
+	stepWrite  step = iota // write what next has returned
+	stepFinish             // close the sending direction, then linger: everything is out
+	stepLose               // lose what waits
+	stepDone               // nothing: there is no flusher any more
+)
+
+// next returns what the flusher does next, and what it is to write. Last says that nothing will follow that.
+func (o *outbox) next() (do step, b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	phase := o.phase()
+	if phase == phaseCut {
+		return stepLose, nil, false
+	}
+	if o.out == nil {
+		o.out, o.written, o.queued = o.queued, 0, nil
+		if phase == phaseOpen {
+			o.deadline = 0 // whatever was stuck has gone
+		}
+	}
+	switch {
+	case o.out != nil:
+		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.queued == nil
+	case phase == phaseSealed:
+		return stepFinish, nil, false
+	default:
+		o.state = idle
+		return stepDone, nil, false
+	}
+}
+
+// wrote tells that the network has taken n bytes more of the write under way. The flusher calls it.
+func (o *outbox) wrote(pool *buffers, n int) {
+	o.waiting.Add(int64(-n))
+	if o.written += n; o.written == len(o.out.bytes) {
+		pool.put(o.out)
+		o.out = nil
+	}
+}
+
+// block ends the flusher, because the network takes no more or because what waits is lost. A write that makes progress
+// has until deadline to make more.
+func (o *outbox) block(progress bool, deadline int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state = full
+	if o.phase() == phaseOpen && (progress || o.deadline == 0) {
+		o.deadline = deadline
+	}
+}
+
+// linger ends the flusher for good: everything is out, and the client has until deadline to close its side.
+func (o *outbox) linger(deadline int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state, o.deadline = lingering, deadline
+}
+
+// giveUp seals an open outbox whose write under way has made no progress for too long: only the rest of the frame that is
+// partly written and a close frame with payload stay in it, for a client that wakes up in time. All else is handed back.
+// The flusher calls it, or in the state full the loop. It reports whether the phase was open.
+func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
+	o.mu.Lock()
+	if o.phase() != phaseOpen {
+		o.mu.Unlock()
+		return false
+	}
+	o.sealLocked(deadline)
+	queued := o.queued
+	o.queued = nil
+	o.mu.Unlock()
+	end := 0
+	for end < o.written {
+		end += frameSize(o.out.bytes[end:])
+	}
+	o.drop(o.out, end, handBack)
+	o.drop(queued, 0, handBack)
+	pool.put(queued)
+	o.out.append(frame.Close, payload, nil)
+	o.waiting.Add(int64(len(o.out.bytes) - end))
+	return true
+}
+
+// lose hands back all that waits, and has the outbox linger until deadline. The flusher calls it once the phase is cut.
+func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
+	o.mu.Lock()
+	queued := o.queued
+	o.queued = nil
+	o.mu.Unlock()
+	o.drop(o.out, o.written, handBack)
+	pool.put(o.out)
+	o.out = nil
+	o.drop(queued, 0, handBack)
+	pool.put(queued)
+	o.linger(deadline)
+}
+
+// drop drops what b has behind its first n bytes, and hands back each message that will not go out whole.
+func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messages.Address)) {
+	if b == nil {
 		return
 	}
-	c.close()
-	queued := c.queued
-	c.queued = nil
-	c.mu.Unlock()
-	end := 0
-	for end < written {
-		end += frameSize(batch.bytes[end:])
-	}
-	c.lose(batch, end)
-	if queued != nil {
-		c.lose(queued, 0)
-		c.free(queued)
-	}
-	batch.bytes = appendFrame(batch.bytes, opClose,
-		appendClosePayload(nil, messages.CloseTooSlow, "you did not read what was sent to you"))
-	c.waiting.Add(int64(len(batch.bytes) - end))
-}
-
-// lose drops what b has behind its first n bytes, and hands each message that will not go out whole back to its sender.
-// The caller does not hold mu: the sender may be this connection's own client.
-func (c *conn) lose(b *buffer, n int) {
 	first := len(b.marks)
 	for first > 0 && int(b.marks[first-1].offset)+frameSize(b.bytes[b.marks[first-1].offset:]) > n {
 		first--
 	}
 	for _, m := range b.marks[first:] {
-		c.handBack(framePayload(b.bytes[m.offset:]), m.sender)
+		handBack(framePayload(b.bytes[m.offset:]), m.sender)
 	}
 	clear(b.marks[first:])
 	b.marks = b.marks[:first]
-	c.waiting.Add(int64(n - len(b.bytes)))
+	o.waiting.Add(int64(n - len(b.bytes)))
 	b.bytes = b.bytes[:n]
 }
 
-// handBack contains a panic of the session's: nothing above it on this goroutine would.
-func (c *conn) handBack(text []byte, sender messages.Address) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			c.logPanic(cause)
-		}
-	}()
-	c.session.Undelivered(text, sender)
+// due returns the deadline where somebody has to see to it, and otherwise never: a flusher is at work, or soon will be.
+func (o *outbox) due() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.deadline == 0 || o.state != full && o.state != lingering {
+		return never
+	}
+	return o.deadline
 }
 
-// free gives a buffer back for other connections.
-func (c *conn) free(b *buffer) {
-	if cap(b.bytes) > keepBuffer {
-		return
+// isFull reports whether the write under way waits for room.
+func (o *outbox) isFull() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == full
+}
+
+// isGone reports whether the socket is closed.
+func (o *outbox) isGone() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == gone
+}
+
+// sealedUntil returns by when everything must be out, and whether the phase is not open any more, or else there is no
+// such time.
+func (o *outbox) sealedUntil() (deadline int64, sealed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.deadline, o.phase() != phaseOpen
+}
+
+// remove goes from lingering to gone, and reports whether it did: the socket is the caller's to close then.
+func (o *outbox) remove() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != lingering {
+		return false
 	}
-	b.bytes = b.bytes[:0]
-	clear(b.marks) // so that none keeps a session that has ended
-	b.marks = b.marks[:0]
-	c.server.buffers.Put(b)
+	o.state = gone
+	return true
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -46,7 +45,7 @@ type Server struct {
 	http     *http.Server
 	upgrader *gws.Upgrader
 	started  time.Time
-	buffers  sync.Pool // of *buffer
+	buffers  buffers
 
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
@@ -70,7 +69,6 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		connect:    connect,
 		upgrader:   newGWSUpgrader(),
 		started:    time.Now(),
-		buffers:    sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, bufferSize)} }},
 		queueLimit: int64(queueLimit),
 	}
 	var err error
@@ -175,32 +173,30 @@ func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 	l.server, l.carrier = s, l
 	l.session = s.connect(l)
-	// What others queue waits behind the response to the handshake, and that for the loop.
-	l.writing = true
+	// What others queue waits behind the response to the handshake, and that for the openTask.
+	l.outbox.state = scheduled
 	var response [192]byte
 	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
 	if !s.connections.add(&l.conn) {
 		l.Close(goingDown())
 	}
-	l.socket.Post(opening{l, ahead})
+	l.socket.Post(openTask{l, ahead})
 }
 
-// openBlocking is open for a connection that no loop carries, but a goroutine and gws.
+// openBlocking is open for a connection that no loop carries, but goroutines. Gws answers its handshake.
 func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
-	g := &gwsSocket{blocking: blocking{conn: conn{server: s}, socket: socket}, ahead: ahead}
-	g.carrier = &g.blocking
-	reader, err := g.upgrade(s.upgrader, key)
-	if err != nil {
+	c := newBlocking(s, socket)
+	if err := answerByGWS(s.upgrader, c, key); err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
-		g.cut()
+		c.cut()
 		s.connections.leave()
 		return
 	}
-	g.session = s.connect(&g.blocking)
-	if !s.connections.add(&g.conn) {
-		g.conn.Close(goingDown())
+	c.session = s.connect(c)
+	if !s.connections.add(&c.conn) {
+		c.Close(goingDown())
 	}
-	go g.read(reader)
+	go c.read(ahead)
 }
 
 // goingDown is what clients are told when the service shuts down.
@@ -227,7 +223,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.connections.wait(ctx)
 	gone := err == nil
 	if !gone {
-		s.connections.each(func(c *conn) { c.carrier.cut() })
+		s.connections.each(func(c *conn) { c.cut() })
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 		defer cancel()
 		gone = s.connections.wait(grace) == nil
