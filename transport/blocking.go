@@ -128,12 +128,8 @@ func (c *blocking) boundDropping() {
 
 // flush is the flusher's goroutine. It writes what is queued, all of it in one write, until nothing is.
 func (c *blocking) flush() {
-	if !c.outbox.begin() {
-		return
-	}
 	progress := time.Now()
-	for {
-		do, b, _ := c.outbox.next()
+	for do, b, _ := c.outbox.begin(scheduled); ; do, b, _ = c.outbox.next() {
 		switch do {
 		case stepWrite:
 			progress = c.write(b, progress)

@@ -50,7 +50,7 @@ func (o openTask) Run() {
 	if err != nil {
 		s.cut()
 	}
-	(*flushTask)(s).Run() // the response to the handshake
+	s.flush(scheduled) // the response to the handshake
 	if err != nil {
 		s.server.options.Logger.Error("a connection could not be read", slog.Any("error", err))
 		s.Ended(err)
@@ -63,11 +63,7 @@ func (o openTask) Run() {
 }
 
 // Run writes what is queued, unless somebody does.
-func (f *flushTask) Run() {
-	if s := (*looped)(f); s.outbox.begin() {
-		s.flush()
-	}
-}
+func (f *flushTask) Run() { (*looped)(f).flush(scheduled) }
 
 // Run looks after what has changed.
 func (a *attendTask) Run() { (*looped)(a).attend() }
@@ -82,7 +78,7 @@ func (s *looped) start(via any) {
 }
 
 // press implements carrier.
-func (s *looped) press() { (*flushTask)(s).Run() }
+func (s *looped) press() { s.flush(scheduled) }
 
 // wake implements carrier.
 func (s *looped) wake() { s.socket.Post((*attendTask)(s)) }
@@ -169,25 +165,19 @@ func (s *looped) stalled() {
 
 // continueFlush goes on writing when there is room, or a reason to stop trying. It is called on the loop.
 func (s *looped) continueFlush() {
-	if !s.outbox.unblock() {
-		return
-	}
-	if s.outbox.phase() == phaseCut {
-		s.lose()
-	} else {
-		s.flush()
-	}
+	s.flush(full)
 	// It was watched for room all the while: asking anew would tell of room at once even where the system only seems to
 	// have some.
 	s.watch()
 }
 
-// flush writes what is queued, all of it in one write, until nothing is or there is no more room. Its caller is the
-// flusher, and need not be on the connection's loop, and may have been called by a session. So it hands nothing back:
-// that is left to the loop.
-func (s *looped) flush() {
-	for {
-		do, b, last := s.outbox.next()
+// flush is the flusher, if there is work for one in the state from: it writes what is queued, all of it in one write,
+// until nothing is or there is no more room.
+//
+// From the state scheduled, it may run on another connection's loop, or below a Link method that a session has called.
+// So it hands nothing back then: it leaves that to the connection's loop, which comes from the state full.
+func (s *looped) flush(from writeState) {
+	for do, b, last := s.outbox.begin(from); ; do, b, last = s.outbox.next() {
 		switch do {
 		case stepWrite:
 			if !s.write(b, last) {
@@ -199,8 +189,12 @@ func (s *looped) flush() {
 			s.wake()
 			return
 		case stepLose:
-			s.outbox.block(false, 0)
-			s.wake()
+			if from == full {
+				s.lose()
+			} else {
+				s.outbox.block(false, 0)
+				s.wake()
+			}
 			return
 		case stepDone:
 			return

@@ -27,7 +27,7 @@ import (
 //	flushing   the flusher                        idle: nothing waits and the phase is open
 //	                                              full: the network takes no more, or the phase is cut (by block)
 //	                                              lingering: everything is out and the phase is sealed (by linger)
-//	full       nobody; a write is under way       flushing: by unblock
+//	full       nobody; a write is under way       flushing: by begin
 //	                                              lingering: the phase is cut and all was handed back (by lose)
 //	lingering  nobody, ever again; the client may gone: by remove
 //	           still close its side
@@ -144,22 +144,6 @@ func (o *outbox) scheduleLocked() (start bool) {
 	return true
 }
 
-// begin makes the caller the flusher. It reports false where there is one already, or nothing to do for one.
-func (o *outbox) begin() bool { return o.become(scheduled) }
-
-// unblock makes the caller, who is on the loop, the flusher where the outbox is full.
-func (o *outbox) unblock() bool { return o.become(full) }
-
-func (o *outbox) become(from writeState) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.state != from {
-		return false
-	}
-	o.state = flushing
-	return true
-}
-
 // step is what a flusher does next.
 type step int
 
@@ -170,10 +154,26 @@ const (
 	stepDone               // nothing: there is no flusher any more
 )
 
+// begin makes the caller the flusher where the state is from, scheduled or, for who is on the loop, full. It returns what
+// next does, and otherwise stepDone.
+func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != from {
+		return stepDone, nil, false
+	}
+	o.state = flushing
+	return o.nextLocked()
+}
+
 // next returns what the flusher does next, and what it is to write. Last says that nothing will follow that.
 func (o *outbox) next() (do step, b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.nextLocked()
+}
+
+func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	phase := o.phase()
 	if phase == phaseCut {
 		return stepLose, nil, false
