@@ -12,7 +12,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// DefaultQueueLimit is how many bytes may wait for one client where Options says nothing else.
+// DefaultQueueLimit is how many bytes are held for one client where Options says nothing else.
 const DefaultQueueLimit = 256 << 10
 
 // MinQueueLimit is the least useful queue limit: with less, the longest message could never be delivered.
@@ -22,8 +22,15 @@ const MinQueueLimit = messages.MaxMessageBytes
 type Options struct {
 	// Logger is told of sessions that fail; nil means slog.Default(). No message's content is ever logged.
 	Logger *slog.Logger
-	// QueueLimit is how many bytes may wait for one client before what is sent to it is refused with
-	// peer-overloaded. 0 means DefaultQueueLimit; less than MinQueueLimit is as much.
+	// QueueLimit is how many bytes the service holds for one client. Held is what others have sent to the client, be it
+	// in its session's mailbox or in its link; what answers the client's own messages; and what the client has sent and
+	// its session has not acted on yet.
+	//
+	// A message of somebody else's is refused with peer-overloaded where it would exceed the limit together with what
+	// waits for the client already. The client itself is read no more while more than the limit is held, and is read on
+	// when less is.
+	//
+	// 0 means DefaultQueueLimit. Less than MinQueueLimit means MinQueueLimit.
 	QueueLimit int
 }
 
@@ -80,7 +87,7 @@ func NewSystem(o Options) *System {
 // Sessions returns how many logins are taken.
 func (s *System) Sessions() int { return int(s.sessions.Load()) }
 
-// QueueLimit returns how many bytes may wait for one client.
+// QueueLimit returns how many bytes are held for one client.
 func (s *System) QueueLimit() int { return s.terms.limit }
 
 // Stop ends every session, which closes its link with 1001, and then the registry. It returns when all have ended, or
@@ -147,5 +154,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case *logout:
 		m.relay.Release()
 		m.connection.loggedOut()
+	case caughtUp:
+		m.connection.caughtUp()
 	}
 }

@@ -25,7 +25,8 @@ type Options struct {
 	FileOrigin bool
 
 	// Rate is how many frames a second a connection may send in the long run, after a Burst. A connection over it is
-	// read more slowly; nothing is lost. 0: no limit.
+	// read more slowly; nothing is lost. 0: no limit. Memory does not depend on the rate: a connection for whose client
+	// the service holds more than [actors.Options.QueueLimit] is not read, with any rate or none.
 	Rate int
 	// Burst is how many frames a connection may send at once before Rate applies; at least one.
 	Burst int
