@@ -157,8 +157,15 @@ func (c *conn) text(text []byte) {
 		return
 	}
 	relay.Via = c.carrier
-	if !c.session.Receive(relay) && !c.inbox.change(reading, awaitingDecision) {
-		c.inbox.change(decided, reading) // before Receive has returned
+	if !c.session.Receive(relay) {
+		c.awaitDecision()
+	}
+}
+
+// awaitDecision has the reader wait for Resume, unless that was called before the session has returned.
+func (c *conn) awaitDecision() {
+	if !c.inbox.change(reading, awaitingDecision) {
+		c.inbox.change(decided, reading)
 	}
 }
 
@@ -197,11 +204,8 @@ func (c *conn) Charge(frames int) {
 
 // Resume implements [actors.Link].
 func (c *conn) Resume() {
-	if c.inbox.change(awaitingDecision, decided) {
-		c.carrier.wake()
-		return
-	}
-	if !c.inbox.change(reading, decided) && c.inbox.change(awaitingDecision, decided) { // meanwhile
+	// The reader may go from reading to awaitingDecision at the same time, and never the other way.
+	if !c.inbox.change(reading, decided) && c.inbox.change(awaitingDecision, decided) {
 		c.carrier.wake()
 	}
 }
