@@ -76,7 +76,7 @@ func (c *blocking) read(ahead []byte) {
 			break
 		}
 	}
-	c.end()
+	c.finishAndRemove()
 }
 
 // mayRead waits until what comes may be acted on, and reports whether it ever may.
@@ -97,9 +97,9 @@ func (c *blocking) mayRead() bool {
 	}
 }
 
-// end brings the connection to its end: nothing is read any more but to be dropped, and once all is out and the client
-// has closed its side too, or has had the time to, the socket is closed.
-func (c *blocking) end() {
+// finishAndRemove is the reader's last act. It drops what still comes until the client has closed its side too, or has had
+// the time to, and closes the socket once everything is out.
+func (c *blocking) finishAndRemove() {
 	c.finish(nil)
 	c.inbox.drop(&c.server.buffers)
 	c.boundDropping()

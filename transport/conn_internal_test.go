@@ -192,7 +192,7 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 			t.Error("a closed link took a message")
 		}
 		far.Close()
-		c.end()
+		c.finishAndRemove()
 		if n := c.Waiting(); n != 0 {
 			t.Errorf("%d bytes wait in a link that has ended, want none", n)
 		}
@@ -238,7 +238,7 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 		}
 		wg.Go(func() { time.Sleep(time.Microsecond); c.Close(messages.CloseNormal, "") })
 		wg.Wait()
-		c.end()
+		c.finishAndRemove()
 		if got := int64(<-received); got != taken.Load()+4 {
 			t.Errorf("%d bytes arrived, want the %d taken and a close frame", got, taken.Load())
 		}

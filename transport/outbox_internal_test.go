@@ -141,7 +141,7 @@ func TestNothingOfAResetConnectionsOutboxVanishes(t *testing.T) {
 			texts, ends := fill(t, c, 8<<20/size, size) // more than any buffers take
 			_ = far.SetLinger(0)
 			far.Close()
-			c.end()
+			c.finishAndRemove()
 			written := socket.written.Load()
 			first := slices.IndexFunc(ends, func(end int64) bool { return end > written })
 			if first < 0 {
@@ -169,7 +169,7 @@ func TestACutConnectionHandsBackWhatWaits(t *testing.T) {
 		texts, ends := fill(t, c, 50, 300)
 		synctest.Wait()
 		c.cut()
-		c.end()
+		c.finishAndRemove()
 		first := slices.IndexFunc(ends, func(end int64) bool { return end > buffer })
 		if !slices.Equal(session.texts, texts[first:]) {
 			t.Errorf("%d frames came back, want the last %d", len(session.texts), len(texts)-first)
@@ -191,7 +191,7 @@ func TestACloseThatFollowsACutWaitsForNothing(t *testing.T) {
 		c.seal([]byte{})
 		c.cut()
 		c.release()
-		c.end()
+		c.finishAndRemove()
 		if n := c.Waiting(); n != 0 {
 			t.Errorf("%d bytes wait in a connection that has ended", n)
 		}
@@ -228,7 +228,7 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 		}
 		c.outbox.state = idle
 		far.Close()
-		c.end()
+		c.finishAndRemove()
 		_ = c.server.connections.wait(t.Context())
 	})
 }

@@ -1,5 +1,8 @@
 // Package rawws writes and reads WebSocket frames (RFC 6455, section 5.2) one by one and unchecked, so that tests can
 // send what no WebSocket library would, and see exactly what comes back.
+//
+// It is the oracle that package frame is tested against, so it stays apart from it: it is written from the standard
+// alone, byte by byte, and must never share code with what it checks.
 package rawws
 
 import (
@@ -140,7 +143,7 @@ func Open(conn net.Conn, request string, behind ...byte) (*Conn, error) {
 	return c, nil
 }
 
-// Unread has b, which was taken from the connection beneath, read again before everything else that was not.
+// Unread puts b back, which was taken from the connection beneath: it is read again before everything else.
 func (c *Conn) Unread(b []byte) {
 	c.reader = bufio.NewReader(io.MultiReader(bytes.NewReader(b), c.reader))
 }
