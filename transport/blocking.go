@@ -46,7 +46,7 @@ func (c *blocking) press() {}
 func (c *blocking) wake() {
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
-	if c.outbox.phase() != phaseOpen && c.inbox.state() < dropping {
+	if !c.outbox.isOpen() && c.inbox.state() < dropping {
 		_ = c.socket.SetReadDeadline(time.Unix(1, 0))
 	}
 	c.awoken.Broadcast()
@@ -73,6 +73,7 @@ func (c *blocking) read(ahead []byte) {
 			c.received(buffer[:n], c.server.now())
 		}
 		if err != nil {
+			c.mayRead() // what came together with the end, as TLS has it, may have to wait
 			break
 		}
 	}
@@ -84,13 +85,13 @@ func (c *blocking) mayRead() bool {
 	for {
 		c.goOn(c.server.now())
 		switch {
-		case c.outbox.phase() != phaseOpen || c.inbox.state() >= dropping:
+		case !c.outbox.isOpen() || c.inbox.state() >= dropping:
 			return false
 		case c.inbox.state() == reading:
 			return true
 		}
 		c.outbox.mu.Lock()
-		for !c.ready(c.server.now()) && c.outbox.phase() == phaseOpen {
+		for !c.ready(c.server.now()) && c.outbox.isOpen() {
 			c.awoken.Wait()
 		}
 		c.outbox.mu.Unlock()

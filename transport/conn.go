@@ -30,8 +30,8 @@ type session interface {
 // writing. The methods in reading.go are the reader's, which is one goroutine or the connection's loop; those in
 // writing.go may be called by anybody, except where they say that they are the flusher's.
 //
-// A mutex may be locked while another one is held in this order only: that of a shard of the server's connections, the
-// outbox's, and within package epoll the loop's. No lock is held while a session is called.
+// Locks are taken in this order: the mutex of a shard of the server's connections, then the outbox's, then that of a loop
+// in package epoll. No lock is held while a session is called.
 type conn struct {
 	server  *Server
 	carrier carrier

@@ -116,7 +116,7 @@ func (s *looped) attend() {
 	if s.inbox.state() == opening || s.outbox.isGone() {
 		return
 	}
-	if s.outbox.phase() != phaseOpen {
+	if !s.outbox.isOpen() {
 		s.finish(nil)
 	}
 	now := s.server.now()
@@ -152,7 +152,7 @@ func (s *looped) attend() {
 // finds out whether it has: a system tells of room only once there is much, a third of a buffer that may hold megabytes,
 // and a client that reads slowly all the while needs longer for that.
 func (s *looped) stalled() {
-	if s.outbox.phase() != phaseOpen {
+	if !s.outbox.isOpen() {
 		s.cut() // it wakes
 		return
 	}

@@ -76,12 +76,15 @@ const (
 // phase returns the phase. Without mu it may be older than what waits.
 func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 
+// isOpen reports whether the outbox takes frames. Only with mu held is it still so afterwards.
+func (o *outbox) isOpen() bool { return o.phase() == phaseOpen }
+
 // put adds a frame of sender's, nil for the service's own. It reports whether it was taken, whether a flusher is to be
 // started for it, and how much is queued.
 func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.phase() != phaseOpen {
+	if !o.isOpen() {
 		return false, false, 0
 	}
 	o.append(pool, opcode, payload, sender)
@@ -104,7 +107,7 @@ func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, send
 func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.phase() != phaseOpen {
+	if !o.isOpen() {
 		return false
 	}
 	o.sealLocked(deadline)
@@ -210,7 +213,7 @@ func (o *outbox) block(progress bool, deadline int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state = full
-	if o.phase() == phaseOpen && (progress || o.deadline == 0) {
+	if o.isOpen() && (progress || o.deadline == 0) {
 		o.deadline = deadline
 	}
 }
@@ -227,7 +230,7 @@ func (o *outbox) linger(deadline int64) {
 // The flusher calls it, or in the state full the loop. It reports whether the phase was open.
 func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
 	o.mu.Lock()
-	if o.phase() != phaseOpen {
+	if !o.isOpen() {
 		o.mu.Unlock()
 		return false
 	}
@@ -308,7 +311,7 @@ func (o *outbox) isGone() bool {
 func (o *outbox) sealedUntil() (deadline int64, sealed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.deadline, o.phase() != phaseOpen
+	return o.deadline, !o.isOpen()
 }
 
 // remove goes from lingering to gone, and reports whether it did: the socket is the caller's to close then.

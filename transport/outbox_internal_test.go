@@ -234,4 +234,4 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 }
 
 // closing reports whether the connection comes to its end.
-func (c *conn) closing() bool { return c.outbox.phase() != phaseOpen }
+func (c *conn) closing() bool { return !c.outbox.isOpen() }

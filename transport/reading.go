@@ -148,7 +148,7 @@ func (c *conn) frame(h frame.Header, payload []byte) {
 
 // text acts on one text message, which is the caller's again afterwards.
 func (c *conn) text(text []byte) {
-	if c.outbox.phase() != phaseOpen {
+	if !c.outbox.isOpen() {
 		return
 	}
 	relay, err := messages.NewRelay(text)
