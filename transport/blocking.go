@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// readSize is how much is read at once.
+	// readSize is how many bytes are read at once.
 	readSize = 1 << 10
-	// progressChecks is into how many waits a write's timeout is divided, so that a reader counts as stalled when it
-	// took nothing for that time, wherever in a write it stopped.
+	// progressChecks is the number of waits that a write's time-out is divided into. After each it is checked whether the
+	// client has taken anything, so that it counts as stalled after that time wherever in a write it has stopped.
 	progressChecks = 4
-	// maxTLSPlaintext is how much one record of TLS carries (RFC 8446, section 5.1).
+	// maxTLSPlaintext is the most bytes that one record of TLS carries (RFC 8446, section 5.1).
 	maxTLSPlaintext = 16 << 10
 )
 
-// blocking carries a connection over a socket whose reads and writes block. One goroutine is the reader, from the
-// connection's first byte to its end. Another one is the flusher while there is something to write.
+// blocking carries a connection over a socket whose reads and writes block. One goroutine is the reader for the whole life
+// of the connection. Another goroutine is the flusher, while there is something to write.
 type blocking struct {
 	conn
 	socket net.Conn
-	awoken sync.Cond // a state may have changed; its lock is the outbox's
+	awoken sync.Cond // a state may have changed; its lock is that of the outbox
 }
 
 // newBlocking returns the carrier of a connection that has no session yet.
@@ -39,10 +39,10 @@ func newBlocking(s *Server, socket net.Conn) *blocking {
 // start implements carrier.
 func (c *blocking) start(any) { go c.flush() }
 
-// press implements carrier: whoever writes is at it already.
+// press implements carrier. The flusher writes already.
 func (c *blocking) press() {}
 
-// wake implements carrier. A reader that waits for bytes is interrupted where the connection ends, unless it drops them.
+// wake implements carrier. When the connection ends, it interrupts a reader that waits for bytes, unless that drops them.
 func (c *blocking) wake() {
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
@@ -56,12 +56,12 @@ func (c *blocking) wake() {
 func (c *blocking) abort() {
 	socket := c.socket
 	if secure, ok := socket.(*tls.Conn); ok {
-		socket = secure.NetConn() // or Close would wait to say goodbye
+		socket = secure.NetConn() // the TLS connection's Close would wait to send its alert
 	}
 	_ = socket.Close()
 }
 
-// read is the reader's goroutine. Ahead is what net/http had read beyond the handshake.
+// read is the reader's goroutine. Ahead is what net/http has read beyond the handshake.
 func (c *blocking) read(ahead []byte) {
 	c.inbox.become(reading)
 	if len(ahead) > 0 {
@@ -73,14 +73,14 @@ func (c *blocking) read(ahead []byte) {
 			c.received(buffer[:n], c.server.now())
 		}
 		if err != nil {
-			c.mayRead() // what came together with the end, as TLS has it, may have to wait
+			c.mayRead() // what came together with the end, as it does with TLS, may have to wait
 			break
 		}
 	}
 	c.finishAndRemove()
 }
 
-// mayRead waits until what comes may be acted on, and reports whether it ever may.
+// mayRead waits while the reader must wait. It reports whether more may be read, or else the connection ends.
 func (c *blocking) mayRead() bool {
 	for {
 		c.goOn(c.server.now())
@@ -98,8 +98,8 @@ func (c *blocking) mayRead() bool {
 	}
 }
 
-// finishAndRemove is the reader's last act. It drops what still comes until the client has closed its side too, or has had
-// the time to, and closes the socket once everything is out.
+// finishAndRemove is the end of the reader. It finishes, drops what still comes until the client has closed its side or has
+// had the time to, waits until the outbox lingers, and removes the connection.
 func (c *blocking) finishAndRemove() {
 	c.finish(nil)
 	c.inbox.drop(&c.server.buffers)
@@ -116,7 +116,8 @@ func (c *blocking) finishAndRemove() {
 	c.server.connections.remove(&c.conn)
 }
 
-// boundDropping says until when the reader drops what still comes: for some time after everything is out, or must be.
+// boundDropping sets the time until which the reader drops what still comes: lingerTimeout after everything is out, or
+// after it must be.
 func (c *blocking) boundDropping() {
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
@@ -127,7 +128,7 @@ func (c *blocking) boundDropping() {
 	_ = c.socket.SetReadDeadline(deadline)
 }
 
-// flush is the flusher's goroutine. It writes what is queued, all of it in one write, until nothing is.
+// flush is the flusher's goroutine. It writes all that is queued in one write, again and again, until nothing is queued.
 func (c *blocking) flush() {
 	progress := time.Now()
 	for do, b, _ := c.outbox.begin(scheduled); ; do, b, _ = c.outbox.next() {
@@ -153,12 +154,13 @@ func (c *blocking) flush() {
 	}
 }
 
-// write writes b or a part of it, or cuts the connection. It is given when a write last made progress, and returns that.
+// write writes b or a part of it, or gives up on the client, or cuts the connection. Progress is the time of the last
+// progress; write returns the new one.
 func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	timeout := c.server.options.WriteTimeout
 	deadline := time.Now().Add(timeout / progressChecks)
-	// A TLS connection does not outlive a write's time-out, because a record may be half out: each record has the whole
-	// of it at once.
+	// After a write's time-out a TLS connection is of no use, because a record may be half out. So each record has the whole
+	// time-out for itself.
 	_, final := c.socket.(*tls.Conn)
 	if final {
 		b, deadline = b[:min(len(b), maxTLSPlaintext)], c.recordDeadline()
@@ -173,7 +175,7 @@ func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	if err == nil {
 		return now
 	}
-	// A time-out that comes before its time is an earlier one's, and there will be no other.
+	// A time-out that comes too early is left over from an earlier write. The socket is of no use then either.
 	final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case final || c.overdue(now):
@@ -184,7 +186,7 @@ func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	return progress
 }
 
-// recordDeadline returns until when the write that begins now may make no progress at all.
+// recordDeadline returns the time by which the write of a record that begins now must be done.
 func (c *blocking) recordDeadline() time.Time {
 	deadline := time.Now().Add(c.server.options.WriteTimeout)
 	if closeBy, sealed := c.outbox.sealedUntil(); sealed && c.server.time(closeBy).Before(deadline) {
@@ -193,7 +195,7 @@ func (c *blocking) recordDeadline() time.Time {
 	return deadline
 }
 
-// overdue reports whether everything should have been written by now.
+// overdue reports whether everything should be out by now.
 func (c *blocking) overdue(now time.Time) bool {
 	closeBy, sealed := c.outbox.sealedUntil()
 	return sealed && !now.Before(c.server.time(closeBy))

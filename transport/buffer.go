@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// bufferSize is what a buffer begins with.
+	// bufferSize is the capacity of a new buffer.
 	bufferSize = 512
-	// keepBuffer is how large a buffer may have grown to be used again.
+	// keepBuffer is the largest capacity of a buffer that is kept to be used again.
 	keepBuffer = 64 << 10
 )
 
@@ -38,13 +38,13 @@ func (p *buffers) get() *buffer {
 	return &buffer{bytes: make([]byte, 0, bufferSize)}
 }
 
-// put takes a buffer back, if it is worth keeping; nil is none.
+// put takes back a buffer, which may be nil. It keeps no buffer that has grown large.
 func (p *buffers) put(b *buffer) {
 	if b == nil || cap(b.bytes) > keepBuffer {
 		return
 	}
 	b.bytes = b.bytes[:0]
-	clear(b.marks) // so that none keeps a session that has ended
+	clear(b.marks) // or a mark would keep a session that has ended
 	b.marks = b.marks[:0]
 	p.pool.Put(b)
 }
@@ -52,7 +52,7 @@ func (p *buffers) put(b *buffer) {
 // opRaw, in place of an opcode, stands for bytes that are no frame: the response to the handshake.
 const opRaw frame.Opcode = 0xFF
 
-// append appends a frame of sender's, nil for the service's own.
+// append appends a frame. Sender is nil where the frame is the service's own.
 func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Address) {
 	if sender != nil {
 		b.marks = append(b.marks, mark{offset: uint32(len(b.bytes)), sender: sender})
@@ -64,8 +64,8 @@ func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Add
 	}
 }
 
-// frameSize returns the size of the complete frame at the start of b, which the service has built itself. The response
-// to the handshake, which goes the same way before all frames, counts as one: its first byte has no fin bit.
+// frameSize returns the size of the frame at the start of b, which is complete and built by the service. The response to
+// the handshake waits in front of all frames and counts as one. Its first byte has no fin bit, so it can be told apart.
 func frameSize(b []byte) int {
 	h, _ := frame.ParseHeader(b)
 	if !h.Fin() {
@@ -74,7 +74,7 @@ func frameSize(b []byte) int {
 	return h.Size() + int(h.Length)
 }
 
-// framePayload returns the payload of the complete frame at the start of b, which the service has built itself.
+// framePayload returns the payload of the frame at the start of b, which is complete and built by the service.
 func framePayload(b []byte) []byte {
 	h, _ := frame.ParseHeader(b)
 	return b[h.Size():][:h.Length]

@@ -23,28 +23,28 @@ type session interface {
 	Undelivered(text []byte, sender messages.Address)
 }
 
-// conn is one WebSocket connection, whatever carries its bytes. It is part of a [looped] or a [blocking], which are its
-// carrier and make it once the handshake is done. With its carrier it implements [actors.Link].
+// conn is one WebSocket connection, whatever carries its bytes. It is part of its carrier, a [looped] or a [blocking],
+// which is made when the handshake is done. With its carrier it implements [actors.Link].
 //
-// Its life is that of two halves, each with a state of its own: see readState for the reading and [outbox] for the
-// writing. The methods in reading.go are the reader's, which is one goroutine or the connection's loop; those in
-// writing.go may be called by anybody, except where they say that they are the flusher's.
+// Reading and writing each have a state of their own: see readState and [outbox]. The reader calls the methods in
+// reading.go; it is the connection's loop, or one goroutine. Anybody may call the methods in writing.go, except for those
+// that say that the flusher calls them.
 //
 // Locks are taken in this order: the mutex of a shard of the server's connections, then the outbox's, then that of a loop
 // in package epoll. No lock is held while a session is called.
 type conn struct {
 	server  *Server
 	carrier carrier
-	session session // the reader's, but for Undelivered
+	session session // belongs to the reader, except for Undelivered
 
 	inbox  inbox
 	outbox outbox
 
 	lastRead atomic.Int64 // when bytes last came, in the server's nanoseconds
-	// dueAt is when the frames paid for so far would have come at exactly the allowed rate, in the server's nanoseconds
-	// (the theoretical arrival time of the generic cell rate algorithm). The reader's.
+	// dueAt is the time at which the frames that were charged for so far would have come at exactly the allowed rate, in
+	// the server's nanoseconds (the theoretical arrival time of the generic cell rate algorithm). It belongs to the reader.
 	dueAt int64
-	// extra is how many frames more are to be charged for with the next one; anybody's.
+	// extra is the number of frames to charge for in addition to the next one.
 	extra atomic.Int32
 
 	// Where the connection stands among the server's, and when it is pinged next; guarded by that shard's mutex.
@@ -55,22 +55,22 @@ type conn struct {
 
 // carrier carries the bytes of one connection. Its methods may be called by anybody.
 type carrier interface {
-	// start starts a flusher; its caller has gone to the state scheduled. Via is what [messages.Relay] has.
+	// start starts a flusher. The outbox is in the state scheduled. Via is that of a [messages.Relay], or nil.
 	start(via any)
-	// press tells that so much waits to be written that it should be now.
+	// press says that so much is queued that it should be written now.
 	press()
-	// wake has the reader look at the states, which may have changed.
+	// wake has the reader look at the states, because one of them may have changed.
 	wake()
-	// abort ends both directions of the socket, of which the reader and the flusher hear. The caller holds the outbox's
-	// mutex, so that the socket is not closed yet.
+	// abort ends both directions of the socket. The reader and the flusher get errors from it then. The caller holds the
+	// outbox's mutex and knows that the socket is not closed yet.
 	abort()
 }
 
-// check is the sweep's visit: it pings where that is due, closes a connection that is dead, has the carrier see to what
-// has taken too long, and returns when to come next.
+// check is the sweep's visit. It pings where a ping is due, closes a connection that is dead, wakes the reader when a
+// deadline of the outbox has passed, and returns the time of the next visit.
 //
-// The caller holds the mutex of the connection's shard. So nothing here may write, hand back, or remove the connection:
-// a session would be called with a lock held, or the shard's mutex be locked twice.
+// The caller holds the mutex of the connection's shard. So nothing that check calls may write, hand back, or add, hasten
+// or remove a connection: a session would be called with a lock held, or the shard's mutex would be locked twice.
 func (c *conn) check(now int64) int64 {
 	alive := c.lastRead.Load()
 	if c.inbox.state().waits() {
@@ -102,7 +102,7 @@ func (c *conn) endSession() {
 	c.session.Closed()
 }
 
-// logPanic is called in the deferred function that recovered cause.
+// logPanic logs a panic. The deferred function that has recovered cause calls it, so that the stack is that of the panic.
 func (c *conn) logPanic(cause any) {
 	c.server.options.Logger.Error("a connection failed and is being closed",
 		slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))

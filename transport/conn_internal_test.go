@@ -13,7 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
@@ -244,15 +243,6 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 		}
 		s.connections.wait(t.Context())
 	})
-}
-
-func TestACloseReasonIsCutBetweenCharacters(t *testing.T) {
-	for _, reason := range []string{"", "short", strings.Repeat("x", 123), strings.Repeat("x", 200), strings.Repeat("é", 100), "x" + strings.Repeat("é", 100), strings.Repeat("😀", 40)} {
-		got := string(frame.AppendClose(nil, uint16(messages.CloseNormal), reason)[2:])
-		if len(got) > 123 || !utf8.ValidString(got) || !strings.HasPrefix(reason, got) || len(reason) <= 123 && got != reason || len(reason) > 123 && len(got) < 120 {
-			t.Errorf("the reason %q is cut to %q", reason, got)
-		}
-	}
 }
 
 func TestAFrameHasTheShortestHeader(t *testing.T) {

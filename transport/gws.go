@@ -8,10 +8,10 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// gws answers the handshakes of connections that a goroutine carries. It is told only of requests that were checked
-// before, and neither reads the socket nor writes to it: what it writes goes into the outbox. That fences off what it is
-// known for in version 1.8.9: a frame whose length has its top bit set ends the process, pings are answered without
-// their payload, a stalled client blocks whoever writes, and reasons in close frames can tell addresses of the service.
+// Package gws answers the handshakes of connections that goroutines carry. It gets only requests that were checked before.
+// It never touches the socket: what it writes goes into the outbox, and it reads nothing. So the known faults of version
+// 1.8.9 cannot show: a frame whose length has its top bit set ends the process, a ping is answered without its payload, a
+// stalled client blocks the writer, and the reason in a close frame can contain an address of the service.
 
 // newGWSUpgrader returns what answers the handshakes.
 func newGWSUpgrader() *gws.Upgrader {
@@ -21,9 +21,9 @@ func newGWSUpgrader() *gws.Upgrader {
 	})
 }
 
-// answerByGWS queues the response to a handshake with this key, which has been checked.
+// answerByGWS queues the response to a handshake with this key. The handshake has been checked.
 func answerByGWS(upgrader *gws.Upgrader, c *blocking, key string) error {
-	// Only what has been checked is passed on; gws compares these headers more narrowly than RFC 6455 does.
+	// The headers have been checked. They are written anew, because gws accepts fewer forms of them than RFC 6455 does.
 	request := &http.Request{Method: http.MethodGet, Header: http.Header{
 		"Connection":            {"Upgrade"},
 		"Upgrade":               {"websocket"},
@@ -46,15 +46,15 @@ func (g gwsSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close does nothing: the connection's end is not for gws to bring about.
+// Close does nothing: gws does not end the connection.
 func (gwsSocket) Close() error { return nil }
 
-// The deadlines that gws sets around the handshake would be those of the flusher, which has its own.
+// Deadlines are ignored: the reader and the flusher set their own.
 func (gwsSocket) SetDeadline(time.Time) error      { return nil }
 func (gwsSocket) SetReadDeadline(time.Time) error  { return nil }
 func (gwsSocket) SetWriteDeadline(time.Time) error { return nil }
 
-// gwsSilence keeps gws from logging: what concerns anybody is logged here.
+// gwsSilence keeps gws from logging.
 type gwsSilence struct{}
 
 func (gwsSilence) Error(...any) {}

@@ -13,7 +13,7 @@ func asksForWebSocket(r *http.Request) bool {
 	return (r.URL.Path == "/" || r.URL.Path == "/ws") && hasToken(r.Header, "Upgrade", "websocket")
 }
 
-// refusal is the answer to a request that is no proper handshake.
+// refusal is the answer to a request that is not a proper handshake.
 type refusal struct {
 	status   int
 	sentence string
@@ -27,8 +27,8 @@ func (f *refusal) write(w http.ResponseWriter) {
 	http.Error(w, f.sentence, f.status)
 }
 
-// checkHandshake returns how to answer a request for a WebSocket that is no proper handshake (RFC 6455, section 4.2.1),
-// nil where it is one.
+// checkHandshake returns the refusal of a request for a WebSocket, or nil where the request is a proper handshake (RFC
+// 6455, section 4.2.1).
 func checkHandshake(r *http.Request) *refusal {
 	switch {
 	case r.Method != http.MethodGet:
@@ -38,7 +38,7 @@ func checkHandshake(r *http.Request) *refusal {
 	case !hasToken(r.Header, "Connection", "upgrade"):
 		return &refusal{status: http.StatusBadRequest, sentence: "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on."}
 	case r.ContentLength != 0:
-		// Closed, or net/http would wait for the body before it answers.
+		// The connection is closed, or net/http would wait for the body before it answers.
 		return &refusal{http.StatusBadRequest, "A request for a WebSocket has no body.", [2]string{"Connection", "close"}}
 	}
 	if version := r.Header["Sec-Websocket-Version"]; len(version) != 1 || version[0] != "13" {

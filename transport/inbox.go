@@ -6,8 +6,8 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// inbox is what has come from one client and was not acted on yet, and how its reading stands. It belongs to the
-// connection's reader, except for the state, which anybody may look at.
+// inbox holds what has come from one client and was not acted on yet, and the state of the reading. It belongs to the
+// connection's reader. The state alone may be read by anybody.
 type inbox struct {
 	stated  atomic.Uint32 // the state
 	taken   uint32        // bytes of held that were acted on
@@ -16,19 +16,19 @@ type inbox struct {
 	frames  frame.Reader
 }
 
-// readState says what becomes of the bytes that come. Unless the table says otherwise, the reader alone changes it.
+// readState says what becomes of the bytes that come. The reader changes it, and Resume, which anybody may call.
 //
 //	state             what comes   next
 //	opening           waits        reading: the carrier begins to read
 //	reading           is acted on  awaitingRate: the next frame comes sooner than the rate allows
 //	                               awaitingRoom: too much waits for the client
 //	                               awaitingDecision: the session decides about the last message
-//	                               decided: Resume was called before the session has returned; by anybody
+//	                               decided: Resume is called before the session has returned
 //	awaitingRate      waits        reading: its time has come; the next frame is paid for then
 //	awaitingRoom      waits        reading: less waits for the client
-//	awaitingDecision  waits        decided: Resume was called; by anybody
+//	awaitingDecision  waits        decided: Resume is called
 //	decided           waits        reading: the reader sees it
-//	all of these                   dropping: the outbox is sealed, by whomever, or nothing more comes
+//	all of these                   dropping: the outbox is sealed, or nothing more comes
 //	dropping          is dropped   ended: nothing more comes, or the client had the time to close its side
 //	ended             nothing      -
 type readState uint32
@@ -44,7 +44,7 @@ const (
 	ended
 )
 
-// waits reports whether the reader leaves what comes alone on purpose: the client's silence is no sign of death then.
+// waits reports whether the reader leaves alone on purpose what comes. The client's silence is no sign of death then.
 func (s readState) waits() bool { return s >= awaitingRate && s <= decided }
 
 // watches reports whether the reader wants to be told of what comes.
@@ -53,12 +53,12 @@ func (s readState) watches() bool { return s == reading || s == dropping }
 func (i *inbox) state() readState       { return readState(i.stated.Load()) }
 func (i *inbox) become(state readState) { i.stated.Store(uint32(state)) }
 
-// change changes the state from one to another, and reports whether it was the first.
+// change changes the state if it is from, and reports whether it was.
 func (i *inbox) change(from, to readState) bool {
 	return i.stated.CompareAndSwap(uint32(from), uint32(to))
 }
 
-// join returns b behind what is held, in which it is kept then.
+// join returns what is held with b behind it. Where nothing is held, that is b itself.
 func (i *inbox) join(b []byte) []byte {
 	if i.held == nil {
 		return b
@@ -76,7 +76,7 @@ func (i *inbox) waiting() []byte {
 	return i.held.bytes[i.taken:]
 }
 
-// keep holds what is left of b behind its first n bytes. B is what join or waiting has returned.
+// keep holds what b, which join or waiting has returned, has behind its first n bytes.
 func (i *inbox) keep(pool *buffers, b []byte, n int) {
 	switch {
 	case n == len(b):
@@ -90,8 +90,8 @@ func (i *inbox) keep(pool *buffers, b []byte, n int) {
 	}
 }
 
-// fragment adds a fragment to the unfinished message. It returns the whole message where the fragment is the last, whose
-// buffer is the caller's then.
+// fragment adds a fragment to the unfinished message. With the last fragment it returns the whole message, in a buffer that
+// belongs to the caller then.
 func (i *inbox) fragment(pool *buffers, payload []byte, last bool) (whole *buffer) {
 	if i.message == nil {
 		i.message = pool.get()

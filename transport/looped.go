@@ -9,19 +9,18 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// looped carries a connection over a socket on a loop, without a goroutine of its own. The loop is its reader, and
-// leaves the socket alone while the next frame must wait. The flusher is a task at the end of the round that brought
-// what it writes, on the connection's loop or on that of the connection whose message it was.
+// looped carries a connection over a socket on a loop, without a goroutine of its own. The loop is the reader. It does not
+// watch the socket for bytes while the next frame must wait. The flusher is a task. It runs at the end of the round that
+// brought what it writes, on the connection's own loop or on the loop of the connection that the message came from.
 //
-// Its life: [loops.adopt] makes it, an openTask has it read, and attend, which the loop runs whenever a state may have
-// changed, removes it once the reading has ended and the outbox lingers.
+// [loops.adopt] makes a looped, and an openTask begins to read it. The loop runs attend whenever a state may have changed.
+// When the reading has ended and the outbox lingers, attend removes the connection.
 type looped struct {
 	conn
 	socket descriptor
 }
 
-// descriptor is a socket on a loop: *[epoll.Socket], which describes the methods. What a layer between the socket and
-// the frames offers to the connection is a descriptor too, and it is itself the socket's [epoll.Handler].
+// descriptor is a socket on a loop. It is an *[epoll.Socket], which documents the methods, or a layer above one.
 type descriptor interface {
 	Post(epoll.Task)
 	Open() error
@@ -32,11 +31,11 @@ type descriptor interface {
 	Close()
 }
 
-// What a connection has done on a loop.
+// Tasks that a connection posts to a loop.
 type (
 	openTask struct {
 		conn  *looped
-		ahead []byte // what net/http had read beyond the handshake
+		ahead []byte // what net/http has read beyond the handshake
 	}
 	flushTask  looped
 	attendTask looped
@@ -62,7 +61,7 @@ func (o openTask) Run() {
 	s.attend()
 }
 
-// Run writes what is queued, unless somebody does.
+// Run writes what is queued, unless there is a flusher already.
 func (f *flushTask) Run() { (*looped)(f).flush(scheduled) }
 
 // Run looks after what has changed.
@@ -71,7 +70,7 @@ func (a *attendTask) Run() { (*looped)(a).attend() }
 // start implements carrier.
 func (s *looped) start(via any) {
 	on := s
-	if sender, ok := via.(*looped); ok && sender.server == s.server { // another's loops may have ended
+	if sender, ok := via.(*looped); ok && sender.server == s.server { // the loops of another server may have ended
 		on = sender
 	}
 	on.socket.Post((*flushTask)(s))
@@ -107,11 +106,11 @@ func (s *looped) Ended(err error) {
 // Writable implements [epoll.Handler].
 func (s *looped) Writable() { s.continueFlush() }
 
-// watch has the socket watched for what the states wait for.
+// watch has the loop watch the socket for what the states wait for.
 func (s *looped) watch() { s.socket.Watch(s.inbox.state().watches(), s.outbox.isFull()) }
 
-// attend does what the states ask for. It is called on the loop whenever one may have changed, and does nothing where
-// none has.
+// attend does what the states ask for. The loop calls it whenever one of them may have changed. Where none has, it does
+// nothing.
 func (s *looped) attend() {
 	if s.inbox.state() == opening || s.outbox.isGone() {
 		return
@@ -121,7 +120,7 @@ func (s *looped) attend() {
 	}
 	now := s.server.now()
 	if now >= s.outbox.due() {
-		if !s.outbox.isFull() { // so it lingers
+		if !s.outbox.isFull() { // it lingers, and the client has had its time
 			s.inbox.become(ended)
 		} else if s.outbox.phase() != phaseCut {
 			s.stalled()
@@ -136,7 +135,7 @@ func (s *looped) attend() {
 		return
 	case s.outbox.phase() == phaseCut && s.outbox.isFull():
 		s.continueFlush()
-		return // it wakes
+		return // losing wakes, and attend is called again
 	case s.inbox.state() >= dropping:
 		s.inbox.drop(&s.server.buffers)
 	default:
@@ -148,12 +147,12 @@ func (s *looped) attend() {
 	}
 }
 
-// stalled deals with a client that seems to have taken nothing for too long. Where it may still be read to, a write
-// finds out whether it has: a system tells of room only once there is much, a third of a buffer that may hold megabytes,
-// and a client that reads slowly all the while needs longer for that.
+// stalled deals with a client that seems to have taken nothing for too long. While the outbox is open, it first tries to
+// write, which shows whether the client has taken anything. A system reports room only when a third of its buffer is
+// free, which may be megabytes, and a client that reads slowly all the time needs longer than the time-out for that.
 func (s *looped) stalled() {
 	if !s.outbox.isOpen() {
-		s.cut() // it wakes
+		s.cut()
 		return
 	}
 	s.continueFlush()
@@ -163,19 +162,20 @@ func (s *looped) stalled() {
 	s.wake()
 }
 
-// continueFlush goes on writing when there is room, or a reason to stop trying. It is called on the loop.
+// continueFlush goes on with a write that waits for room. It is called on the loop, when there is room, or when it is time
+// to try without.
 func (s *looped) continueFlush() {
 	s.flush(full)
-	// It was watched for room all the while: asking anew would tell of room at once even where the system only seems to
-	// have some.
+	// Until now the socket was watched for room without a pause. After a pause epoll would report room at once, even where
+	// the system only seems to have some.
 	s.watch()
 }
 
-// flush is the flusher, if there is work for one in the state from: it writes what is queued, all of it in one write,
-// until nothing is or there is no more room.
+// flush makes its caller the flusher if the state is from. It writes all that is queued in one write, again and again, until
+// nothing is queued or there is no more room.
 //
-// From the state scheduled, it may run on another connection's loop, or below a Link method that a session has called.
-// So it hands nothing back then: it leaves that to the connection's loop, which comes from the state full.
+// From the state scheduled, flush may run on another connection's loop, or in a Link method that a session has called. So
+// it hands nothing back then, but goes to the state full, which leaves that to the connection's own loop.
 func (s *looped) flush(from writeState) {
 	for do, b, last := s.outbox.begin(from); ; do, b, last = s.outbox.next() {
 		switch do {

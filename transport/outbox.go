@@ -8,17 +8,17 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// outbox is what waits to be written to one client. Any goroutine may add to it without blocking; one at a time, the
-// flusher, takes out what is there and writes it, until nothing is left.
+// outbox holds what waits to be written to one client. Any goroutine may add to it without blocking. One goroutine at a
+// time is the flusher: it takes out what is there and writes it, until nothing is left.
 //
-// Its phase says what becomes of a frame. It never goes back:
+// The phase says what becomes of a frame. It never goes back:
 //
 //	phase    put         what waits            next
 //	open     takes it    is written            sealed by seal or giveUp, cut by cut
 //	sealed   refuses it  is written            cut by cut
 //	cut      refuses it  is lost, handed back  -
 //
-// Its state says who writes:
+// The state says who writes:
 //
 //	state      who writes                         next
 //	idle       nobody; nothing waits, or only a   scheduled: by put or schedule
@@ -33,10 +33,10 @@ import (
 //	           still close its side
 //	gone       nobody; the socket is closed
 //
-// Only a connection on a loop is ever full: a goroutine that writes blocks instead, and loses in the state flushing.
+// Only a connection on a loop is ever full. A goroutine that writes blocks instead, and loses in the state flushing.
 //
-// The caller of put, seal and giveUp gives a pool, and the caller of giveUp and lose a function for what is handed back.
-// That function is called without mu being held, because the sender may be the connection's own client.
+// The methods take the pool of buffers and the function that hands back as arguments, because there may be a million
+// outboxes. They call handBack without holding mu: the sender may be the connection's own client.
 type outbox struct {
 	waiting atomic.Int64  // bytes queued, and bytes of the write under way that the network has not taken
 	phased  atomic.Uint32 // the phase; written with mu held
@@ -44,12 +44,12 @@ type outbox struct {
 	mu     sync.Mutex
 	state  writeState // guarded by mu
 	queued *buffer    // complete frames; guarded by mu
-	// deadline is when the state must have ended, in the server's nanoseconds, 0 for never. In the phase open it is when
-	// a write under way must have made progress. From seal or giveUp on it is when everything must be out, and from
-	// linger on when the socket is closed. Guarded by mu.
+	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
+	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
+	// everything must be out. After linger, it is the time at which the socket is closed. Guarded by mu.
 	deadline int64
 
-	// The write under way. These are the flusher's, and in the state full the loop's.
+	// The write under way. It belongs to the flusher, and in the state full to the loop.
 	out     *buffer
 	written int // bytes of it that the network has taken
 }
@@ -73,14 +73,14 @@ const (
 	gone
 )
 
-// phase returns the phase. Without mu it may be older than what waits.
+// phase returns the phase, which may change at once unless mu is held.
 func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 
-// isOpen reports whether the outbox takes frames. Only with mu held is it still so afterwards.
+// isOpen reports whether the phase is open, which may change at once unless mu is held.
 func (o *outbox) isOpen() bool { return o.phase() == phaseOpen }
 
-// put adds a frame of sender's, nil for the service's own. It reports whether it was taken, whether a flusher is to be
-// started for it, and how much is queued.
+// put adds a frame. Sender is nil where the frame is the service's own. Put reports whether the frame was taken, whether
+// the caller must start a flusher, and how many bytes are queued.
 func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -101,9 +101,8 @@ func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, send
 	o.waiting.Add(int64(len(o.queued.bytes) - before))
 }
 
-// seal ends the phase open, with a close frame with payload as the last frame, or without one where payload is nil.
-// Everything is to be out by deadline. It reports whether the phase was open. Where nobody writes, what is queued stays
-// until schedule.
+// seal ends the phase open, and reports whether it was open. The last frame is a close frame with payload; where payload
+// is nil there is none. Everything must be out by deadline. In the state idle, what is queued waits for schedule.
 func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -122,7 +121,7 @@ func (o *outbox) sealLocked(deadline int64) {
 	o.deadline = deadline
 }
 
-// cut ends all phases but the last. It calls abort, with mu held, unless the socket is closed.
+// cut begins the last phase. Unless the socket is closed, cut calls abort with mu held.
 func (o *outbox) cut(abort func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -132,7 +131,8 @@ func (o *outbox) cut(abort func()) {
 	}
 }
 
-// schedule reports whether a flusher is to be started for what waits, be it only the end.
+// schedule leaves the state idle, and reports whether it did: the caller must start a flusher then, which finds at least
+// that the phase has ended.
 func (o *outbox) schedule() (start bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -153,12 +153,12 @@ type step int
 const (
 	stepWrite  step = iota // write what next has returned
 	stepFinish             // close the sending direction, then linger: everything is out
-	stepLose               // lose what waits
-	stepDone               // nothing: there is no flusher any more
+	stepLose               // hand back what waits: the phase is cut
+	stepDone               // stop: the caller is not the flusher any more
 )
 
-// begin makes the caller the flusher where the state is from, scheduled or, for who is on the loop, full. It returns what
-// next does, and otherwise stepDone.
+// begin makes the caller the flusher and returns its first step, as next does. It returns stepDone where the state is not
+// from. From is scheduled, or full for a caller on the loop.
 func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -169,7 +169,7 @@ func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
 	return o.nextLocked()
 }
 
-// next returns what the flusher does next, and what it is to write. Last says that nothing will follow that.
+// next returns what the flusher does next, and the bytes to write. Last says that nothing will follow those.
 func (o *outbox) next() (do step, b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,7 +184,7 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	if o.out == nil {
 		o.out, o.written, o.queued = o.queued, 0, nil
 		if phase == phaseOpen {
-			o.deadline = 0 // whatever was stuck has gone
+			o.deadline = 0 // the write that may have been stuck is over
 		}
 	}
 	switch {
@@ -198,7 +198,7 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	}
 }
 
-// wrote tells that the network has taken n bytes more of the write under way. The flusher calls it.
+// wrote notes that the network has taken n more bytes of the write under way. The flusher calls it.
 func (o *outbox) wrote(pool *buffers, n int) {
 	o.waiting.Add(int64(-n))
 	if o.written += n; o.written == len(o.out.bytes) {
@@ -207,8 +207,8 @@ func (o *outbox) wrote(pool *buffers, n int) {
 	}
 }
 
-// block ends the flusher, because the network takes no more or because what waits is lost. A write that makes progress
-// has until deadline to make more.
+// block goes to the state full, because the network takes no more or because the phase is cut. The caller is not the
+// flusher any more. A write that has made progress has until deadline to make more.
 func (o *outbox) block(progress bool, deadline int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -218,16 +218,16 @@ func (o *outbox) block(progress bool, deadline int64) {
 	}
 }
 
-// linger ends the flusher for good: everything is out, and the client has until deadline to close its side.
+// linger goes to the state lingering: nothing is left to write, and the client has until deadline to close its side.
 func (o *outbox) linger(deadline int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state, o.deadline = lingering, deadline
 }
 
-// giveUp seals an open outbox whose write under way has made no progress for too long: only the rest of the frame that is
-// partly written and a close frame with payload stay in it, for a client that wakes up in time. All else is handed back.
-// The flusher calls it, or in the state full the loop. It reports whether the phase was open.
+// giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
+// rest of a frame that is partly written stays, and a close frame with payload follows it, in case the client wakes up in
+// time. All other messages are handed back. The flusher calls giveUp, or in the state full the loop.
 func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
 	o.mu.Lock()
 	if !o.isOpen() {
@@ -250,7 +250,8 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack 
 	return true
 }
 
-// lose hands back all that waits, and has the outbox linger until deadline. The flusher calls it once the phase is cut.
+// lose hands back all that waits, and goes to the state lingering until deadline. The flusher calls it when the phase is
+// cut.
 func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
 	o.mu.Lock()
 	queued := o.queued
@@ -264,7 +265,7 @@ func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, 
 	o.linger(deadline)
 }
 
-// drop drops what b has behind its first n bytes, and hands back each message that will not go out whole.
+// drop drops what b has behind its first n bytes, and hands back each message of which a part is dropped.
 func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messages.Address)) {
 	if b == nil {
 		return
@@ -282,7 +283,8 @@ func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messag
 	b.bytes = b.bytes[:n]
 }
 
-// due returns the deadline where somebody has to see to it, and otherwise never: a flusher is at work, or soon will be.
+// due returns the deadline in the states full and lingering. In the others it returns never: a flusher is at work there, or
+// soon will be.
 func (o *outbox) due() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -306,15 +308,14 @@ func (o *outbox) isGone() bool {
 	return o.state == gone
 }
 
-// sealedUntil returns by when everything must be out, and whether the phase is not open any more, or else there is no
-// such time.
+// sealedUntil returns the time by which everything must be out, and whether there is such a time: the phase is not open.
 func (o *outbox) sealedUntil() (deadline int64, sealed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.deadline, !o.isOpen()
 }
 
-// remove goes from lingering to gone, and reports whether it did: the socket is the caller's to close then.
+// remove goes from lingering to gone, and reports whether it did. The caller closes the socket then.
 func (o *outbox) remove() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

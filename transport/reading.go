@@ -17,8 +17,8 @@ const (
 	reasonFailed    = "the service failed on this connection: please come back"
 )
 
-// accepted says which frames the service accepts. A message may have as many fragments as it has with a byte in each, and
-// as many empty ones.
+// accepted says which frames the service accepts. The longest message may come with one byte in each fragment, and with as
+// many empty fragments.
 var accepted = &frame.Rules{FromClient: true, MaxMessage: messages.MaxMessageBytes, MaxFragments: 2 * messages.MaxMessageBytes}
 
 // farewell returns the payload of the close frame that answers a frame which is not acceptable.
@@ -51,7 +51,7 @@ func closeAnswer(payload []byte) []byte {
 	return answer
 }
 
-// received acts on bytes that have come. The reader calls it; b may be changed, and is the caller's again afterwards.
+// received acts on bytes that have come. It may change b, and does not keep it. The reader calls it.
 func (c *conn) received(b []byte, now int64) {
 	c.lastRead.Store(now)
 	if c.inbox.state() < dropping {
@@ -59,8 +59,8 @@ func (c *conn) received(b []byte, now int64) {
 	}
 }
 
-// proceed acts on the frames in b, which is all that is there, and holds what is left. Paid says that the first frame is
-// paid for.
+// proceed acts on the frames in b, which is all that has come, and holds what is left. Paid says that the first frame has
+// been charged for.
 func (c *conn) proceed(b []byte, paid bool, now int64) {
 	n := c.act(b, paid, now)
 	if c.inbox.state() < dropping {
@@ -70,8 +70,8 @@ func (c *conn) proceed(b []byte, paid bool, now int64) {
 	}
 }
 
-// act acts on the frames in b until the last that is whole, or one that must wait, or one after which nothing counts. It
-// returns how many bytes it took.
+// act acts on the frames in b, one by one, while they are whole and the state is reading. It returns how many bytes it
+// took.
 func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -104,8 +104,8 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 	return taken
 }
 
-// pay charges for the next frame, and reports whether it may be acted on at once. Otherwise it is paid for when the
-// reader goes on.
+// pay charges for the next frame, and reports whether it may be acted on at once. Otherwise the reader waits until it may,
+// and does not charge for it again.
 func (c *conn) pay(now int64) bool {
 	wait := c.charge(now, 1)
 	if wait <= 0 {
@@ -116,12 +116,12 @@ func (c *conn) pay(now int64) bool {
 	return false
 }
 
-// settle has the reader wait while too much waits for the client.
+// settle has the reader wait if too much waits for the client.
 func (c *conn) settle() {
 	if !c.crowded() || !c.inbox.change(reading, awaitingRoom) {
 		return
 	}
-	if !c.crowded() { // by now; who made room may not have seen that the reader waits for it
+	if !c.crowded() { // a flusher may have made room just before it could see that the reader waits
 		c.inbox.become(reading)
 	}
 }
@@ -146,7 +146,7 @@ func (c *conn) frame(h frame.Header, payload []byte) {
 	}
 }
 
-// text acts on one text message, which is the caller's again afterwards.
+// text acts on one text message. It does not keep it.
 func (c *conn) text(text []byte) {
 	if !c.outbox.isOpen() {
 		return
@@ -169,7 +169,7 @@ func (c *conn) awaitDecision() {
 	}
 }
 
-// refuse answers a message that is none.
+// refuse answers a text that is not a message of the protocol.
 func (c *conn) refuse(err error) {
 	refusal, ok := err.(*messages.DecodeError)
 	if !ok {
@@ -182,7 +182,7 @@ func (c *conn) refuse(err error) {
 	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
 }
 
-// charge counts frames against the connection's rate and returns how long to wait before acting on them.
+// charge counts frames against the connection's rate. It returns how long to wait before acting on them.
 func (c *conn) charge(now int64, frames uint32) time.Duration {
 	interval := c.server.frameInterval
 	if interval == 0 {
@@ -210,7 +210,7 @@ func (c *conn) Resume() {
 	}
 }
 
-// ready reports whether the reader need not wait, or not any more.
+// ready reports whether the reader need not wait any longer.
 func (c *conn) ready(now int64) bool {
 	switch c.inbox.state() {
 	case awaitingRate:
@@ -223,7 +223,7 @@ func (c *conn) ready(now int64) bool {
 	return true
 }
 
-// goOn has the reader go on if it waits and need not any more. The reader calls it whenever that may be so.
+// goOn goes on if the reader waits and need not wait any longer. The reader calls it whenever it is woken.
 func (c *conn) goOn(now int64) {
 	state := c.inbox.state()
 	if !state.waits() || !c.ready(now) {
@@ -237,8 +237,8 @@ func (c *conn) goOn(now int64) {
 	c.proceed(c.inbox.waiting(), state == awaitingRate, now)
 }
 
-// finish ends the reading, if it has not ended: what comes from now on is dropped, the session ends, and what waits for
-// the client goes out. Where the outbox is not sealed yet, payload is what its close frame says; nil sends none.
+// finish ends the reading, if it has not ended yet. What comes from now on is dropped, the session ends, and what waits for
+// the client goes out. If the outbox is still open, payload is the payload of its close frame; nil means no close frame.
 func (c *conn) finish(payload []byte) {
 	if c.inbox.state() >= dropping {
 		return

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// pressSize is how much may be queued before the carrier is pressed to write. What one round of a loop brings for one
-	// client together must not reach the limit of its queue where its socket could have taken it.
+	// pressSize is how many bytes may be queued before the carrier is pressed to write. Without it, what one round of a
+	// loop brings for one client could reach the queue limit although the socket would have taken it.
 	pressSize = 32 << 10
 	// lingerTimeout is how long a client may still send into a connection that the service has closed before the
 	// socket is closed too.
@@ -34,8 +34,8 @@ func (c *conn) Close(code messages.CloseCode, reason string) {
 	}
 }
 
-// queue has a frame of sender's, nil for the service's own, written, and reports whether it was taken. Via is what
-// brought it, or nil.
+// queue puts a frame into the outbox and has it written. It reports whether the frame was taken. Sender is nil where the
+// frame is the service's own. Via is what brought the frame, or nil.
 func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Address, via any) bool {
 	taken, start, queued := c.outbox.put(&c.server.buffers, opcode, payload, sender)
 	if start {
@@ -47,15 +47,15 @@ func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Addres
 	return taken
 }
 
-// ping has a ping written. It never presses the carrier, because its caller holds the mutex of the connection's shard.
+// ping has a ping written. Its caller holds the mutex of the connection's shard, so it never presses the carrier.
 func (c *conn) ping() {
 	if _, start, _ := c.outbox.put(&c.server.buffers, frame.Ping, nil, nil); start {
 		c.carrier.start(nil)
 	}
 }
 
-// seal seals the outbox, and has the reader see it. It reports whether the outbox was open. A close frame with payload is
-// its last frame; nil stands for none.
+// seal seals the outbox and wakes the reader. It reports whether the outbox was open. The last frame is a close frame with
+// payload; where payload is nil there is none.
 func (c *conn) seal(payload []byte) bool {
 	if !c.outbox.seal(&c.server.buffers, payload, c.writeDeadline()) {
 		return false
@@ -64,7 +64,7 @@ func (c *conn) seal(payload []byte) bool {
 	return true
 }
 
-// release has a sealed outbox written, or handed back where it is cut.
+// release has what waits in a sealed outbox written, or handed back where the connection is cut.
 func (c *conn) release() {
 	if c.outbox.schedule() {
 		c.carrier.start(nil)
@@ -77,7 +77,7 @@ func (c *conn) cut() {
 	c.carrier.wake()
 }
 
-// wrote tells that the network has taken n bytes more. The flusher calls it.
+// wrote notes that the network has taken n more bytes. The flusher calls it.
 func (c *conn) wrote(n int) {
 	c.outbox.wrote(&c.server.buffers, n)
 	if c.inbox.state() == awaitingRoom && !c.crowded() {
@@ -85,7 +85,7 @@ func (c *conn) wrote(n int) {
 	}
 }
 
-// giveUp closes a connection whose client took nothing for too long.
+// giveUp closes a connection whose client has taken nothing for too long.
 func (c *conn) giveUp() {
 	payload := frame.AppendClose(nil, uint16(messages.CloseTooSlow), reasonTooSlow)
 	if c.outbox.giveUp(&c.server.buffers, payload, c.writeDeadline(), c.handBack) {
@@ -99,8 +99,8 @@ func (c *conn) lose() {
 	c.carrier.wake()
 }
 
-// handBack hands back a message that will not go out. It contains a panic of the session's: nothing above it on this
-// goroutine would.
+// handBack hands back a message that will not go out. It contains a panic of the session's, because nothing above it on
+// this goroutine does.
 func (c *conn) handBack(text []byte, sender messages.Address) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -110,13 +110,13 @@ func (c *conn) handBack(text []byte, sender messages.Address) {
 	c.session.Undelivered(text, sender)
 }
 
-// writeDeadline returns when a write that makes no progress from now on has taken too long.
+// writeDeadline returns the time by which a write must have made progress.
 func (c *conn) writeDeadline() int64 { return c.server.now() + int64(c.server.options.WriteTimeout) }
 
-// lingerDeadline returns until when a client may close its side whose outbox is written now.
+// lingerDeadline returns the time until which a client whose connection lingers from now on may close its side.
 func (c *conn) lingerDeadline() int64 { return c.server.now() + int64(lingerTimeout) }
 
-// crowded reports whether so much waits for the client that it is not read: who does not read is not read either, so
-// that nothing is lost and memory is bounded. Deliveries of others never crowd by themselves, because the session takes
-// none over the limit: what is over it answers the client's own frames.
+// crowded reports whether more waits for the client than the queue limit. The client is not read then, so that memory is
+// bounded and nothing is lost: a client that does not read causes no more answers. Messages of others do not crowd by
+// themselves, because the session refuses them at the limit; what exceeds it are answers to the client's own frames.
 func (c *conn) crowded() bool { return c.outbox.waiting.Load() > c.server.queueLimit }
