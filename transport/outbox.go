@@ -25,10 +25,10 @@ import (
 //	           close frame that schedule releases
 //	scheduled  a flusher has been started         flushing: by begin
 //	flushing   the flusher                        idle: nothing waits and the phase is open
-//	                                              full: the network takes no more, or the phase is cut (by block)
-//	                                              lingering: everything is out and the phase is sealed (by linger)
-//	full       nobody; a write is under way       flushing: by begin
-//	                                              lingering: the phase is cut and all was handed back (by lose)
+//	                                              full: by block; the network takes no more, or the phase is cut
+//	                                              lingering: by linger; the phase is sealed and everything is out
+//	                                              lingering: by lose; the phase is cut and all is handed back
+//	full       nobody; a write is under way       flushing: by begin; the loop
 //	lingering  nobody, ever again; the client may gone: by remove
 //	           still close its side
 //	gone       nobody; the socket is closed
