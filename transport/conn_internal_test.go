@@ -48,7 +48,7 @@ func (s *brokenSession) Undelivered([]byte, messages.Address) {}
 // eachCarrier runs a test for each carrier.
 func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))) {
 	t.Run(name+" on loops", func(t *testing.T) { test(t, CarryOnLoops) })
-	t.Run(name+" by gws", func(t *testing.T) { test(t, CarryByGWS) })
+	t.Run(name+" by goroutines", func(t *testing.T) { test(t, CarryByGoroutines) })
 }
 
 // lockedBuffer is a log.
