@@ -21,6 +21,7 @@ type Connection struct {
 	session  *actor.PID // nil while nobody is logged in
 	refusals int
 	decision atomic.Int32
+	crowded  bool // set below Receive where more than the limit is held for the client
 }
 
 // How the decision about a login or a logout stands.
@@ -37,8 +38,9 @@ func (s *System) Connect(link Link) *Connection {
 }
 
 // Receive acts on one message of the client and owns it from then on. Messages are acted on in the order of the calls.
-// It never blocks. It returns true when the next message may be acted on at once, which is nearly always, and false
-// while it is being decided about a login or a logout, whose effect the next message must see: then one call of
+// It never blocks. It returns true when the next message may be acted on at once, which is nearly always. It returns
+// false while the next message must wait: for the decision about a login or a logout, whose effect it must see, or for
+// the session, which has not caught up while more than [Options.QueueLimit] is held for the client. Then one call of
 // [Link.Resume] follows, from any goroutine and perhaps before Receive has returned, unless Closed comes first. Until
 // then Receive must not be called.
 func (c *Connection) Receive(m *messages.Relay) (next bool) {
@@ -54,7 +56,11 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 		return c.ask(c.session, &logout{relay: m, connection: c})
 	default:
 		c.system.root.Send(c.session, (*messages.Send)(m))
-		return true
+		if !c.crowded {
+			return true
+		}
+		c.crowded = false
+		return c.ask(c.session, caughtUp{c})
 	}
 }
 
@@ -134,6 +140,9 @@ func (c *Connection) loggedOut() {
 
 // stillLoggedIn answers a logout that was not the client's to ask for.
 func (c *Connection) stillLoggedIn() { c.decide() }
+
+// caughtUp answers for a session that has acted on all that the client has sent.
+func (c *Connection) caughtUp() { c.decide() }
 
 // failed stands for the decision of an actor that failed on the question.
 func (c *Connection) failed() {

@@ -21,7 +21,7 @@ func owner(login string) *session {
 }
 
 type addressed struct {
-	actor.MessageInvoker
+	invoker
 	pid *actor.PID
 }
 

@@ -16,5 +16,8 @@
 // connection, unless the client logged out and keeps the connection for its next login. A session that panics is
 // stopped, never restarted, and its connection is closed with 1011; the cause is logged once and nobody else notices.
 //
+// What the service holds for one client is bounded by one limit, [Options.QueueLimit]: messages of others beyond it are
+// refused, and a client beyond it is not read.
+//
 // Actors run on the goroutine that sends to them, which is safe because none of them blocks; see mailbox.
 package actors

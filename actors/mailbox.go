@@ -44,11 +44,20 @@ type mailbox struct {
 type invoker interface {
 	actor.MessageInvoker
 	Self() *actor.PID
+	Actor() actor.Actor
+}
+
+// client is an actor that serves a client: a session. Both methods are called with mu held, and do not block.
+type client interface {
+	// waiting returns how many bytes wait for the client outside the mailbox.
+	waiting() int
+	// crowd tells, on the goroutine that sends a [messages.Send], that more than the limit is held for the client.
+	crowd()
 }
 
 // terms are what all mailboxes of a system have in common.
 type terms struct {
-	// limit bounds, in bytes, the deliveries that wait in one mailbox.
+	// limit is how many bytes the service holds for one client: [Options.QueueLimit].
 	limit int
 	// handBack is told of every user message that an actor will not receive, with the reason. It runs on the goroutine
 	// of whoever sent or closed.
@@ -58,7 +67,8 @@ type terms struct {
 // backlog is what waits in one mailbox.
 type backlog struct {
 	system, user queue
-	deliveries   int // bytes of deliveries in user
+	bytes        int // of all messages of clients in user
+	deliveries   int // of the deliveries among them
 }
 
 // backlogs holds backlogs between uses.
@@ -138,16 +148,45 @@ func (m *mailbox) PostUserMessage(message any) {
 }
 
 // put has a user message wait, or returns false where too much waits already; the caller holds mu.
+//
+// What others send is refused over the limit. What the client itself sends, and what comes back to it, is not: a client
+// that is over the limit is read no more until its session has caught up.
 func (m *mailbox) put(message any) bool {
 	b := m.wait()
-	if d, ok := message.(*messages.Deliver); ok {
-		if b.deliveries+len(d.Text) > m.terms.limit {
-			return false
+	if size := sizeOf(message); size > 0 {
+		waiting := 0
+		client, ok := m.invoker.Actor().(client)
+		if ok {
+			waiting = client.waiting()
 		}
-		b.deliveries += len(d.Text)
+		switch message.(type) {
+		case *messages.Deliver:
+			if waiting+b.deliveries+size > m.terms.limit {
+				return false
+			}
+			b.deliveries += size
+		case *messages.Send:
+			if ok && waiting+b.bytes+size > m.terms.limit {
+				client.crowd()
+			}
+		}
+		b.bytes += size
 	}
 	b.user.put(message)
 	return true
+}
+
+// sizeOf returns how many bytes of the limit a message takes.
+func sizeOf(message any) int {
+	switch m := message.(type) {
+	case *messages.Send:
+		return len(m.Text)
+	case *messages.Deliver:
+		return len(m.Text)
+	case *messages.Return:
+		return len(m.Text)
+	}
+	return 0
 }
 
 // wait returns the backlog to be added to; the caller holds mu.
@@ -198,8 +237,10 @@ func (m *mailbox) next() (message any, system bool) {
 		message, system = b.system.take(), true
 	case !m.suspended && b.user.len() > 0:
 		message = b.user.take()
-		if d, ok := message.(*messages.Deliver); ok {
-			b.deliveries -= len(d.Text)
+		size := sizeOf(message)
+		b.bytes -= size
+		if _, ok := message.(*messages.Deliver); ok {
+			b.deliveries -= size
 		}
 	}
 	if b.system.len() == 0 && b.user.len() == 0 {
@@ -244,7 +285,7 @@ func (m *mailbox) close() {
 	m.closed = true
 	var waiting queue
 	if b := m.backlog; b != nil {
-		waiting, b.user, b.deliveries = b.user, queue{}, 0
+		waiting, b.user, b.bytes, b.deliveries = b.user, queue{}, 0, 0
 	}
 	m.mu.Unlock()
 	for waiting.len() > 0 {

@@ -18,6 +18,7 @@ type recorder struct {
 	handled   []string
 	escalated []any
 	onUser    func(message any)
+	actor     actor.Actor
 }
 
 func (r *recorder) InvokeSystemMessage(message any) {
@@ -31,7 +32,8 @@ func (r *recorder) InvokeUserMessage(message any) {
 	}
 }
 
-func (r *recorder) Self() *actor.PID { return nil }
+func (r *recorder) Self() *actor.PID   { return nil }
+func (r *recorder) Actor() actor.Actor { return r.actor }
 
 func (r *recorder) EscalateFailure(reason, _ any) { r.escalated = append(r.escalated, reason) }
 

@@ -26,6 +26,9 @@ type (
 		connection *Connection
 	}
 
+	// caughtUp reaches a session behind all that its client has sent. Its connection is told then.
+	caughtUp struct{ connection *Connection }
+
 	// disconnected tells a session that its connection has ended.
 	disconnected struct{}
 )
@@ -34,6 +37,7 @@ type (
 // each, and nobody needs the report.
 func (*claim) IgnoreDeadLetterLogging()       {}
 func (*logout) IgnoreDeadLetterLogging()      {}
+func (caughtUp) IgnoreDeadLetterLogging()     {}
 func (disconnected) IgnoreDeadLetterLogging() {}
 
 // registry is the actor that enforces unique logins. It is the parent of every session and the only writer of the

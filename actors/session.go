@@ -81,12 +81,20 @@ func (s *session) Receive(ctx actor.Context) {
 		(*messages.Relay)(m).Release()
 	case *logout:
 		s.logout(ctx, m)
+	case caughtUp:
+		m.connection.caughtUp()
 	case disconnected:
 		s.depart(ctx)
 	case *actor.Stopping:
 		s.stopping()
 	}
 }
+
+// waiting implements client.
+func (s *session) waiting() int { return s.link().Waiting() }
+
+// crowd implements client.
+func (s *session) crowd() { s.connection.crowded = true }
 
 func (s *session) link() Link      { return s.connection.link }
 func (s *session) system() *System { return s.connection.system }

@@ -22,8 +22,14 @@ const MinQueueLimit = messages.MaxMessageBytes
 type Options struct {
 	// Logger receives the failures of sessions. Nil means slog.Default(). The content of messages is never logged.
 	Logger *slog.Logger
-	// QueueLimit is how many bytes may wait for one client before what is sent to it is refused with
-	// peer-overloaded. 0 means DefaultQueueLimit; less than MinQueueLimit is as much.
+	// QueueLimit bounds what the service holds for one client, in bytes. This counts messages of others for the client, in
+	// its session's mailbox and in its link. It counts the answers to the client's own messages. And it counts messages of
+	// the client that its session has not acted on yet.
+	//
+	// A message of another client is refused with peer-overloaded if it would exceed the limit. While more than the limit is
+	// held, the client is not read. So one message or answer at a time can exceed the limit.
+	//
+	// 0 means DefaultQueueLimit. Less than MinQueueLimit means MinQueueLimit.
 	QueueLimit int
 }
 
@@ -80,7 +86,7 @@ func NewSystem(o Options) *System {
 // Sessions returns how many logins are taken.
 func (s *System) Sessions() int { return int(s.sessions.Load()) }
 
-// QueueLimit returns how many bytes may wait for one client.
+// QueueLimit returns how many bytes the service holds for one client.
 func (s *System) QueueLimit() int { return s.terms.limit }
 
 // Stop ends every session and then the registry. The end of a session closes its link with 1001. Stop returns when all have
@@ -146,5 +152,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case *logout:
 		m.relay.Release()
 		m.connection.loggedOut()
+	case caughtUp:
+		m.connection.caughtUp()
 	}
 }

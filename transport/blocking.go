@@ -6,270 +6,197 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
 const (
-	// progressChecks is into how many waits a write's timeout is divided, so that a reader counts as stalled when it
-	// took nothing for that time, wherever in a write it stopped.
+	// readSize is how many bytes are read at once.
+	readSize = 1 << 10
+	// progressChecks is the number of waits that a write's time-out is divided into. After each it is checked whether the
+	// client has taken anything, so that it counts as stalled after that time wherever in a write it has stopped.
 	progressChecks = 4
-	// maxTLSPlaintext is how much one record of TLS carries (RFC 8446, section 5.1).
+	// maxTLSPlaintext is the most bytes that one record of TLS carries (RFC 8446, section 5.1).
 	maxTLSPlaintext = 16 << 10
 )
 
-// blocking carries a connection over a socket whose reads and writes block: one goroutine reads, and calls end when
-// nothing more can be read; another one writes while there is something to write.
+// blocking carries a connection over a socket whose reads and writes block. One goroutine is the reader for the whole life
+// of the connection. Another goroutine is the flusher, while there is something to write.
 type blocking struct {
 	conn
 	socket net.Conn
+	awoken sync.Cond // a state may have changed; its lock is that of the outbox
+}
 
-	// Guarded by the conn's mu.
-	drained bool          // the reader has begun to drop what comes
-	resumed bool          // what the reader waits for has been decided
-	wake    chan struct{} // closed when a waiting reader should look again; nil while none waits
+// newBlocking returns the carrier of a connection that has no session yet.
+func newBlocking(s *Server, socket net.Conn) *blocking {
+	c := &blocking{conn: conn{server: s}, socket: socket}
+	c.carrier = c
+	c.awoken.L = &c.outbox.mu
+	return c
 }
 
 // start implements carrier.
 func (c *blocking) start(any) { go c.flush() }
 
-// press implements carrier: whoever writes is at it already.
+// press implements carrier. The flusher writes already.
 func (c *blocking) press() {}
 
-// check implements carrier: reads and writes have deadlines of their own.
-func (c *blocking) check(int64) int64 { return never }
-
-// Resume implements [actors.Link].
-func (c *blocking) Resume() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.resumed = true
-	c.wakeReader()
+// wake implements carrier. When the connection ends, it interrupts a reader that waits for bytes, unless that drops them.
+func (c *blocking) wake() {
+	c.outbox.mu.Lock()
+	defer c.outbox.mu.Unlock()
+	if !c.outbox.isOpen() && c.inbox.state() < dropping {
+		_ = c.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+	c.awoken.Broadcast()
 }
 
-// sawBytes notes a sign of life.
-func (c *blocking) sawBytes() { c.lastRead.Store(c.server.now()) }
-
-// act has the reader act on one text message and waits until the next one may follow.
-func (c *blocking) act(text []byte) {
-	if !c.receive(text, nil) {
-		c.pause(
-			func() bool {
-				resumed := c.resumed
-				c.resumed = false
-				return resumed
-			},
-			func(wake <-chan struct{}) { <-wake },
-		)
+// abort implements carrier.
+func (c *blocking) abort() {
+	socket := c.socket
+	if secure, ok := socket.(*tls.Conn); ok {
+		socket = secure.NetConn() // the TLS connection's Close would wait to send its alert
 	}
-	c.settle()
+	_ = socket.Close()
 }
 
-// admit blocks the reader until it may act on so many more frames.
-func (c *blocking) admit(frames uint32) {
-	wait := c.charge(c.server.now(), frames)
-	if wait <= 0 {
-		return
+// read is the reader's goroutine. Ahead is what net/http has read beyond the handshake.
+func (c *blocking) read(ahead []byte) {
+	c.inbox.become(reading)
+	if len(ahead) > 0 {
+		c.received(ahead, c.server.now())
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	elapsed := false
-	c.pause(func() bool { return elapsed }, func(wake <-chan struct{}) {
-		select {
-		case <-timer.C:
-			elapsed = true
-		case <-wake:
+	for buffer := make([]byte, readSize); c.mayRead(); {
+		n, err := c.socket.Read(buffer)
+		if n > 0 {
+			c.received(buffer[:n], c.server.now())
 		}
-	})
-}
-
-// settle blocks the reader while its answers crowd.
-func (c *blocking) settle() {
-	if c.crowded() {
-		c.pause(func() bool { return !c.crowded() }, func(wake <-chan struct{}) { <-wake })
-	}
-}
-
-// pause blocks the reader with wait until done or until the connection is closing. Both are called by the reader, done
-// with mu held.
-func (c *blocking) pause(done func() bool, wait func(wake <-chan struct{})) {
-	c.paused.Store(true)
-	for {
-		c.mu.Lock()
-		if c.closing.Load() || done() {
-			c.mu.Unlock()
+		if err != nil {
+			c.mayRead() // what came together with the end, as it does with TLS, may have to wait
 			break
 		}
-		wake := c.wakeup()
-		c.mu.Unlock()
-		wait(wake)
 	}
-	c.sawBytes()
-	c.paused.Store(false)
+	c.finishAndRemove()
 }
 
-// end is the reader's last call: the session ends, then what is queued goes out, then the socket is closed. Where the
-// connection is not closing yet, payload is what its close frame says; nil sends none.
-func (c *blocking) end(payload []byte) {
-	c.seal(payload)
-	c.endSession()
-	c.release()
-	c.drain()
+// mayRead waits while the reader must wait. It reports whether more may be read, or else the connection ends.
+func (c *blocking) mayRead() bool {
+	for {
+		c.goOn(c.server.now())
+		switch {
+		case !c.outbox.isOpen() || c.inbox.state() >= dropping:
+			return false
+		case c.inbox.state() == reading:
+			return true
+		}
+		c.outbox.mu.Lock()
+		for !c.ready(c.server.now()) && c.outbox.isOpen() {
+			c.awoken.Wait()
+		}
+		c.outbox.mu.Unlock()
+	}
+}
+
+// finishAndRemove is the end of the reader. It finishes, drops what still comes until the client has closed its side or has
+// had the time to, waits until the outbox lingers, and removes the connection.
+func (c *blocking) finishAndRemove() {
+	c.finish(nil)
+	c.inbox.drop(&c.server.buffers)
+	c.boundDropping()
+	_, _ = io.Copy(io.Discard, c.socket)
+	c.inbox.become(ended)
+	c.outbox.mu.Lock()
+	for c.outbox.state != lingering {
+		c.awoken.Wait()
+	}
+	c.outbox.mu.Unlock()
+	c.outbox.remove()
 	_ = c.socket.Close()
 	c.server.connections.remove(&c.conn)
 }
 
-// stopReader implements carrier.
-func (c *blocking) stopReader() {
-	_ = c.socket.SetReadDeadline(time.Unix(1, 0))
-	c.wakeReader()
-}
-
-// wakeup returns a channel that is closed when the reader should look again. The caller holds mu.
-func (c *blocking) wakeup() <-chan struct{} {
-	if c.wake == nil {
-		c.wake = make(chan struct{})
+// boundDropping sets the time until which the reader drops what still comes: lingerTimeout after everything is out, or
+// after it must be.
+func (c *blocking) boundDropping() {
+	c.outbox.mu.Lock()
+	defer c.outbox.mu.Unlock()
+	deadline := c.server.time(c.outbox.deadline)
+	if c.outbox.state != lingering {
+		deadline = deadline.Add(lingerTimeout)
 	}
-	return c.wake
+	_ = c.socket.SetReadDeadline(deadline)
 }
 
-// wakeReader has a waiting reader look again. The caller holds mu.
-func (c *blocking) wakeReader() {
-	if c.wake != nil {
-		close(c.wake)
-		c.wake = nil
-	}
-}
-
-// flush writes what is queued, all of it in one write, until nothing is. It runs on a goroutine of its own, one at a
-// time, which is what writing says.
+// flush is the flusher's goroutine. It writes all that is queued in one write, again and again, until nothing is queued.
 func (c *blocking) flush() {
-	for {
-		c.mu.Lock()
-		c.wakeReader()
-		batch, cut := c.queued, c.halfway
-		if batch == nil && (!c.closing.Load() || c.halfway) {
-			c.writing = false
-			c.mu.Unlock()
-			return
-		}
-		c.queued = nil
-		c.mu.Unlock()
-		switch {
-		case batch == nil:
-			c.closeSending()
-			continue
-		case cut:
-			c.lose(batch, 0)
-		default:
-			c.write(batch)
-		}
-		c.free(batch)
-	}
-}
-
-// write writes one batch, or gives up and closes the socket.
-func (c *blocking) write(batch *buffer) {
-	timeout := c.server.options.WriteTimeout
-	// A TLS connection does not outlive a write's time-out, because a record may be half out: each record has the whole
-	// of it at once.
-	_, final := c.socket.(*tls.Conn)
-	written := 0
 	progress := time.Now()
-	for written < len(batch.bytes) {
-		part, deadline := batch.bytes[written:], time.Now().Add(timeout/progressChecks)
-		if final {
-			part, deadline = part[:min(len(part), maxTLSPlaintext)], c.recordDeadline()
-		}
-		_ = c.socket.SetWriteDeadline(deadline)
-		n, err := c.socket.Write(part)
-		written += n
-		c.waiting.Add(int64(-n))
-		if err == nil {
-			continue
-		}
-		now := time.Now()
-		// A time-out that comes before its time is an earlier one's, and there will be no other.
-		final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
-		if final || c.overdue(now) {
-			c.cut()
-			c.lose(batch, written)
+	for do, b, _ := c.outbox.begin(scheduled); ; do, b, _ = c.outbox.next() {
+		switch do {
+		case stepWrite:
+			progress = c.write(b, progress)
+		case stepFinish:
+			if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
+				_ = half.CloseWrite()
+			}
+			c.outbox.linger(c.lingerDeadline())
+			if c.inbox.state() >= dropping {
+				c.boundDropping()
+			}
+			c.wake()
 			return
-		}
-		if n > 0 {
-			progress = now
-		}
-		if now.Sub(progress) >= timeout {
-			c.giveUpOn(batch, written)
+		case stepLose:
+			c.lose()
+			return
+		case stepDone:
+			return
 		}
 	}
 }
 
-// recordDeadline returns until when the write that begins now may make no progress at all.
+// write writes b or a part of it, or gives up on the client, or cuts the connection. Progress is the time of the last
+// progress; write returns the new one.
+func (c *blocking) write(b []byte, progress time.Time) time.Time {
+	timeout := c.server.options.WriteTimeout
+	deadline := time.Now().Add(timeout / progressChecks)
+	// After a write's time-out a TLS connection is of no use, because a record may be half out. So each record has the whole
+	// time-out for itself.
+	_, final := c.socket.(*tls.Conn)
+	if final {
+		b, deadline = b[:min(len(b), maxTLSPlaintext)], c.recordDeadline()
+	}
+	_ = c.socket.SetWriteDeadline(deadline)
+	n, err := c.socket.Write(b)
+	c.wrote(n)
+	now := time.Now()
+	if n > 0 {
+		progress = now
+	}
+	if err == nil {
+		return now
+	}
+	// A time-out that comes too early is left over from an earlier write. The socket is of no use then either.
+	final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case final || c.overdue(now):
+		c.cut()
+	case now.Sub(progress) >= timeout:
+		c.giveUp()
+	}
+	return progress
+}
+
+// recordDeadline returns the time by which the write of a record that begins now must be done.
 func (c *blocking) recordDeadline() time.Time {
 	deadline := time.Now().Add(c.server.options.WriteTimeout)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if closeBy := c.server.time(c.closeBy); c.closing.Load() && closeBy.Before(deadline) {
-		return closeBy
+	if closeBy, sealed := c.outbox.sealedUntil(); sealed && c.server.time(closeBy).Before(deadline) {
+		return c.server.time(closeBy)
 	}
 	return deadline
 }
 
-// overdue has a waiting reader look again, and reports whether the connection is closing and should have written all.
+// overdue reports whether everything should be out by now.
 func (c *blocking) overdue(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.wakeReader()
-	return c.closing.Load() && !now.Before(c.server.time(c.closeBy))
-}
-
-// cut implements carrier.
-func (c *blocking) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closing.Store(true)
-	c.halfway = true
-	socket := c.socket
-	if secure, ok := socket.(*tls.Conn); ok {
-		socket = secure.NetConn() // or Close would wait to say goodbye
-	}
-	_ = socket.Close()
-	c.wakeReader()
-}
-
-// closeSending tells the client that nothing more comes, and bounds what it may still send.
-func (c *blocking) closeSending() {
-	if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.halfway = true
-	if c.drained {
-		_ = c.socket.SetReadDeadline(time.Now().Add(lingerTimeout))
-	}
-}
-
-// drain drops what the client still sends until it has closed its side too, or has had the time to, and what is queued
-// is out.
-func (c *blocking) drain() {
-	c.mu.Lock()
-	c.drained = true
-	deadline := c.server.time(c.closeBy)
-	if c.halfway {
-		deadline = time.Now()
-	}
-	_ = c.socket.SetReadDeadline(deadline.Add(lingerTimeout))
-	c.mu.Unlock()
-	_, _ = io.Copy(io.Discard, c.socket)
-	for {
-		c.mu.Lock()
-		if !c.writing {
-			c.mu.Unlock()
-			return
-		}
-		wake := c.wakeup()
-		c.mu.Unlock()
-		<-wake
-	}
+	closeBy, sealed := c.outbox.sealedUntil()
+	return sealed && !now.Before(c.server.time(closeBy))
 }

@@ -40,7 +40,7 @@ func framesOf(t *testing.T, answers []byte) string {
 	}
 }
 
-// FuzzCarriers gives the same stream, in pieces, to a connection on a loop and to one that gws reads, and wants the same
+// FuzzCarriers gives the same stream, in pieces, to a connection on a loop and to one that goroutines carry, and wants the same
 // answers, to the byte, and the same end.
 func FuzzCarriers(f *testing.F) {
 	add := func(stream []byte) {
@@ -110,10 +110,10 @@ func FuzzCarriers(f *testing.F) {
 			}
 		}
 		if !bytes.Equal(answers[0], answers[1]) {
-			t.Errorf("on a loop the answers are\n%sby gws they are\n%s", framesOf(t, answers[0]), framesOf(t, answers[1]))
+			t.Errorf("on a loop the answers are\n%sby goroutines they are\n%s", framesOf(t, answers[0]), framesOf(t, answers[1]))
 		}
 		if !orderly[0] || !orderly[1] {
-			t.Errorf("closed in an orderly way on a loop: %t, by gws: %t; want both", orderly[0], orderly[1])
+			t.Errorf("closed in an orderly way on a loop: %t, by goroutines: %t; want both", orderly[0], orderly[1])
 		}
 		for _, s := range services {
 			if failures := s.log.failures(); failures != "" {

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
 	"p2p-messaging/transport/internal/memnet"
 	"p2p-messaging/transport/internal/rawws"
 )
@@ -48,7 +48,7 @@ func (s *brokenSession) Undelivered([]byte, messages.Address) {}
 // eachCarrier runs a test for each carrier.
 func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))) {
 	t.Run(name+" on loops", func(t *testing.T) { test(t, CarryOnLoops) })
-	t.Run(name+" by gws", func(t *testing.T) { test(t, CarryByGWS) })
+	t.Run(name+" by goroutines", func(t *testing.T) { test(t, CarryByGoroutines) })
 }
 
 // lockedBuffer is a log.
@@ -181,7 +181,7 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		socket, far := memnet.Pipe(1 << 10)
-		c := newBlocking(s, socket, new(brokenSession))
+		c := openWith(s, socket, new(brokenSession))
 		s.connections.enter()
 		s.connections.add(&c.conn)
 		c.Send([]byte("first"))
@@ -191,7 +191,7 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 			t.Error("a closed link took a message")
 		}
 		far.Close()
-		c.end(nil)
+		c.finishAndRemove()
 		if n := c.Waiting(); n != 0 {
 			t.Errorf("%d bytes wait in a link that has ended, want none", n)
 		}
@@ -206,7 +206,7 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		socket, far := memnet.Pipe(100)
-		c := newBlocking(s, socket, new(brokenSession))
+		c := openWith(s, socket, new(brokenSession))
 		s.connections.enter()
 		s.connections.add(&c.conn)
 		received := make(chan int)
@@ -237,7 +237,7 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 		}
 		wg.Go(func() { time.Sleep(time.Microsecond); c.Close(messages.CloseNormal, "") })
 		wg.Wait()
-		c.end(nil)
+		c.finishAndRemove()
 		if got := int64(<-received); got != taken.Load()+4 {
 			t.Errorf("%d bytes arrived, want the %d taken and a close frame", got, taken.Load())
 		}
@@ -245,24 +245,15 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 	})
 }
 
-func TestACloseReasonIsCutBetweenCharacters(t *testing.T) {
-	for _, reason := range []string{"", "short", strings.Repeat("x", 123), strings.Repeat("x", 200), strings.Repeat("é", 100), "x" + strings.Repeat("é", 100), strings.Repeat("😀", 40)} {
-		got := string(appendClosePayload(nil, messages.CloseNormal, reason)[2:])
-		if len(got) > 123 || !utf8.ValidString(got) || !strings.HasPrefix(reason, got) || len(reason) <= 123 && got != reason || len(reason) > 123 && len(got) < 120 {
-			t.Errorf("the reason %q is cut to %q", reason, got)
-		}
-	}
-}
-
 func TestAFrameHasTheShortestHeader(t *testing.T) {
 	for _, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
 		near, far := memnet.Pipe(1 << 20)
-		frame := appendFrame(nil, opText, bytes.Repeat([]byte("x"), size))
-		if got := frameSize(append(frame, "behind"...)); got != len(frame) {
-			t.Errorf("the size of a frame of %d bytes is taken for %d", len(frame), got)
+		sent := frame.Append(nil, frame.Text, bytes.Repeat([]byte("x"), size))
+		if got := frameSize(append(sent, "behind"...)); got != len(sent) {
+			t.Errorf("the size of a frame of %d bytes is taken for %d", len(sent), got)
 		}
 		_, _ = near.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"))
-		_, _ = near.Write(frame)
+		_, _ = near.Write(sent)
 		c, err := rawws.Open(far, "")
 		if err != nil {
 			t.Fatal(err)
@@ -270,7 +261,7 @@ func TestAFrameHasTheShortestHeader(t *testing.T) {
 		if f, err := c.ReadFrame(); err != nil || len(f.Payload) != size || f.Opcode != rawws.Text || f.More {
 			t.Errorf("a frame of %d bytes was read as %d bytes, %v", size, len(f.Payload), err)
 		}
-		if waits := len(frame) - size; waits != 2 && waits != 4 && waits != 10 {
+		if waits := len(sent) - size; waits != 2 && waits != 4 && waits != 10 {
 			t.Errorf("the header has %d bytes", waits)
 		}
 	}

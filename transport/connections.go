@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// shardCount is over how many shards connections are spread, so that no mutex is shared by all of them.
+	// shardCount is the number of shards. Connections are spread over them, so that they do not all share one mutex.
 	shardCount = 64
-	// sweepInterval is how often connections are looked at whose time has come.
+	// sweepInterval is the time between two sweeps.
 	sweepInterval = time.Second
 )
 
-// connections is all of a server's connections, and the one goroutine that visits them: there is no timer for each. It
-// runs only while there are any.
+// connections holds all connections of a server. One goroutine, the sweep, visits those whose time has come, so that no
+// connection needs a timer. It runs only while there are connections.
 type connections struct {
 	now      func() int64
 	ping     time.Duration // pings are spread over it
@@ -27,9 +27,9 @@ type connections struct {
 
 	mu       sync.Mutex
 	count    int
-	refusing bool // nobody may enter any more
+	refusing bool // no connection may enter any more
 	sweeping bool
-	changed  sync.Cond     // count is zero or sweeping is false now
+	changed  sync.Cond     // count has become zero, or sweeping false
 	none     chan struct{} // tells the sweep that count has been zero
 }
 
@@ -46,11 +46,11 @@ type visit struct {
 	conn *conn
 }
 
-// init prepares for connections that are pinged every ping, may be idle for idle, and may take nothing for write.
+// init sets the times: connections are pinged every ping, may be silent for idle, and may take nothing for write.
 func (s *connections) init(now func() int64, ping, idle, write time.Duration) {
 	s.now = now
 	s.ping = ping
-	// Short times, as tests have them, are kept as exactly in proportion as the usual ones.
+	// Tests use short times. The interval is as short in proportion.
 	s.interval = max(min(sweepInterval, ping/10, idle/10, write/10), time.Millisecond)
 	s.changed.L = &s.mu
 	s.none = make(chan struct{}, 1)
@@ -71,7 +71,7 @@ func (s *connections) enter() bool {
 	return true
 }
 
-// leave ends what enter began, once for each, when no goroutine has to do with the connection any more.
+// leave is called once for each connection that has entered, when no goroutine uses the connection any more.
 func (s *connections) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,15 +84,15 @@ func (s *connections) leave() {
 	}
 }
 
-// refuse lets nobody enter from now on.
+// refuse lets no connection enter from now on.
 func (s *connections) refuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusing = true
 }
 
-// add has a connection that entered visited from now on. It reports whether others still may enter: if not, each may
-// have missed it.
+// add has the sweep visit a connection that has entered. It reports whether connections may still enter. If they may not,
+// a call of each may have missed this one.
 func (s *connections) add(c *conn) bool {
 	now := s.now()
 	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
@@ -108,7 +108,7 @@ func (s *connections) add(c *conn) bool {
 	return !s.refusing
 }
 
-// remove ends the visits to a connection, which leaves.
+// remove ends the visits to a connection, and has it leave.
 func (s *connections) remove(c *conn) {
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -124,7 +124,7 @@ func (s *connections) remove(c *conn) {
 	s.leave()
 }
 
-// hasten has a connection visited at a time, or sooner.
+// hasten has the sweep visit a connection at a time, or sooner. Its caller does not hold the shard's mutex.
 func (s *connections) hasten(c *conn, at int64) {
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -133,7 +133,7 @@ func (s *connections) hasten(c *conn, at int64) {
 	v.due = min(v.due, at)
 }
 
-// each calls f with every connection, holding up adding and removing.
+// each calls f with every connection, and holds the mutex of its shard meanwhile: f must not add, remove or hasten.
 func (s *connections) each(f func(*conn)) {
 	for i := range s.shards {
 		shard := &s.shards[i]
@@ -145,7 +145,7 @@ func (s *connections) each(f func(*conn)) {
 	}
 }
 
-// sweep visits connections when they are due, until there are none.
+// sweep visits connections that are due, until there are no connections.
 func (s *connections) sweep() {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()

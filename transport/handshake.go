@@ -1,21 +1,19 @@
 package transport
 
 import (
-	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
 	"strings"
-)
 
-// handshakeGUID is what a key is hashed with (RFC 6455, section 1.3).
-const handshakeGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	"p2p-messaging/transport/internal/frame"
+)
 
 // asksForWebSocket reports whether r asks for a WebSocket where there is one.
 func asksForWebSocket(r *http.Request) bool {
 	return (r.URL.Path == "/" || r.URL.Path == "/ws") && hasToken(r.Header, "Upgrade", "websocket")
 }
 
-// refusal is the answer to a request that is no proper handshake.
+// refusal is the answer to a request that is not a proper handshake.
 type refusal struct {
 	status   int
 	sentence string
@@ -29,8 +27,8 @@ func (f *refusal) write(w http.ResponseWriter) {
 	http.Error(w, f.sentence, f.status)
 }
 
-// checkHandshake returns how to answer a request for a WebSocket that is no proper handshake (RFC 6455, section 4.2.1),
-// nil where it is one.
+// checkHandshake returns the refusal of a request for a WebSocket, or nil where the request is a proper handshake (RFC
+// 6455, section 4.2.1).
 func checkHandshake(r *http.Request) *refusal {
 	switch {
 	case r.Method != http.MethodGet:
@@ -40,7 +38,7 @@ func checkHandshake(r *http.Request) *refusal {
 	case !hasToken(r.Header, "Connection", "upgrade"):
 		return &refusal{status: http.StatusBadRequest, sentence: "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on."}
 	case r.ContentLength != 0:
-		// Closed, or net/http would wait for the body before it answers.
+		// The connection is closed, or net/http would wait for the body before it answers.
 		return &refusal{http.StatusBadRequest, "A request for a WebSocket has no body.", [2]string{"Connection", "close"}}
 	}
 	if version := r.Header["Sec-Websocket-Version"]; len(version) != 1 || version[0] != "13" {
@@ -59,10 +57,8 @@ func isKey(key string) bool {
 
 // appendHandshakeResponse appends the answer to a handshake that has been checked (RFC 6455, section 4.2.2).
 func appendHandshakeResponse(b []byte, key string) []byte {
-	var challenge [24 + len(handshakeGUID)]byte // a key has 24 characters
-	sum := sha1.Sum(append(append(challenge[:0], key...), handshakeGUID...))
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	return append(base64.StdEncoding.AppendEncode(b, sum[:]), "\r\n\r\n"...)
+	return append(frame.AppendAccept(b, key), "\r\n\r\n"...)
 }
 
 // hasToken reports whether token is in the comma-separated lists of the headers called name.

@@ -247,7 +247,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 func TestBytesAreNotLostBetweenHTTPAndWebSocket(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		s := by.listen(t)
-		// More than net/http's and gws's buffers hold, in one write with the handshake.
+		// More than any buffer holds, in one write with the handshake.
 		var behind []byte
 		const frames = 500
 		for range frames {

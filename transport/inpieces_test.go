@@ -15,7 +15,7 @@ import (
 // sampleKey is RFC 6455's example of a handshake's key.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// InPieces has a connection on a loop or by gws read a stream and its end, in the pieces given: each says how much comes
+// InPieces has a connection on a loop or by goroutines read a stream and its end, in the pieces given: each says how much comes
 // at once, 0 for all, and the first comes with the handshake. Nothing is left to chance but when an actor answers. Where
 // room is given, each says how much the network takes of one write on a loop. It returns what the service sent behind
 // the response to the handshake, and whether it closed its side in an orderly way. The error says what does not come to
@@ -177,7 +177,7 @@ func (m *inPieces) Shutdown() {
 
 func (m *inPieces) Close() { m.closed = true }
 
-// inPiecesConn is the socket for gws. It takes all that is written, and has no use for deadlines, since nothing waits.
+// inPiecesConn is the socket for goroutines. It takes all that is written, and has no use for deadlines, since nothing waits.
 type inPiecesConn struct{ *inPieces }
 
 func (m inPiecesConn) Read(p []byte) (int, error) {

@@ -9,6 +9,7 @@ import (
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/frame"
 	"p2p-messaging/transport/internal/rawws"
 )
 
@@ -17,7 +18,7 @@ const loginMessage = `{"type":"login","login":"alice"}`
 // look has a connection on a loop look around, as it may have reason to at any time.
 func (c *outboxCase) look() {
 	if l, ok := c.carrier.(*looped); ok {
-		l.post()
+		l.wake()
 	}
 	synctest.Wait()
 }
@@ -61,7 +62,7 @@ func TestNothingIsTakenAfterACut(t *testing.T) {
 	eachOutbox(t, "", 1000, func(t *testing.T, c *outboxCase) {
 		c.sends(1)
 		synctest.Wait()
-		c.carrier.cut()
+		c.cut()
 		if c.Send([]byte("late")) || c.deliver(c.link, "late", 1, 1, nil) {
 			t.Error("a message was taken after the cut")
 		}
@@ -106,7 +107,7 @@ func TestAReaderThatIsSlowedDownReadsNothingMeanwhile(t *testing.T) {
 		_, _ = c.far.Write(append(ping, ping...))
 		synctest.Wait()
 		c.look()
-		if !c.paused.Load() {
+		if c.inbox.state() != awaitingRate {
 			t.Error("the reader goes on before its time")
 		}
 		c.ends(t)
@@ -122,12 +123,12 @@ func TestAReaderThatWaitedLongIsNotTakenForDead(t *testing.T) {
 		c.link.Resume()
 		time.Sleep(50 * time.Second)
 		synctest.Wait()
-		if c.closing.Load() {
+		if c.closing() {
 			t.Error("the client is taken for dead before it has had the time to show a sign of life")
 		}
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if !c.closing.Load() {
+		if !c.closing() {
 			t.Error("the client is not taken for dead")
 		}
 		c.far.Close()
@@ -147,12 +148,12 @@ func TestEachStallHasItsOwnTime(t *testing.T) {
 		c.Send([]byte("more"))
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
-		if c.closing.Load() {
+		if c.closing() {
 			t.Error("the client was given up on before its time")
 		}
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if !c.closing.Load() {
+		if !c.closing() {
 			t.Error("the client was not given up on")
 		}
 		c.ends(t)
@@ -244,7 +245,7 @@ func TestADescriptorIsNotUsedOnceItIsClosed(t *testing.T) {
 		l.press()
 		l.release()
 		l.Resume()
-		l.post()
+		l.wake()
 		synctest.Wait()
 		if n := l.Waiting(); n != 0 {
 			t.Errorf("%d bytes wait", n)
@@ -289,7 +290,7 @@ func TestWhatOneReadBringsIsWrittenByItsLoop(t *testing.T) {
 func TestMuchIsWrittenAtOnce(t *testing.T) {
 	onLoop(t, 1<<20, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
 		done := make(chan struct{})
-		l.post()
+		l.wake()
 		l.socket.Post(task(func() { // whose loop does nothing else meanwhile
 			defer close(done)
 			for n := range 200 {
@@ -313,13 +314,13 @@ func TestAFlushThatComesTooLateDoesNothing(t *testing.T) {
 		l.socket.Post(task(func() {
 			defer close(done)
 			before := len(c.tap.bytes)
-			l.seal(appendClosePayload(nil, messages.CloseNormal, ""))
-			(*flushing)(l).Run()
-			if len(c.tap.bytes) != before || l.halfway {
+			l.seal(frame.AppendClose(nil, uint16(messages.CloseNormal), ""))
+			(*flushTask)(l).Run()
+			if len(c.tap.bytes) != before || l.outbox.state != idle {
 				t.Error("the close frame went out before its time")
 			}
 			l.endSession()
-			l.stopped = true
+			l.inbox.become(dropping)
 			l.release()
 		}))
 		<-done
@@ -333,16 +334,15 @@ func TestRoomIsNoReasonToWriteBesideAnother(t *testing.T) {
 		l.socket.Post(task(func() {
 			defer close(done)
 			before := len(c.tap.bytes)
-			l.mu.Lock()
-			l.writing, l.flushing = true, true // another loop is at it
-			l.mu.Unlock()
+			l.Send(nil)
+			l.outbox.begin(scheduled) // as another loop does
 			c.deliver(l, "other", 1, 10, nil)
 			l.Writable()
 			if len(c.tap.bytes) != before {
 				t.Error("two write at once")
 			}
-			l.mu.Lock()
-			l.flush() // as the other one does
+			l.outbox.state = full
+			l.Writable() // as the other one does
 		}))
 		<-done
 		c.ends(t)

@@ -10,23 +10,24 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// carriers has loops carry connections. Each method returns nil where none can, and otherwise the loop has the socket.
+// carriers puts connections on loops. Both adopt methods return nil where no loop can carry the connection. Otherwise the
+// loop owns the socket.
 type carriers interface {
 	adopt(net.Conn) *looped
 	adoptDescriptor(fd int) *looped
-	// stop ends the loops once no connection is left.
+	// stop ends the loops. No connection may be left.
 	stop()
 }
 
-// loops are a server's, one for each processor that Go uses, begun when they are first needed.
+// loops are the loops of one server: one for each processor that Go uses. They start with the first connection.
 type loops struct {
 	logger *slog.Logger
 	new    func() (*epoll.Loop, error)
 
 	mu      sync.Mutex
 	started bool
-	all     []*epoll.Loop // none where the system has no epoll, or refused
-	next    int           // whose the next connection is
+	all     []*epoll.Loop // empty where the system has no epoll, or refuses it
+	next    int           // which of them gets the next connection
 }
 
 // adopt implements carriers: loops carry connections over plain TCP.

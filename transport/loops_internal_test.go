@@ -84,7 +84,7 @@ func wantAnswer(t *testing.T, c *rawws.Conn) {
 	}
 }
 
-func TestAServiceWithoutLoopsIsReadByGWS(t *testing.T) {
+func TestAServiceWithoutLoopsIsReadByGoroutines(t *testing.T) {
 	for _, loops := range []int{0, 1} {
 		log := new(lockedBuffer)
 		s, dial := serve(t, log, new(brokenSession), new(brokenSession), new(brokenSession))

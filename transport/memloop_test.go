@@ -28,8 +28,8 @@ func (l *memLoops) adopt(socket net.Conn) *looped {
 	return c
 }
 
-// CarryByGWS has gws read the connections of a server, also where a loop could.
-func CarryByGWS(s *Server) { s.carriers = noLoops{} }
+// CarryByGoroutines has goroutines carry the connections of a server, also where a loop could.
+func CarryByGoroutines(s *Server) { s.carriers = noLoops{} }
 
 type noLoops struct{}
 

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Options says how a [Server] behaves. [DefaultOptions] has every default; a duration of zero stands for its default
-// too.
+// Options says how a [Server] behaves. [DefaultOptions] returns every default. A duration of zero means its default too.
 type Options struct {
-	// Logger is told of faults at error level and, at debug level, of what net/http finds wrong with a request or its
-	// socket; nil means slog.Default(). Connections are not logged, and neither is any content or login.
+	// Logger gets faults at error level and, at debug level, what net/http finds wrong with a request or its socket. Nil
+	// means slog.Default(). Connections, contents and logins are never logged.
 	Logger *slog.Logger
 
-	// Page has the files of the client's page, index.html among them. They are read once, by New. Nil: no page, GET /
+	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /
 	// answers 404.
 	Page fs.FS
 
-	// AllowedOrigins lists origins, such as "https://chat.example.org", whose pages may connect although they do not
-	// come from this service.
+	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
+	// this service serves itself.
 	AllowedOrigins []string
-	// FileOrigin lets pages opened from disk connect: those have the origin "null" or "file://".
+	// FileOrigin lets pages connect that were opened from disk. Their origin is "null" or "file://".
 	FileOrigin bool
 
 	// Rate is how many frames a second a connection may send in the long run, after a Burst. A connection over it is
-	// read more slowly; nothing is lost. 0: no limit.
+	// read more slowly; nothing is lost. 0: no limit. Memory does not depend on the rate: a connection for whose client
+	// the service holds more than [actors.Options.QueueLimit] is not read, with any rate or none.
 	Rate int
 	// Burst is how many frames a connection may send at once before Rate applies; at least one.
 	Burst int
@@ -38,8 +38,8 @@ type Options struct {
 	// IdleTimeout is how long nothing at all, not even a pong, may come from a client before its connection is ended
 	// (close code 4001). It must be longer than PingInterval. Default: 60 s.
 	IdleTimeout time.Duration
-	// HandshakeTimeout is how long a client may take to send a request's headers. [Server.Serve] keeps to it; who
-	// mounts the Server in an http.Server of their own sets that one's ReadHeaderTimeout. Default: 10 s.
+	// HandshakeTimeout is how long a client may take to send a request's headers. [Server.Serve] enforces it. Where the
+	// Server is mounted in another http.Server, that one's ReadHeaderTimeout counts. Default: 10 s.
 	HandshakeTimeout time.Duration
 }
 

@@ -1,181 +1,327 @@
 package transport
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
 )
+
+// outbox holds what waits to be written to one client. Any goroutine may add to it without blocking. One goroutine at a
+// time is the flusher: it takes out what is there and writes it, until nothing is left.
+//
+// The phase says what becomes of a frame. It never goes back:
+//
+//	phase    put         what waits            next
+//	open     takes it    is written            sealed by seal or giveUp, cut by cut
+//	sealed   refuses it  is written            cut by cut
+//	cut      refuses it  is lost, handed back  -
+//
+// The state says who writes:
+//
+//	state      who writes                         next
+//	idle       nobody; nothing waits, or only a   scheduled: by put or schedule
+//	           close frame that schedule releases
+//	scheduled  a flusher has been started         flushing: by begin
+//	flushing   the flusher                        idle: nothing waits and the phase is open
+//	                                              full: by block; the network takes no more, or the phase is cut
+//	                                              lingering: by linger; the phase is sealed and everything is out
+//	                                              lingering: by lose; the phase is cut and all is handed back
+//	full       nobody; a write is under way       flushing: by begin; the loop
+//	lingering  nobody, ever again; the client may gone: by remove
+//	           still close its side
+//	gone       nobody; the socket is closed
+//
+// Only a connection on a loop is ever full. A goroutine that writes blocks instead, and loses in the state flushing.
+//
+// The methods take the pool of buffers and the function that hands back as arguments, because there may be a million
+// outboxes. They call handBack without holding mu: the sender may be the connection's own client.
+type outbox struct {
+	waiting atomic.Int64  // bytes queued, and bytes of the write under way that the network has not taken
+	phased  atomic.Uint32 // the phase; written with mu held
+
+	mu     sync.Mutex
+	state  writeState // guarded by mu
+	queued *buffer    // complete frames; guarded by mu
+	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
+	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
+	// everything must be out. After linger, it is the time at which the socket is closed. Guarded by mu.
+	deadline int64
+
+	// The write under way. It belongs to the flusher, and in the state full to the loop.
+	out     *buffer
+	written int // bytes of it that the network has taken
+}
+
+type outboxPhase uint32
 
 const (
-	// bufferSize is what a buffer of frames begins with.
-	bufferSize = 512
-	// keepBuffer is how large a buffer may have grown to be used again.
-	keepBuffer = 64 << 10
-	// pressSize is how much may be queued before the carrier is pressed to write: what one round of a loop brings for one
-	// client together is not to reach the limit of its queue where its socket could have taken it.
-	pressSize = 32 << 10
+	phaseOpen outboxPhase = iota
+	phaseSealed
+	phaseCut
 )
 
-// buffer holds complete frames.
-type buffer struct {
-	bytes []byte
-	marks []mark // in the order of the frames
-}
+type writeState uint8
 
-// mark says whose message the frame at an offset is. Frames without one are the service's own.
-type mark struct {
-	offset uint32
-	sender messages.Address
-}
+const (
+	idle writeState = iota
+	scheduled
+	flushing
+	full
+	lingering
+	gone
+)
 
-// opRaw, in place of an opcode, queues bytes that are no frame: the response to the handshake.
-const opRaw = 0xFF
+// phase returns the phase, which may change at once unless mu is held.
+func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 
-// Send implements [actors.Link].
-func (c *conn) Send(text []byte) bool { return c.queue(opText, text, nil, nil) }
+// isOpen reports whether the phase is open, which may change at once unless mu is held.
+func (o *outbox) isOpen() bool { return o.phase() == phaseOpen }
 
-// Deliver implements [actors.Link].
-func (c *conn) Deliver(m *messages.Deliver) bool { return c.queue(opText, m.Text, m.Sender, m.Via) }
-
-// Waiting implements [actors.Link].
-func (c *conn) Waiting() int { return int(c.waiting.Load()) }
-
-// Close implements [actors.Link].
-func (c *conn) Close(code messages.CloseCode, reason string) {
-	if c.seal(appendClosePayload(nil, code, reason)) {
-		c.release()
+// put adds a frame. Sender is nil where the frame is the service's own. Put reports whether the frame was taken, whether
+// the caller must start a flusher, and how many bytes are queued.
+func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen() {
+		return false, false, 0
 	}
+	o.append(pool, opcode, payload, sender)
+	return true, o.scheduleLocked(), len(o.queued.bytes)
 }
 
-// queue appends a frame of sender's, nil for the service's own, to what waits and reports whether it was taken. Via is
-// what brought it, or nil.
-func (c *conn) queue(opcode byte, payload []byte, sender messages.Address, via any) bool {
-	c.mu.Lock()
-	if c.closing.Load() {
-		c.mu.Unlock()
+// append appends to what is queued. The caller holds mu.
+func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) {
+	if o.queued == nil {
+		o.queued = pool.get()
+	}
+	before := len(o.queued.bytes)
+	o.queued.append(opcode, payload, sender)
+	o.waiting.Add(int64(len(o.queued.bytes) - before))
+}
+
+// seal ends the phase open, and reports whether it was open. The last frame is a close frame with payload; where payload
+// is nil there is none. Everything must be out by deadline. In the state idle, what is queued waits for schedule.
+func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen() {
 		return false
 	}
-	c.append(opcode, payload, sender)
-	start, press := !c.writing, len(c.queued.bytes) >= pressSize
-	c.writing = true
-	c.mu.Unlock()
-	if start {
-		c.carrier.start(via)
-	}
-	if press {
-		c.carrier.press()
-	}
-	return true
-}
-
-// seal lets the outbox take nothing more after a close frame with payload, or without one where payload is nil, and
-// stops the reader. It reports whether the outbox was open until now. What is queued stays where it is until release.
-func (c *conn) seal(payload []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing.Load() {
-		return false
-	}
-	c.close()
+	o.sealLocked(deadline)
 	if payload != nil {
-		c.append(opClose, payload, nil)
+		o.append(pool, frame.Close, payload, nil)
 	}
 	return true
 }
 
-// close has the connection be closing. The caller holds mu.
-func (c *conn) close() {
-	c.closing.Store(true)
-	c.closeBy = c.server.now() + int64(c.server.options.WriteTimeout)
-	c.carrier.stopReader()
+func (o *outbox) sealLocked(deadline int64) {
+	o.phased.Store(uint32(phaseSealed))
+	o.deadline = deadline
 }
 
-// release lets a sealed outbox go out, or be lost where the connection has been cut.
-func (c *conn) release() {
-	c.mu.Lock()
-	start := !c.writing && (!c.halfway || c.queued != nil)
-	c.writing = c.writing || start
-	c.mu.Unlock()
-	if start {
-		c.carrier.start(nil)
+// cut begins the last phase. Unless the socket is closed, cut calls abort with mu held.
+func (o *outbox) cut(abort func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.phased.Store(uint32(phaseCut))
+	if o.state != gone {
+		abort()
 	}
 }
 
-// append changes what is queued. The caller holds mu.
-func (c *conn) append(opcode byte, payload []byte, sender messages.Address) {
-	if c.queued == nil {
-		c.queued = c.server.buffers.Get().(*buffer)
-	}
-	before := len(c.queued.bytes)
-	if opcode == opRaw {
-		c.queued.bytes = append(c.queued.bytes, payload...)
-	} else {
-		c.queued.bytes = appendFrame(c.queued.bytes, opcode, payload)
-	}
-	if sender != nil {
-		c.queued.marks = append(c.queued.marks, mark{offset: uint32(before), sender: sender})
-	}
-	c.waiting.Add(int64(len(c.queued.bytes) - before))
+// schedule leaves the state idle, and reports whether it did: the caller must start a flusher then, which finds at least
+// that the phase has ended.
+func (o *outbox) schedule() (start bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.scheduleLocked()
 }
 
-// giveUpOn closes the connection of a reader that took nothing for too long, if it is not closing yet: of what waits,
-// only the rest of the frame that is partly written stays in batch, and a close frame, for a reader that wakes up in
-// time. Only who writes batch calls it.
-func (c *conn) giveUpOn(batch *buffer, written int) {
-	c.mu.Lock()
-	if c.closing.Load() {
-		c.mu.Unlock()
+func (o *outbox) scheduleLocked() (start bool) {
+	if o.state != idle {
+		return false
+	}
+	o.state = scheduled
+	return true
+}
+
+// step is what a flusher does next.
+type step int
+
+const (
+	stepWrite  step = iota // write what next has returned
+	stepFinish             // close the sending direction, then linger: everything is out
+	stepLose               // hand back what waits: the phase is cut
+	stepDone               // stop: the caller is not the flusher any more
+)
+
+// begin makes the caller the flusher and returns its first step, as next does. It returns stepDone where the state is not
+// from. From is scheduled, or full for a caller on the loop.
+func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != from {
+		return stepDone, nil, false
+	}
+	o.state = flushing
+	return o.nextLocked()
+}
+
+// next returns what the flusher does next, and the bytes to write. Last says that nothing will follow those.
+func (o *outbox) next() (do step, b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.nextLocked()
+}
+
+func (o *outbox) nextLocked() (do step, b []byte, last bool) {
+	phase := o.phase()
+	if phase == phaseCut {
+		return stepLose, nil, false
+	}
+	if o.out == nil {
+		o.out, o.written, o.queued = o.queued, 0, nil
+		if phase == phaseOpen {
+			o.deadline = 0 // the write that may have been stuck is over
+		}
+	}
+	switch {
+	case o.out != nil:
+		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.queued == nil
+	case phase == phaseSealed:
+		return stepFinish, nil, false
+	default:
+		o.state = idle
+		return stepDone, nil, false
+	}
+}
+
+// wrote notes that the network has taken n more bytes of the write under way. The flusher calls it.
+func (o *outbox) wrote(pool *buffers, n int) {
+	o.waiting.Add(int64(-n))
+	if o.written += n; o.written == len(o.out.bytes) {
+		pool.put(o.out)
+		o.out = nil
+	}
+}
+
+// block goes to the state full, because the network takes no more or because the phase is cut. The caller is not the
+// flusher any more. A write that has made progress has until deadline to make more.
+func (o *outbox) block(progress bool, deadline int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state = full
+	if o.isOpen() && (progress || o.deadline == 0) {
+		o.deadline = deadline
+	}
+}
+
+// linger goes to the state lingering: nothing is left to write, and the client has until deadline to close its side.
+func (o *outbox) linger(deadline int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state, o.deadline = lingering, deadline
+}
+
+// giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
+// rest of a frame that is partly written stays, and a close frame with payload follows it, in case the client wakes up in
+// time. All other messages are handed back. The flusher calls giveUp, or in the state full the loop.
+func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
+	o.mu.Lock()
+	if !o.isOpen() {
+		o.mu.Unlock()
+		return false
+	}
+	o.sealLocked(deadline)
+	queued := o.queued
+	o.queued = nil
+	o.mu.Unlock()
+	end := 0
+	for end < o.written {
+		end += frameSize(o.out.bytes[end:])
+	}
+	o.drop(o.out, end, handBack)
+	o.drop(queued, 0, handBack)
+	pool.put(queued)
+	o.out.append(frame.Close, payload, nil)
+	o.waiting.Add(int64(len(o.out.bytes) - end))
+	return true
+}
+
+// lose hands back all that waits, and goes to the state lingering until deadline. The flusher calls it when the phase is
+// cut.
+func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
+	o.mu.Lock()
+	queued := o.queued
+	o.queued = nil
+	o.mu.Unlock()
+	o.drop(o.out, o.written, handBack)
+	pool.put(o.out)
+	o.out = nil
+	o.drop(queued, 0, handBack)
+	pool.put(queued)
+	o.linger(deadline)
+}
+
+// drop drops what b has behind its first n bytes, and hands back each message of which a part is dropped.
+func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messages.Address)) {
+	if b == nil {
 		return
 	}
-	c.close()
-	queued := c.queued
-	c.queued = nil
-	c.mu.Unlock()
-	end := 0
-	for end < written {
-		end += frameSize(batch.bytes[end:])
-	}
-	c.lose(batch, end)
-	if queued != nil {
-		c.lose(queued, 0)
-		c.free(queued)
-	}
-	batch.bytes = appendFrame(batch.bytes, opClose,
-		appendClosePayload(nil, messages.CloseTooSlow, "you did not read what was sent to you"))
-	c.waiting.Add(int64(len(batch.bytes) - end))
-}
-
-// lose drops what b has behind its first n bytes, and hands each message that will not go out whole back to its sender.
-// The caller does not hold mu: the sender may be this connection's own client.
-func (c *conn) lose(b *buffer, n int) {
 	first := len(b.marks)
 	for first > 0 && int(b.marks[first-1].offset)+frameSize(b.bytes[b.marks[first-1].offset:]) > n {
 		first--
 	}
 	for _, m := range b.marks[first:] {
-		c.handBack(framePayload(b.bytes[m.offset:]), m.sender)
+		handBack(framePayload(b.bytes[m.offset:]), m.sender)
 	}
 	clear(b.marks[first:])
 	b.marks = b.marks[:first]
-	c.waiting.Add(int64(n - len(b.bytes)))
+	o.waiting.Add(int64(n - len(b.bytes)))
 	b.bytes = b.bytes[:n]
 }
 
-// handBack contains a panic of the session's: nothing above it on this goroutine would.
-func (c *conn) handBack(text []byte, sender messages.Address) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			c.logPanic(cause)
-		}
-	}()
-	c.session.Undelivered(text, sender)
+// due returns the deadline in the states full and lingering. In the others it returns never: a flusher is at work there, or
+// soon will be.
+func (o *outbox) due() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.deadline == 0 || o.state != full && o.state != lingering {
+		return never
+	}
+	return o.deadline
 }
 
-// free gives a buffer back for other connections.
-func (c *conn) free(b *buffer) {
-	if cap(b.bytes) > keepBuffer {
-		return
+// isFull reports whether the write under way waits for room.
+func (o *outbox) isFull() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == full
+}
+
+// isGone reports whether the socket is closed.
+func (o *outbox) isGone() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == gone
+}
+
+// sealedUntil returns the time by which everything must be out, and whether there is such a time: the phase is not open.
+func (o *outbox) sealedUntil() (deadline int64, sealed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.deadline, !o.isOpen()
+}
+
+// remove goes from lingering to gone, and reports whether it did. The caller closes the socket then.
+func (o *outbox) remove() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != lingering {
+		return false
 	}
-	b.bytes = b.bytes[:0]
-	clear(b.marks) // so that none keeps a session that has ended
-	b.marks = b.marks[:0]
-	c.server.buffers.Put(b)
+	o.state = gone
+	return true
 }

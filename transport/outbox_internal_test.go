@@ -12,6 +12,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
 	"p2p-messaging/transport/internal/memnet"
 )
 
@@ -78,15 +79,15 @@ func loopback(t *testing.T) (near, far *net.TCPConn) {
 	return near, far
 }
 
-// newBlocking returns a connection whose reader is the caller.
-func newBlocking(s *Server, socket net.Conn, session session) *blocking {
-	c := &blocking{conn: conn{server: s, session: session}, socket: socket}
-	c.carrier = c
+// openWith returns a connection with a session, whose reader is the caller.
+func openWith(s *Server, socket net.Conn, session session) *blocking {
+	c := newBlocking(s, socket)
+	c.session = session
 	return c
 }
 
-// outbox returns a connection over socket. Its reader is the test.
-func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) *blocking {
+// openOutbox returns a connection over socket. Its reader is the test.
+func openOutbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) *blocking {
 	t.Helper()
 	o := DefaultOptions()
 	for _, f := range change {
@@ -96,7 +97,7 @@ func outbox(t *testing.T, socket net.Conn, s session, change ...func(*Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newBlocking(server, socket, s)
+	c := openWith(server, socket, s)
 	server.connections.enter()
 	server.connections.add(&c.conn)
 	return c
@@ -116,14 +117,14 @@ func fill(t *testing.T, c *blocking, frames, size int) (texts []string, ends []i
 		if i%5 == 0 {
 			own := []byte("the service's own")
 			c.Send(own)
-			end += int64(len(appendFrame(nil, opText, own)))
+			end += int64(len(frame.Append(nil, frame.Text, own)))
 		}
 		text := fmt.Appendf(nil, "frame %0*d", size-6, i)
 		sender := address(fmt.Sprint("sender ", i%3))
 		if !c.Deliver(delivery(text, sender)) {
 			t.Fatalf("frame %d was not taken", i)
 		}
-		end += int64(len(appendFrame(nil, opText, text)))
+		end += int64(len(frame.Append(nil, frame.Text, text)))
 		texts = append(texts, string(sender)+" "+string(text))
 		ends = append(ends, end)
 	}
@@ -136,11 +137,11 @@ func TestNothingOfAResetConnectionsOutboxVanishes(t *testing.T) {
 			near, far := loopback(t)
 			socket := &counted{TCPConn: near}
 			session := new(returns)
-			c := outbox(t, socket, session)
+			c := openOutbox(t, socket, session)
 			texts, ends := fill(t, c, 8<<20/size, size) // more than any buffers take
 			_ = far.SetLinger(0)
 			far.Close()
-			c.end(nil)
+			c.finishAndRemove()
 			written := socket.written.Load()
 			first := slices.IndexFunc(ends, func(end int64) bool { return end > written })
 			if first < 0 {
@@ -164,11 +165,11 @@ func TestACutConnectionHandsBackWhatWaits(t *testing.T) {
 		socket, _ := memnet.Pipe(buffer)
 		session := &returns{fail: "a fault"}
 		log := new(lockedBuffer)
-		c := outbox(t, socket, session, func(o *Options) { o.Logger = log.logger() })
+		c := openOutbox(t, socket, session, func(o *Options) { o.Logger = log.logger() })
 		texts, ends := fill(t, c, 50, 300)
 		synctest.Wait()
 		c.cut()
-		c.end(nil)
+		c.finishAndRemove()
 		first := slices.IndexFunc(ends, func(end int64) bool { return end > buffer })
 		if !slices.Equal(session.texts, texts[first:]) {
 			t.Errorf("%d frames came back, want the last %d", len(session.texts), len(texts)-first)
@@ -186,11 +187,11 @@ func TestACutConnectionHandsBackWhatWaits(t *testing.T) {
 func TestACloseThatFollowsACutWaitsForNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		socket, _ := memnet.Pipe(100)
-		c := outbox(t, socket, new(returns))
+		c := openOutbox(t, socket, new(returns))
 		c.seal([]byte{})
 		c.cut()
 		c.release()
-		c.end(nil)
+		c.finishAndRemove()
 		if n := c.Waiting(); n != 0 {
 			t.Errorf("%d bytes wait in a connection that has ended", n)
 		}
@@ -201,21 +202,21 @@ func TestACloseThatFollowsACutWaitsForNothing(t *testing.T) {
 func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		socket, far := memnet.Pipe(1 << 10)
-		c := outbox(t, socket, new(returns))
+		c := openOutbox(t, socket, new(returns))
 		b := &buffer{}
 		m := delivery([]byte("a message"), address("sender"))
-		c.writing = true // so that nobody takes what is queued
+		c.outbox.state = scheduled // so that nobody takes what is queued
 		fill := func() {
-			c.queued = b
+			c.outbox.queued = b
 			for range 100 {
 				c.Deliver(m)
 			}
 			if len(b.marks) != 100 {
 				t.Fatalf("%d senders are kept for 100 messages", len(b.marks))
 			}
-			c.waiting.Store(0)
-			c.queued = nil
-			c.free(b)
+			c.outbox.waiting.Store(0)
+			c.outbox.queued = nil
+			c.server.buffers.put(b)
 		}
 		if n := testing.AllocsPerRun(10, fill); n > 0 {
 			t.Errorf("%v allocations for 100 messages, want none", n)
@@ -225,9 +226,12 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 				t.Fatalf("a free buffer keeps sender %d", i)
 			}
 		}
-		c.writing = false
+		c.outbox.state = idle
 		far.Close()
-		c.end(nil)
+		c.finishAndRemove()
 		_ = c.server.connections.wait(t.Context())
 	})
 }
+
+// closing reports whether the connection comes to its end.
+func (c *conn) closing() bool { return !c.outbox.isOpen() }

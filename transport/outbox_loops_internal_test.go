@@ -20,6 +20,7 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/frame"
 	"p2p-messaging/transport/internal/memnet"
 	"p2p-messaging/transport/internal/rawws"
 )
@@ -126,7 +127,7 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 	s.mu.Lock()
 	b := s.bytes
 	s.mu.Unlock()
-	if len(b) > 0 && b[0]&fin == 0 {
+	if len(b) > 0 && b[0]&0x80 == 0 {
 		b = b[min(len(b), frameSize(append(slices.Clip(b), "\r\n\r\n"...))):]
 	}
 	for len(b) >= 2 && len(b) >= headerSize(b) && len(b) >= frameSize(b) {
@@ -134,11 +135,11 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 			t.Fatalf("%x came behind a close frame", b)
 		}
 		payload := framePayload(b)
-		switch b[0] & opcodeBits {
-		case opText:
+		switch frame.Opcode(b[0] & 0x0F) {
+		case frame.Text:
 			sender, _, _ := strings.Cut(string(payload), " ")
 			gone[sender] = append(gone[sender], string(payload))
-		case opClose:
+		case frame.Close:
 			codes = append(codes, uint16(payload[0])<<8|uint16(payload[1]))
 		}
 		b = b[frameSize(b):]

@@ -100,7 +100,7 @@ var outboxStates = map[string]func(*testing.T, *outboxCase){
 		c.sends(20)
 		time.Sleep(13 * time.Second)
 		synctest.Wait()
-		if !c.closing.Load() {
+		if !c.closing() {
 			t.Error("a stalled client is not given up on")
 		}
 	},
@@ -155,12 +155,12 @@ var outboxStates = map[string]func(*testing.T, *outboxCase){
 
 // outboxEnds are how it may end.
 var outboxEnds = map[string]func(*testing.T, *outboxCase){
-	"cut": func(_ *testing.T, c *outboxCase) { c.carrier.cut() },
+	"cut": func(_ *testing.T, c *outboxCase) { c.cut() },
 	"cut by two": func(_ *testing.T, c *outboxCase) {
-		go c.carrier.cut()
-		c.carrier.cut()
+		go c.cut()
+		c.cut()
 	},
-	"closed, cut": func(_ *testing.T, c *outboxCase) { c.Close(messages.CloseNormal, ""); c.carrier.cut() },
+	"closed, cut": func(_ *testing.T, c *outboxCase) { c.Close(messages.CloseNormal, ""); c.cut() },
 	"closed":      func(_ *testing.T, c *outboxCase) { c.Close(messages.CloseNormal, "") },
 	"closed, then read": func(_ *testing.T, c *outboxCase) {
 		c.Close(messages.CloseNormal, "")
@@ -215,7 +215,7 @@ func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 					defer cancel()
 					if err := c.server.connections.wait(ctx); err != nil {
 						t.Error("the connection does not come to its end")
-						c.carrier.cut()
+						c.cut()
 						c.far.Close()
 						_ = c.server.connections.wait(t.Context())
 					}

@@ -27,7 +27,7 @@ func (s *narrow) Write(b []byte, _ bool) (int, error) {
 func (m *simulation) pass(c *looped, seconds int) {
 	for range seconds {
 		time.Sleep(time.Second)
-		c.post()
+		c.wake()
 		m.opening.run()
 	}
 }
@@ -44,16 +44,16 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 			m.opening.run()
 		}
 		time.Sleep(9 * time.Second)
-		s.room = len(c.out.bytes) - c.written // the client takes just the rest of the first
+		s.room = len(c.outbox.out.bytes) - c.outbox.written // the client takes just the rest of the first
 		c.Writable()
 		m.opening.run()
 		for passed := range 10 {
-			if c.closing.Load() {
+			if c.closing() {
 				t.Fatalf("closed %d s after it took something, want 10 s", passed)
 			}
 			m.pass(c, 1)
 		}
-		if !c.closing.Load() {
+		if !c.closing() {
 			t.Error("not closed 10 s after it took something")
 		}
 		s.room = 1 << 20
@@ -76,12 +76,12 @@ func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
 			m.pass(c, 5)
 			s.room = 10 // of which nobody is told
 			m.pass(c, 6)
-			if c.closing.Load() {
+			if c.closing() {
 				t.Fatal("closed although the client has taken something in the last 10 s")
 			}
 		}
 		m.pass(c, 10)
-		if !c.closing.Load() {
+		if !c.closing() {
 			t.Error("not closed although the client has taken nothing for more than 10 s")
 		}
 		s.room = 1 << 20

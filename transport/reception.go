@@ -16,33 +16,34 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// maxPeek is how long a request may be that is answered here.
+// maxPeek is the size of the longest request that is answered here.
 const maxPeek = 4 << 10
 
-// warnInterval is how long after a warning there is no other of the same.
+// warnInterval is the least time between two warnings.
 const warnInterval = 10 * time.Second
 
-// politeness is after how many connections taken without a pause other goroutines get their turn.
+// politeness is the number of connections taken without a pause after which other goroutines get their turn.
 const politeness = 16
 
-// reception is the listener that net/http accepts connections from. Those that come with a proper handshake for a
-// WebSocket, which is what nearly all connections of a signaling service are, go to a loop at once, and net/http never
-// sees them: a goroutine and buffers for each would cost more than everything that the session does later. All others
-// are net/http's, and untouched.
+// reception is the listener that net/http accepts connections from. Nearly all connections of a signaling service begin
+// with a proper handshake for a WebSocket. Those go to a loop at once, and net/http never sees them: a goroutine and
+// buffers for each would cost more than everything that the session does later. All other connections are passed on
+// untouched.
 type reception struct {
 	*epoll.Listener
 	server *Server
 
-	// Of the one goroutine that accepts.
-	more   bool      // connections may wait that came together with the last one
+	// These belong to the one goroutine that accepts.
+	more   bool      // more connections may wait that came together with the last one
 	row    int       // connections taken without a pause
-	warned time.Time // when it was last said that one could not be accepted
+	warned time.Time // when the last warning was logged
 	peeked [maxPeek]byte
 	source bytes.Reader
 	reader *bufio.Reader
 }
 
-// newReception returns l where there are no loops, or where the system does not let them have its connections.
+// newReception returns a reception for l, or l itself where the system has no loops or does not give its connections to
+// them.
 func newReception(s *Server, l net.Listener) net.Listener {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
@@ -72,7 +73,7 @@ func (r *reception) Accept() (net.Conn, error) {
 		if err == nil {
 			return c, nil
 		}
-		// It is this connection's fault, or for want of descriptors, of which the next accept will tell.
+		// The fault is this connection's, or there are no descriptors left; then the next accept fails too.
 		r.server.options.Logger.Debug("a connection was closed", slog.Any("error", err))
 	}
 }
@@ -88,8 +89,8 @@ func (passingError) Temporary() bool { return true }
 // Timeout makes it a [net.Error].
 func (passingError) Timeout() bool { return false }
 
-// passing makes an error of accepting one that passes, unless the listener is closed: a service with a hundred thousand
-// connections does not end because one could not be accepted (accept(2) has the faults that a connection brings with it).
+// passing turns an error of accept into one that passes, unless the listener is closed. A service with a hundred thousand
+// connections must not end because one could not be accepted; accept(2) lists the faults that a connection brings with it.
 func passing(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return err
@@ -97,8 +98,7 @@ func passing(err error) error {
 	return passingError{err}
 }
 
-// failed returns what net/http is to make of an error of accepting. The operator is told, once in a while: to net/http one
-// that passes is no news.
+// failed returns the error for net/http, which logs none that passes. So failed tells the operator, once in a while.
 func (r *reception) failed(err error) error {
 	err = passing(err)
 	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(r.warned) >= warnInterval {
@@ -108,8 +108,8 @@ func (r *reception) failed(err error) error {
 	return err
 }
 
-// accept takes the next connection. Only the first of those that came together is accepted by package net, which makes
-// and unmakes a net.Conn for it.
+// accept takes the next connection. Package net makes a net.Conn for each that it accepts, so it is asked only for the
+// first of those that came together.
 func (r *reception) accept() (fd int, err error) {
 	if r.more {
 		if fd, err = r.TryAccept(); err == nil {
@@ -118,7 +118,7 @@ func (r *reception) accept() (fd int, err error) {
 			}
 			return fd, nil
 		}
-		// There is none, or a fault that package net will see too.
+		// There is none, or there is a fault that package net will meet too.
 	}
 	r.more = false
 	c, err := r.AcceptTCP()
@@ -133,7 +133,7 @@ func (r *reception) accept() (fd int, err error) {
 	return fd, nil
 }
 
-// welcome opens a WebSocket if the whole of a proper handshake has come, and reports whether it did.
+// welcome opens a WebSocket if a whole and proper handshake has come, and reports whether it did.
 func (r *reception) welcome(fd int) bool {
 	head := r.peeked[:epoll.Peek(fd, r.peeked[:])]
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
@@ -154,8 +154,9 @@ func (r *reception) welcome(fd int) bool {
 	return true
 }
 
-// check returns the key of a handshake, and whether it is one that would be accepted after net/http had looked at it: what
-// that has an opinion on, of its own or by a header line that ends in a bare line feed, is left to it.
+// check returns the key of a handshake, and whether the handshake would be accepted after net/http had looked at it.
+// Requests that net/http may refuse or treat in a way of its own are left to it, such as those with a header line that
+// ends in a bare line feed.
 func (r *reception) check(head []byte) (key string, ok bool) {
 	r.source.Reset(head)
 	r.reader.Reset(&r.source)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -25,19 +24,19 @@ const (
 	pageTimeout = 30 * time.Second
 	// keepAliveTimeout is how long an HTTP connection without a request stays open.
 	keepAliveTimeout = 30 * time.Second
-	// The delay after which a client is asked to come back when the service goes down is drawn from these, so that
-	// not all come back in the same instant.
+	// When the service goes down, each client is asked to come back after a random delay between these two, so that they
+	// do not all come back at the same moment.
 	minRetryDelay = 500 * time.Millisecond
 	maxRetryDelay = 5 * time.Second
-	// requestGrace is how long Shutdown waits for requests for the page, at most.
+	// requestGrace is the longest time that Shutdown waits for requests for the page.
 	requestGrace = time.Second
 	// cutGrace is how long Shutdown waits for goroutines whose sockets it has closed.
 	cutGrace = 250 * time.Millisecond
 )
 
-// Server is the service as it is seen from the network. It is an [http.Handler]: [Server.Serve] runs it in an HTTP
-// server of its own, and it can be mounted in somebody else's. [New] makes it; Shutdown ends it, and the
-// [actors.System] given to New outlives it.
+// Server is the service as the network sees it. It is an [http.Handler]: [Server.Serve] runs it in an HTTP server of its
+// own, and it can be mounted in another one. [New] makes a Server and [Server.Shutdown] ends it. The [actors.System] given
+// to New outlives it.
 type Server struct {
 	options  Options
 	connect  func(actors.Link) session
@@ -46,7 +45,7 @@ type Server struct {
 	http     *http.Server
 	upgrader *gws.Upgrader
 	started  time.Time
-	buffers  sync.Pool // of *buffer
+	buffers  buffers
 
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
@@ -70,7 +69,6 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		connect:    connect,
 		upgrader:   newGWSUpgrader(),
 		started:    time.Now(),
-		buffers:    sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, bufferSize)} }},
 		queueLimit: int64(queueLimit),
 	}
 	var err error
@@ -98,18 +96,19 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	return s, nil
 }
 
-// now is the server's clock: nanoseconds since it was made, never going back.
+// now returns the time on the server's clock: nanoseconds since the server was made. It never goes back.
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
-// since returns what now was at a time.
+// since returns the time on the server's clock at a moment.
 func (s *Server) since(at time.Time) int64 { return int64(at.Sub(s.started)) }
 
-// time returns what now would have been at as a time.
+// time returns the moment of a time on the server's clock.
 func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(at)) }
 
-// Serve accepts connections from l, several listeners at once if need be, until Shutdown or until l fails. After
-// Shutdown the error is [http.ErrServerClosed]. On Linux it has a TCP listener hold connections back until something has
-// come on them, for a second at most. Whether TCP's own probes are sent is not for sure: the service pings.
+// Serve accepts connections from l until Shutdown is called or l fails. It may be called for several listeners at once.
+// After Shutdown the error is [http.ErrServerClosed]. On Linux it sets an option on a TCP listener that holds a
+// connection back until something has come on it, for a second at most. The service pings its clients and does not rely
+// on TCP's own probes, which may or may not be sent.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
@@ -117,7 +116,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.options.Logger.Error("a request failed", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
-			panic(http.ErrAbortHandler) // said once
+			panic(http.ErrAbortHandler) // it is logged already, and net/http does not log this one
 		}
 	}()
 	switch {
@@ -152,7 +151,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This service cannot open WebSockets here.", http.StatusInternalServerError)
 		return
 	}
-	_ = socket.SetDeadline(time.Time{}) // those of the HTTP server
+	_ = socket.SetDeadline(time.Time{}) // clears those of the HTTP server
 	var ahead []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead = make([]byte, n)
@@ -162,7 +161,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	s.open(socket, key, ahead)
 }
 
-// open begins the life of a connection that has entered, whose client has sent ahead behind its handshake.
+// open begins the life of a connection that has entered. Ahead is what the client has sent behind its handshake.
 func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 	if l := s.carriers.adopt(socket); l != nil {
 		s.openLooped(l, key, ahead)
@@ -171,47 +170,45 @@ func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 	}
 }
 
-// openLooped is open for a connection that a loop carries.
+// openLooped opens a connection that a loop carries.
 func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 	l.server, l.carrier = s, l
 	l.session = s.connect(l)
-	// What others queue waits behind the response to the handshake, and that for the loop.
-	l.writing = true
+	// The openTask is the first flusher. Until it runs, what others queue waits behind the response to the handshake.
+	l.outbox.state = scheduled
 	var response [192]byte
 	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
 	if !s.connections.add(&l.conn) {
 		l.Close(goingDown())
 	}
-	l.socket.Post(opening{l, ahead})
+	l.socket.Post(openTask{l, ahead})
 }
 
-// openBlocking is open for a connection that no loop carries, but a goroutine and gws.
+// openBlocking opens a connection that goroutines carry.
 func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
-	g := &gwsSocket{blocking: blocking{conn: conn{server: s}, socket: socket}, ahead: ahead}
-	g.carrier = &g.blocking
-	reader, err := g.upgrade(s.upgrader, key)
-	if err != nil {
+	c := newBlocking(s, socket)
+	if err := answerByGWS(s.upgrader, c, key); err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
-		g.cut()
+		c.cut()
 		s.connections.leave()
 		return
 	}
-	g.session = s.connect(&g.blocking)
-	if !s.connections.add(&g.conn) {
-		g.conn.Close(goingDown())
+	c.session = s.connect(c)
+	if !s.connections.add(&c.conn) {
+		c.Close(goingDown())
 	}
-	go g.read(reader)
+	go c.read(ahead)
 }
 
-// goingDown is what clients are told when the service shuts down.
+// goingDown returns what clients are told when the service shuts down.
 func goingDown() (messages.CloseCode, string) {
 	delay := minRetryDelay + rand.N(maxRetryDelay-minRetryDelay)
 	return messages.CloseGoingAway, fmt.Sprintf("retry=%d", delay.Milliseconds())
 }
 
-// Shutdown accepts no more connections, closes those there are with 1001 and a delay after which to come back, and
-// returns when all have gone. Connections that are still there when ctx ends are cut off, and the error is ctx's. A
-// Server that was shut down stays so.
+// Shutdown accepts no more connections and closes the open ones, with code 1001 and a delay after which to come back. It
+// returns when all are gone. When ctx ends first, Shutdown cuts the connections that are left and returns ctx's error. A
+// Server cannot be used again afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.connections.refuse()
 	requests := make(chan struct{})
@@ -227,7 +224,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.connections.wait(ctx)
 	gone := err == nil
 	if !gone {
-		s.connections.each(func(c *conn) { c.carrier.cut() })
+		s.connections.each(func(c *conn) { c.cut() })
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 		defer cancel()
 		gone = s.connections.wait(grace) == nil

@@ -33,14 +33,14 @@ const patience = 20 * time.Second
 type carrier func(*transport.Server)
 
 var (
-	onLoops carrier = transport.CarryOnLoops
-	byGWS   carrier = transport.CarryByGWS
+	onLoops      carrier = transport.CarryOnLoops
+	byGoroutines carrier = transport.CarryByGoroutines
 )
 
 // eachCarrier runs a test for each carrier: what a service does must not depend on it.
 func eachCarrier(t *testing.T, test func(*testing.T, carrier)) {
 	t.Run("loops", func(t *testing.T) { test(t, onLoops) })
-	t.Run("gws", func(t *testing.T) { test(t, byGWS) })
+	t.Run("goroutines", func(t *testing.T) { test(t, byGoroutines) })
 }
 
 // service is a running service under test.

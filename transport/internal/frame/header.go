@@ -74,9 +74,9 @@ func (h Header) sizeToLength() int {
 	return 2
 }
 
-// ParseHeader reads the header at the start of b and does not judge it. Where b ends within the header, more is how many
-// bytes are missing for certain, and h has what b says so far: Opcode and Fin from one byte on, Masked and Size from two
-// bytes on, Length once all of its bytes are there. Otherwise more is 0.
+// ParseHeader reads the header at the start of b and does not judge it. More is 0 if the header is whole. Otherwise at least
+// so many bytes are missing, and h has what b says so far: Opcode and Fin with one byte, Masked and Size with two, and
+// Length with the bytes that it is written in.
 func ParseHeader(b []byte) (h Header, more int) {
 	if len(b) < 2 {
 		if len(b) == 1 {
@@ -107,13 +107,13 @@ func ParseHeader(b []byte) (h Header, more int) {
 	return h, 0
 }
 
-// Append appends an unmasked frame, as servers send them, that is a whole message or a control frame. Its header has 2, 4
-// or 10 bytes.
+// Append appends an unmasked frame, as servers send them. The frame is a whole message or a control frame. Its header has
+// 2, 4 or 10 bytes.
 func Append(b []byte, opcode Opcode, payload []byte) []byte {
 	return append(appendHeader(b, opcode, 0, len(payload)), payload...)
 }
 
-// AppendMasked appends a frame as Append does, masked with key, as clients send them.
+// AppendMasked appends a frame as Append does, but masked with key, as clients send them.
 func AppendMasked(b []byte, opcode Opcode, payload []byte, key uint32) []byte {
 	b = appendHeader(b, opcode, maskBit, len(payload))
 	b = binary.LittleEndian.AppendUint32(b, key)

@@ -9,14 +9,14 @@ type Rules struct {
 	Binary bool
 	// MaxMessage is how many bytes a message may have, over all its fragments; less than 2^31.
 	MaxMessage int
-	// MaxFragments is how many frames a message may have; 0: any number. Empty fragments could go on for ever.
+	// MaxFragments is how many frames a message may have. 0 means any number: empty fragments could go on for ever then.
 	MaxFragments int
 }
 
 // Reader reads the frames of one direction of a connection (RFC 6455, section 5). Its zero value expects the first frame.
 //
-// It is used in two steps, because a frame that is whole may have to wait: Peek looks at the frame at the start of what
-// the caller has, and may be called again with the same bytes or with more; Take goes on to the next frame.
+// A Reader is used in two steps, because a frame that is whole may have to wait. Peek looks at the frame at the start of
+// what the caller has, and may be called again with the same bytes or with more. Take goes on to the next frame.
 //
 //	for {
 //		h, more, err := r.Peek(b, rules)
@@ -34,10 +34,11 @@ type Reader struct {
 	fragments uint32 // frames of it so far; 0: no message is unfinished
 }
 
-// Peek looks at the frame at the start of b. More is 0 where the frame is whole; otherwise it is how many bytes are
-// missing for certain, and Peek is to be called again with b and what has come behind it. The error is a [Fault], and is
-// found with the first byte that makes the frame unacceptable: before anything of its payload has come, so that nothing
-// of a frame is stored that will be refused.
+// Peek looks at the frame at the start of b. More is 0 if the frame is whole. Otherwise at least so many bytes are missing,
+// and Peek must be called again with b and what has come behind it.
+//
+// The error is a [Fault]. Peek finds it with the first byte that makes the frame unacceptable, which is a byte of the
+// header. So the caller never stores the payload of a frame that will be refused.
 func (r *Reader) Peek(b []byte, rules *Rules) (h Header, more int, err error) {
 	h, more = ParseHeader(b)
 	if fault := r.check(h, len(b), rules); fault != 0 {

@@ -1,45 +1,18 @@
 package transport
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"testing"
 
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
 )
-
-// FuzzUnmask unmasks as RFC 6455, section 5.3, says it, and wants the same.
-func FuzzUnmask(f *testing.F) {
-	for _, size := range []int{0, 1, 7, 8, 9, 31, 32, 33, 64, 100, 1000} {
-		b := make([]byte, size)
-		for i := range b {
-			b[i] = byte(i * 7)
-		}
-		f.Add(b, uint32(0x5AC311F7))
-	}
-	f.Add([]byte{}, uint32(0))
-	f.Fuzz(func(t *testing.T, b []byte, key uint32) {
-		mask := binary.LittleEndian.AppendUint32(nil, key)
-		want := bytes.Clone(b)
-		for i := range want {
-			want[i] ^= mask[i%4]
-		}
-		// Wherever it begins in memory, and not one byte beyond its end.
-		for shift := range 8 {
-			room := append(append(make([]byte, shift), b...), "beyond"...)
-			unmask(room[shift:shift+len(b)], key)
-			if got := room[shift : shift+len(b)]; !bytes.Equal(got, want) || string(room[shift+len(b):]) != "beyond" {
-				t.Fatalf("%x, masked with %x, is unmasked to %x, want %x", b, mask, got, want)
-			}
-		}
-	})
-}
 
 func TestHowACloseFrameIsAnswered(t *testing.T) {
 	code := func(code uint16) []byte { return binary.BigEndian.AppendUint16(nil, code) }
-	protocol := string(appendClosePayload(nil, messages.CloseProtocolError, reasonProtocol))
-	encoding := string(appendClosePayload(nil, messages.CloseInvalidPayload, reasonEncoding))
+	protocol := string(frame.AppendClose(nil, uint16(messages.CloseProtocolError), reasonProtocol))
+	encoding := string(frame.AppendClose(nil, uint16(messages.CloseInvalidPayload), reasonEncoding))
 	for _, c := range []struct {
 		payload []byte
 		want    string
@@ -51,7 +24,7 @@ func TestHowACloseFrameIsAnswered(t *testing.T) {
 		{append(code(4321), "Zo\xc3\xab"...), string(code(4321))},
 		{append(code(1000), 0xFF), encoding},
 		{append(code(1000), 0xC3), encoding},
-		{append(code(999), 0xFF), encoding}, // what is wrong twice is refused for its encoding, as gws does
+		{append(code(999), 0xFF), encoding}, // what is wrong twice is refused for its encoding
 		{append(code(999), "bye"...), protocol},
 	} {
 		if got := string(closeAnswer(c.payload)); got != c.want {

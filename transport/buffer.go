@@ -1,0 +1,81 @@
+package transport
+
+import (
+	"bytes"
+	"sync"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/frame"
+)
+
+const (
+	// bufferSize is the capacity of a new buffer.
+	bufferSize = 512
+	// keepBuffer is the largest capacity of a buffer that is kept to be used again.
+	keepBuffer = 64 << 10
+)
+
+// buffer holds bytes that wait: complete frames to be written, or what was read and not acted on yet.
+type buffer struct {
+	bytes []byte
+	marks []mark // in the order of the frames
+}
+
+// mark says whose message the frame at an offset is. Frames without one are the service's own.
+type mark struct {
+	offset uint32
+	sender messages.Address
+}
+
+// buffers holds buffers between uses. Its zero value is ready.
+type buffers struct{ pool sync.Pool }
+
+// get returns an empty buffer.
+func (p *buffers) get() *buffer {
+	if b, ok := p.pool.Get().(*buffer); ok {
+		return b
+	}
+	return &buffer{bytes: make([]byte, 0, bufferSize)}
+}
+
+// put takes back a buffer, which may be nil. It keeps no buffer that has grown large.
+func (p *buffers) put(b *buffer) {
+	if b == nil || cap(b.bytes) > keepBuffer {
+		return
+	}
+	b.bytes = b.bytes[:0]
+	clear(b.marks) // or a mark would keep a session that has ended
+	b.marks = b.marks[:0]
+	p.pool.Put(b)
+}
+
+// opRaw, in place of an opcode, stands for bytes that are no frame: the response to the handshake.
+const opRaw frame.Opcode = 0xFF
+
+// append appends a frame. Sender is nil where the frame is the service's own.
+func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Address) {
+	if sender != nil {
+		b.marks = append(b.marks, mark{offset: uint32(len(b.bytes)), sender: sender})
+	}
+	if opcode == opRaw {
+		b.bytes = append(b.bytes, payload...)
+	} else {
+		b.bytes = frame.Append(b.bytes, opcode, payload)
+	}
+}
+
+// frameSize returns the size of the frame at the start of b, which is complete and built by the service. The response to
+// the handshake waits in front of all frames and counts as one. Its first byte has no fin bit, so it can be told apart.
+func frameSize(b []byte) int {
+	h, _ := frame.ParseHeader(b)
+	if !h.Fin() {
+		return bytes.Index(b, []byte("\r\n\r\n")) + 4
+	}
+	return h.Size() + int(h.Length)
+}
+
+// framePayload returns the payload of the frame at the start of b, which is complete and built by the service.
+func framePayload(b []byte) []byte {
+	h, _ := frame.ParseHeader(b)
+	return b[h.Size():][:h.Length]
+}

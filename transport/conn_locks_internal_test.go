@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"bytes"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+)
+
+// unshared is a socket that is not used while the mutex of its connection's shard is held: neither written to nor closed.
+type unshared struct {
+	descriptor
+	t     *testing.T
+	shard *shard
+	used  int
+}
+
+func (u *unshared) check(what string) {
+	u.used++
+	if !u.shard.mu.TryLock() {
+		u.t.Errorf("%s while the mutex of the connection's shard is held", what)
+		return
+	}
+	u.shard.mu.Unlock()
+}
+
+func (u *unshared) Write(b []byte, last bool) (int, error) {
+	u.check("a write")
+	return u.descriptor.Write(b, last)
+}
+
+func (u *unshared) Close() {
+	u.check("the end")
+	u.descriptor.Close()
+}
+
+// The sweep pings, gives up and closes with a shard's mutex held. It leaves the rest to the connection's loop.
+func TestTheSweepNeitherWritesNorRemovesAConnection(t *testing.T) {
+	onLoop(t, 40_000, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
+		u := &unshared{descriptor: l.socket, t: t, shard: &c.server.connections.shards[l.shard]}
+		l.socket = u
+		done := make(chan struct{})
+		l.socket.Post(task(func() { // so that much is queued when the sweep comes
+			defer close(done)
+			l.outbox.put(&c.server.buffers, 1, bytes.Repeat([]byte("x"), 2*pressSize), nil)
+			l.outbox.mu.Lock()
+			l.outbox.state = scheduled
+			l.outbox.mu.Unlock()
+			shard := u.shard
+			shard.mu.Lock()
+			shard.visit[l.index].due = 0
+			l.nextPing = 0
+			shard.mu.Unlock()
+			shard.sweep(c.server.now())
+			l.start(nil)
+		}))
+		<-done
+		time.Sleep(90 * time.Second) // it stalls, is given up on and ends
+		synctest.Wait()
+		c.far.Close()
+		_ = c.server.connections.wait(t.Context())
+		if !w.closed || u.used == 0 {
+			t.Error("the connection has not ended")
+		}
+	})
+}
+
+// reentered is a session that notes whether it is called while one of its own link's methods runs.
+type reentered struct {
+	*witness
+	within bool
+	calls  int
+}
+
+func (r *reentered) Undelivered(text []byte, sender messages.Address) {
+	if r.within {
+		r.calls++
+	}
+	r.witness.Undelivered(text, sender)
+}
+
+// A session that delivers to its client would otherwise be sent to in the middle of its own message.
+func TestNoLinkMethodCallsTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reentered{witness: newWitness()}
+		m := simulateWith(t, r)
+		c := m.adopt()
+		m.connections.enter()
+		m.openLooped(c, sampleKey, nil)
+		m.opening.run()
+		c.socket = unwritable{c.socket}
+		r.within = true
+		for n := range 100 {
+			r.deliver(c, "sender", n, pressSize/3, nil) // so that a write fails before the round has ended
+		}
+		c.Send([]byte("own"))
+		c.Close(messages.CloseNormal, "")
+		c.Resume()
+		c.cut()
+		r.within = false
+		m.opening.run()
+		if r.calls > 0 {
+			t.Errorf("the session was called %d times while a method of its link ran", r.calls)
+		}
+		if back := len(r.back["sender"]); back == 0 || back != len(r.taken["sender"]) {
+			t.Errorf("%d of %d messages came back", back, len(r.taken["sender"]))
+		}
+		_ = m.connections.wait(t.Context())
+	})
+}
+
+// unwritable is a socket whose writes fail.
+type unwritable struct{ descriptor }
+
+func (unwritable) Write([]byte, bool) (int, error) { return 0, net.ErrClosed }
+
+// simulateWith returns a simulation whose connections have one session.
+func simulateWith(t *testing.T, s session) *simulation {
+	m := &simulation{TB: t}
+	m.begin()
+	var err error
+	if m.Server, err = newServer(func(actors.Link) session { return s }, actors.DefaultQueueLimit, DefaultOptions()); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// An idle session is mostly its connection, and there may be a million.
+func TestAConnectionOnALoopTakesFewBytes(t *testing.T) {
+	if n := unsafe.Sizeof(looped{}); n > 192 {
+		t.Errorf("a connection on a loop takes %d bytes, want no more than 192", n)
+	}
+	if n := unsafe.Sizeof(blocking{}); n > 240 {
+		t.Errorf("a connection that goroutines carry takes %d bytes, want no more than 240", n)
+	}
+}

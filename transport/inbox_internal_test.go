@@ -1,0 +1,105 @@
+package transport
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+)
+
+// FuzzInbox holds a stream in pieces of which a part is taken each time, as a reader does whose frames are whole or not,
+// and wants it back in order.
+func FuzzInbox(f *testing.F) {
+	f.Add([]byte("some bytes that come in pieces"), []byte{3, 1, 10, 0, 5, 5, 2, 9})
+	f.Add([]byte("some bytes that come in pieces"), []byte{255, 255})
+	f.Add([]byte("some bytes that come in pieces"), []byte{1, 0, 1, 0, 1, 0, 200, 4})
+	f.Fuzz(func(t *testing.T, stream, moves []byte) {
+		var i inbox
+		var pool buffers
+		var got []byte
+		come := 0
+		for n, move := range moves {
+			b := i.waiting() // as when the reader goes on
+			if n%2 == 0 {
+				piece := bytes.Clone(stream[come:min(come+int(move), len(stream))])
+				come += len(piece)
+				b = i.join(piece)
+				defer clear(piece) // it is the loop's
+			}
+			take := min(len(b), int(move)/2)
+			got = append(got, b[:take]...)
+			i.keep(&pool, b, take)
+			if waits := i.waiting(); !bytes.Equal(waits, stream[len(got):come]) {
+				t.Fatalf("%q waits, want %q", waits, stream[len(got):come])
+			}
+			if i.held != nil && len(i.waiting()) == 0 {
+				t.Fatal("a buffer is kept for nothing")
+			}
+		}
+		if !bytes.Equal(got, stream[:len(got)]) {
+			t.Fatalf("%q was taken of %q", got, stream)
+		}
+		i.drop(&pool)
+		if i.waiting() != nil {
+			t.Error("what was dropped waits")
+		}
+	})
+}
+
+func TestFragmentsMakeOneMessage(t *testing.T) {
+	var i inbox
+	var pool buffers
+	for range 2 {
+		for _, part := range []string{"one ", "", "message"} {
+			if whole := i.fragment(&pool, []byte(part), false); whole != nil {
+				t.Errorf("%q is a whole message", whole.bytes)
+			}
+		}
+		whole := i.fragment(&pool, []byte("."), true)
+		if whole == nil || string(whole.bytes) != "one message." || i.message != nil {
+			t.Fatalf("the message is %v, and %v is kept", whole, i.message)
+		}
+		pool.put(whole)
+	}
+}
+
+// resumable is a carrier that counts how often it is woken.
+type resumable struct {
+	carrier
+	mu    sync.Mutex
+	woken int
+}
+
+func (r *resumable) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.woken++
+}
+
+// TestAResumeIsSeenWheneverItComes has one come while the session has not returned yet, afterwards, and in between.
+func TestAResumeIsSeenWheneverItComes(t *testing.T) {
+	for range 1000 {
+		r := new(resumable)
+		c := &conn{carrier: r}
+		c.inbox.become(reading)
+		var resuming sync.WaitGroup
+		resuming.Go(c.Resume)
+		if c.awaitDecision(); c.inbox.state() == awaitingDecision {
+			resuming.Wait()
+		}
+		resuming.Wait()
+		switch state := c.inbox.state(); {
+		case state == reading && r.woken == 0: // it was there when the session returned
+		case state == decided && r.woken == 1:
+		default:
+			t.Fatalf("the state is %d, and the reader was woken %d times", state, r.woken)
+		}
+	}
+	for state := dropping; state <= ended; state++ {
+		c := &conn{carrier: new(resumable)}
+		c.inbox.become(state)
+		c.Resume()
+		if c.inbox.state() != state {
+			t.Errorf("a reader that has finished goes on in state %d", c.inbox.state())
+		}
+	}
+}
