@@ -13,7 +13,7 @@ import (
 func callFor(t *testing.T, ctx context.Context, o Options, grace time.Duration) *Result {
 	t.Helper()
 	o.Scenarios, o.Verify = []Scenario{ScenarioCall}, true
-	r, err := run(ctx, o, nil, plan{Grace: grace, Loops: 1})
+	r, err := run(ctx, o, nil, plan{Every: brisk, Grace: grace, Loops: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -17,11 +16,12 @@ type coordinator struct {
 	result  *Result
 	service *observed
 	notes   []string
-	queues  [][]report // of each process: reports that the others' are awaited for
-	last    []report   // of each process
+	queues  [][]account // of each process: reports that the others' are awaited for
+	last    []account   // of each process
 	done    []bool
 	totals  Snapshot
 	began   time.Time
+	every   time.Duration // the length of a span
 	phase   Phase
 	entered time.Time // the phase
 	pace    float64   // frames a second that connections seem to be held to
@@ -39,12 +39,12 @@ func (c *coordinator) note(format string, arguments ...any) {
 // arrival is a report and whose it is; at the end of a process it is none.
 type arrival struct {
 	worker int
-	report *report
+	report *account
 }
 
 func (c *coordinator) run(ctx context.Context, prototype plan) (*Result, error) {
 	r := c.result
-	c.began, c.phase, c.entered = time.Now(), PhaseSetUp, time.Now()
+	c.began, c.phase, c.entered, c.every = time.Now(), PhaseSetUp, time.Now(), prototype.Every
 	r.Generator.Processes = prototype.Processes
 	r.Generator.Cores = min(runtime.GOMAXPROCS(0)*prototype.Processes, runtime.NumCPU())
 	if c.service != nil {
@@ -57,7 +57,7 @@ func (c *coordinator) run(ctx context.Context, prototype plan) (*Result, error) 
 		return nil, err
 	}
 	n := len(workers)
-	c.queues, c.last, c.done = make([][]report, n), make([]report, n), make([]bool, n)
+	c.queues, c.last, c.done = make([][]account, n), make([]account, n), make([]bool, n)
 	arrivals := make(chan arrival)
 	for i, w := range workers {
 		go func() {
@@ -136,11 +136,6 @@ func startWorkers(prototype plan) ([]worker, error) {
 	return workers, nil
 }
 
-// order is the order of the phases.
-func (p Phase) order() int {
-	return slices.Index([]Phase{PhaseSetUp, PhaseWarmUp, PhaseMeasuring, PhaseDraining}, p)
-}
-
 // drain makes points of the time, as far as all processes have told about it.
 func (c *coordinator) drain() {
 	for {
@@ -160,7 +155,7 @@ func (c *coordinator) drain() {
 			return
 		}
 		phase := c.queues[first][0].Phase
-		var parts []report
+		var parts []account
 		for i, q := range c.queues {
 			if len(q) > 0 && q[0].Phase == phase {
 				parts = append(parts, q[0])
@@ -173,7 +168,7 @@ func (c *coordinator) drain() {
 }
 
 // point adds what happened in about a second.
-func (c *coordinator) point(phase Phase, parts []report) {
+func (c *coordinator) point(phase Phase, parts []account) {
 	r := c.result
 	var delta Snapshot
 	var span, cpu time.Duration
@@ -220,7 +215,7 @@ func (c *coordinator) point(phase Phase, parts []report) {
 		r.Measured += span
 		c.relays += delta.Count(CounterRelaysDelivered)
 		g.CPU += cpu
-		if span > reportEvery/2 {
+		if span > c.every/2 {
 			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
 		}
 	}
@@ -236,7 +231,7 @@ func (c *coordinator) point(phase Phase, parts []report) {
 }
 
 // look adds what the service's process did.
-func (c *coordinator) look(p *Point, phase Phase, span time.Duration, sessions int64, parts []report) {
+func (c *coordinator) look(p *Point, phase Phase, span time.Duration, sessions int64, parts []account) {
 	f := c.result.Service
 	if f == nil || span == 0 {
 		return
@@ -251,7 +246,7 @@ func (c *coordinator) look(p *Point, phase Phase, span time.Duration, sessions i
 	f.PeakFiles = max(f.PeakFiles, s.files)
 	if phase == PhaseMeasuring {
 		f.CPU += s.cpu
-		if span > reportEvery/2 {
+		if span > c.every/2 {
 			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
 		}
 	}

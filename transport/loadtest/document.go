@@ -3,7 +3,6 @@ package loadtest
 import (
 	"maps"
 	"math"
-	"net/url"
 	"time"
 )
 
@@ -203,7 +202,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 
 func newOptionsDocument(o Options) OptionsDocument {
 	d := OptionsDocument{
-		Scenarios: o.Scenarios, URL: redacted(o.URL), Sessions: o.TotalSessions(), Rate: o.Rate, Verify: o.Verify && o.Has(ScenarioRelay),
+		Scenarios: o.Scenarios, URL: o.RedactedURL(), Sessions: o.TotalSessions(), Rate: o.Rate, Verify: o.Verify && o.Has(ScenarioRelay),
 		DurationS: seconds(o.Duration), WarmupS: seconds(o.Warmup), Seed: o.Seed,
 	}
 	for _, s := range o.Scenarios {
@@ -226,33 +225,6 @@ func newOptionsDocument(o Options) OptionsDocument {
 		d.Messages = o.Messages
 	}
 	return d
-}
-
-// redacted returns a URL without its password.
-func redacted(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Redacted()
-}
-
-// curveStep is the distance between two points of a percentile curve: so many make a power of ten of 1 / (1 − p).
-const curveStep = 20
-
-// curve returns the durations at the percentiles 100 · (1 − 10^(−i/curveStep)), up to the longest one.
-func (d *Distribution) curve() []time.Duration {
-	if d.Count() == 0 {
-		return nil
-	}
-	var values []time.Duration
-	for i := 0; ; i++ {
-		rest := math.Pow(10, -float64(i)/curveStep) // share of durations above
-		if rest*float64(d.Count()) <= 1 {
-			return append(values, d.Max())
-		}
-		values = append(values, d.Percentile(100*(1-rest)))
-	}
 }
 
 func newLatencyDocument(d *Distribution) (LatencyDocument, error) {
@@ -292,4 +264,10 @@ func seconds(d time.Duration) float64 { return round(d.Seconds(), 6) }
 
 func milliseconds(d time.Duration) float64 {
 	return round(float64(d)/float64(time.Millisecond), 3)
+}
+
+// round returns v with as many digits behind the point as asked for.
+func round(v float64, places int) float64 {
+	factor := math.Pow10(places)
+	return math.Round(v*factor) / factor
 }

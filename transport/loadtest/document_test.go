@@ -79,19 +79,3 @@ func TestTheFieldsOfADocumentAreStable(t *testing.T) {
 		t.Errorf("the format is %v; wanted %s", fields["format"], DocumentFormat)
 	}
 }
-
-func TestAPasswordInTheURLIsNotShown(t *testing.T) {
-	r := fakeResult()
-	r.Options.URL = "ws://me:secret@localhost:7777/ws"
-	document, err := NewDocument(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := renderReport(r, document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text := document.Options.URL + summary(r, nil) + string(page); strings.Contains(text, "secret") {
-		t.Error("the password is in the document, the summary or the report")
-	}
-}

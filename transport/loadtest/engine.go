@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,62 +10,8 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// plan is what one process has to do.
-type plan struct {
-	Options   Options       `json:"options"` // resolved
-	Run       uint32        `json:"run"`     // in all logins, so that runs do not meet
-	Process   int           `json:"process"`
-	Processes int           `json:"processes"`
-	Sources   []netip.Addr  `json:"sources,omitempty"`
-	Grace     time.Duration `json:"grace"`  // how long frames under way may take to arrive in the end
-	Loops     int           `json:"loops"`  // 0: one for each processor
-	Before    time.Duration `json:"before"` // from the start of the measured phase to the storm, and to when readers stop
-}
-
-// portion returns the numbers of those of n things that are one part's of so many.
-func portion(n, part, parts int) (first, end int) {
-	return int(int64(n) * int64(part) / int64(parts)), int(int64(n) * int64(part+1) / int64(parts))
-}
-
-// report is what one process tells about a span of its time.
-type report struct {
-	Phase    Phase         `json:"phase"`
-	Number   int           `json:"number"` // in the phase, from 0
-	Span     time.Duration `json:"span"`
-	Last     bool          `json:"last"` // of the phase
-	Snapshot *Snapshot     `json:"snapshot"`
-	Sessions int64         `json:"sessions"`        // logged in at its end
-	Most     int64         `json:"most"`            // logged in at once: the most of each loop, added up
-	Grown    int64         `json:"grown,omitempty"` // at the end of the set-up: by how many bytes this process has grown
-	CPU      time.Duration `json:"cpu"`             // used in the span
-	RSS      int64         `json:"rss"`
-
-	// At the end of the run:
-	Done         bool          `json:"done,omitempty"`
-	Failed       string        `json:"failed,omitempty"`
-	Verification *Verification `json:"verification,omitempty"`
-	RateLimit    float64       `json:"rate_limit,omitempty"` // frames a second that connections seem to be held to
-}
-
 // longestGrace is how many times the grace the end takes at most.
 const longestGrace = 12
-
-// outsider is a scenario whose connections are not the swarm's.
-type outsider interface {
-	// open gets ready; nothing is measured yet.
-	open(ctx context.Context) error
-	// run is the load. It returns when ctx has ended and what was under way is over.
-	run(ctx context.Context)
-	// take returns what was counted since the last time.
-	take() *Snapshot
-	// sessions returns how many sessions are logged in.
-	sessions() int64
-	// lasting returns how many sessions there should be that last through the run, how many of them have ended, and what
-	// ended the last one.
-	lasting() (opened, ended int, last error)
-	// close ends all sessions. It is called in the end in any case.
-	close()
-}
 
 // engine runs one process's part of a run.
 type engine struct {
@@ -79,19 +24,15 @@ type engine struct {
 	phase     Phase
 	number    int
 	since     time.Duration // when the span of the next report began
-	cpu       time.Duration // used when it began
-	size      int64         // of this process, before the first session
 	limits    rateLimit
 
 	away   atomic.Int64 // storm: sessions that are not back yet
 	dropAt atomic.Int64 // storm: when all dropped, on the swarm's clock; 0: not yet
 }
 
-// reportEvery is the length of a span.
-const reportEvery = time.Second
-
-// run runs the plan. When ctx ends, it comes to its end early, with the figures so far.
-func (e *engine) run(ctx context.Context) error {
+// newEngine starts the loops. Nothing is connected yet. run must be called.
+func newEngine(ctx context.Context, p plan) (*engine, error) {
+	e := &engine{plan: p}
 	var err error
 	e.swarm, err = swarm.New(ctx, swarm.Options{
 		URL:     e.plan.Options.URL,
@@ -102,20 +43,25 @@ func (e *engine) run(ctx context.Context) error {
 		Prepare: e.prepare,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if p.Options.Has(ScenarioCall) {
+		e.outsiders = append(e.outsiders, newCalls(p))
+	}
+	return e, nil
+}
+
+// run runs the plan, and reports what happens span by span. The load starts when proceed is closed. When ctx ends, the run
+// comes to its end early, with the figures so far.
+func (e *engine) run(ctx context.Context, proceed <-chan struct{}, tell func(report)) {
 	defer e.swarm.Stop()
-	if e.plan.Options.Has(ScenarioCall) {
-		e.outsiders = append(e.outsiders, newCalls(e.plan))
-	}
-	e.cpu, e.size = cpuTime(), tidySize()
+	e.proceed, e.report = proceed, tell
 	failed := e.phases(ctx)
 	for _, x := range e.outsiders {
 		x.close()
 	}
 	e.hangUp(ctx.Err() == nil)
 	e.finish(failed)
-	return nil
 }
 
 // prepare makes the shards, before any loop runs.
@@ -138,48 +84,6 @@ func (e *engine) prepare(loops []*swarm.Loop) {
 		}
 		e.shards = append(e.shards, s)
 	}
-}
-
-// newScenario makes the part of a scenario that is on this shard; nil where it is not the swarm's.
-func (s *shard) newScenario(x Scenario, part, parts int) scenario {
-	o := s.engine.plan.Options
-	indices := func(n int) []uint32 {
-		first, end := portion(n, part, parts)
-		all := make([]uint32, 0, end-first)
-		for i := first; i < end; i++ {
-			all = append(all, uint32(i))
-		}
-		return all
-	}
-	switch x {
-	case ScenarioIdle:
-		return newIdle(s, indices(o.Sessions))
-	case ScenarioRelay:
-		p := newPairs(s, kindRelay, MetricRelay, o.Window, o.Verify, indices(o.PairsOf(x)))
-		if o.OpenLoop() {
-			p.rate = o.RelaysPerSecond * float64(len(p.all)) / float64(o.PairsOf(x))
-			p.poisson = o.Arrivals == ArrivalsPoisson
-		}
-		return p
-	case ScenarioChurn:
-		return newChurn(s, indices(o.Sessions), o.Rate*float64(len(indices(o.Sessions)))/float64(o.Sessions))
-	case ScenarioStorm:
-		around := newPairs(s, kindAround, MetricStormBefore, 1, o.Verify, indices(o.PairsOf(x)))
-		return newStorm(s, indices(o.Sessions), around)
-	case ScenarioSlow:
-		// The slow ones are spread over all parts.
-		var slow, others []uint32
-		readers, pairs := o.SlowReaderCount(), o.PairsOf(x)
-		for _, i := range indices(pairs) {
-			if before, after := portion(readers, int(i), pairs); before != after {
-				slow = append(slow, i)
-			} else {
-				others = append(others, i)
-			}
-		}
-		return newSlow(s, slow, newPairs(s, kindSlow, MetricSlowBefore, 1, o.Verify, others), o.Size)
-	}
-	return nil
 }
 
 // phases goes through the phases and returns why the run could not go on.
@@ -260,13 +164,13 @@ func (e *engine) wait(ctx context.Context, until time.Duration, condition func()
 		if now >= until || ctx.Err() != nil {
 			return ""
 		}
-		if now >= e.since+reportEvery {
+		if now >= e.since+e.plan.Every {
 			e.tell(false)
 			if failed := e.failure(); failed != "" {
 				return failed
 			}
 		}
-		next := min(until, e.since+reportEvery)
+		next := min(until, e.since+e.plan.Every)
 		if condition != nil {
 			next = min(next, now+look)
 		}
@@ -312,7 +216,7 @@ func (e *engine) each(f func(s *shard)) {
 
 // tell reports the time since the last report.
 func (e *engine) tell(last bool) {
-	r := report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &Snapshot{}, RSS: residentSize()}
+	r := report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &Snapshot{}}
 	var mu sync.Mutex
 	var seen pace
 	e.each(func(s *shard) {
@@ -335,17 +239,13 @@ func (e *engine) tell(last bool) {
 		r.Sessions += n
 		r.Most += n
 	}
-	now, used := e.swarm.Now(), cpuTime()
-	r.Span, r.CPU = now-e.since, used-e.cpu
-	e.since, e.cpu = now, used
+	now := e.swarm.Now()
+	r.Span = now - e.since
+	e.since = now
 	if e.phase == PhaseMeasuring && !last {
 		e.limits.see(seen, r.Span.Seconds())
 	}
 	e.number++
-	if last && e.phase == PhaseSetUp {
-		r.RSS = tidySize()
-		r.Grown = r.RSS - e.size
-	}
 	e.report(r)
 }
 
@@ -471,6 +371,6 @@ func (e *engine) finish(failed string) {
 	e.phase = PhaseDraining
 	e.report(report{
 		Phase: PhaseDraining, Number: e.number, Last: true, Done: true, Snapshot: &Snapshot{},
-		RSS: residentSize(), Failed: failed, Verification: &verification, RateLimit: e.limits.found,
+		Failed: failed, Verification: &verification, RateLimit: e.limits.found,
 	})
 }

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -87,17 +86,4 @@ func brokenResult() *Result {
 	r.Interrupted = true
 	r.Failed = "the service at localhost:7777 went away (connection reset)"
 	return r
-}
-
-// fakeRun is a [runner] with a result from a drawer; it reports a few seconds of it.
-func fakeRun(r *Result, err error) runner {
-	return func(_ context.Context, _ Options, observe func(Progress)) (*Result, error) {
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range r.Timeline {
-			observe(Progress{Phase: p.Phase, Elapsed: p.At, Left: 12*time.Second - p.At, Wanted: 200, Point: p, Totals: &r.Snapshot})
-		}
-		return r, nil
-	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"p2p-messaging/messages"
-	"p2p-messaging/transport/client"
 )
 
 // newPeerAPI returns what makes peers: without media, STUN and mDNS, with one UDP socket each, on 127.0.0.1.
@@ -85,84 +84,6 @@ type trickling struct {
 	Call int `json:"call"`
 }
 
-// newPeer makes a side's end of a call.
-func (s *callSide) newPeer(under *callUnderWay) (*peer, error) {
-	connection, err := s.pair.calls.api.NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		return nil, &callError{codeWebRTC}
-	}
-	p := &peer{side: s, under: under, connection: connection}
-	connection.OnICECandidate(p.trickle)
-	connection.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state == webrtc.PeerConnectionStateFailed {
-			under.fail(&callError{codeDisconnected})
-		}
-	})
-	connection.OnDataChannel(func(channel *webrtc.DataChannel) {
-		channel.OnOpen(func() { under.open(1) })
-		channel.OnMessage(func(m webrtc.DataChannelMessage) {
-			if channel.SendText(string(m.Data)) != nil {
-				under.fail(&callError{codeDisconnected})
-			}
-		})
-	})
-	return p, nil
-}
-
-// join has the side take part in a call.
-func (s *callSide) join(under *callUnderWay) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.under = under
-}
-
-// leave ends the side's part in the call and waits until nothing of it is left.
-func (s *callSide) leave() {
-	s.mu.Lock()
-	p := s.peer
-	s.under, s.peer = nil, nil
-	s.mu.Unlock()
-	if p != nil {
-		_ = p.connection.GracefulClose() // the other end may have closed before
-	}
-}
-
-// described reports whether the other side's description has arrived.
-func (s *callSide) described() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.peer != nil && s.peer.remote
-}
-
-// offer begins the call.
-func (s *callSide) offer() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	under := s.under
-	p, err := s.newPeer(under)
-	if err != nil {
-		return err
-	}
-	s.peer = p
-	p.channel, err = p.connection.CreateDataChannel("messages", nil)
-	if err != nil {
-		return &callError{codeWebRTC}
-	}
-	p.channel.OnOpen(func() { under.open(0) })
-	p.channel.OnMessage(func(m webrtc.DataChannelMessage) {
-		select {
-		case under.echoes <- string(m.Data):
-		default:
-			under.fail(&callError{codeWrongEcho}) // one more than was sent
-		}
-	})
-	description, err := p.connection.CreateOffer(nil)
-	if err != nil {
-		return &callError{codeWebRTC}
-	}
-	return p.describe(messages.TypeOffer, description)
-}
-
 // describe sets the local description and sends it, and the candidates after it.
 func (p *peer) describe(t messages.Type, description webrtc.SessionDescription) error {
 	if err := p.connection.SetLocalDescription(description); err != nil {
@@ -218,73 +139,6 @@ func (p *peer) send(t messages.Type, payload any) {
 		r.Add(CounterRelaysSent, 1)
 		r.Add(CounterBytesSent, int64(len(text)))
 	})
-}
-
-// take takes a frame from the other side.
-func (s *callSide) take(m client.Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var of struct {
-		Call *int `json:"call"`
-	}
-	err := json.Unmarshal(m.Payload, &of)
-	if s.under == nil || of.Call != nil && *of.Call != s.under.number {
-		return // of a call that has ended
-	}
-	if err == nil && of.Call != nil {
-		err = s.signal(m)
-	} else {
-		err = &callError{codeUnreadable}
-	}
-	if err != nil {
-		s.under.fail(err)
-	}
-}
-
-// signal acts on a frame of the call.
-func (s *callSide) signal(m client.Message) error {
-	var description describing
-	var candidate trickling
-	unreadable := &callError{codeUnreadable}
-	switch m.Type {
-	case messages.TypeOffer.String():
-		if s.peer != nil {
-			return nil // it came twice
-		}
-		if json.Unmarshal(m.Payload, &description) != nil {
-			return unreadable
-		}
-		p, err := s.newPeer(s.under)
-		if err != nil {
-			return err
-		}
-		s.peer = p
-		if err := p.accept(webrtc.SDPTypeOffer, description.SDP); err != nil {
-			return err
-		}
-		answer, err := p.connection.CreateAnswer(nil)
-		if err != nil {
-			return &callError{codeWebRTC}
-		}
-		return p.describe(messages.TypeAnswer, answer)
-	case messages.TypeAnswer.String():
-		if s.peer == nil || s.peer.remote {
-			return nil
-		}
-		if json.Unmarshal(m.Payload, &description) != nil {
-			return unreadable
-		}
-		return s.peer.accept(webrtc.SDPTypeAnswer, description.SDP)
-	case messages.TypeICECandidate.String():
-		if s.peer == nil {
-			return nil // the offer did not arrive: that will be noticed
-		}
-		if json.Unmarshal(m.Payload, &candidate) != nil {
-			return unreadable
-		}
-		return s.peer.add(candidate.ICECandidateInit)
-	}
-	return nil
 }
 
 // accept sets the remote description.

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -133,4 +134,21 @@ func (o *observed) figures(idle int64) *ServiceFigures {
 		f.FileLimit = int64(limits.OpenFiles)
 	}
 	return f
+}
+
+// isLocal reports whether an address is this machine's.
+func isLocal(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, local := range addresses {
+		if prefix, err := netip.ParsePrefix(local.String()); err == nil && prefix.Addr().Unmap() == a {
+			return true
+		}
+	}
+	return false
 }

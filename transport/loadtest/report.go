@@ -84,9 +84,9 @@ func renderReport(r *Result, document *Document) ([]byte, error) {
 	data := reportPage{
 		Policy: "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; " +
 			"script-src '" + integrity(reportScript) + "'; style-src '" + integrity(reportStyle) + "'",
-		Title:       "Load test: " + join(r.Options.Scenarios),
+		Title:       "Load test: " + r.Options.ScenarioList(),
 		Description: describeRun(r),
-		URL:         redacted(r.Options.URL),
+		URL:         r.Options.RedactedURL(),
 		Started:     r.Started.UTC(),
 		Took:        formatDuration(r.Elapsed),
 		Machine:     r.Machine.Name + ": " + machineText(r.Machine),
@@ -95,7 +95,7 @@ func renderReport(r *Result, document *Document) ([]byte, error) {
 		Checks:      document.Checks,
 		Facts:       factGroups(r),
 		Latency:     latencyRows(r),
-		TimelineOf:  r.MainCounter().noun() + " a second, latency of " + r.MainMetric().Title(),
+		TimelineOf:  r.MainCounter().Noun() + " a second, latency of " + r.MainMetric().Title(),
 		Timeline:    timelineRows(r, max(step, 1)),
 		Step:        step,
 		Data:        reportData{document, []nameTitle{}, []nameTitle{}},
@@ -106,7 +106,7 @@ func renderReport(r *Result, document *Document) ([]byte, error) {
 		data.Data.Metrics = append(data.Data.Metrics, nameTitle{m.String(), m.Title()})
 	}
 	for _, c := range chartCounters(r.Options) {
-		data.Data.Counters = append(data.Data.Counters, nameTitle{c.String(), c.title()})
+		data.Data.Counters = append(data.Data.Counters, nameTitle{c.String(), c.Title()})
 	}
 	var out bytes.Buffer
 	if err := page.Execute(&out, data); err != nil {
@@ -144,7 +144,7 @@ func writeReport(path string, r *Result, document *Document) error {
 
 func tiles(r *Result) []tile {
 	c, latency := r.MainCounter(), r.Snapshot.Distribution(r.MainMetric())
-	all := []tile{{Label: "Rate", Value: formatRate(r.Rate(c)), Unit: c.noun() + "/s"}}
+	all := []tile{{Label: "Rate", Value: formatRate(r.Rate(c)), Unit: c.Noun() + "/s"}}
 	for _, p := range []float64{50, 99} {
 		value := "–"
 		if latency.Count() > 0 {
@@ -211,7 +211,7 @@ func timelineRows(r *Result, step int) [][]string {
 	for i := 0; i < len(r.Timeline); i += step {
 		p := r.Timeline[i]
 		latency, lag := p.Latency[m], p.Latency[MetricSendLag]
-		row := []string{formatClock(p.At), p.Phase.title(), formatCount(p.Sessions), formatRate(p.Rates[c])}
+		row := []string{formatClock(p.At), p.Phase.Title(), formatCount(p.Sessions), formatRate(p.Rates[c])}
 		row = append(row, orDash(latency.Count > 0, formatDuration(latency.P50)), orDash(latency.Count > 0, formatDuration(latency.P99)),
 			orDash(latency.Count > 0, formatDuration(latency.Max)), formatRate(p.Errors),
 			orDash(p.ServiceKnown, significant(p.ServiceCPU)), orDash(p.ServiceKnown, formatBytes(float64(p.ServiceRSS))),

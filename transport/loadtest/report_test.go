@@ -111,3 +111,19 @@ func TestTheBundleIsWhatItsSourcesMake(t *testing.T) {
 		t.Errorf("report.go generates %d files; wanted 2", generated)
 	}
 }
+
+func TestAPasswordInTheURLIsNotShown(t *testing.T) {
+	r := fakeResult()
+	r.Options.URL = "ws://me:secret@localhost:7777/ws"
+	document, err := NewDocument(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := renderReport(r, document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := document.Options.URL + summary(r, nil) + string(page); strings.Contains(text, "secret") {
+		t.Error("the password is in the document, the summary or the report")
+	}
+}

@@ -2,18 +2,13 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"net/url"
 	"runtime"
-	"syscall"
 	"time"
-
-	"p2p-messaging/transport/loadtest/swarm"
 )
 
 const (
@@ -24,12 +19,12 @@ const (
 	perSource = 20_000
 	// grace is how long the service may deliver nothing in the end, with frames under way, before it is given up.
 	grace = 5 * time.Second
+	// every is how often a run reports.
+	every = time.Second
 	// calmShare is the part of the measured phase, 1 in so many, that passes before a storm and before readers stop: what
 	// is measured against. It is at most calmLimit.
 	calmShare = 4
 	calmLimit = 10 * time.Second
-	// probeTimeout bounds the first conversation with a service.
-	probeTimeout = 10 * time.Second
 )
 
 // Run runs a load test and returns what it found out. It reports to observe about once a second; observe may be nil.
@@ -40,7 +35,7 @@ const (
 // With more sessions than one process may have files, Run starts processes of its own executable with the argument
 // [WorkerCommand], which must call [RunWorker].
 func Run(ctx context.Context, o Options, observe func(Progress)) (*Result, error) {
-	return run(ctx, o, observe, plan{Grace: grace})
+	return run(ctx, o, observe, plan{Grace: grace, Every: every})
 }
 
 // run is Run. Tests set in prototype what nobody else needs to.
@@ -65,7 +60,7 @@ func run(ctx context.Context, o Options, observe func(Progress), prototype plan)
 		prototype.Before = min(o.Duration/calmShare, calmLimit)
 	}
 	prototype.Run = rand.Uint32()
-	address, err := probe(ctx, prototype)
+	address, err := probe(ctx, o.URL, prototype.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +106,7 @@ func (p *plan) useSources(ctx context.Context, service netip.AddrPort) error {
 		}
 		u.Host = net.JoinHostPort("127.0.0.1", fmt.Sprint(service.Port()))
 		p.Options.URL = u.String()
-		if _, err := probe(ctx, *p); err != nil {
+		if _, err := probe(ctx, p.Options.URL, p.Run); err != nil {
 			return usage("%d sessions need several addresses to come from, which there are for 127.0.0.1 only, and the service does not answer there", p.Options.TotalSessions())
 		}
 	}
@@ -122,116 +117,4 @@ func (p *plan) useSources(ctx context.Context, service netip.AddrPort) error {
 		p.Sources = append(p.Sources, netip.AddrFrom4([4]byte{127, 0, byte(1 + n/250), byte(1 + n%250)}))
 	}
 	return nil
-}
-
-// isLocal reports whether an address is this machine's.
-func isLocal(a netip.Addr) bool {
-	if a.IsLoopback() {
-		return true
-	}
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, local := range addresses {
-		if prefix, err := netip.ParsePrefix(local.String()); err == nil && prefix.Addr().Unmap() == a {
-			return true
-		}
-	}
-	return false
-}
-
-// probe finds out whether there is a service that speaks the protocol, and where.
-func probe(ctx context.Context, p plan) (netip.AddrPort, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	s, err := swarm.New(ctx, swarm.Options{URL: p.Options.URL, Loops: 1, HandshakeTimeout: probeTimeout})
-	if err != nil {
-		return netip.AddrPort{}, noService(p.Options.URL, err)
-	}
-	defer s.Stop()
-	c := &probing{run: p.Run, outcome: make(chan error, 1)}
-	s.Loops()[0].Do(func() { s.Loops()[0].Dial(c) })
-	select {
-	case err = <-c.outcome:
-	case <-ctx.Done():
-		err = swarm.ErrTimeout
-	}
-	if err != nil {
-		return netip.AddrPort{}, noService(p.Options.URL, err)
-	}
-	return s.Address(), nil
-}
-
-// errForeign tells that a login was answered with something else.
-var errForeign = errors.New("a login is answered with something else")
-
-// refusedError tells that a login was refused.
-type refusedError struct{ code string }
-
-func (e *refusedError) Error() string { return "a login is refused (" + e.code + ")" }
-
-// probing logs in, and out again.
-type probing struct {
-	run     uint32
-	done    bool
-	outcome chan error
-}
-
-func (c *probing) tell(err error) {
-	if !c.done {
-		c.done = true
-		c.outcome <- err
-	}
-}
-
-func (c *probing) Opened(conn *swarm.Conn) {
-	_ = conn.Send(append(appendLogin([]byte(`{"type":"login","login":"`), c.run, 'p', 0, 0), `"}`...))
-}
-
-func (c *probing) Text(conn *swarm.Conn, text []byte) {
-	r, ok := parseReply(text)
-	switch {
-	case !ok:
-		c.tell(errForeign)
-	case r.Type == "error" || !*r.Success:
-		c.tell(&refusedError{r.code()})
-	default:
-		conn.Close()
-		return
-	}
-	conn.Abort()
-}
-
-func (c *probing) Closed(_ *swarm.Conn, err error) { c.tell(err) }
-
-// noService says in a sentence why there is nothing to measure.
-func noService(address string, err error) error {
-	reason := err.Error()
-	shake, isShake := errors.AsType[*swarm.HandshakeError](err)
-	_, isProtocol := errors.AsType[*swarm.ProtocolError](err)
-	dns, isDNS := errors.AsType[*net.DNSError](err)
-	_, isRefused := errors.AsType[*refusedError](err)
-	_, isClose := errors.AsType[*swarm.CloseError](err)
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		reason = "nothing listens there: start the service, or give --url"
-	case errors.Is(err, context.Canceled):
-		reason = "interrupted"
-	case isDNS:
-		reason = "there is no host " + dns.Name + ": check --url"
-	case isShake && shake.Status == 404:
-		reason = "there is no WebSocket at that path (HTTP status 404): check --url"
-	case isShake:
-		reason = err.Error() + ": this is no service of this protocol, or not its path: check --url"
-	case isProtocol, errors.Is(err, errForeign), isClose:
-		reason = err.Error() + ": this is no service of this protocol"
-	case isRefused:
-		reason = err.Error() + ": the load test logs in without a token, as in the original protocol"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		reason = "it ended the connection: this is no service of this protocol"
-	case errors.Is(err, swarm.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		reason = fmt.Sprintf("no answer within %v", probeTimeout)
-	}
-	return &ServiceError{Reason: fmt.Sprintf("no service to test at %s: %s", address, reason), Err: err}
 }

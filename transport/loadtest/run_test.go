@@ -2,65 +2,12 @@ package loadtest
 
 import (
 	"context"
-	"errors"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
-	"sync"
 	"testing"
 	"time"
-
-	"p2p-messaging/actors"
-	"p2p-messaging/transport"
 )
 
-// patience bounds waits that succeed at once when all is well.
-const patience = 30 * time.Second
-
-// serve starts a service on a loopback socket, which ends with the test, and returns its URL.
-func serve(t testing.TB, change ...func(*transport.Options)) string {
-	t.Helper()
-	url, _ := stoppable(t, change...)
-	return url
-}
-
-// stoppable starts such a service that can be stopped before.
-func stoppable(t testing.TB, change ...func(*transport.Options)) (url string, stop func()) {
-	t.Helper()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	system := actors.NewSystem(actors.Options{Logger: logger})
-	o := transport.DefaultOptions()
-	o.Logger, o.Rate = logger, 0
-	for _, f := range change {
-		f(&o)
-	}
-	server, err := transport.New(system, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			t.Errorf("shut the service down: %v", err)
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("the service ended with %v", err)
-		}
-		if err := system.Stop(ctx); err != nil {
-			t.Errorf("stop the actors: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return "ws://" + l.Addr().String() + "/ws", stop
-}
+// brisk is the time between two reports of a run in a test, which need not be the second that people read.
+const brisk = 50 * time.Millisecond
 
 // briefly returns options for a run that takes no longer than it must.
 func briefly(url string, scenarios ...Scenario) Options {
@@ -76,7 +23,7 @@ func mustRunWithGrace(t testing.TB, o Options, grace time.Duration) *Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := run(ctx, o, nil, plan{Grace: grace, Loops: 2})
+	r, err := run(ctx, o, nil, plan{Every: brisk, Grace: grace, Loops: 2})
 	if err != nil {
 		t.Fatalf("the run failed: %v", err)
 	}

@@ -5,125 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/lxzan/gws"
 )
-
-// rawService accepts TCP connections and has each treated by handle, which returns before the test ends.
-func rawService(t *testing.T, handle func(conn net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			handle(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-ended
-	})
-	return "ws://" + listener.Addr().String() + "/ws"
-}
-
-// httpService is a web server that knows nothing of WebSocket.
-func httpService(t *testing.T, handler http.HandlerFunc) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
-}
-
-// answering is a service that says this to a login.
-func answering(t *testing.T, answer string) string {
-	t.Helper()
-	return newRelayService(t, none, 0, 0, func(s *relayService) {
-		s.rules.answerLogin = func(string) string { return answer }
-	}).url
-}
-
-// closedPort is where nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return "ws://" + listener.Addr().String() + "/ws"
-}
-
-// drain reads until the other side ends the connection.
-func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
-
-// strangers are services that are none of the protocol, and what must be said about them.
-var strangers = []struct {
-	name  string
-	serve func(t *testing.T) string
-	want  string
-}{
-	{"nothing listens", closedPort, "nothing listens there"},
-	{"a web server", func(t *testing.T) string {
-		return httpService(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
-	}, "HTTP status 200"},
-	{"a web server without that path", func(t *testing.T) string { return httpService(t, http.NotFound) }, "no WebSocket at that path"},
-	{"a web server that redirects", func(t *testing.T) string {
-		return httpService(t, func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://a.test/", http.StatusMovedPermanently)
-		})
-	}, "HTTP status 301"},
-	{"no HTTP", func(t *testing.T) string {
-		return rawService(t, func(c net.Conn) {
-			_, _ = io.WriteString(c, "SSH-2.0-Example\r\n")
-			drain(c)
-		})
-	}, "no HTTP"},
-	{"an answer that never ends", func(t *testing.T) string {
-		return rawService(t, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nX: "+strings.Repeat("x", 100<<10))
-			drain(c)
-		})
-	}, "too long"},
-	{"closes at once", func(t *testing.T) string { return rawService(t, func(net.Conn) {}) }, "ended the connection"},
-	{"a wrong key", func(t *testing.T) string {
-		return rawService(t, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n")
-			drain(c)
-		})
-	}, "no service of this protocol"},
-	{"answers a login with a word", func(t *testing.T) string { return answering(t, "hello") }, "answered with something else"},
-	{"answers a login with another type", func(t *testing.T) string { return answering(t, `{"type":"welcome"}`) }, "answered with something else"},
-	{"answers a login without saying how it went", func(t *testing.T) string { return answering(t, `{"type":"login"}`) }, "answered with something else"},
-	{"answers a login with a megabyte", func(t *testing.T) string { return answering(t, strings.Repeat("x", 1<<20)) }, "answered with something else"},
-	{"answers a login with more than anybody needs", func(t *testing.T) string { return answering(t, strings.Repeat("x", 2<<20)) }, "too long"},
-	{"refuses a login", func(t *testing.T) string {
-		return answering(t, `{"type":"login","success":false,"code":"auth-required","message":"A token is needed."}`)
-	}, "auth-required"},
-	{"refuses a login without a code", func(t *testing.T) string { return answering(t, `{"type":"login","success":false}`) }, "login is refused"},
-	{"answers a login with an error", func(t *testing.T) string { return answering(t, `{"type":"error","message":"Unrecognized command"}`) }, "login is refused"},
-	{"closes at a login", func(t *testing.T) string {
-		return newRelayService(t, none, 0, 0, func(s *relayService) {
-			s.rules.loggingIn = func(c *gws.Conn) { _ = c.WriteClose(1008, []byte("go away")) }
-			s.rules.answerLogin = func(string) string { return "" }
-		}).url
-	}, "code 1008"},
-}
 
 func TestWithoutAServiceOfTheProtocolThereIsNothingToMeasure(t *testing.T) {
 	for _, c := range strangers {
@@ -181,7 +66,7 @@ func TestAServiceThatDiesHalfWayLeavesTheFiguresSoFar(t *testing.T) {
 					ended = true
 					s.vanish()
 				}
-			}, plan{Grace: patience, Loops: 2})
+			}, plan{Every: brisk, Grace: patience, Loops: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +96,7 @@ func TestAServiceThatDeliversNothingIsFoundOut(t *testing.T) {
 			return false
 		}
 	})
-	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: pairs, Window: window, Duration: time.Hour}, nil, plan{Grace: 0, Loops: 1})
+	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: pairs, Window: window, Duration: time.Hour}, nil, plan{Every: brisk, Grace: 0, Loops: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +173,7 @@ func TestFramesThatNobodyCouldHaveSentAreNoDanger(t *testing.T) {
 					return true
 				}
 			})
-			r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Window: 4, Duration: time.Hour}, nil, plan{Grace: patience, Loops: 1})
+			r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Window: 4, Duration: time.Hour}, nil, plan{Every: brisk, Grace: patience, Loops: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -319,7 +204,7 @@ func TestAServiceThatInventsErrorCodesFillsNoMemory(t *testing.T) {
 			return true
 		}
 	})
-	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Duration: time.Hour}, nil, plan{Grace: patience, Loops: 2})
+	r, err := run(ctx, Options{URL: s.url, Verify: true, Pairs: 2, Duration: time.Hour}, nil, plan{Every: brisk, Grace: patience, Loops: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

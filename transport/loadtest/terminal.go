@@ -3,9 +3,12 @@ package loadtest
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // plainInterval is how often a display that is no terminal says how the run goes.
@@ -34,7 +37,7 @@ func (d *display) show(p Progress) {
 		d.history = make(map[Scenario][]float64)
 	}
 	for _, s := range d.options.Scenarios {
-		h := append(d.history[s], p.Point.Rates[s.counter()])
+		h := append(d.history[s], p.Point.Rates[CounterOf(s)])
 		d.history[s] = h[max(0, len(h)-historyLength):]
 	}
 	var out strings.Builder
@@ -70,51 +73,6 @@ func (d *display) erase(out *strings.Builder) {
 	}
 }
 
-// title says what the run does now.
-func (p Phase) title() string {
-	switch p {
-	case PhaseSetUp:
-		return "opening sessions"
-	case PhaseWarmUp:
-		return "warming up"
-	case PhaseMeasuring:
-		return "measuring"
-	case PhaseDraining:
-		return "waiting for what is under way"
-	}
-	return string(p)
-}
-
-// noun is what the counter counts, for "1,000 relays/s".
-func (c Counter) noun() string {
-	switch c {
-	case CounterLoggedIn:
-		return "logins"
-	case CounterCycles:
-		return "cycles"
-	case CounterReturned:
-		return "returns"
-	case CounterCallsConnected:
-		return "calls"
-	case CounterRelaysDelivered:
-		return "relays"
-	}
-	return strings.ReplaceAll(c.String(), "_", " ")
-}
-
-// title says what the counter counts, for people.
-func (c Counter) title() string {
-	switch c {
-	case CounterRelaysRefused:
-		return "frames refused"
-	case CounterCallsFailed:
-		return "calls failed"
-	case CounterMessagesReceived:
-		return "messages echoed"
-	}
-	return c.noun()
-}
-
 // style is a way to stress text (ECMA-48: SGR).
 type style string
 
@@ -134,7 +92,7 @@ func (d *display) panel(p Progress) []string {
 		label = cut(fmt.Sprintf("%-*s", column, label), d.width()-1)
 		lines = append(lines, d.styled(dim, label)+d.styled(s, text))
 	}
-	line(cut(join(d.options.Scenarios), 10), bold, d.progressLine(p))
+	line(cut(d.options.ScenarioList(), 10), bold, d.progressLine(p))
 	errors := int64(0)
 	if p.Totals != nil {
 		errors = p.Totals.ErrorCount()
@@ -144,7 +102,7 @@ func (d *display) panel(p Progress) []string {
 		line("logins", normal, latencyText(p.Point, CounterLoggedIn, MetricLogin))
 	} else {
 		for _, s := range d.options.Scenarios {
-			text := latencyText(p.Point, s.counter(), liveMetric(s, p.Point))
+			text := latencyText(p.Point, CounterOf(s), liveMetric(s, p.Point))
 			line(string(s), normal, text+"  "+sparkline(d.history[s]))
 			for _, beside := range besideTexts(s, p.Point) {
 				line("", normal, beside)
@@ -152,7 +110,7 @@ func (d *display) panel(p Progress) []string {
 		}
 	}
 	if errors > 0 {
-		line("errors", red, errorsText(p.Totals.errors))
+		line("errors", red, errorsText(p.Totals.Errors()))
 	} else {
 		line("errors", normal, "none")
 	}
@@ -171,7 +129,7 @@ func (d *display) styled(s style, text string) string {
 }
 
 func (d *display) progressLine(p Progress) string {
-	text := formatClock(p.Elapsed) + "  " + p.Phase.title()
+	text := formatClock(p.Elapsed) + "  " + p.Phase.Title()
 	done := 0.0
 	switch {
 	case p.Phase == PhaseSetUp && p.Wanted > 0:
@@ -189,12 +147,12 @@ func (d *display) progressLine(p Progress) string {
 
 // liveMetric returns the latency that the scenario shows now: the first of its own that has been measured.
 func liveMetric(s Scenario, p Point) Metric {
-	for _, m := range s.metrics() {
+	for _, m := range MetricsOf(s) {
 		if p.Latency[m].Count > 0 {
 			return m
 		}
 	}
-	return s.metrics()[0]
+	return MetricsOf(s)[0]
 }
 
 func sessionsText(p Progress) string {
@@ -207,7 +165,7 @@ func sessionsText(p Progress) string {
 
 func latencyText(p Point, c Counter, m Metric) string {
 	q := p.Latency[m]
-	text := fmt.Sprintf("%8s %s/s", formatRate(p.Rates[c]), c.noun())
+	text := fmt.Sprintf("%8s %s/s", formatRate(p.Rates[c]), c.Noun())
 	if q.Count == 0 {
 		return text
 	}
@@ -221,7 +179,7 @@ func quantilesText(q Quantiles) string {
 // besideTexts are the latencies that a scenario has beside its main one, such as those of bystanders.
 func besideTexts(s Scenario, p Point) []string {
 	var texts []string
-	for _, m := range s.metrics() {
+	for _, m := range MetricsOf(s) {
 		if q := p.Latency[m]; q.Count > 0 && m != liveMetric(s, p) {
 			texts = append(texts, m.Title()+"  "+quantilesText(q))
 		}
@@ -241,27 +199,19 @@ func serviceText(p Point) string {
 	return fmt.Sprintf("%s cores, %s, %s files", significant(p.ServiceCPU), formatBytes(float64(p.ServiceRSS)), formatCount(p.ServiceFiles))
 }
 
-func errorsText(errors map[string]int64) string {
-	var parts []string
-	for _, code := range byCount(errors) {
-		parts = append(parts, code+" "+formatCount(errors[code]))
-	}
-	return strings.Join(parts, ", ")
-}
-
 // plainLine is the panel in one line.
 func (d *display) plainLine(p Progress) string {
-	parts := []string{formatClock(p.Elapsed) + " " + p.Phase.title(), "sessions " + sessionsText(p)}
+	parts := []string{formatClock(p.Elapsed) + " " + p.Phase.Title(), "sessions " + sessionsText(p)}
 	if p.Phase == PhaseSetUp {
 		parts = append(parts, strings.TrimSpace(latencyText(p.Point, CounterLoggedIn, MetricLogin)))
 	} else {
 		for _, s := range d.options.Scenarios {
-			parts = append(parts, string(s)+" "+strings.TrimSpace(latencyText(p.Point, s.counter(), liveMetric(s, p.Point))))
+			parts = append(parts, string(s)+" "+strings.TrimSpace(latencyText(p.Point, CounterOf(s), liveMetric(s, p.Point))))
 			parts = append(parts, besideTexts(s, p.Point)...)
 		}
 	}
 	if p.Totals != nil && p.Totals.ErrorCount() > 0 {
-		parts = append(parts, "errors "+errorsText(p.Totals.errors))
+		parts = append(parts, "errors "+errorsText(p.Totals.Errors()))
 	} else {
 		parts = append(parts, "errors none")
 	}
@@ -298,4 +248,21 @@ func cut(text string, columns int) string {
 		return ""
 	}
 	return string([]rune(text)[:columns-1]) + "…"
+}
+
+// newDisplay draws a panel if w is a terminal that understands how.
+func newDisplay(w io.Writer, o Options) *display {
+	d := &display{w: w, options: o}
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
+		return d
+	}
+	d.color = os.Getenv("NO_COLOR") == ""
+	d.width = func() int {
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
+			return columns
+		}
+		return 80
+	}
+	return d
 }

@@ -103,7 +103,7 @@ func (c *coordinator) lags() []lateness {
 
 // why says what can be done about sessions that could not be opened.
 func (c *coordinator) why() string {
-	errors := c.result.Snapshot.errors
+	errors := c.result.Snapshot.Errors()
 	switch {
 	case errors[codeNoFiles] > 0:
 		return " This program ran out of files: raise its limit (ulimit -n), or give --processes."

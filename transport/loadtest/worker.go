@@ -19,8 +19,19 @@ const WorkerCommand = "loadtest-worker"
 
 // message is a line from a worker to the coordinator.
 type message struct {
-	Report  *report `json:"report,omitempty"`
-	Problem string  `json:"problem,omitempty"` // why the worker could not do anything
+	Report  *account `json:"report,omitempty"`
+	Problem string   `json:"problem,omitempty"` // why the worker could not do anything
+}
+
+// perform does one process's part of a run.
+func perform(ctx context.Context, p plan, proceed <-chan struct{}, tell func(account)) error {
+	e, err := newEngine(ctx, p)
+	if err != nil {
+		return err
+	}
+	m := newMeter()
+	e.run(ctx, proceed, func(r report) { tell(m.account(r)) })
+	return nil
 }
 
 // RunWorker does one process's part of a run, on behalf of [Run] in another process. It reads what to do from stdin (the
@@ -50,12 +61,11 @@ func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 		}
 	}()
 	out := json.NewEncoder(stdout)
-	e := &engine{plan: p, proceed: proceed, report: func(r report) {
-		if out.Encode(message{Report: &r}) != nil {
+	if err := perform(ctx, p, proceed, func(a account) {
+		if out.Encode(message{Report: &a}) != nil {
 			cancel()
 		}
-	}}
-	if err := e.run(ctx); err != nil {
+	}); err != nil {
 		_ = out.Encode(message{Problem: err.Error()})
 		return err
 	}
@@ -65,14 +75,14 @@ func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 // worker is a process's part of the run as the coordinator sees it.
 type worker interface {
 	proceed()
-	stop()                  // asks it to end early
-	reports() <-chan report // closed when it has ended
-	err() error             // why, after that; nil where it came to its end
+	stop()                   // asks it to end early
+	reports() <-chan account // closed when it has ended
+	err() error              // why, after that; nil where it came to its end
 }
 
 // local is a worker in this process.
 type local struct {
-	out     chan report
+	out     chan account
 	started chan struct{}
 	once    sync.Once
 	cancel  context.CancelFunc
@@ -81,26 +91,25 @@ type local struct {
 
 func startLocal(p plan) *local {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &local{out: make(chan report, 16), started: make(chan struct{}), cancel: cancel}
-	e := &engine{plan: p, proceed: w.started, report: func(r report) { w.out <- r }}
+	w := &local{out: make(chan account, 16), started: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(w.out)
 		defer cancel()
-		w.failed = e.run(ctx)
+		w.failed = perform(ctx, p, w.started, func(a account) { w.out <- a })
 	}()
 	return w
 }
 
-func (w *local) proceed()               { w.once.Do(func() { close(w.started) }) }
-func (w *local) stop()                  { w.cancel() }
-func (w *local) reports() <-chan report { return w.out }
-func (w *local) err() error             { return w.failed }
+func (w *local) proceed()                { w.once.Do(func() { close(w.started) }) }
+func (w *local) stop()                   { w.cancel() }
+func (w *local) reports() <-chan account { return w.out }
+func (w *local) err() error              { return w.failed }
 
 // child is a worker in a process of its own.
 type child struct {
 	command *exec.Cmd
 	stdin   io.WriteCloser
-	out     chan report
+	out     chan account
 	failed  error
 }
 
@@ -109,7 +118,7 @@ func startChild(p plan) (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	w := &child{command: exec.Command(program, WorkerCommand), out: make(chan report, 16)}
+	w := &child{command: exec.Command(program, WorkerCommand), out: make(chan account, 16)}
 	w.command.Stderr = os.Stderr
 	if w.stdin, err = w.command.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start a process: %w", err)
@@ -155,7 +164,7 @@ func (w *child) read(stdout io.Reader) {
 	}
 }
 
-func (w *child) proceed()               { _, _ = io.WriteString(w.stdin, "\n") }
-func (w *child) stop()                  { _ = w.stdin.Close() }
-func (w *child) reports() <-chan report { return w.out }
-func (w *child) err() error             { return w.failed }
+func (w *child) proceed()                { _, _ = io.WriteString(w.stdin, "\n") }
+func (w *child) stop()                   { _ = w.stdin.Close() }
+func (w *child) reports() <-chan account { return w.out }
+func (w *child) err() error              { return w.failed }
