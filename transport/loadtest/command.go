@@ -9,20 +9,33 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"p2p-messaging/transport/loadtest/display"
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/fleet"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+	"p2p-messaging/transport/loadtest/report"
 )
+
+// UsageError says what is wrong with the command line. It is a sentence for the person who wrote it.
+type UsageError = options.UsageError
+
+// ServiceError says that there is no service to measure, or that it went away.
+type ServiceError = load.ServiceError
 
 // ErrInterrupted is what [Flags.Execute] returns for a run that was ended before its time.
 var ErrInterrupted = errors.New("interrupted: the figures are of the time until then")
 
-// runner is [Run].
-type runner func(ctx context.Context, o Options, observe func(Progress)) (*Result, error)
+// runner is [fleet.Run].
+type runner func(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error)
 
 // Execute runs the load test until it is over or ctx is: shows how it goes on stderr, prints what it found on stdout, and
 // writes the report. The error says what a person must know in the end: it is a *[UsageError] or a *[ServiceError] if
 // nothing could be measured or the service went away, [ErrInterrupted], or another one if a check does not hold,
 // verification failed or something could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
-	return f.execute(ctx, Run, stdout, stderr)
+	return f.execute(ctx, fleet.Run, stdout, stderr)
 }
 
 func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Writer) error {
@@ -33,13 +46,13 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	if err := f.checkReport(); err != nil {
 		return err
 	}
-	d := newDisplay(stderr, o)
-	observe := d.show
+	d := display.New(stderr, o)
+	observe := d.Show
 	if f.Quiet {
-		observe = func(Progress) {}
+		observe = func(figures.Progress) {}
 	}
 	r, err := run(ctx, f.Options(), observe) // which resolves them itself
-	d.end()
+	d.End()
 	if err != nil {
 		return err
 	}
@@ -51,10 +64,10 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 }
 
 // verdict returns what the exit status says, as an error.
-func verdict(r *Result, outcomes []Outcome) error {
+func verdict(r *figures.Result, outcomes []figures.Outcome) error {
 	var failures []string
 	if r.Verification.Count() > 0 {
-		failures = append(failures, "verification failed: "+violationsText(r.Verification))
+		failures = append(failures, "verification failed: "+display.DescribeViolations(r.Verification))
 	}
 	for _, c := range outcomes {
 		if !c.Held {
@@ -63,18 +76,18 @@ func verdict(r *Result, outcomes []Outcome) error {
 	}
 	switch {
 	case r.Failed != "":
-		return &ServiceError{Reason: r.Failed}
+		return &load.ServiceError{Reason: r.Failed}
 	case r.Verification.Count() == 0 && r.Interrupted:
 		return ErrInterrupted
 	case len(failures) > 0:
-		return errors.New(printable(strings.Join(failures, "; ")))
+		return errors.New(figures.Printable(strings.Join(failures, "; ")))
 	}
 	return nil
 }
 
-func (f *Flags) write(r *Result, outcomes []Outcome, stdout, stderr io.Writer) error {
+func (f *Flags) write(r *figures.Result, outcomes []figures.Outcome, stdout, stderr io.Writer) error {
 	if f.JSON || f.Report != "" {
-		document, err := NewDocument(r, outcomes)
+		document, err := figures.NewDocument(r, outcomes)
 		if err != nil {
 			return err
 		}
@@ -86,13 +99,13 @@ func (f *Flags) write(r *Result, outcomes []Outcome, stdout, stderr io.Writer) e
 			}
 		}
 		if f.Report != "" {
-			if err := writeReport(f.Report, r, document); err != nil {
+			if err := report.Write(f.Report, r, document); err != nil {
 				return fmt.Errorf("--report: %w", err)
 			}
 		}
 	}
 	if !f.JSON {
-		if _, err := io.WriteString(stdout, summary(r, outcomes)); err != nil {
+		if _, err := io.WriteString(stdout, display.Summary(r, outcomes)); err != nil {
 			return fmt.Errorf("print the figures: %w", err)
 		}
 	}
@@ -108,11 +121,17 @@ func (f *Flags) checkReport() error {
 		return nil
 	}
 	if info, err := os.Stat(f.Report); err == nil && info.IsDir() {
-		return usage("--report: %s is a folder: give a file in it", f.Report)
+		return options.UsageErrorf("--report: %s is a folder: give a file in it", f.Report)
 	}
 	probe, err := os.CreateTemp(filepath.Dir(f.Report), ".report-*")
 	if err != nil {
-		return usage("--report: no file can be made in %s: %v", filepath.Dir(f.Report), errors.Unwrap(err))
+		return options.UsageErrorf("--report: no file can be made in %s: %v", filepath.Dir(f.Report), errors.Unwrap(err))
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// RunWorker is the command [fleet.WorkerCommand], with which a run starts this program again where one process may not open
+// enough files. Nobody else needs it. See [fleet.RunWorker].
+func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	return fleet.RunWorker(ctx, stdin, stdout)
 }

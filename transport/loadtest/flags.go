@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/options"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -33,10 +36,10 @@ type Flags struct {
 	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: … or which share of all readers, such as 0.1. Default: 0.1."`
 	Messages    count    `group:"others" placeholder:"N" help:"call: messages in each call and direction. Default: 10."`
 
-	JSON   bool   `name:"json" group:"output" help:"Print the figures as JSON, in place of the summary."`
-	Report string `group:"output" type:"path" placeholder:"FILE" help:"Write a page with tables and charts, which opens from disk, such as report.html."`
-	Check  Check  `group:"output" placeholder:"EXPR" help:"End with status 1 unless this holds, such as p99<50ms,errors=0,rate>1000."`
-	Quiet  bool   `group:"output" short:"q" help:"Do not show how the run goes."`
+	JSON   bool          `name:"json" group:"output" help:"Print the figures as JSON, in place of the summary."`
+	Report string        `group:"output" type:"path" placeholder:"FILE" help:"Write a page with tables and charts, which opens from disk, such as report.html."`
+	Check  figures.Check `group:"output" placeholder:"EXPR" help:"End with status 1 unless this holds, such as p99<50ms,errors=0,rate>1000."`
+	Quiet  bool          `group:"output" short:"q" help:"Do not show how the run goes."`
 
 	Processes count `group:"generator" placeholder:"N" help:"Share the sessions among so many processes. Default: as many as they need."`
 }
@@ -82,7 +85,7 @@ func Groups() []kong.Group {
 
 // Vars returns the variables in the tags of [Flags]. Port is that of the service on this machine.
 func Vars(port string) map[string]string {
-	o := DefaultOptions()
+	o := options.DefaultOptions()
 	return map[string]string{
 		"loadtest_url":      strings.Replace(o.URL, "7777", port, 1),
 		"loadtest_duration": o.Duration.String(),
@@ -91,16 +94,16 @@ func Vars(port string) map[string]string {
 }
 
 // Options returns the options that the flags stand for.
-func (f *Flags) Options() Options {
-	o := Options{
+func (f *Flags) Options() options.Options {
+	o := options.Options{
 		URL: f.URL, PID: f.PID,
 		Sessions: int(f.Sessions), Rate: f.Rate, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: f.Seed,
-		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
+		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: options.Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
 		SlowReaders: int(f.SlowReaders), SlowShare: float64(f.SlowShare), Messages: int(f.Messages),
 		Processes: int(f.Processes),
 	}
 	for _, s := range f.Scenario {
-		o.Scenarios = append(o.Scenarios, Scenario(s))
+		o.Scenarios = append(o.Scenarios, options.Scenario(s))
 	}
 	return o
 }

@@ -104,15 +104,15 @@ func TestAComparison(t *testing.T) {
 		case m.Failed != "":
 			t.Errorf("%s, %s: %s", m.Service, m.Scenario, m.Failed)
 		case m.Seconds <= 0 || m.RSS <= 0 || m.GeneratorCPU <= 0:
-			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.figures)
+			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.outcome)
 		case m.Scenario == "idle":
 			if m.Sessions != sessions || m.FreshRSS <= 0 {
-				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.figures)
+				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.outcome)
 			}
 		case (m.Count == 0 || m.ServiceCPU <= 0) && m.disturbed():
 			// Others had the cores for the whole of so short a time.
 		case m.Count == 0 || m.ServiceCPU <= 0:
-			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.figures)
+			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.outcome)
 		case m.Scenario != "cycles" && m.Verified < m.Count:
 			t.Errorf("%s, %s: of %d relays %d were verified", m.Service, m.Scenario, m.Count, m.Verified)
 		}

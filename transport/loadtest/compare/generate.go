@@ -13,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/machine"
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
@@ -44,7 +45,7 @@ type generator struct {
 	next     time.Duration // when the next frame is due, where they are offered
 	turn     int           // the pair that sends it
 
-	latency  loadtest.Distribution
+	latency  figures.Distribution
 	count    int64
 	verified int64
 }
@@ -84,7 +85,7 @@ func generateTo(w io.Writer, text string) error {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	loadtest.RaiseFileLimit()
+	machine.RaiseFileLimit()
 	f, err := generate(context.Background(), j)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func generateTo(w io.Writer, text string) error {
 }
 
 // generate does a job.
-func generate(ctx context.Context, j job) (figures, error) {
+func generate(ctx context.Context, j job) (outcome, error) {
 	g := &generator{job: j, dialect: dialectOf(j.Dialect), random: rand.New(rand.NewPCG(1, 2))}
 	var err error
 	g.swarm, err = swarm.New(ctx, swarm.Options{
@@ -101,7 +102,7 @@ func generate(ctx context.Context, j job) (figures, error) {
 		Prepare: func(loops []*swarm.Loop) { g.loop = loops[0] },
 	})
 	if err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	defer g.swarm.Stop()
 	defer g.do(func() { g.over = true })
@@ -169,7 +170,7 @@ func (g *generator) add(n int) (all []*client) {
 // begun and ended are around the measured interval.
 func (g *generator) begun() (usage, error) {
 	u, err := lookAt(g.job)
-	g.count, g.latency = 0, loadtest.Distribution{}
+	g.count, g.latency = 0, figures.Distribution{}
 	for _, p := range g.pairs {
 		p.count = 0
 	}
@@ -177,9 +178,9 @@ func (g *generator) begun() (usage, error) {
 }
 
 // measure measures for the job's duration.
-func (g *generator) measure() (figures, error) {
+func (g *generator) measure() (outcome, error) {
 	var before, after usage
-	var f figures
+	var f outcome
 	var err error
 	g.do(func() { before, err = g.begun() })
 	if err != nil {
@@ -217,7 +218,7 @@ func leastShare(pairs []*pair) float64 {
 }
 
 // relay has pairs exchange frames.
-func (g *generator) relay() (figures, error) {
+func (g *generator) relay() (outcome, error) {
 	g.do(func() {
 		all := g.add(2 * pairCount)
 		for i := 0; i < len(all); i += 2 {
@@ -233,7 +234,7 @@ func (g *generator) relay() (figures, error) {
 		}
 	})
 	if err := g.wait(patience, "not all sessions are open", func() bool { return g.opened == 2*pairCount }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() {
 		g.running, g.next = true, g.loop.Now()
@@ -244,7 +245,7 @@ func (g *generator) relay() (figures, error) {
 		}
 	})
 	if err := g.pass(g.job.Warmup); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	f, err := g.measure()
 	if err != nil {
@@ -269,34 +270,34 @@ func (g *generator) churn() {
 }
 
 // cycle measures clients that come and go.
-func (g *generator) cycle() (figures, error) {
+func (g *generator) cycle() (outcome, error) {
 	g.do(g.churn)
 	if err := g.pass(g.job.Warmup); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	return g.measure()
 }
 
 // hold holds sessions.
-func (g *generator) hold() (figures, error) {
+func (g *generator) hold() (outcome, error) {
 	g.do(g.churn)
 	if err := g.wait(patience, "the service was not warm", func() bool { return g.count >= warmUpCycles }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() { g.churning = false })
 	if err := g.wait(patience, "a session has not ended", func() bool { return g.loop.Open() == 0 }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	fresh, err := g.settled()
 	if err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() { g.add(g.job.Scenario.Sessions) })
 	if err := g.wait(10*patience, "not all sessions are open", func() bool { return g.opened == g.job.Scenario.Sessions }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	if _, err := g.settled(); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	var pings int
 	g.do(func() { pings = g.loop.Pings() })

@@ -20,7 +20,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/machine"
 )
 
 const (
@@ -163,7 +163,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	const spare = 100
-	if limit := loadtest.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
+	if limit := machine.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
 		return fmt.Errorf("--sessions: %d sessions need more than the %d files that a process may open here: give %d at most, or raise the limit (ulimit -n)", o.Sessions, limit, limit-spare)
 	}
 	scratch, err := os.MkdirTemp("", name+"-")
@@ -175,7 +175,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d := document{Format: documentFormat, Machine: newMachine(loadtest.ThisMachine()), Versions: versions, Sessions: o.Sessions, IdleS: o.Idle.Seconds()}
+	d := document{Format: documentFormat, Machine: newHost(machine.Describe()), Versions: versions, Sessions: o.Sessions, IdleS: o.Idle.Seconds()}
 	for _, s := range services {
 		d.Services = append(d.Services, s.name)
 	}

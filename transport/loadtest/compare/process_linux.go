@@ -80,8 +80,8 @@ func lookAt(j job) (u usage, err error) {
 }
 
 // since returns the figures of the interval from b to u.
-func (u usage) since(b usage) figures {
-	f := figures{
+func (u usage) since(b usage) outcome {
+	f := outcome{
 		Seconds: u.at.Sub(b.at).Seconds(), ServiceCPU: (u.service - b.service).Seconds(), GeneratorCPU: (u.own - b.own).Seconds(),
 	}
 	f.OthersService = max(0, (u.busy[0]-b.busy[0]).Seconds()-f.ServiceCPU) / f.Seconds

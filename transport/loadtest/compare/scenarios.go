@@ -53,8 +53,8 @@ type job struct {
 	Grace    time.Duration `json:"grace"` // for frames that are under way in the end
 }
 
-// figures is what came out of it. Times are of the measured interval.
-type figures struct {
+// outcome is what came out of it. Times are of the measured interval.
+type outcome struct {
 	Seconds       float64 `json:"measured_s"`
 	Count         int64   `json:"count"` // relays or cycles done
 	ServiceCPU    float64 `json:"service_cpu_s"`
@@ -72,11 +72,11 @@ type figures struct {
 	Pings    int64 `json:"pings"`           // that the service sent
 }
 
-func (f figures) rate() float64           { return float64(f.Count) / f.Seconds }
-func (f figures) cpuPerUnit() float64     { return f.ServiceCPU / float64(f.Count) }
-func (f figures) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
-func (f figures) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
-func (f figures) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
-func (f figures) bytesPerSession() float64 {
+func (f outcome) rate() float64           { return float64(f.Count) / f.Seconds }
+func (f outcome) cpuPerUnit() float64     { return f.ServiceCPU / float64(f.Count) }
+func (f outcome) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
+func (f outcome) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
+func (f outcome) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
+func (f outcome) bytesPerSession() float64 {
 	return float64(f.RSS-f.FreshRSS) / float64(f.Sessions)
 }

@@ -208,7 +208,7 @@ type measurement struct {
 	Service  string `json:"service"`
 	Scenario string `json:"scenario"`
 	Round    int    `json:"round"`
-	figures
+	outcome
 	Failed string `json:"failed,omitempty"` // why there are none
 }
 
@@ -226,11 +226,11 @@ func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]
 	if err != nil {
 		m.Failed = err.Error()
 	}
-	m.figures = f
+	m.outcome = f
 	return m
 }
 
-func measure(ctx context.Context, command []string, j job) (f figures, err error) {
+func measure(ctx context.Context, command []string, j job) (f outcome, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server, err := start(ctx, j.Cores[0], command)
