@@ -67,11 +67,12 @@ func TestACallThatFailsSaysHowFarItCame(t *testing.T) {
 		name  string
 		lost  func(text []byte) bool // frames that the service loses
 		after func(text []byte) bool // the run ends with this frame
+		grace time.Duration          // that the frames on their way then need to arrive
 		want  string
 	}{
-		{"no offer arrives", of("offer"), of("offer"), "call-no-offer"},
-		{"no answer arrives", of("answer"), of("answer"), "call-no-answer"},
-		{"no candidate arrives", of("ice-candidate"), of("answer"), "call-no-channel"},
+		{"no offer arrives", of("offer"), of("offer"), 0, "call-no-offer"},
+		{"no answer arrives", of("answer"), of("answer"), 0, "call-no-answer"},
+		{"no candidate arrives", of("ice-candidate"), of("answer"), 2 * time.Second, "call-no-channel"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +86,7 @@ func TestACallThatFailsSaysHowFarItCame(t *testing.T) {
 					return !c.lost(text)
 				}
 			})
-			r := callFor(t, ctx, options.Options{URL: s.URL, Pairs: 1, Duration: time.Hour}, 2*time.Second)
+			r := callFor(t, ctx, options.Options{URL: s.URL, Pairs: 1, Duration: time.Hour}, c.grace)
 			if got := r.Snapshot.Errors(); !maps.Equal(got, map[string]int64{c.want: 1}) {
 				t.Errorf("the errors are %v; wanted one %s", got, c.want)
 			}

@@ -14,9 +14,9 @@ import (
 // brisk is the time between two reports of a run in a test, which need not be the second that people read.
 const brisk = 50 * time.Millisecond
 
-// briefly returns options for a run that takes no longer than it must.
+// briefly returns options for a run of the shortest duration that there is.
 func briefly(url string, scenarios ...options.Scenario) options.Options {
-	return options.Options{Scenarios: scenarios, URL: url, Verify: true, Duration: 300 * time.Millisecond}
+	return options.Options{Scenarios: scenarios, URL: url, Verify: true, Duration: 100 * time.Millisecond}
 }
 
 func mustRun(t testing.TB, o options.Options) *figures.Result {
@@ -46,7 +46,6 @@ func wantNoErrors(t testing.TB, r *figures.Result) {
 }
 
 func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
-	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		change func(*options.Options)
@@ -59,6 +58,7 @@ func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
 		{"not verified", func(o *options.Options) { o.Verify = false }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			o := briefly(services.Serve(t), options.ScenarioRelay)
 			o.Pairs = 10
 			tc.change(&o)
@@ -85,6 +85,7 @@ func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
 }
 
 func TestIdleLogsInAllSessionsAndHoldsThem(t *testing.T) {
+	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle)
 	o.Sessions = 300
 	r := mustRun(t, o)

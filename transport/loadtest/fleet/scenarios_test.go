@@ -44,8 +44,17 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioStorm)
-	o.Sessions, o.Pairs, o.Duration = 50, 2, 2500*time.Millisecond
-	r := mustRun(t, o)
+	o.Sessions, o.Pairs, o.Duration = 50, 2, time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterReturned) == 50 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
 	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterReturned); d != 50 || b != 50 {
 		t.Errorf("%d dropped and %d are back, want 50 each", d, b)
 	}
@@ -92,7 +101,7 @@ func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 func TestScenariosRunBesideEachOther(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle, options.ScenarioRelay, options.ScenarioChurn, options.ScenarioStorm, options.ScenarioSlow)
-	o.Sessions, o.Pairs, o.Duration = 20, 4, time.Second
+	o.Sessions, o.Pairs, o.Duration = 20, 4, 400*time.Millisecond
 	r := mustRun(t, o)
 	for _, c := range []figures.Counter{figures.CounterRelaysDelivered, figures.CounterCycles, figures.CounterDropped} {
 		if r.Snapshot.Count(c) == 0 {

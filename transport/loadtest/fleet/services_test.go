@@ -133,7 +133,7 @@ func TestAServiceThatRefusesAllLoginsButTheFirstHasNoSessions(t *testing.T) {
 			})
 			o := briefly(s.URL, options.ScenarioRelay)
 			o.Pairs, o.Duration = 3, 3*time.Second
-			r, err := Run(t.Context(), o, nil)
+			r, err := run(t.Context(), o, nil, load.Plan{Every: brisk, Grace: grace, Loops: 2})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAWorkerEndsWithWhoeverStartedIt(t *testing.T) {
+	t.Parallel()
 	o, err := briefly(services.Serve(t), options.ScenarioIdle).Resolve()
 	if err != nil {
 		t.Fatal(err)
