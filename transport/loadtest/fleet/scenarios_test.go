@@ -153,7 +153,7 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
 		r, err := run(ctx, o, func(p figures.Progress) {
-			if p.Phase == figures.PhaseMeasuring {
+			if p.Phase == figures.PhaseMeasuring && p.Totals.Count(figures.CounterLoggedIn) > 0 {
 				stop()
 			}
 		}, load.Plan{Every: brisk, Grace: grace, Loops: 1})
