@@ -11,33 +11,33 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// Check is a list of conditions that a result must meet, as --check has them: "p99<50ms,errors=0".
+// Check is a list of conditions that a result must meet, in the form that --check takes: "p99<50ms,errors=0".
 //
 //	check     = condition *( "," condition )
 //	condition = name operator value
 //	operator  = "<" / "<=" / "=" / ">=" / ">"
 //
-// Names are [metric.]p50 (any percentile), [metric.]max and [metric.]mean, whose values are durations such as 50ms;
-// rate[.counter], each counter, sessions, errors[.code], violations and its kinds, whose values are numbers; and
-// call_success, whose value is a share such as 0.99 or 99%. Spaces around each part do not matter. The zero value has no
-// condition.
+// The names fall into three groups. [metric.]p50 (with any percentile), [metric.]max and [metric.]mean have durations
+// as values, such as 50ms. rate[.counter], every counter, sessions, errors[.code], violations and the kinds of
+// violations have numbers as values. call_success has a share as its value, such as 0.99 or 99%. Spaces around each
+// part are ignored. The zero value has no conditions.
 type Check struct{ conditions []condition }
 
 type condition struct {
 	name     string
 	operator string
-	text     string  // of the value
+	text     string  // of the value, as it was given
 	value    float64 // nanoseconds, a number or a share
 	subject  subject
 }
 
-// subject is what a name stands for. Measured is false where a result has no such figure.
+// subject is the figure that a name stands for. Its function returns measured = false if the result has no such figure.
 type subject struct {
 	unit unit
 	of   func(r *Result) (value float64, measured bool)
 }
 
-// unit is how values are read and written.
+// unit says how values are read and written.
 type unit int
 
 const (
@@ -47,7 +47,7 @@ const (
 	bytesUnit
 )
 
-// Outcome is what became of one condition.
+// Outcome says whether one condition held.
 type Outcome struct {
 	Condition string `json:"condition"` // as it was given, without spaces
 	Held      bool   `json:"held"`
@@ -56,7 +56,7 @@ type Outcome struct {
 
 var conditionForm = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*(<=|>=|<|>|=)\s*([^\s<>=]+)\s*$`)
 
-// ParseCheck reads a list of conditions. Its error is a *[UsageError].
+// ParseCheck parses a list of conditions. The error is a *[options.UsageError].
 func ParseCheck(text string) (Check, error) {
 	var c Check
 	for part := range strings.SplitSeq(text, ",") {
@@ -78,7 +78,7 @@ func ParseCheck(text string) (Check, error) {
 	return c, nil
 }
 
-// UnmarshalText is [ParseCheck], for flags.
+// UnmarshalText implements encoding.TextUnmarshaler with [ParseCheck].
 func (c *Check) UnmarshalText(text []byte) error {
 	parsed, err := ParseCheck(string(text))
 	if err == nil {
@@ -87,7 +87,7 @@ func (c *Check) UnmarshalText(text []byte) error {
 	return err
 }
 
-// String writes c without spaces.
+// String returns the conditions without spaces, in the form that ParseCheck reads.
 func (c Check) String() string {
 	all := make([]string, len(c.conditions))
 	for i, one := range c.conditions {
@@ -98,7 +98,7 @@ func (c Check) String() string {
 
 func (c condition) String() string { return c.name + c.operator + c.text }
 
-// Evaluate says of each condition whether r meets it. A figure that was not measured meets none.
+// Evaluate returns for each condition whether r meets it. A figure that was not measured meets no condition.
 func (c Check) Evaluate(r *Result) []Outcome {
 	var outcomes []Outcome
 	for _, one := range c.conditions {
@@ -162,7 +162,7 @@ func (u unit) format(value float64) string {
 	return FormatRate(value)
 }
 
-// knownSubjects lists all names, for a person who gave another one.
+// knownSubjects lists all names for a person who gave an unknown one.
 func knownSubjects() string {
 	var m, c, k []string
 	for _, metric := range Metrics() {
@@ -179,7 +179,7 @@ func knownSubjects() string {
 		strings.Join(k, ", ") + "; call_success; service.cpu_per_relay, service.bytes_per_session; " + strings.Join(c, ", ")
 }
 
-// violationName is what --check calls a kind of violation.
+// violationName returns the name of a kind of violation in --check.
 func violationName(v Violation) string {
 	if v == ViolationLost {
 		return "loss"
@@ -217,7 +217,7 @@ func subjectOf(name string) (subject, bool) {
 	case "call_success":
 		return subject{share, func(r *Result) (float64, bool) {
 			started, failed := r.Snapshot.Count(CounterCallsStarted), r.Snapshot.Count(CounterCallsFailed)
-			// A call of the warm-up may fail after it.
+			// A call that started in the warm-up may fail after it.
 			return float64(max(0, started-failed)) / float64(max(1, started)), started > 0
 		}}, true
 	case "service.cpu_per_relay":
@@ -241,7 +241,7 @@ func subjectOf(name string) (subject, bool) {
 	return latencySubject(name)
 }
 
-// latencySubject reads [metric.]percentile.
+// latencySubject returns the figure for a name of the form [metric.]percentile.
 func latencySubject(name string) (subject, bool) {
 	metricOf := (*Result).MainMetric
 	for _, m := range Metrics() {

@@ -7,25 +7,25 @@ import (
 // Counter names something that is counted.
 type Counter uint8
 
-// The counters. What a scenario does not do stays 0.
+// The counters. A counter stays 0 if no scenario of the run does what it counts.
 const (
 	CounterDials            Counter = iota // connections begun
 	CounterOpened                          // WebSocket handshakes done
-	CounterClosed                          // connections ended, however that came
+	CounterClosed                          // connections ended, for whatever reason
 	CounterLoginsSent                      // logins asked for
 	CounterLoggedIn                        // logins accepted
-	CounterLoggedOut                       // sessions ended: by a logout, or with their connection
-	CounterCycles                          // churn: connect, login, logout, close, all of it done
+	CounterLoggedOut                       // sessions ended, by a logout or with their connection
+	CounterCycles                          // churn: complete cycles of connect, login, logout and close
 	CounterDropped                         // storm: sessions that were dropped
 	CounterReturned                        // storm: sessions that are back
 	CounterRelaysSent                      // frames given to the service to be relayed
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
 	CounterRelaysRefused                   // frames that the service answered with an error
-	CounterCallsStarted                    // call: pairs of peers that began to set up
+	CounterCallsStarted                    // call: pairs of peers that began to set up a call
 	CounterCallsConnected                  // call: data channels open at both ends
-	CounterCallsFailed                     // call: given up
-	CounterMessagesSent                    // call: messages over data channels that came back, or did not in time
-	CounterMessagesReceived                // call: echoes of them
+	CounterCallsFailed                     // call: calls that were given up
+	CounterMessagesSent                    // call: messages over data channels whose echo came, or is overdue
+	CounterMessagesReceived                // call: echoes of these messages
 	CounterBytesSent                       // payload of WebSocket messages to the service
 	CounterBytesReceived                   // payload of WebSocket messages from the service
 	counters
@@ -49,7 +49,7 @@ func Counters() []Counter {
 	return all
 }
 
-// Noun is what the counter counts, for "1,000 relays/s".
+// Noun returns the plural noun for what c counts, as in "1,000 relays/s".
 func (c Counter) Noun() string {
 	switch c {
 	case CounterLoggedIn:
@@ -66,7 +66,7 @@ func (c Counter) Noun() string {
 	return strings.ReplaceAll(c.String(), "_", " ")
 }
 
-// Title says what the counter counts, for people.
+// Title returns what c counts, for people.
 func (c Counter) Title() string {
 	switch c {
 	case CounterRelaysRefused:

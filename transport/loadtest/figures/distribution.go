@@ -9,25 +9,25 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// What a [Distribution] tells apart. An HDR histogram of 3 significant digits is at most 0.1 % off.
+// The precision of a [Distribution]. A percentile of an HDR histogram with 3 significant digits is at most 0.1 % off.
 const (
 	resolution = time.Microsecond
 	longest    = time.Hour // longer durations count as this long
 	digits     = 3
 )
 
-// Distribution is a set of durations: an HDR histogram in microseconds. The zero value is empty.
-// It is not safe for concurrent use.
+// Distribution is a set of durations, kept as an HDR histogram in microseconds. The zero value is empty. A Distribution
+// is not safe for concurrent use.
 type Distribution struct {
 	histogram *hdrhistogram.Histogram
 	max       time.Duration // exact
-	sum       time.Duration // exact, up to longest for each
+	sum       time.Duration // exact, except that no duration counts for more than longest
 }
 
-// Observe adds a duration; a negative one counts as 0.
+// Observe adds a duration. A negative duration counts as 0.
 func (d *Distribution) Observe(v time.Duration) {
 	v = min(max(v, 0), longest)
-	_ = d.made().RecordValue(int64((v + resolution/2) / resolution)) // within its bounds
+	_ = d.made().RecordValue(int64((v + resolution/2) / resolution)) // cannot fail: the value is within the histogram's bounds
 	d.max = max(d.max, v)
 	d.sum += v
 }
@@ -39,12 +39,12 @@ func (d *Distribution) made() *hdrhistogram.Histogram {
 	return d.histogram
 }
 
-// Merge adds all that o has. The result is exactly that of observing everything in one distribution.
+// Merge adds the durations of o. The result equals that of observing all durations in one Distribution.
 func (d *Distribution) Merge(o *Distribution) {
 	if o == nil || o.histogram == nil {
 		return
 	}
-	d.made().Merge(o.histogram) // of the same bounds: drops nothing
+	d.made().Merge(o.histogram) // drops nothing: both have the same bounds
 	d.max = max(d.max, o.max)
 	d.sum += o.sum
 }
@@ -57,7 +57,7 @@ func (d *Distribution) Count() int64 {
 	return d.histogram.TotalCount()
 }
 
-// Max returns the longest duration, exactly; 0 if there is none.
+// Max returns the longest duration, exactly. It is 0 if there is none.
 func (d *Distribution) Max() time.Duration {
 	if d == nil {
 		return 0
@@ -65,7 +65,7 @@ func (d *Distribution) Max() time.Duration {
 	return d.max
 }
 
-// Mean returns the arithmetic mean; 0 if there is no duration.
+// Mean returns the arithmetic mean. It is 0 if there is no duration.
 func (d *Distribution) Mean() time.Duration {
 	if d.Count() == 0 {
 		return 0
@@ -73,7 +73,7 @@ func (d *Distribution) Mean() time.Duration {
 	return d.sum / time.Duration(d.Count())
 }
 
-// Percentile returns the duration that p percent of all do not exceed; 0 if there is none.
+// Percentile returns the duration that p percent of the durations do not exceed. It is 0 if there is none.
 func (d *Distribution) Percentile(p float64) time.Duration {
 	if d.Count() == 0 {
 		return 0
@@ -81,17 +81,18 @@ func (d *Distribution) Percentile(p float64) time.Duration {
 	return min(time.Duration(d.histogram.ValueAtPercentile(p))*resolution, d.max)
 }
 
-// curveStep is the distance between two points of a percentile curve: so many make a power of ten of 1 / (1 − p).
+// curveStep is the number of points of a percentile curve between a share 1 − p and a tenth of it.
 const curveStep = 20
 
-// curve returns the durations at the percentiles 100 · (1 − 10^(−i/curveStep)), up to the longest one.
+// curve returns the durations at the percentiles 100 · (1 − 10^(−i/curveStep)) for i = 0, 1, 2, …, and the longest
+// duration at the end.
 func (d *Distribution) curve() []time.Duration {
 	if d.Count() == 0 {
 		return nil
 	}
 	var values []time.Duration
 	for i := 0; ; i++ {
-		rest := math.Pow(10, -float64(i)/curveStep) // share of durations above
+		rest := math.Pow(10, -float64(i)/curveStep) // the share of durations above the percentile
 		if rest*float64(d.Count()) <= 1 {
 			return append(values, d.Max())
 		}
@@ -99,14 +100,14 @@ func (d *Distribution) curve() []time.Duration {
 	}
 }
 
-// distributionJSON is a [Distribution] on its way between processes.
+// distributionJSON is the form in which a [Distribution] passes between processes.
 type distributionJSON struct {
 	HDR   string `json:"hdr"` // HDR histogram, V2, compressed, base64; values are microseconds
 	MaxNS int64  `json:"max_ns"`
 	SumNS int64  `json:"sum_ns"`
 }
 
-// MarshalJSON loses nothing: what [Distribution.UnmarshalJSON] makes of it is equal to d.
+// MarshalJSON encodes d without loss: [Distribution.UnmarshalJSON] restores a Distribution equal to d.
 func (d *Distribution) MarshalJSON() ([]byte, error) {
 	encoded, err := d.encode()
 	if err != nil {
@@ -123,7 +124,7 @@ func (d *Distribution) encode() (string, error) {
 	return string(encoded), nil
 }
 
-// UnmarshalJSON replaces d.
+// UnmarshalJSON replaces d by what text encodes.
 func (d *Distribution) UnmarshalJSON(text []byte) error {
 	var j distributionJSON
 	if err := json.Unmarshal(text, &j); err != nil {

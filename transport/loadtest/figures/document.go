@@ -8,26 +8,27 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// Document is a [Result] as --json prints it and as the report has it inside. Field names are stable: later versions of
-// the program add fields, and change DocumentFormat if they must change what one means. The unit of each figure stands at
-// the end of its name: _s seconds, _ms milliseconds, _us microseconds, _bytes bytes, _cores processor cores (1.5 is one and
-// a half processors busy all the time); rates are a second's; all else are plain numbers.
+// Document is a [Result] as --json prints it and as the report contains it. Field names are stable: later versions of
+// the program only add fields. If the meaning of a field must change, DocumentFormat changes, too. The end of a name
+// gives the unit: _s for seconds, _ms for milliseconds, _us for microseconds, _bytes for bytes, _cores for processor
+// cores (1.5 means one and a half processors busy all the time). Rates are per second. All other figures are plain
+// numbers.
 type Document struct {
 	Format      string    `json:"format"` // DocumentFormat
 	Started     time.Time `json:"started"`
 	SetUpS      float64   `json:"set_up_s"`   // from the first connection to the last login
-	MeasuredS   float64   `json:"measured_s"` // the measured phase; the figures are of it
-	ElapsedS    float64   `json:"elapsed_s"`  // all in all
+	MeasuredS   float64   `json:"measured_s"` // length of the measured phase, which the figures are about
+	ElapsedS    float64   `json:"elapsed_s"`  // length of the whole run
 	Interrupted bool      `json:"interrupted"`
-	Failed      string    `json:"failed"` // why the run could not go on; "": it did
+	Failed      string    `json:"failed"` // why the run could not go on; empty: it did go on
 
 	Options OptionsDocument `json:"options"`
 	Machine MachineDocument `json:"machine"`
 
 	SessionsPeak int64                      `json:"sessions_peak"`
-	MainMetric   string                     `json:"main_metric"`  // what p99 without a name means
-	MainCounter  string                     `json:"main_counter"` // what rate without a name means
-	Latency      map[string]LatencyDocument `json:"latency"`      // by metric; those that were not measured are missing
+	MainMetric   string                     `json:"main_metric"`  // the meaning of p99 without a name
+	MainCounter  string                     `json:"main_counter"` // the meaning of rate without a name
+	Latency      map[string]LatencyDocument `json:"latency"`      // by metric; only metrics that were measured
 	Counters     map[string]int64           `json:"counters"`
 	Rates        map[string]float64         `json:"rates"`  // by counter
 	Errors       map[string]int64           `json:"errors"` // by code
@@ -38,13 +39,13 @@ type Document struct {
 	Generator    GeneratorDocument `json:"generator"`
 	Warnings     []Warning         `json:"warnings"`
 	Checks       []Outcome         `json:"checks"`
-	Timeline     []PointDocument   `json:"timeline"` // one for each second
+	Timeline     []PointDocument   `json:"timeline"` // one point for each second
 }
 
 // DocumentFormat names the format of a [Document].
 const DocumentFormat = "p2p-messaging-loadtest/1"
 
-// OptionsDocument is [Options] in a [Document]: what was run, defaults filled in.
+// OptionsDocument is the [options.Options] of a run in a [Document], with defaults filled in.
 type OptionsDocument struct {
 	Scenarios       []options.Scenario `json:"scenarios"`
 	URL             string             `json:"url"`
@@ -60,7 +61,7 @@ type OptionsDocument struct {
 	Messages        int                `json:"messages"`
 	DurationS       float64            `json:"duration_s"`
 	WarmupS         float64            `json:"warmup_s"`
-	Seed            uint64             `json:"seed,string"` // a string, because JavaScript has no such integers
+	Seed            uint64             `json:"seed,string"` // a string, because JavaScript has no integers of this size
 }
 
 // MachineDocument is [Machine] in a [Document].
@@ -82,10 +83,11 @@ type LatencyDocument struct {
 	P99MS  float64 `json:"p99_ms"`
 	P999MS float64 `json:"p99_9_ms"`
 	MaxMS  float64 `json:"max_ms"`
-	// CurveMS are the latencies at the percentiles 100 · (1 − 10^(−i/20)): 0, 10.9, 20.6, … The last one is the longest.
+	// CurveMS has the latencies at the percentiles 100 · (1 − 10^(−i/20)): 0, 10.9, 20.6, … The last element is the
+	// longest latency.
 	CurveMS []float64 `json:"curve_ms"`
-	// HDR is the whole histogram (HDR histogram, V2, compressed, base64; values in microseconds), which other tools can
-	// merge and plot.
+	// HDR is the whole histogram, which other tools can merge and plot. It is an HDR histogram (V2, compressed, base64)
+	// with values in microseconds.
 	HDR string `json:"hdr"`
 }
 
@@ -124,7 +126,7 @@ type PointDocument struct {
 	Latency      map[string]QuantilesDocument `json:"latency"`
 	ErrorRate    float64                      `json:"error_rate"`
 	Generator    UsageDocument                `json:"generator"`
-	Service      *UsageDocument               `json:"service"` // null: not known
+	Service      *UsageDocument               `json:"service"` // null: unknown
 	ServiceFiles int64                        `json:"service_files"`
 }
 
@@ -136,13 +138,13 @@ type QuantilesDocument struct {
 	MaxMS float64 `json:"max_ms"`
 }
 
-// UsageDocument is what processes used in one second.
+// UsageDocument is what a set of processes used in one second.
 type UsageDocument struct {
 	CPUCores float64 `json:"cpu_cores"`
 	RSSBytes int64   `json:"rss_bytes"`
 }
 
-// NewDocument makes the document of a result and of what became of its checks.
+// NewDocument returns the document of a result and of the outcomes of its checks.
 func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 	d := &Document{
 		Format:       DocumentFormat,
@@ -268,7 +270,7 @@ func milliseconds(d time.Duration) float64 {
 	return round(float64(d)/float64(time.Millisecond), 3)
 }
 
-// round returns v with as many digits behind the point as asked for.
+// round returns v rounded to a number of decimal places.
 func round(v float64, places int) float64 {
 	factor := math.Pow10(places)
 	return math.Round(v*factor) / factor

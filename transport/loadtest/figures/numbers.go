@@ -9,13 +9,12 @@ import (
 	"unicode"
 )
 
-// How people read numbers: three digits that matter, a unit, and commas between thousands.
-
+// FormatDuration returns d with three significant digits and a unit.
 func FormatDuration(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "0"
-	case d < time.Millisecond-500: // what would be written as 1000 µs is 1.00 ms
+	case d < time.Millisecond-500: // rounds to less than 1000 µs
 		return FormatSignificant(float64(d)/float64(time.Microsecond)) + " µs"
 	case d < time.Second-500*time.Microsecond:
 		return FormatSignificant(float64(d)/float64(time.Millisecond)) + " ms"
@@ -25,7 +24,7 @@ func FormatDuration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// significant writes three significant digits, more where they stand before the point.
+// FormatSignificant returns v with three significant digits, or with all digits of its integer part if there are more.
 func FormatSignificant(v float64) string {
 	switch a := math.Abs(v); {
 	case a == 0:
@@ -38,6 +37,7 @@ func FormatSignificant(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
+// FormatCount returns n with commas between thousands.
 func FormatCount(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -46,6 +46,7 @@ func FormatCount(n int64) string {
 	return text
 }
 
+// FormatRate returns v with three significant digits, or with all digits of its integer part and commas between thousands.
 func FormatRate(v float64) string {
 	if v >= 99.95 {
 		return FormatCount(int64(math.Round(v)))
@@ -53,6 +54,7 @@ func FormatRate(v float64) string {
 	return FormatSignificant(v)
 }
 
+// FormatBytes returns a number of bytes with three significant digits and a decimal unit: 1 KB is 1000 bytes.
 func FormatBytes(v float64) string {
 	for _, u := range []struct {
 		name string
@@ -65,7 +67,7 @@ func FormatBytes(v float64) string {
 	return fmt.Sprintf("%.0f bytes", v)
 }
 
-// formatClock writes a time of the run as 00:07 or 1:02:03.
+// FormatClock returns a time since the start of a run, as in 00:07 or 1:02:03.
 func FormatClock(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)
 	if s >= 3600 {
@@ -74,7 +76,8 @@ func FormatClock(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", s/60, s%60)
 }
 
-// printable replaces what could move a terminal's cursor or change its colours: some of what is shown comes from the service.
+// Printable replaces characters that could move a terminal's cursor or change its colours. Some of the text that is
+// shown comes from the service.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsGraphic(r) {

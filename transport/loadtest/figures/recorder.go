@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Recorder collects what one goroutine counts and measures. Others may take it away with [Recorder.Take] at any time;
-// that is what its lock is for, which is nearly never contended. Have one for each loop, not one for each session: each
-// metric in use takes about 200 KB. The zero value is ready.
+// Recorder collects what one goroutine counts and measures. Another goroutine may call [Recorder.Take] at any time, so
+// a lock guards the Recorder. The lock is rarely contended. Use one Recorder for each loop, not one for each session:
+// every metric in use takes about 200 KB. The zero value is ready to use.
 type Recorder struct {
 	mu sync.Mutex
 	s  Snapshot
@@ -20,15 +20,15 @@ func (r *Recorder) Add(c Counter, n int64) {
 	r.mu.Unlock()
 }
 
-// Observe adds a duration to m.
+// Observe adds a duration to a metric.
 func (r *Recorder) Observe(m Metric, d time.Duration) {
 	r.mu.Lock()
 	r.s.Observe(m, d)
 	r.mu.Unlock()
 }
 
-// Error counts an error. Code is the service's, where it gave one, or one of few words of the same form; never text that
-// differs from case to case.
+// Error counts an error. The code is the service's, if it gave one, or a fixed word of the same form. It must not be
+// text that varies from case to case.
 func (r *Recorder) Error(code string) {
 	r.mu.Lock()
 	r.s.AddErrors(code, 1)
@@ -42,7 +42,7 @@ func (r *Recorder) CloseCode(code int) {
 	r.mu.Unlock()
 }
 
-// Take returns what has come together since the last Take, and begins anew.
+// Take returns what was recorded since the last call of Take, and clears the Recorder.
 func (r *Recorder) Take() *Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,27 +9,29 @@ import (
 
 // Result is what a run found out.
 type Result struct {
-	Options options.Options // all filled in
+	Options options.Options // with all defaults filled in
 	Started time.Time
 	Machine Machine
 
 	SetUp    time.Duration // from the first connection to the last login
-	Measured time.Duration // length of the measured phase; rates are over this
-	Elapsed  time.Duration // all in all
+	Measured time.Duration // length of the measured phase, which rates are over
+	Elapsed  time.Duration // length of the whole run
 
-	Snapshot     Snapshot // of the measured phase, and connections and logins before it; see [Snapshot.MergeWarmup]
-	PeakSessions int64    // most sessions logged in at once; where they come and go, the most that each loop had in a second, added up
+	Snapshot Snapshot // of the measured phase, with the connections and logins before it; see [Snapshot.MergeWarmup]
+	// PeakSessions is the most sessions logged in at once. If sessions come and go, it is the sum over all loops of the most
+	// that each loop had within a second.
+	PeakSessions int64
 	Timeline     Timeline
 	Verification Verification
-	Service      *ServiceFigures // nil: could not be observed
+	Service      *ServiceFigures // nil: it could not be observed
 	Generator    GeneratorFigures
 	Warnings     []Warning
 
-	Interrupted bool   // ended before its time, by the user
-	Failed      string // why the run could not go on, such as that the service went away; "": it did
+	Interrupted bool   // the user ended the run early
+	Failed      string // why the run could not go on, such as that the service went away; empty: it did go on
 }
 
-// MetricsOf returns the latencies that the scenario is about, the main one first.
+// MetricsOf returns the latencies that a scenario is about, the main one first.
 func MetricsOf(s options.Scenario) []Metric {
 	switch s {
 	case options.ScenarioIdle:
@@ -46,7 +48,7 @@ func MetricsOf(s options.Scenario) []Metric {
 	return []Metric{MetricRelay}
 }
 
-// CounterOf returns what the scenario's rate counts.
+// CounterOf returns the counter behind a scenario's rate.
 func CounterOf(s options.Scenario) Counter {
 	switch s {
 	case options.ScenarioIdle:
@@ -61,8 +63,8 @@ func CounterOf(s options.Scenario) Counter {
 	return CounterRelaysDelivered
 }
 
-// MainMetric returns the latency that the run was about: what p99 without a name means. It is the first of the
-// scenarios' that has been measured.
+// MainMetric returns the latency that the run is about: the meaning of p99 without a name. It is the first metric of
+// the scenarios that was measured.
 func (r *Result) MainMetric() Metric {
 	for _, s := range r.Options.Scenarios {
 		for _, m := range MetricsOf(s) {
@@ -77,7 +79,7 @@ func (r *Result) MainMetric() Metric {
 	return MetricRelay
 }
 
-// MainCounter returns what the run's rate counts.
+// MainCounter returns the counter behind the run's rate: the meaning of rate without a name.
 func (r *Result) MainCounter() Counter {
 	if len(r.Options.Scenarios) > 0 {
 		return CounterOf(r.Options.Scenarios[0])
@@ -85,8 +87,9 @@ func (r *Result) MainCounter() Counter {
 	return CounterRelaysDelivered
 }
 
-// Rate returns how many of c there were each second: for connections and logins of scenarios that open all sessions
-// first, over the time that this took, and over the measured phase for everything else. It is 0 where nothing was measured.
+// Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
+// over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
+// measured.
 func (r *Result) Rate(c Counter) float64 {
 	span := r.Measured
 	switch c {
@@ -103,42 +106,44 @@ func (r *Result) Rate(c Counter) float64 {
 	return float64(r.Snapshot.Count(c)) / span.Seconds()
 }
 
-// ServiceFigures is what could be observed of the service's process, which must run on this machine for that.
+// ServiceFigures is what the run observed of the service's process. The process must be on this machine.
 type ServiceFigures struct {
-	PID             int
-	Command         string        // its name, as the kernel has it
-	CPU             time.Duration // used in the measured phase
-	PeakCPU         float64       // cores, in the busiest second
-	CPUPerRelay     time.Duration // CPU by relays delivered in the measured phase; 0: none was
-	IdleRSS         int64         // bytes, before the first session
-	PeakRSS         int64         // bytes
-	BytesPerSession float64       // growth of RSS by sessions logged in, when all were; of a freshly started service only, since others have memory to reuse; 0: unknown
-	PeakFiles       int64         // open files
-	FileLimit       int64         // open files that it may have; 0: unknown
+	PID         int
+	Command     string        // its name, as the kernel knows it
+	CPU         time.Duration // used in the measured phase
+	PeakCPU     float64       // cores, in the busiest second
+	CPUPerRelay time.Duration // CPU divided by the relays delivered in the measured phase; 0: there were none
+	IdleRSS     int64         // bytes, before the first session
+	PeakRSS     int64         // bytes
+	// BytesPerSession is the growth of RSS divided by the sessions, when all were logged in; 0: unknown. It only means
+	// something if the service was freshly started: otherwise the service reuses memory that it has.
+	BytesPerSession float64
+	PeakFiles       int64 // open files
+	FileLimit       int64 // limit of open files; 0: unknown
 }
 
 // GeneratorFigures is what this program itself used.
 type GeneratorFigures struct {
 	Processes       int
-	Cores           int           // of the machine, that the processes may use
+	Cores           int           // processor cores that the processes may use
 	CPU             time.Duration // used in the measured phase, all processes
 	MeanCPU         float64       // cores, in the measured phase
 	PeakCPU         float64       // cores, in the busiest second of the measured phase
 	PeakRSS         int64         // bytes, all processes
-	BytesPerSession float64       // growth of RSS by sessions logged in; 0: unknown
+	BytesPerSession float64       // growth of RSS divided by the sessions logged in; 0: unknown
 }
 
-// Machine is where a run took place.
+// Machine is the machine that a run took place on.
 type Machine struct {
 	Name   string // host name
 	System string // operating system, kernel release and architecture
-	CPU    string // model, where known
+	CPU    string // model, if known
 	Cores  int
 	Memory int64 // bytes; 0: unknown
 	Go     string
 }
 
-// Warning is something that a reader of the figures must know. Code is stable; text is for people.
+// Warning is something that a reader of the figures must know. Its code is stable. Its text is for people.
 type Warning struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
@@ -147,7 +152,7 @@ type Warning struct {
 // Codes of warnings.
 const (
 	WarningGenerator   = "generator-limit" // the generator, not the service, was the limit
-	WarningMachine     = "machine-busy"    // the generator was late, but not because of what it had to do
-	WarningFewSessions = "few-sessions"    // not all sessions that were wanted could be opened
+	WarningMachine     = "machine-busy"    // the generator was late, but not because of its own work
+	WarningFewSessions = "few-sessions"    // not all of the wanted sessions could be opened
 	WarningOther       = "note"
 )

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Snapshot is what has been counted and measured in some span of time, in one process or in several. The zero value is
-// empty. It is not safe for concurrent use.
+// Snapshot is what one process or several counted and measured in a span of time. The zero value is empty. A Snapshot
+// is not safe for concurrent use.
 type Snapshot struct {
 	counts        [counters]int64
 	distributions [metrics]*Distribution // nil: empty
@@ -17,10 +17,10 @@ type Snapshot struct {
 	closes        map[int]int64          // by status code
 }
 
-// Count returns a counter's value.
+// Count returns the value of a counter.
 func (s *Snapshot) Count(c Counter) int64 { return s.counts[c] }
 
-// Distribution returns a metric's durations. It is not nil, and may be changed only if it has durations in it.
+// Distribution returns the durations of a metric. It is never nil. The caller must not change it.
 func (s *Snapshot) Distribution(m Metric) *Distribution {
 	if d := s.distributions[m]; d != nil {
 		return d
@@ -28,20 +28,20 @@ func (s *Snapshot) Distribution(m Metric) *Distribution {
 	return &Distribution{}
 }
 
-// Errors returns how often each error code came. Codes are those of the protocol where the service said them, else such
-// as "connection-reset".
+// Errors returns the number of errors by code. A code is the service's own where the service gave one. Other codes are
+// words such as "connection-reset".
 func (s *Snapshot) Errors() map[string]int64 { return maps.Clone(s.errors) }
 
 // ErrorCount returns the number of errors of all codes.
 func (s *Snapshot) ErrorCount() int64 { return total(s.errors) }
 
-// Closes returns how often the service closed a connection, by status code (RFC 6455, section 7.4).
+// Closes returns the number of connections that the service closed, by status code (RFC 6455, section 7.4).
 func (s *Snapshot) Closes() map[int]int64 { return maps.Clone(s.closes) }
 
-// Sessions returns how many sessions were logged in at its end, if s covers everything from the start on.
+// Sessions returns how many sessions were logged in at the end of the span, if the span begins with the run.
 func (s *Snapshot) Sessions() int64 { return s.counts[CounterLoggedIn] - s.counts[CounterLoggedOut] }
 
-// Merge adds all that o has: exactly, since histograms are added bucket by bucket.
+// Merge adds what o has. No precision is lost: histograms are added bucket by bucket.
 func (s *Snapshot) Merge(o *Snapshot) {
 	for _, m := range Metrics() {
 		s.mergeMetric(o, m)
@@ -52,8 +52,8 @@ func (s *Snapshot) Merge(o *Snapshot) {
 	s.mergeErrors(o)
 }
 
-// MergeWarmup adds what counts although it happened before the measured phase: connections, logins and errors. Relays,
-// calls and their latencies do not.
+// MergeWarmup adds what counts even if it happened before the measured phase: connections, logins and errors. It leaves
+// out relays, calls and their latencies.
 func (s *Snapshot) MergeWarmup(o *Snapshot) {
 	for _, m := range []Metric{MetricConnect, MetricLogin} {
 		s.mergeMetric(o, m)
@@ -89,11 +89,11 @@ func (s *Snapshot) distribution(m Metric) *Distribution {
 // Add counts n more of c.
 func (s *Snapshot) Add(c Counter, n int64) { s.counts[c] += n }
 
-// Observe adds a duration to m.
+// Observe adds a duration to a metric.
 func (s *Snapshot) Observe(m Metric, d time.Duration) { s.distribution(m).Observe(d) }
 
-// AddErrors counts n errors of this code. Codes that are not well-formed, and those beyond maxCodes different ones, count as
-// otherCode.
+// AddErrors counts n errors under a code. A malformed code counts as otherCode. So does a new code once there are
+// maxCodes.
 func (s *Snapshot) AddErrors(code string, n int64) {
 	if s.errors == nil {
 		s.errors = make(map[string]int64)
@@ -112,8 +112,7 @@ func (s *Snapshot) AddCloses(code int, n int64) {
 	s.closes[code] += n
 }
 
-// A service may say what it likes: codes of another form than the protocol's, and those beyond a sane number of them, are
-// counted as one.
+// A service may send any code. These limits keep the number and the form of codes sane.
 const (
 	maxCodes  = 64
 	otherCode = "other"
@@ -123,7 +122,7 @@ func wellFormed(code string) bool {
 	return code != "" && len(code) <= 64 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
-// total adds up what a map counts.
+// total returns the sum of the values of m.
 func total[K comparable](m map[K]int64) int64 {
 	var n int64
 	for _, v := range m {
@@ -132,7 +131,7 @@ func total[K comparable](m map[K]int64) int64 {
 	return n
 }
 
-// snapshotJSON is a [Snapshot] on its way between processes.
+// snapshotJSON is the form in which a [Snapshot] passes between processes.
 type snapshotJSON struct {
 	Counters map[string]int64         `json:"counters,omitempty"`
 	Metrics  map[string]*Distribution `json:"metrics,omitempty"`
@@ -140,7 +139,7 @@ type snapshotJSON struct {
 	Closes   map[int]int64            `json:"closes,omitempty"`
 }
 
-// MarshalJSON loses nothing: what [Snapshot.UnmarshalJSON] makes of it is equal to s.
+// MarshalJSON encodes s without loss: [Snapshot.UnmarshalJSON] restores a Snapshot equal to s.
 func (s *Snapshot) MarshalJSON() ([]byte, error) {
 	j := snapshotJSON{make(map[string]int64), make(map[string]*Distribution), s.errors, s.closes}
 	for c, n := range s.counts {
@@ -156,7 +155,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON replaces s.
+// UnmarshalJSON replaces s by what text encodes.
 func (s *Snapshot) UnmarshalJSON(text []byte) error {
 	var j snapshotJSON
 	if err := json.Unmarshal(text, &j); err != nil {

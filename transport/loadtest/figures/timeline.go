@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Phase is what a run is doing.
+// Phase is a part of a run.
 type Phase string
 
 // The phases of a run, in their order.
@@ -13,10 +13,10 @@ const (
 	PhaseSetUp     Phase = "setup"   // sessions are opened and logged in
 	PhaseWarmUp    Phase = "warmup"  // load runs, but is not measured
 	PhaseMeasuring Phase = "measure" // what the figures are about
-	PhaseDraining  Phase = "drain"   // nothing new is sent; what is under way may arrive
+	PhaseDraining  Phase = "drain"   // nothing new is sent, and frames under way may still arrive
 )
 
-// Title says what the run does now.
+// Title returns what the run is doing, for people.
 func (p Phase) Title() string {
 	switch p {
 	case PhaseSetUp:
@@ -31,30 +31,30 @@ func (p Phase) Title() string {
 	return string(p)
 }
 
-// order is the order of the phases.
+// Order returns the position of p among the phases, from 0.
 func (p Phase) Order() int {
 	return slices.Index([]Phase{PhaseSetUp, PhaseWarmUp, PhaseMeasuring, PhaseDraining}, p)
 }
 
-// Quantiles are the latencies of one second.
+// Quantiles summarizes the latencies of one second.
 type Quantiles struct {
 	Count         int64
 	P50, P99, Max time.Duration
 }
 
-// Point is one second of a run. Rates are a second's.
+// Point describes one second of a run. Rates are per second.
 type Point struct {
-	At       time.Duration // end of this second, since the run began
+	At       time.Duration // from the start of the run to the end of this second
 	Phase    Phase
-	Sessions int64 // logged in at its end
+	Sessions int64 // logged in at the end of this second
 	Rates    map[Counter]float64
-	Latency  map[Metric]Quantiles // without those that have none in this second
+	Latency  map[Metric]Quantiles // only metrics that were measured in this second
 	Errors   float64
 
-	GeneratorCPU float64 // cores in use, all processes of the generator
-	GeneratorRSS int64   // bytes, all processes of the generator
+	GeneratorCPU float64 // cores in use by all processes of the generator
+	GeneratorRSS int64   // bytes in use by all processes of the generator
 
-	ServiceKnown bool // whether the service's figures could be read
+	ServiceKnown bool // the figures of the service's process could be read
 	ServiceCPU   float64
 	ServiceRSS   int64
 	ServiceFiles int64
@@ -63,8 +63,8 @@ type Point struct {
 // Timeline is a run, second by second.
 type Timeline []Point
 
-// NewPoint makes a point of what has been counted and measured in the span of time that ended at at. The figures that a
-// snapshot does not have (phase, sessions, CPU, memory) are left to the caller.
+// NewPoint returns the point for what s counted and measured in a span of time that ended at at. The caller adds the
+// figures that a snapshot does not have: phase, sessions, CPU and memory.
 func NewPoint(at, span time.Duration, s *Snapshot) Point {
 	p := Point{At: at, Rates: make(map[Counter]float64), Latency: make(map[Metric]Quantiles)}
 	seconds := span.Seconds()
@@ -85,13 +85,13 @@ func NewPoint(at, span time.Duration, s *Snapshot) Point {
 	return p
 }
 
-// Progress is what an observer of a run gets to see, about once a second.
+// Progress is what the observer of a run sees about once a second.
 type Progress struct {
 	Phase   Phase
 	Elapsed time.Duration // since the run began
-	Left    time.Duration // until the end of this phase, where that is known; else 0
-	Wanted  int64         // sessions that are to be open in the end
+	Left    time.Duration // until the end of this phase; 0: unknown
+	Wanted  int64         // sessions to open
 	Point   Point         // the last second
-	Totals  *Snapshot     // of the whole run so far; must not be changed, nor kept after the call
-	Notes   []string      // what a person ought to know now, such as that the run was split into processes; each comes once
+	Totals  *Snapshot     // of the whole run so far; must not be changed or kept after the call
+	Notes   []string      // news for a person, such as that several processes share the run; each comes once
 }

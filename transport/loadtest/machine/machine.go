@@ -1,3 +1,4 @@
+// Package machine reads what the operating system knows about this machine, this process and the service's process.
 package machine
 
 import (
@@ -11,11 +12,11 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// thisMachine describes the machine that this program runs on, as far as it can find out.
+// Describe returns a description of the machine that this program runs on, as far as it can be found out.
 func Describe() figures.Machine {
 	m := figures.Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version()}
 	m.Name, _ = os.Hostname()
-	// The files are Linux's; elsewhere there are none, and less is known.
+	// These files exist on Linux only. Elsewhere less is known.
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System = "Linux " + strings.TrimSpace(string(release)) + ", " + runtime.GOARCH
 	}
@@ -27,7 +28,7 @@ func Describe() figures.Machine {
 	return m
 }
 
-// procField returns the value of the first line "name: value" in a file; "" if there is none.
+// procField returns the value of the first line of the form "name: value" in a file. It is empty if there is none.
 func procField(file, name string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

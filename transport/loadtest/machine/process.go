@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// residentSize returns the memory of this process that is in use, in bytes; 0 where it is not known.
+// ResidentSize returns the resident memory of this process in bytes. It is 0 if it is not known.
 func ResidentSize() int64 {
 	self, err := procfs.Self()
 	if err != nil {
@@ -28,27 +28,28 @@ func ResidentSize() int64 {
 	return int64(stat.ResidentMemory())
 }
 
-// tidySize returns it without what is only waiting to be collected.
+// TidySize collects garbage, returns free memory to the system, and then returns the resident memory as [ResidentSize]
+// does.
 func TidySize() int64 {
 	debug.FreeOSMemory()
 	return ResidentSize()
 }
 
-// observed is the service's process.
+// Process is a process of this machine that is observed.
 type Process struct {
 	process procfs.Proc
-	used    time.Duration // processor time at the last look
+	used    time.Duration // processor time at the last call of Look
 }
 
-// sample is what a look at the service's process found.
+// Sample is what [Process.Look] found.
 type Sample struct {
-	CPU   time.Duration // since the look before
+	CPU   time.Duration // used since the last call of Look
 	RSS   int64
 	Files int64
 }
 
-// findService returns the process with this number, or, where it is 0, the one that listens at the address. It is nil
-// where there is none to be seen: the service runs elsewhere, or belongs to somebody else.
+// Find returns the process with this number. If the number is 0, Find returns the process that listens at the address.
+// It returns nil if it cannot see such a process, because the process runs elsewhere or belongs to another user.
 func Find(pid int, address netip.AddrPort) *Process {
 	if pid == 0 {
 		if pid = listener(address); pid == 0 {
@@ -66,7 +67,7 @@ func Find(pid int, address netip.AddrPort) *Process {
 	return o
 }
 
-// listener returns the number of the process that listens at an address of this machine; 0 where none is to be seen.
+// listener returns the number of the process that listens at an address of this machine. It is 0 if none can be seen.
 func listener(address netip.AddrPort) int {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil || !isLocal(address.Addr()) {
@@ -103,7 +104,7 @@ func listener(address netip.AddrPort) int {
 	return 0
 }
 
-// look returns what the process used since the last look, and what it has.
+// Look returns what the process used since the last call, and what it has now. It returns false if the process is gone.
 func (o *Process) Look() (Sample, bool) {
 	stat, err := o.process.Stat()
 	if err != nil {
@@ -115,10 +116,10 @@ func (o *Process) Look() (Sample, bool) {
 	return s, true
 }
 
-// files returns the number of open files; 0 where it is not known.
+// files returns the number of open files. It is 0 if it is not known.
 func (o *Process) files() int64 {
 	directory := "/proc/" + strconv.Itoa(o.process.PID) + "/fd"
-	if info, err := os.Stat(directory); err == nil && info.Size() > 0 { // since Linux 6.2, at no cost
+	if info, err := os.Stat(directory); err == nil && info.Size() > 0 { // Linux 6.2 and later report the number of entries as the size, which costs nothing
 		return info.Size()
 	}
 	n, err := o.process.FileDescriptorsLen()
@@ -128,7 +129,7 @@ func (o *Process) files() int64 {
 	return int64(n)
 }
 
-// figures returns what is known from the start.
+// Figures returns what is known of the process before the load begins. Idle is its resident memory then, in bytes.
 func (o *Process) Figures(idle int64) *figures.ServiceFigures {
 	f := &figures.ServiceFigures{PID: o.process.PID, IdleRSS: idle}
 	f.Command, _ = o.process.Comm()
@@ -138,7 +139,7 @@ func (o *Process) Figures(idle int64) *figures.ServiceFigures {
 	return f
 }
 
-// isLocal reports whether an address is this machine's.
+// isLocal reports whether an address is one of this machine's.
 func isLocal(a netip.Addr) bool {
 	if a.IsLoopback() {
 		return true

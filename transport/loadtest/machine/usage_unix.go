@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime returns the processor time that this process has used.
+// CPUTime returns the processor time that this process has used so far.
 func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -16,8 +16,8 @@ func CPUTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// raiseFileLimit raises the number of files that this process may have open as far as it may, and returns it; 0 where it
-// is not known.
+// RaiseFileLimit raises the limit of open files of this process as far as it may, and returns the limit. It returns 0
+// if the limit is not known.
 func RaiseFileLimit() int {
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {

@@ -1,3 +1,5 @@
+// Package options defines what a load test does: its scenarios and all that can be chosen about them. It fills in defaults
+// and refuses what cannot be done.
 package options
 
 import (
@@ -17,7 +19,7 @@ const (
 	ScenarioIdle  Scenario = "idle"  // sessions that are held
 	ScenarioRelay Scenario = "relay" // pairs that exchange the frames of calls
 	ScenarioChurn Scenario = "churn" // connect, login, logout, close, over and over
-	ScenarioStorm Scenario = "storm" // all drop at once and come back
+	ScenarioStorm Scenario = "storm" // all sessions drop at once and come back
 	ScenarioSlow  Scenario = "slow"  // some readers stop reading
 	ScenarioCall  Scenario = "call"  // WebRTC peers that call each other
 )
@@ -32,42 +34,42 @@ type Arrivals string
 
 // The ways to spread frames.
 const (
-	ArrivalsPoisson  Arrivals = "poisson"  // independent of each other, as those of many users are
-	ArrivalsConstant Arrivals = "constant" // at even distances
+	ArrivalsPoisson  Arrivals = "poisson"  // independent of each other, like the frames of many users
+	ArrivalsConstant Arrivals = "constant" // evenly spaced
 )
 
-// MinSize and MaxSize bound [Options.Size], in bytes: a frame must hold what verification needs, and the protocol
-// forbids more than 64 KiB.
+// MinSize and MaxSize bound [Options.Size], in bytes. A smaller frame has no room for what verification needs. The
+// protocol forbids a larger one: 64 KiB is the limit of a message.
 const (
 	MinSize = 256
 	MaxSize = messages.MaxMessageBytes
 )
 
-// Options is what a run is to do. Where 0 can mean nothing else, it stands for the default, which depends on the
-// scenarios; [Options.Resolve] puts it in.
+// Options says what a run does. A zero field stands for its default, unless the field's comment gives 0 a meaning. Some
+// defaults depend on the scenarios. [Options.Resolve] fills them in.
 type Options struct {
 	Scenarios []Scenario // default: relay
 	URL       string     // of the service, ws:// or wss://
 
-	Sessions int     // idle, churn, storm: sessions of each of these scenarios; default 1,000
-	Rate     float64 // new sessions a second, all together; 0: as fast as the service answers
-	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm 10, in call 10
+	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
+	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers
+	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm and call 10
 
-	Window          int      // relay, closed loop: frames of one pair that may be under way, both directions together; default 1
-	RelaysPerSecond float64  // relay: open loop, over all pairs; 0: closed loop
+	Window          int      // relay, closed loop: frames of one pair that may be under way, in both directions together; default 1
+	RelaysPerSecond float64  // relay: frames a second over all pairs, in an open loop; 0: closed loop
 	Arrivals        Arrivals // relay, open loop; default ArrivalsPoisson
 	Size            int      // bytes of each frame in relay and slow; 0: those of a browser's calls
-	Verify          bool     // relay: check that each frame arrives once, in order, unmodified, at the right one
+	Verify          bool     // relay: check that each frame arrives once, in order, unmodified, at the right session
 
-	SlowReaders int     // slow: how many stop reading
-	SlowShare   float64 // slow: … or the share of all readers that does, above 0 and up to 1; default 0.1
-	Messages    int     // call: messages of each call, each way; default 10
+	SlowReaders int     // slow: how many readers stop reading
+	SlowShare   float64 // slow: the share of all readers that stop, above 0 and up to 1; excludes SlowReaders; default 0.1
+	Messages    int     // call: messages of each call, in each direction; default 10
 
-	Duration  time.Duration // of the measured phase; default 10 s
-	Warmup    time.Duration // load that is not measured, before that; 0: none
-	Processes int           // of the generator; 0: as many as the sessions need
-	PID       int           // the service's process, for its CPU and memory; 0: find it by its port, where it runs on this machine
-	Seed      uint64        // of all that is random; 0: a different one for each run
+	Duration  time.Duration // length of the measured phase; default 10 s
+	Warmup    time.Duration // how long load runs before that, unmeasured; 0: not at all
+	Processes int           // processes of the generator; 0: as many as the sessions need
+	PID       int           // the service's process, whose CPU and memory are reported; 0: find it by its port, if it runs on this machine
+	Seed      uint64        // seed of all random numbers; 0: a different one for each run
 }
 
 // DefaultOptions returns the options of a relay run against a service on this machine.
@@ -81,13 +83,13 @@ func DefaultOptions() Options {
 	}
 }
 
-// Has says whether s is among the scenarios.
+// Has reports whether s is among the scenarios.
 func (o Options) Has(s Scenario) bool { return slices.Contains(o.Scenarios, s) }
 
-// OpenLoop says whether frames are sent at a fixed rate, however fast they are answered.
+// OpenLoop reports whether frames are sent at a fixed rate, regardless of how fast the service answers.
 func (o Options) OpenLoop() bool { return o.RelaysPerSecond > 0 }
 
-// PairsOf returns how many pairs the scenario has; 0 if it has none. o must be resolved.
+// PairsOf returns how many pairs the scenario has, 0 if it has none. o must be resolved.
 func (o Options) PairsOf(s Scenario) int {
 	switch {
 	case !o.Has(s) || s == ScenarioIdle || s == ScenarioChurn:
@@ -100,7 +102,8 @@ func (o Options) PairsOf(s Scenario) int {
 	return 100
 }
 
-// SessionsOf returns how many sessions the scenario has open at once, those of its pairs included. o must be resolved.
+// SessionsOf returns how many sessions the scenario has open at once. The sessions of its pairs count. o must be
+// resolved.
 func (o Options) SessionsOf(s Scenario) int {
 	n := 2 * o.PairsOf(s)
 	if o.Has(s) && (s == ScenarioIdle || s == ScenarioChurn || s == ScenarioStorm) {
@@ -118,13 +121,14 @@ func (o Options) TotalSessions() int {
 	return n
 }
 
-// OnlyChurn says whether no session is there to stay, so that it says nothing how many there were at a time.
+// OnlyChurn reports whether every session of the run comes and goes. The number of sessions at a time then says
+// nothing.
 func (o Options) OnlyChurn() bool { return len(o.Scenarios) == 1 && o.Has(ScenarioChurn) }
 
-// ScenarioList lists the scenarios for people.
+// ScenarioList returns the scenarios as a list for people.
 func (o Options) ScenarioList() string { return join(o.Scenarios) }
 
-// RedactedURL returns the URL without its password; "" where it is none.
+// RedactedURL returns the URL without its password. It is empty if the URL cannot be parsed.
 func (o Options) RedactedURL() string {
 	u, err := url.Parse(o.URL)
 	if err != nil {
@@ -133,18 +137,19 @@ func (o Options) RedactedURL() string {
 	return u.Redacted()
 }
 
-// files returns how many files all sessions together need: each has a socket, and in a call one for its peer, too.
+// Files returns how many files all sessions together need. Each session has a socket. In a call, each session also has
+// a UDP socket for its peer.
 func (o Options) Files() int { return o.TotalSessions() + o.SessionsOf(ScenarioCall) }
 
-// callRate returns how many of the rate's new sessions a second are those of calls: their share of all sessions that are
-// opened in the beginning. The rest is for the others.
+// CallRate returns how many of the new sessions a second belong to calls. Calls and the other scenarios share
+// [Options.Rate] in proportion to the sessions that they open at the start.
 func (o Options) CallRate() float64 {
 	calls := o.SessionsOf(ScenarioCall)
 	opened := o.TotalSessions() - o.SessionsOf(ScenarioChurn)
 	return o.Rate * float64(calls) / float64(max(1, opened))
 }
 
-// SlowReaderCount returns how many readers of the slow scenario stop reading, one at least. o must be resolved.
+// SlowReaderCount returns how many readers of the slow scenario stop reading. It is at least 1. o must be resolved.
 func (o Options) SlowReaderCount() int {
 	if o.SlowReaders != 0 {
 		return o.SlowReaders

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// UsageError says what is wrong with options. It is a sentence for the person who gave them.
+// UsageError says what is wrong with options, in a sentence for the person who gave them.
 type UsageError struct{ Reason string }
 
 func (e *UsageError) Error() string { return e.Reason }
@@ -19,7 +19,8 @@ func UsageErrorf(format string, arguments ...any) error {
 	return &UsageError{fmt.Sprintf(format, arguments...)}
 }
 
-// Resolve returns o with all defaults put in, or a *[UsageError] that says what cannot be.
+// Resolve returns o with all defaults filled in. The error is a *[UsageError]: it says which option cannot be used, and
+// why.
 func (o Options) Resolve() (Options, error) {
 	if len(o.Scenarios) == 0 {
 		o.Scenarios = []Scenario{ScenarioRelay}
@@ -86,7 +87,7 @@ func (o Options) checkURL() error {
 	return nil
 }
 
-// validPort takes the port of a URL, which may have none.
+// validPort reports whether port, the port of a URL, can be used. It may be empty.
 func validPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil && n > 0
@@ -112,7 +113,7 @@ func (o Options) checkNumbers() error {
 		{"--duration", o.Duration.Seconds(), 0, (7 * 24 * time.Hour).Seconds(), " s"},
 		{"--warmup", o.Warmup.Seconds(), 0, (7 * 24 * time.Hour).Seconds(), " s"},
 	} {
-		if !(n.value >= n.min && n.value <= n.max) { // NaN is neither
+		if !(n.value >= n.min && n.value <= n.max) { // also true for NaN
 			return UsageErrorf("%s: %s%s is not from %s to %s%s", n.flag, plain(n.value), n.unit, plain(n.min), plain(n.max), n.unit)
 		}
 	}
@@ -168,7 +169,7 @@ func plain(v float64) string {
 	return fmt.Sprint(v)
 }
 
-// join lists words for people.
+// join returns words as a list for people.
 func join[S ~string](words []S) string {
 	all := make([]string, len(words))
 	for i, w := range words {
