@@ -1,3 +1,8 @@
+// Package loadtest is the command loadtest: its flags, its output and its exit status. It puts load on a service and
+// measures what the service does.
+//
+// The packages below it import each other in one direction only: report, fleet → display, load, machine → figures →
+// options. Package swarm has the connections.
 package loadtest
 
 import (
@@ -18,22 +23,22 @@ import (
 	"p2p-messaging/transport/loadtest/report"
 )
 
-// UsageError says what is wrong with the command line. It is a sentence for the person who wrote it.
+// UsageError says what is wrong with the command line, in a sentence for the person who wrote it.
 type UsageError = options.UsageError
 
 // ServiceError says that there is no service to measure, or that it went away.
 type ServiceError = load.ServiceError
 
-// ErrInterrupted is what [Flags.Execute] returns for a run that was ended before its time.
+// ErrInterrupted is the error of [Flags.Execute] for a run that was interrupted.
 var ErrInterrupted = errors.New("interrupted: the figures are of the time until then")
 
-// runner is [fleet.Run].
+// runner is the type of [fleet.Run].
 type runner func(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error)
 
-// Execute runs the load test until it is over or ctx is: shows how it goes on stderr, prints what it found on stdout, and
-// writes the report. The error says what a person must know in the end: it is a *[UsageError] or a *[ServiceError] if
-// nothing could be measured or the service went away, [ErrInterrupted], or another one if a check does not hold,
-// verification failed or something could not be written.
+// Execute runs the load test until it is over or ctx ends. It shows the progress on stderr, prints the result on stdout
+// and writes the report. The error decides the exit status: it is a *[UsageError] or a *[ServiceError] if nothing could
+// be measured or the service went away, and [ErrInterrupted] after an interruption. Another error means that a check
+// does not hold, that verification failed or that something could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
 	return f.execute(ctx, fleet.Run, stdout, stderr)
 }
@@ -51,7 +56,7 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	if f.Quiet {
 		observe = func(figures.Progress) {}
 	}
-	r, err := run(ctx, f.Options(), observe) // which resolves them itself
+	r, err := run(ctx, f.Options(), observe) // run resolves the options itself
 	d.End()
 	if err != nil {
 		return err
@@ -63,7 +68,7 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	return verdict(r, outcomes)
 }
 
-// verdict returns what the exit status says, as an error.
+// verdict returns the error that stands for the exit status.
 func verdict(r *figures.Result, outcomes []figures.Outcome) error {
 	var failures []string
 	if r.Verification.Count() > 0 {
@@ -115,7 +120,7 @@ func (f *Flags) write(r *figures.Result, outcomes []figures.Outcome, stdout, std
 	return nil
 }
 
-// checkReport finds out before a long run that its report could not be written after it.
+// checkReport checks before a run that its report can be written afterwards.
 func (f *Flags) checkReport() error {
 	if f.Report == "" {
 		return nil
@@ -130,8 +135,8 @@ func (f *Flags) checkReport() error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// RunWorker is the command [fleet.WorkerCommand], with which a run starts this program again where one process may not open
-// enough files. Nobody else needs it. See [fleet.RunWorker].
+// RunWorker is the command [fleet.WorkerCommand]. A run starts this program with it if one process may not open enough
+// files. See [fleet.RunWorker].
 func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	return fleet.RunWorker(ctx, stdin, stdout)
 }

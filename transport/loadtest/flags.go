@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Flags are a load test's options on the command line, for kong. Their defaults are in [Vars].
+// Flags are the command line of a load test, for kong. Their defaults are in [Vars].
 type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 
@@ -44,7 +44,7 @@ type Flags struct {
 	Processes count `group:"generator" placeholder:"N" help:"Share the sessions among so many processes. Default: as many as they need."`
 }
 
-// Help is the command's description, before its flags.
+// Help returns the description of the command, which stands above its flags.
 func (*Flags) Help() string {
 	return `It opens sessions, has them do what the scenario says, and prints rates, latencies (from when something was due, so that a ` +
 		`service that stalls does not hide it), errors, what the service used, and a warning if this program was the limit.
@@ -71,7 +71,7 @@ The exit status is 0 if all went well, 1 if --check does not hold or verificatio
 		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in all cases but a run that could not begin.`
 }
 
-// Groups returns the groups of the flags.
+// Groups returns the groups of the flags, with their titles.
 func Groups() []kong.Group {
 	return []kong.Group{
 		{Key: "target", Title: "What to load:"},
@@ -83,7 +83,7 @@ func Groups() []kong.Group {
 	}
 }
 
-// Vars returns the variables in the tags of [Flags]. Port is that of the service on this machine.
+// Vars returns the variables in the tags of [Flags]. Port is the port of the service on this machine.
 func Vars(port string) map[string]string {
 	o := options.DefaultOptions()
 	return map[string]string{
@@ -93,7 +93,7 @@ func Vars(port string) map[string]string {
 	}
 }
 
-// Options returns the options that the flags stand for.
+// Options returns the options for these flags.
 func (f *Flags) Options() options.Options {
 	o := options.Options{
 		URL: f.URL, PID: f.PID,
@@ -108,7 +108,7 @@ func (f *Flags) Options() options.Options {
 	return o
 }
 
-// count is a number of things, one at least.
+// count is a number of things, at least 1.
 type count int
 
 // UnmarshalText reads a decimal number.

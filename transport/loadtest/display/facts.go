@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// notices returns what a reader must know before the figures, the run's warnings among it.
+// Notices returns what a reader must know before the figures. The run's warnings are among it.
 func Notices(r *figures.Result) []figures.Warning {
 	var all []figures.Warning
 	if r.Failed != "" {
@@ -26,7 +26,7 @@ func Notices(r *figures.Result) []figures.Warning {
 	return append(all, r.Warnings...)
 }
 
-// describeRun says what was run, in one line.
+// DescribeRun returns one line that says what was run.
 func DescribeRun(r *figures.Result) string {
 	o := r.Options
 	var parts []string
@@ -73,7 +73,7 @@ func describeScenario(o options.Options, s options.Scenario) string {
 	return pairs + ", closed loop, window " + figures.FormatCount(int64(o.Window)) + ", " + frames
 }
 
-// latencyRows is the table of latencies, with its head.
+// LatencyRows returns the table of latencies. The first row is its head.
 func LatencyRows(r *figures.Result) [][]string {
 	rows := [][]string{{"latency", "count", "mean", "p50", "p90", "p99", "p99.9", "max"}}
 	for _, m := range Measured(r) {
@@ -90,7 +90,7 @@ func LatencyRows(r *figures.Result) [][]string {
 	return rows
 }
 
-// measured returns the metrics that have durations, those that the scenarios are about first.
+// Measured returns the metrics that were measured. The scenarios' own metrics come first.
 func Measured(r *figures.Result) []figures.Metric {
 	var order []figures.Metric
 	for _, s := range r.Options.Scenarios {
@@ -105,10 +105,10 @@ func Measured(r *figures.Result) []figures.Metric {
 	return with
 }
 
-// fact is one line of what was found out beside latencies.
+// Fact is a line about the result. A line without a label belongs to the label above it.
 type Fact struct{ Label, Text string }
 
-// facts returns what was found out beside latencies.
+// Facts returns everything about the result except for the latencies.
 func Facts(r *figures.Result) []Fact {
 	var all []Fact
 	add := func(label, format string, arguments ...any) {
@@ -240,7 +240,7 @@ func DescribeMachine(m figures.Machine) string {
 	return strings.Join(parts, "; ")
 }
 
-// byCount returns keys, those that came most often first.
+// byCount returns the keys of m, the highest count first.
 func byCount(m map[string]int64) []string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
 		return cmp.Or(cmp.Compare(m[b], m[a]), strings.Compare(a, b))

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// summary is what a run found out, for people: the text that a terminal shows in the end.
+// Summary returns the text that a terminal shows at the end of a run.
 func Summary(r *figures.Result, checks []figures.Outcome) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s on %s\n%s\n\n", r.Options.ScenarioList(), r.Options.RedactedURL(), DescribeRun(r))
@@ -36,7 +36,7 @@ func Summary(r *figures.Result, checks []figures.Outcome) string {
 	return figures.Printable(out.String())
 }
 
-// table aligns rows: the first column to the left, the others to the right.
+// table aligns rows. The first column is aligned to the left, the others to the right.
 func table(rows [][]string) string {
 	var widths []int
 	for _, row := range rows {

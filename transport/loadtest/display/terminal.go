@@ -1,3 +1,4 @@
+// Package display shows a run as text: its progress on a terminal while it lasts, and a summary at the end.
 package display
 
 import (
@@ -14,27 +15,27 @@ import (
 	"golang.org/x/term"
 )
 
-// plainInterval is how often a display that is no terminal says how the run goes.
+// plainInterval is the time between two lines of a Display that is not on a terminal.
 const plainInterval = 5 * time.Second
 
-// display shows how a run goes: as a panel that is drawn anew each second on a terminal, as a line from time to time
-// elsewhere.
+// Display shows how a run goes. On a terminal it is a panel that is redrawn every second. Elsewhere it is a line from
+// time to time.
 type Display struct {
 	w       io.Writer
 	options options.Options
-	width   func() int // columns of the terminal; nil: w is none
-	color   bool       // whether the terminal shows colours
+	width   func() int // returns the number of columns of the terminal; nil: w is not a terminal
+	color   bool       // the terminal shows colours
 
-	drawn   int // lines of the panel that stand on the terminal
+	drawn   int // lines of the panel that are on the terminal
 	history map[options.Scenario][]float64
-	phase   figures.Phase // plain: of the last line
+	phase   figures.Phase // plain: phase of the last line
 	next    time.Duration // plain: when the next line is due
 }
 
-// historyLength is how many seconds of its rate the panel shows.
+// historyLength is the number of seconds for which the panel shows the rate.
 const historyLength = 24
 
-// show is what [Run] calls each second.
+// Show shows a second of the run.
 func (d *Display) Show(p figures.Progress) {
 	if d.history == nil {
 		d.history = make(map[options.Scenario][]float64)
@@ -55,20 +56,20 @@ func (d *Display) Show(p figures.Progress) {
 			d.drawn++
 		}
 	case p.Phase != d.phase || p.Elapsed >= d.next:
-		d.phase, d.next = p.Phase, p.Elapsed+plainInterval-time.Second/2 // seconds are not exact
+		d.phase, d.next = p.Phase, p.Elapsed+plainInterval-time.Second/2 // reports do not come at exact seconds
 		out.WriteString(d.plainLine(p) + "\n")
 	}
-	_, _ = io.WriteString(d.w, out.String()) // who cannot see the progress still gets the figures
+	_, _ = io.WriteString(d.w, out.String()) // if nobody can see the progress, the run still has figures
 }
 
-// end takes the panel away.
+// End removes the panel.
 func (d *Display) End() {
 	var out strings.Builder
 	d.erase(&out)
 	_, _ = io.WriteString(d.w, out.String())
 }
 
-// erase moves to the beginning of the panel and clears from there on (ECMA-48: CUU, ED).
+// erase moves the cursor to the start of the panel and clears everything below it (ECMA-48: CUU, ED).
 func (d *Display) erase(out *strings.Builder) {
 	if d.drawn > 0 {
 		fmt.Fprintf(out, "\r\x1b[%dA\x1b[J", d.drawn)
@@ -76,7 +77,7 @@ func (d *Display) erase(out *strings.Builder) {
 	}
 }
 
-// style is a way to stress text (ECMA-48: SGR).
+// style is a way to emphasize text (ECMA-48: SGR).
 type style string
 
 const (
@@ -86,7 +87,7 @@ const (
 	normal style = ""
 )
 
-// panel returns the panel's lines, none of which is wider than the terminal.
+// panel returns the lines of the panel. None of them is wider than the terminal.
 func (d *Display) panel(p figures.Progress) []string {
 	var lines []string
 	line := func(label string, s style, text string) {
@@ -148,7 +149,7 @@ func (d *Display) progressLine(p figures.Progress) string {
 	return text + "  " + strings.Repeat("━", full) + strings.Repeat("╌", width-full)
 }
 
-// liveMetric returns the latency that the scenario shows now: the first of its own that has been measured.
+// liveMetric returns the latency to show for a scenario: the first of its metrics that was measured in this second.
 func liveMetric(s options.Scenario, p figures.Point) figures.Metric {
 	for _, m := range figures.MetricsOf(s) {
 		if p.Latency[m].Count > 0 {
@@ -179,7 +180,7 @@ func quantilesText(q figures.Quantiles) string {
 	return fmt.Sprintf("p50 %s  p99 %s  max %s", figures.FormatDuration(q.P50), figures.FormatDuration(q.P99), figures.FormatDuration(q.Max))
 }
 
-// besideTexts are the latencies that a scenario has beside its main one, such as those of bystanders.
+// besideTexts returns the other latencies of a scenario, such as those of bystanders.
 func besideTexts(s options.Scenario, p figures.Point) []string {
 	var texts []string
 	for _, m := range figures.MetricsOf(s) {
@@ -202,7 +203,7 @@ func serviceText(p figures.Point) string {
 	return fmt.Sprintf("%s cores, %s, %s files", figures.FormatSignificant(p.ServiceCPU), figures.FormatBytes(float64(p.ServiceRSS)), figures.FormatCount(p.ServiceFiles))
 }
 
-// plainLine is the panel in one line.
+// plainLine returns the panel's content as one line.
 func (d *Display) plainLine(p figures.Progress) string {
 	parts := []string{figures.FormatClock(p.Elapsed) + " " + p.Phase.Title(), "sessions " + sessionsText(p)}
 	if p.Phase == figures.PhaseSetUp {
@@ -225,7 +226,7 @@ func (d *Display) plainLine(p figures.Progress) string {
 	return strings.Join(parts, " | ")
 }
 
-// sparkline draws values beside each other, the highest as a full block.
+// sparkline draws values as blocks beside each other. The highest value is a full block.
 func sparkline(values []float64) string {
 	blocks := []rune("▁▂▃▄▅▆▇█")
 	highest := 0.0
@@ -242,7 +243,7 @@ func sparkline(values []float64) string {
 	return out.String()
 }
 
-// cut shortens text to so many columns. What is shown has characters of one column only.
+// cut shortens text to a number of columns. All characters that are shown are one column wide.
 func cut(text string, columns int) string {
 	if utf8.RuneCountInString(text) <= columns {
 		return text
@@ -253,7 +254,7 @@ func cut(text string, columns int) string {
 	return string([]rune(text)[:columns-1]) + "…"
 }
 
-// newDisplay draws a panel if w is a terminal that understands how.
+// New returns a Display on w. It draws a panel if w is a terminal that can move its cursor.
 func New(w io.Writer, o options.Options) *Display {
 	d := &Display{w: w, options: o}
 	file, ok := w.(*os.File)

@@ -10,32 +10,32 @@ import (
 	"p2p-messaging/transport/loadtest/machine"
 )
 
-// enoughSessions is how many there must be before what the generator has grown by says anything about one of them.
+// enoughSessions is the least number of sessions from which the generator's growth tells the size of one.
 const enoughSessions = 1000
 
-// coordinator merges what the processes of a run report, and adds what it sees of the service.
+// coordinator merges the reports of all processes of a run, and adds what it observes of the service's process.
 type coordinator struct {
 	observe func(figures.Progress)
 	result  *figures.Result
 	service *machine.Process
 	notes   []string
-	queues  [][]account // of each process: reports that the others' are awaited for
-	last    []account   // of each process
+	queues  [][]account // by process: reports for which a report of another process is still missing
+	last    []account   // by process: the last report
 	done    []bool
 	totals  figures.Snapshot
 	began   time.Time
-	every   time.Duration // the length of a span
+	every   time.Duration // time between two reports
 	phase   figures.Phase
-	entered time.Time // the phase
-	pace    float64   // frames a second that connections seem to be held to
-	relays  int64     // delivered in the measured phase, before draining
+	entered time.Time // when the phase began
+	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
+	relays  int64     // delivered in the measured phase, without those that arrived afterwards
 
-	setUpLag  figures.Distribution // of the event loops, while sessions were opened
-	setUpCPU  time.Duration        // that the generator used meanwhile
+	setUpLag  figures.Distribution // lag of the event loops during the set-up
+	setUpCPU  time.Duration        // processor time that the generator used during the set-up
 	setUpTime time.Duration
 }
 
-// arrival is a report and whose it is; at the end of a process it is none.
+// arrival is a report of a worker. A nil report means that the worker has ended.
 type arrival struct {
 	worker int
 	report *account
@@ -135,7 +135,7 @@ func startWorkers(prototype load.Plan) ([]worker, error) {
 	return workers, nil
 }
 
-// drain makes points of the time, as far as all processes have told about it.
+// drain makes points of all spans that every process has reported.
 func (c *coordinator) drain() {
 	for {
 		first := -1
@@ -166,7 +166,7 @@ func (c *coordinator) drain() {
 	}
 }
 
-// point adds what happened in about a second.
+// point adds the reports of all processes about one span.
 func (c *coordinator) point(phase figures.Phase, parts []account) {
 	r := c.result
 	var delta figures.Snapshot
@@ -229,7 +229,7 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 	c.tell(p)
 }
 
-// look adds what the service's process did.
+// look adds what the service's process did in the span.
 func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Duration, sessions int64, parts []account) {
 	f := c.result.Service
 	if f == nil || span == 0 {
@@ -270,7 +270,7 @@ func (c *coordinator) tell(p figures.Point) {
 	c.notes = nil
 }
 
-// finish draws conclusions.
+// finish computes what is only known at the end.
 func (c *coordinator) finish() {
 	r := c.result
 	if r.Measured > 0 {

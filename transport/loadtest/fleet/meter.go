@@ -8,18 +8,18 @@ import (
 	"p2p-messaging/transport/loadtest/machine"
 )
 
-// account is a report, and what the process used in its span.
+// account is a report, with what the process used in its span.
 type account struct {
 	load.Report
-	Grown int64         `json:"grown,omitempty"` // at the end of the set-up: by how many bytes this process has grown
-	CPU   time.Duration `json:"cpu"`             // used in the span
+	Grown int64         `json:"grown,omitempty"` // in the last report of the set-up: growth of the process since before the first session, in bytes
+	CPU   time.Duration `json:"cpu"`             // processor time used in the span
 	RSS   int64         `json:"rss"`
 }
 
-// meter adds to reports what this process uses.
+// meter measures what this process uses.
 type meter struct {
-	cpu  time.Duration // used at the last report
-	size int64         // of this process, before the first session
+	cpu  time.Duration // processor time used until the last report
+	size int64         // resident memory before the first session, in bytes
 }
 
 func newMeter() *meter { return &meter{machine.CPUTime(), machine.TidySize()} }

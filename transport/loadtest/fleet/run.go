@@ -1,3 +1,5 @@
+// Package fleet runs a load test in as many processes as it needs. A coordinator merges what the processes report, observes
+// the service's process, and says what makes the figures doubtful.
 package fleet
 
 import (
@@ -17,33 +19,34 @@ import (
 )
 
 const (
-	// spareFiles is what a process needs beside its sessions' files.
+	// spareFiles is the number of files that a process needs besides those of its sessions.
 	spareFiles = 100
-	// perSource is how many connections one source address makes to one service: somewhat less than the ports that
-	// Linux has for it (net.ipv4.ip_local_port_range, 28,232).
+	// perSource bounds the connections from one source address to one service. Linux has 28,232 ports for them
+	// (net.ipv4.ip_local_port_range).
 	perSource = 20_000
-	// grace is how long the service may deliver nothing in the end, with frames under way, before it is given up.
+	// grace is how long the service may deliver nothing at the end of a run before frames under way are given up.
 	grace = 5 * time.Second
-	// every is how often a run reports.
+	// every is the time between two reports.
 	every = time.Second
-	// calmShare is the part of the measured phase, 1 in so many, that passes before a storm and before readers stop: what
-	// is measured against. It is at most calmLimit.
+	// A storm begins, and slow readers stop reading, after a part of the measured phase: its duration divided by
+	// calmShare, but at most calmLimit. What happens before is what the rest is compared with.
 	calmShare = 4
 	calmLimit = 10 * time.Second
 )
 
-// Run runs a load test and returns what it found out. It reports to observe about once a second; observe may be nil.
+// Run runs a load test and returns its result. It calls observe about once a second. Observe may be nil.
 //
-// When ctx ends, the run ends early, with the figures so far. Where there is nothing to measure, the error is a
-// *[UsageError] or a *[ServiceError]. A service that goes away in the middle is no error but [Result.Failed].
+// When ctx ends, the run ends early and the result has the figures so far. If there is nothing to measure, the error is
+// a *[options.UsageError] or a *[load.ServiceError]. If the service goes away during the run, there is no error:
+// [figures.Result] says so in Failed.
 //
-// With more sessions than one process may have files, Run starts processes of its own executable with the argument
-// [WorkerCommand], which must call [RunWorker].
+// If one process may not open enough files for all sessions, Run starts its own executable again, with the argument
+// [WorkerCommand]. The program must call [RunWorker] then.
 func Run(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error) {
 	return run(ctx, o, observe, load.Plan{Grace: grace, Every: every})
 }
 
-// run is Run. Tests set in prototype what nobody else needs to.
+// run is Run with a plan that the processes' plans are copies of. Tests shorten its times.
 func run(ctx context.Context, o options.Options, observe func(figures.Progress), prototype load.Plan) (*figures.Result, error) {
 	o, err := o.Resolve()
 	if err != nil {
@@ -84,7 +87,8 @@ func run(ctx context.Context, o options.Options, observe func(figures.Progress),
 	return c.run(ctx, prototype)
 }
 
-// split returns how many processes the run needs, and a note for the user if that is more than was asked for.
+// split returns how many processes the run needs. The note tells the user if there are more than one because of the
+// limit of open files.
 func split(o options.Options, limit int) (processes int, note string, err error) {
 	const raise = "raise the limit, with `ulimit -n %d` before this command, or, beyond the hard limit (`ulimit -Hn`), as root in /etc/security/limits.conf or the unit's LimitNOFILE="
 	sessions, files := o.TotalSessions(), o.Files()
@@ -105,7 +109,8 @@ func split(o options.Options, limit int) (processes int, note string, err error)
 	return needed, note, nil
 }
 
-// useSources spreads the connections over addresses of this machine, because one has too few ports.
+// useSources gives the plan several source addresses of this machine, because one has too few ports for all
+// connections.
 func useSources(ctx context.Context, p *load.Plan, service netip.AddrPort) error {
 	if !service.Addr().Is4() {
 		u, err := url.Parse(p.Options.URL)
@@ -119,7 +124,7 @@ func useSources(ctx context.Context, p *load.Plan, service netip.AddrPort) error
 		}
 	}
 	if runtime.GOOS != "linux" {
-		return nil // other systems have 127.0.0.1 alone, unless told otherwise
+		return nil // other systems have only 127.0.0.1 unless they are configured otherwise
 	}
 	for n := range (p.Options.TotalSessions() + perSource - 1) / perSource {
 		p.Sources = append(p.Sources, netip.AddrFrom4([4]byte{127, 0, byte(1 + n/250), byte(1 + n%250)}))

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	busyShare     = 0.85                 // of its cores: a generator that uses more has no reserve
-	calmCPU       = 0.5                  // of its cores: one that uses less and is late all the same was kept waiting
-	lagLimit      = 5 * time.Millisecond // a generator that sends later than this, at its 99th percentile, is late
-	lagShare      = 0.1                  // … or later than this share of the latency that is to be measured
+	busyShare     = 0.85                 // share of its cores above which a generator has no reserve
+	calmCPU       = 0.5                  // share of its cores below which a generator is late only because the machine kept it waiting
+	lagLimit      = 5 * time.Millisecond // a generator whose lag at the 99th percentile is above this is late
+	lagShare      = 0.1                  // so is a generator whose lag is above this share of the latency to be measured
 	leastLag      = 200 * time.Microsecond
-	machineBusy   = 0.95 // of the machine's cores: generator and service compete for them
+	machineBusy   = 0.95 // share of the machine's cores above which generator and service compete for them
 	enoughSamples = 100
 )
 
-// warnings says what makes the figures doubtful.
+// warnings returns what makes the figures doubtful.
 func (c *coordinator) warnings() []figures.Warning {
 	r := c.result
 	var all []figures.Warning
@@ -60,13 +60,13 @@ func (c *coordinator) warnings() []figures.Warning {
 	return all
 }
 
-// lateness is how late the generator was in some part of a run.
+// lateness is how late the generator was with one kind of work.
 type lateness struct {
 	lag     *figures.Distribution
 	late    string         // what was late, for people
-	metric  figures.Metric // what the lag is a part of
+	metric  figures.Metric // the latency that includes the lag
 	latency time.Duration
-	cpu     float64 // cores that the generator used meanwhile
+	cpu     float64 // processor cores that the generator used meanwhile
 }
 
 func (l lateness) matters() bool {
@@ -79,8 +79,8 @@ func (l lateness) String() string {
 		l.late, figures.FormatDuration(l.lag.Percentile(99)), l.metric.Title(), figures.FormatDuration(l.latency))
 }
 
-// lags returns how late the generator was: with frames where it sent any, and else with whatever its event loops did; and
-// with logins, where those are what the run is about, which belong to the set-up.
+// lags returns how late the generator was. If it sent frames, their lag counts; otherwise the lag of its event loops
+// does. If the run is about logins, the lag of the loops during the set-up counts, too.
 func (c *coordinator) lags() []lateness {
 	r := c.result
 	var all []lateness

@@ -16,14 +16,14 @@ import (
 	"p2p-messaging/transport/loadtest/machine"
 )
 
-// WorkerCommand is the argument with which [Run] starts its own executable again, for more sessions than one process may
-// have. The program must call [RunWorker] then.
+// WorkerCommand is the argument with which [Run] starts its own executable again. The program must call [RunWorker]
+// then.
 const WorkerCommand = "loadtest-worker"
 
-// message is a line from a worker to the coordinator.
+// message is a line that a worker writes for the coordinator.
 type message struct {
 	Report  *account `json:"report,omitempty"`
-	Problem string   `json:"problem,omitempty"` // why the worker could not do anything
+	Problem string   `json:"problem,omitempty"` // why the worker could not start
 }
 
 // perform does one process's part of a run.
@@ -37,11 +37,11 @@ func perform(ctx context.Context, p load.Plan, proceed <-chan struct{}, tell fun
 	return nil
 }
 
-// RunWorker does one process's part of a run, on behalf of [Run] in another process. It reads what to do from stdin (the
-// plan as JSON in the first line; a second line starts the load, when all processes are ready) and writes figures to
-// stdout, a line of JSON about once a second. It ends early when stdin ends, since whoever started it is gone then.
+// RunWorker does one process's part of a run, on behalf of [Run] in another process. The first line of stdin is the
+// plan, as JSON. A second line comes when all processes are ready, and starts the load. RunWorker writes a line of JSON
+// to stdout for every report. It ends early when stdin ends, because the process that started it is gone then.
 func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	// Ctrl-C goes to all processes of a terminal; when to end is for the one that has started this one to say.
+	// A terminal sends Ctrl-C to all its processes. The process that started this one decides when it ends.
 	signal.Ignore(os.Interrupt)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -75,12 +75,12 @@ func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	return nil
 }
 
-// worker is a process's part of the run as the coordinator sees it.
+// worker is one process's part of a run, as the coordinator sees it.
 type worker interface {
 	proceed()
-	stop()                   // asks it to end early
-	reports() <-chan account // closed when it has ended
-	err() error              // why, after that; nil where it came to its end
+	stop()                   // asks the worker to end early
+	reports() <-chan account // closed when the worker has ended
+	err() error              // why the worker could not do its part; nil if it did; valid when reports is closed
 }
 
 // local is a worker in this process.
@@ -108,7 +108,7 @@ func (w *local) stop()                   { w.cancel() }
 func (w *local) reports() <-chan account { return w.out }
 func (w *local) err() error              { return w.failed }
 
-// child is a worker in a process of its own.
+// child is a worker in another process.
 type child struct {
 	command *exec.Cmd
 	stdin   io.WriteCloser

@@ -1,8 +1,8 @@
 package load
 
-// What Chromium 140 sends when two pages set up a call with a data channel: the payloads of the messages, as
-// JSON.stringify writes them. The identifiers in them are random; the candidates are those of a machine with an IPv4 and
-// an IPv6 network, with and without mDNS names, a STUN and a TURN server.
+// The messages that Chromium 140 sends to set up a call with a data channel: their payloads, as JSON.stringify writes
+// them. The identifiers are random. The candidates are those of a machine with an IPv4 and an IPv6 network, with and
+// without mDNS names, with a STUN and a TURN server.
 const (
 	browserOffer = `{"type":"offer","sdp":"v=0\r\no=- 6802433541291912628 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n` +
 		`a=extmap-allow-mixed\r\na=msid-semantic: WMS\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n` +
@@ -16,7 +16,7 @@ const (
 		`a=setup:active\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n","type":"answer"}`
 )
 
-// browserCandidates returns the candidates of one side, in the order in which they are found.
+// browserCandidates returns the candidates of one side, in the order in which a browser finds them.
 func browserCandidates() []string {
 	const (
 		head = `{"candidate":"candidate:`

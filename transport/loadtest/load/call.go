@@ -11,32 +11,32 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// callTimeout is how long a call may take to be set up, and each message of it to come back.
+// callTimeout bounds the set-up of a call, and the time until a message comes back.
 const callTimeout = 20 * time.Second
 
-// Codes of calls that failed, by what had not happened when their time was over; see also errorCode.
+// Codes of failed calls. They say how far a call came before its time was over. See also errorCode.
 const (
 	codeNoOffer      = "call-no-offer"      // the offer did not reach the callee
 	codeNoAnswer     = "call-no-answer"     // the answer did not reach the caller
 	codeNoChannel    = "call-no-channel"    // the data channel did not open at both ends
 	codeNoEcho       = "call-no-echo"       // a message over the data channel did not come back
 	codeWrongEcho    = "call-wrong-echo"    // something else came back
-	codeUnreadable   = "call-unreadable"    // a frame of the call arrived as one that WebRTC cannot use
+	codeUnreadable   = "call-unreadable"    // a frame of the call cannot be used by WebRTC
 	codeMisrouted    = "call-misrouted"     // a frame arrived at a session that it was not for
 	codeDisconnected = "call-disconnected"  // the peers lost each other
-	codeWebRTC       = "call-webrtc-failed" // this program's own side could not do its part
+	codeWebRTC       = "call-webrtc-failed" // this program's own WebRTC peer failed
 )
 
-// callPair is two sessions; side 0 calls, side 1 answers.
+// callPair is two sessions. Side 0 calls and side 1 answers.
 type callPair struct {
 	calls *calls
 	index uint32
 	sides [2]callSide
 	once  sync.Once
-	gone  chan struct{} // closed when a session of the pair could not be opened, or has ended
+	gone  chan struct{} // closed when a session of the pair has ended or could not be opened
 }
 
-// lost tells that a session of the pair has ended or could not be opened.
+// lost handles the end of a session of the pair, or the failure to open it.
 func (p *callPair) lost(err error) {
 	c := p.calls
 	if c.over.Load() {
@@ -59,7 +59,7 @@ func (p *callPair) lost(err error) {
 	})
 }
 
-// run calls until ctx ends, once at least. Life ends what is under way.
+// run calls until ctx ends, at least once. The end of life ends a call under way.
 func (p *callPair) run(ctx, life context.Context) {
 	for number := 0; !isClosed(p.gone); number++ {
 		if ended := p.call(life, number); ended != nil {
@@ -79,16 +79,16 @@ func (p *callPair) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// callError is why a call failed.
+// callError says why a call failed.
 type callError struct{ code string }
 
 func (e *callError) Error() string { return "the call failed: " + e.code }
 
-// errCounted is the failure of a call whose cause was counted already: an error that the service reported, or the end of
-// a session.
+// errCounted is the failure of a call whose cause is counted already: an error from the service, or the end of a
+// session.
 var errCounted = errors.New("the call failed, as was counted")
 
-// call is one call: set-up, messages, end. What came of it is counted.
+// call makes one call: set-up, messages, end. It counts the outcome.
 func (p *callPair) call(life context.Context, number int) error {
 	began := time.Now()
 	under := newCallUnderWay(life, number)
@@ -124,7 +124,7 @@ func (p *callPair) call(life context.Context, number int) error {
 	return err
 }
 
-// setUp offers, and waits until the data channel is open at both ends.
+// setUp sends the offer and waits until the data channel is open at both ends.
 func (p *callPair) setUp(under *callUnderWay) error {
 	caller, callee := &p.sides[0], &p.sides[1]
 	if err := caller.offer(); err != nil {
@@ -154,7 +154,7 @@ func (p *callPair) setUp(under *callUnderWay) error {
 	return nil
 }
 
-// converse sends the messages of a call, each when the one before has come back.
+// converse sends the messages of a call. Each is sent when the echo of the one before has arrived.
 func (p *callPair) converse(under *callUnderWay) error {
 	timeout := time.NewTimer(callTimeout)
 	defer timeout.Stop()
@@ -167,7 +167,7 @@ func (p *callPair) converse(under *callUnderWay) error {
 		}
 		err := under.echoed(text, timeout.C)
 		p.calls.record(func(r *figures.Recorder) {
-			r.Add(figures.CounterMessagesSent, 1) // only now, lest the two numbers fall into different phases
+			r.Add(figures.CounterMessagesSent, 1) // counted together with the echo, so that both numbers belong to the same phase
 			if err == nil {
 				r.Add(figures.CounterMessagesReceived, 1)
 				r.Observe(figures.MetricMessage, time.Since(sent))

@@ -16,21 +16,21 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// calls is pairs of WebRTC peers that call each other, again and again: the scenario call. Signaling goes through the
-// service; media and data stay on this machine's loopback interface.
+// calls is the scenario call: pairs of WebRTC peers that call each other, again and again. Signaling goes through the
+// service. Media and data stay on the loopback interface.
 type calls struct {
 	plan  Plan
 	pairs []*callPair
 	api   *webrtc.API
 
 	logins  atomic.Int64
-	sources atomic.Int64 // addresses used so far
-	over    atomic.Bool  // connections end because the run does
+	sources atomic.Int64 // number of source addresses used so far
+	over    atomic.Bool  // the run is over, so connections end
 
-	mu       sync.Mutex // makes what belongs together appear in the same second
+	mu       sync.Mutex // guards the fields below; keeps counts that belong together in the same report
 	recorder figures.Recorder
-	dead     int   // pairs that could not be opened, or broke
-	last     error // that ended a connection
+	dead     int   // pairs that could not be opened, or that have ended
+	last     error // the error that last ended a connection
 }
 
 func newCalls(p Plan) *calls {
@@ -46,7 +46,7 @@ func newCalls(p Plan) *calls {
 	return c
 }
 
-// record has f count what belongs together.
+// record calls f under the lock, so that all counts of f appear in the same report.
 func (c *calls) record(f func(r *figures.Recorder)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,7 @@ func (c *calls) lasting() (opened, ended int, last error) {
 	return 2 * len(c.pairs), 2 * c.dead, c.last
 }
 
-// open logs all sessions in. Those that cannot be are counted as errors.
+// open logs all sessions in. A session that fails is counted as an error.
 func (c *calls) open(ctx context.Context) error {
 	var opening sync.WaitGroup
 	defer opening.Wait()
@@ -100,8 +100,8 @@ func (c *calls) open(ctx context.Context) error {
 	return nil
 }
 
-// run has all pairs call each other until ctx ends, each once at least. Calls that are under way then have as long as
-// frames have to arrive in the end.
+// run makes all pairs call each other until ctx ends. Each pair calls at least once. Calls under way then have
+// [Plan.Grace] to end.
 func (c *calls) run(ctx context.Context) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -119,7 +119,7 @@ func (c *calls) run(ctx context.Context) {
 	calling.Wait()
 }
 
-// close ends all sessions, with a close handshake where the service takes part in it.
+// close ends all sessions, with a close handshake if the service takes part in it.
 func (c *calls) close() {
 	c.over.Store(true)
 	var closing sync.WaitGroup
@@ -131,7 +131,7 @@ func (c *calls) close() {
 	closing.Wait()
 }
 
-// dial connects to the service, from the next of the run's addresses where there are any.
+// dial connects to the service. It takes the run's source addresses in turn, if there are any.
 func (c *calls) dial(ctx context.Context) (*client.Client, error) {
 	var dialer net.Dialer
 	if all := c.plan.Sources; len(all) > 0 {

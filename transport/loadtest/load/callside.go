@@ -19,12 +19,12 @@ import (
 type callSide struct {
 	pair   *callPair
 	login  string
-	client *client.Client // nil where the session could not be opened
-	read   chan struct{}  // closed when nothing more is read
+	client *client.Client // nil if the session could not be opened
+	read   chan struct{}  // closed when receive has returned
 
 	mu    sync.Mutex
-	under *callUnderWay // the call that there is; else nil
-	peer  *peer         // its peer on this side; nil before there is one
+	under *callUnderWay // the current call; nil: there is none
+	peer  *peer         // this side's peer; nil: there is none yet
 }
 
 func (s *callSide) open(ctx context.Context) {
@@ -69,11 +69,11 @@ func (s *callSide) close() {
 	if s.client == nil {
 		return
 	}
-	_ = s.client.Close() // a service that has gone away already is no news
+	_ = s.client.Close() // an error means that the service has gone away, which is counted elsewhere
 	<-s.read
 }
 
-// receive takes what the service sends, until the connection ends.
+// receive handles what the service sends, until the connection ends.
 func (s *callSide) receive() {
 	defer close(s.read)
 	c := s.pair.calls
@@ -110,7 +110,7 @@ func (s *callSide) other() *callSide {
 	return &s.pair.sides[0]
 }
 
-// refused takes an error that the service reports about a frame: the call fails, unless it is set up already.
+// refused handles an error that the service reports about a frame. The call fails, unless it is set up already.
 func (s *callSide) refused(reported *client.ServiceError) {
 	code := codeNone
 	if reported.Code != "" {
@@ -127,7 +127,7 @@ func (s *callSide) refused(reported *client.ServiceError) {
 	}
 }
 
-// newPeer makes a side's end of a call.
+// newPeer makes this side's end of a call.
 func (s *callSide) newPeer(under *callUnderWay) (*peer, error) {
 	connection, err := s.pair.calls.api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
@@ -151,25 +151,25 @@ func (s *callSide) newPeer(under *callUnderWay) (*peer, error) {
 	return p, nil
 }
 
-// join has the side take part in a call.
+// join makes the side take part in a call.
 func (s *callSide) join(under *callUnderWay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.under = under
 }
 
-// leave ends the side's part in the call and waits until nothing of it is left.
+// leave ends the side's part in the call. It returns when nothing of it is left.
 func (s *callSide) leave() {
 	s.mu.Lock()
 	p := s.peer
 	s.under, s.peer = nil, nil
 	s.mu.Unlock()
 	if p != nil {
-		_ = p.connection.GracefulClose() // the other end may have closed before
+		_ = p.connection.GracefulClose() // the other end may have closed already
 	}
 }
 
-// described reports whether the other side's description has arrived.
+// described reports whether the description of the other side has arrived.
 func (s *callSide) described() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (s *callSide) offer() error {
 		select {
 		case under.echoes <- string(m.Data):
 		default:
-			under.fail(&callError{codeWrongEcho}) // one more than was sent
+			under.fail(&callError{codeWrongEcho}) // there is one echo too many
 		}
 	})
 	description, err := p.connection.CreateOffer(nil)
@@ -205,7 +205,7 @@ func (s *callSide) offer() error {
 	return p.describe(messages.TypeOffer, description)
 }
 
-// take takes a frame from the other side.
+// take handles a frame from the other side.
 func (s *callSide) take(m client.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,7 +214,7 @@ func (s *callSide) take(m client.Message) {
 	}
 	err := json.Unmarshal(m.Payload, &of)
 	if s.under == nil || of.Call != nil && *of.Call != s.under.number {
-		return // of a call that has ended
+		return // it belongs to a call that has ended
 	}
 	if err == nil && of.Call != nil {
 		err = s.signal(m)
@@ -226,7 +226,7 @@ func (s *callSide) take(m client.Message) {
 	}
 }
 
-// signal acts on a frame of the call.
+// signal acts on a frame of the current call.
 func (s *callSide) signal(m client.Message) error {
 	var description describing
 	var candidate trickling
@@ -234,7 +234,7 @@ func (s *callSide) signal(m client.Message) error {
 	switch m.Type {
 	case messages.TypeOffer.String():
 		if s.peer != nil {
-			return nil // it came twice
+			return nil // the offer came twice
 		}
 		if json.Unmarshal(m.Payload, &description) != nil {
 			return unreadable
@@ -262,7 +262,7 @@ func (s *callSide) signal(m client.Message) error {
 		return s.peer.accept(webrtc.SDPTypeAnswer, description.SDP)
 	case messages.TypeICECandidate.String():
 		if s.peer == nil {
-			return nil // the offer did not arrive: that will be noticed
+			return nil // the offer did not arrive, which setUp notices
 		}
 		if json.Unmarshal(m.Payload, &candidate) != nil {
 			return unreadable
@@ -272,7 +272,7 @@ func (s *callSide) signal(m client.Message) error {
 	return nil
 }
 
-// clientErrorCode returns the code that the end of a client's connection is counted under.
+// clientErrorCode returns the code under which the end of a client's connection is counted.
 func clientErrorCode(err error) string {
 	var refused *client.RefusedError
 	var closed *client.CloseError

@@ -8,15 +8,15 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// churn is clients that connect, log in, log out and close, over and over: each as soon as it has finished, or, at a
-// given rate, whoever is free when the next cycle is due.
+// churn is clients that connect, log in, log out and close, over and over. Without a rate, each client starts its next
+// cycle at once. With a rate, any free client starts when the next cycle is due.
 type churn struct {
 	shard   *shard
 	all     []churner
 	free    []*churner
-	rate    float64 // cycles a second on this shard; 0: as fast as they go
+	rate    float64 // cycles a second on this shard; 0: as fast as possible
 	next    time.Duration
-	retries []retry // in order of time
+	retries []retry // ordered by time
 	running bool
 	busy    int
 }
@@ -24,17 +24,18 @@ type churn struct {
 type churner struct {
 	session
 	of      *churn
-	due     time.Duration // of the cycle
-	closing time.Duration // when the close frame was sent
+	due     time.Duration // when the cycle was due
+	closing time.Duration // when the close frame was sent; 0: it was not sent
 }
 
-// retry is a client whose last cycle failed, and when it begins the next.
+// retry is a client whose last cycle failed, with the time of its next cycle.
 type retry struct {
 	at     time.Duration
 	client *churner
 }
 
-// pause is how long a client waits after a failed cycle, lest failures come as fast as the machine can make them.
+// pause is how long a client waits after a failed cycle. Without it, a service that fails at once would be called as
+// fast as the machine can.
 const pause = 100 * time.Millisecond
 
 func newChurn(s *shard, indices []uint32, rate float64) *churn {

@@ -12,10 +12,10 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// longestGrace is how many times the grace the end takes at most.
+// longestGrace bounds the time that the end of a run takes, as a multiple of [Plan.Grace].
 const longestGrace = 12
 
-// engine runs one process's part of a run.
+// Engine runs one process's part of a run.
 type Engine struct {
 	plan      Plan
 	report    func(Report)
@@ -25,14 +25,15 @@ type Engine struct {
 	outsiders []outsider
 	phase     figures.Phase
 	number    int
-	since     time.Duration // when the span of the next report began
+	since     time.Duration // start of the next report's span, on the swarm's clock
 	limits    rateLimit
 
-	away   atomic.Int64 // storm: sessions that are not back yet
-	dropAt atomic.Int64 // storm: when all dropped, on the swarm's clock; 0: not yet
+	away   atomic.Int64 // storm: sessions that dropped and are not back yet
+	dropAt atomic.Int64 // storm: when all sessions dropped, on the swarm's clock; 0: they did not yet
 }
 
-// newEngine starts the loops. Nothing is connected yet. run must be called.
+// New starts the loops of an Engine. It does not connect to the service, unless that takes place to choose among
+// several addresses. [Engine.Run] must be called.
 func New(ctx context.Context, p Plan) (*Engine, error) {
 	e := &Engine{plan: p}
 	var err error
@@ -53,8 +54,8 @@ func New(ctx context.Context, p Plan) (*Engine, error) {
 	return e, nil
 }
 
-// run runs the plan, and reports what happens span by span. The load starts when proceed is closed. When ctx ends, the run
-// comes to its end early, with the figures so far.
+// Run executes the plan and calls tell with a report for every span. The load starts when proceed is closed. When ctx
+// ends, the run ends early and reports what it has.
 func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, tell func(Report)) {
 	defer e.swarm.Stop()
 	e.proceed, e.report = proceed, tell
@@ -66,7 +67,7 @@ func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, tell func(Rep
 	e.finish(failed)
 }
 
-// prepare makes the shards, before any loop runs.
+// prepare makes the shards. It is called before any loop runs.
 func (e *Engine) prepare(loops []*swarm.Loop) {
 	o := e.plan.Options
 	parts := e.plan.Processes * len(loops)
@@ -88,7 +89,7 @@ func (e *Engine) prepare(loops []*swarm.Loop) {
 	}
 }
 
-// phases goes through the phases and returns why the run could not go on.
+// phases goes through the phases of the run. It returns why the run could not go on, or an empty string.
 func (e *Engine) phases(ctx context.Context) (failed string) {
 	e.phase = figures.PhaseSetUp
 	e.each(func(s *shard) {
@@ -136,7 +137,7 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 	e.enter(figures.PhaseDraining)
 	ended := make(chan struct{})
 	go func() { outside.Wait(); close(ended) }()
-	// A service that is behind, and delivers what it has, is waited for: what it still delivers is late, not lost.
+	// Wait for a slow service as long as it delivers something. What it delivers now is late, not lost.
 	since := e.swarm.Now()
 	e.wait(context.WithoutCancel(ctx), since+longestGrace*e.plan.Grace, func() bool {
 		return isClosed(ended) && (e.settled() || e.swarm.Now()-max(since, e.heard()) >= e.plan.Grace)
@@ -155,7 +156,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// wait reports every second until a time, a condition or a failure comes. What it returns is the failure.
+// wait reports every span until the time until comes, condition holds or ctx ends. If the run cannot go on, wait
+// returns why.
 func (e *Engine) wait(ctx context.Context, until time.Duration, condition func() bool) (failed string) {
 	const look = 20 * time.Millisecond
 	for {
@@ -183,7 +185,7 @@ func (e *Engine) wait(ctx context.Context, until time.Duration, condition func()
 	}
 }
 
-// enter begins a phase on all shards at once.
+// enter begins a phase on all shards.
 func (e *Engine) enter(p figures.Phase) {
 	e.phase, e.number = p, 0
 	e.each(func(s *shard) {
@@ -197,13 +199,13 @@ func (e *Engine) enter(p figures.Phase) {
 	})
 }
 
-// finishPhase reports what is left of a phase.
+// finishPhase reports the rest of a phase.
 func (e *Engine) finishPhase() {
 	e.tell(true)
 	e.number = 0
 }
 
-// each has f called for each shard, on its loop, and waits for it.
+// each calls f for each shard, on the shard's loop, and waits until all calls have returned.
 func (e *Engine) each(f func(s *shard)) {
 	var called sync.WaitGroup
 	for _, s := range e.shards {
@@ -251,7 +253,7 @@ func (e *Engine) tell(last bool) {
 	e.report(r)
 }
 
-// opened reports whether the set-up is over.
+// opened reports whether all sessions of the set-up are open or have failed.
 func (e *Engine) opened() bool {
 	var busy atomic.Bool
 	e.each(func(s *shard) {
@@ -275,7 +277,7 @@ func (e *Engine) settled() bool {
 	return !busy.Load()
 }
 
-// heard returns when anything came from the service last.
+// heard returns when something last came from the service.
 func (e *Engine) heard() (last time.Duration) {
 	var mu sync.Mutex
 	e.each(func(s *shard) {
@@ -286,11 +288,11 @@ func (e *Engine) heard() (last time.Duration) {
 	return last
 }
 
-// manyRefused is how many refused connections in a row, on each of the loops that opens any, are a service that is gone.
+// manyRefused is the number of refused connections in a row, on a loop, after which the service counts as gone.
 const manyRefused = 20
 
-// failure returns why going on makes no sense: all sessions that should last are gone, or the service takes no
-// connection any more.
+// failure returns why the run cannot go on, or an empty string. It cannot go on if all sessions that should last are
+// gone, or if the service does not accept connections any more.
 func (e *Engine) failure() string {
 	var mu sync.Mutex
 	var opened, ended, refused int
@@ -338,7 +340,7 @@ func (e *Engine) calm() {
 	}
 }
 
-// hangUp ends all connections; with the handshake that belongs to it where there is time.
+// hangUp ends all connections. If orderly is true, it waits up to 10 s for the close handshakes.
 func (e *Engine) hangUp(orderly bool) {
 	e.each(func(s *shard) {
 		s.over = true

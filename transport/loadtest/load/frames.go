@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// Every frame that is relayed follows from four numbers: the run, the pair, the direction and the frame's number in
-// that direction. So a receiver can tell from a frame what it ought to be, to the byte. The numbers stand in the frame
-// at fixed places, in hexadecimal:
+// Four numbers determine a relayed frame: the run, the pair, the direction and the sequence number in that direction. A
+// receiver can therefore compute every byte of the frame that it expects. The numbers stand at fixed places in the
+// frame, in hexadecimal:
 //
 //	{"type":"offer","offer":{…,"loadtest":"RRRRRRRR.PPPPPPP.D.SSSSSSSS.CCCCCCCC"},"from":"lt-…","to":"lt-…"}
+//
+// R is the run, P the pair, D the direction, S the sequence number and C a checksum.
 
 const (
 	hexDigits = "0123456789abcdef"
@@ -19,7 +21,7 @@ const (
 	indexDigits    = 7
 	sequenceDigits = 8
 
-	// login of a session: lt-RRRRRRRR-kIIIIIIIs: run, kind, number, side (a or b).
+	// A login has the form lt-RRRRRRRR-kIIIIIIIs: run, kind, index, side (a or b).
 	loginPrefix = "lt-"
 	loginLength = len(loginPrefix) + runDigits + 1 + 1 + indexDigits + 1
 
@@ -27,7 +29,8 @@ const (
 	markLength = runDigits + 1 + indexDigits + 1 + 1 + 1 + sequenceDigits + 1 + sequenceDigits
 )
 
-// Kinds of sessions, as their logins name them. Kinds keep the numbers of scenarios apart.
+// Kinds of sessions, as they stand in logins. Sessions of different scenarios may have the same index, but not the same
+// kind.
 const (
 	kindIdle   = 'i'
 	kindRelay  = 'r'
@@ -59,27 +62,28 @@ func parseHex(b []byte) (v uint32, ok bool) {
 	return uint32(n), err == nil && string(b) == strings.ToLower(string(b))
 }
 
-// identity is what a frame follows from, the run apart.
+// identity determines a frame within a run.
 type identity struct {
 	kind      byte   // of the pair's sessions
-	pair      uint32 //
-	direction int    // the side that sends
-	sequence  uint32 // counts the frames of a direction from 0
+	pair      uint32 // index of the pair
+	direction int    // the side that sends: 0 or 1
+	sequence  uint32 // number of the frame in its direction, from 0
 }
 
-// frames makes frames. It belongs to one goroutine.
+// frames makes frames. It must be used by one goroutine only.
 type frames struct {
 	run   uint32
-	kinds [2][]frame // by direction; they come in turn
+	kinds [2][]frame // by direction; used in turn
 }
 
-// frame is the text of one kind of frame, and where in it the numbers stand.
+// frame is the text of one kind of frame, with the places of its numbers.
 type frame struct {
 	text           []byte
 	from, to, mark int
 }
 
-// newFrames prepares frames as a browser sends them, or, where size is not 0, candidates of exactly so many bytes.
+// newFrames returns frames like those of a browser. If size is not 0, all frames are candidates of exactly size bytes
+// instead.
 func newFrames(run uint32, size int) *frames {
 	f := &frames{run: run}
 	candidates := browserCandidates()
@@ -109,7 +113,7 @@ func newFrame(messageType, payload string) frame {
 	return f
 }
 
-// make returns a frame's text. It is valid until the next call.
+// make returns the text of a frame. It is valid until the next call.
 func (f *frames) make(id identity) []byte {
 	kinds := f.kinds[id.direction]
 	k := &kinds[int(id.sequence)%len(kinds)]
@@ -129,7 +133,7 @@ func (f *frames) appendMark(b []byte, id identity) []byte {
 	return appendHex(b, f.check(id), sequenceDigits)
 }
 
-// check is a checksum over a frame's numbers: a mark whose numbers were changed does not fit any more.
+// check returns a checksum over the numbers of a frame. If a number in a mark is changed, the checksum no longer fits.
 func (f *frames) check(id identity) uint32 {
 	h := uint64(f.run)<<32 | uint64(id.sequence)
 	h = (h ^ uint64(id.pair)<<8 ^ uint64(id.kind)<<40 ^ uint64(id.direction)) * 0x9E3779B97F4A7C15
@@ -137,14 +141,14 @@ func (f *frames) check(id identity) uint32 {
 	return uint32(h * 0xBF58476D1CE4E5B9 >> 32)
 }
 
-// mark is what stands in a frame about itself: all that it follows from, but for the kind.
+// mark is what a frame says about itself. It has all numbers that determine the frame, except for the kind.
 type mark struct {
 	run   uint32
 	id    identity
 	check uint32
 }
 
-// readMark reads the mark of a text. Found is false where it has none; whole, where it cannot be read to its end.
+// readMark reads the mark of a text. Found is false if the text has no mark. Whole is false if the mark is damaged.
 func readMark(text []byte) (m mark, found, whole bool) {
 	at := bytes.Index(text, []byte(markName))
 	if at < 0 || len(text) < at+len(markName)+markLength {
@@ -162,20 +166,20 @@ func readMark(text []byte) (m mark, found, whole bool) {
 	return m, true, ok == [4]bool{true, true, true, true} && (direction == '0' || direction == '1')
 }
 
-// identify reads from a text which frame it is, and whether it is that to the byte. Known is false where it has no mark,
-// or that of another run.
+// identify tells which frame a text is. Intact reports whether every byte is as it was sent. Known is false if the text
+// has no mark, or the mark of another run.
 func (f *frames) identify(text []byte) (id identity, intact, known bool) {
 	m, found, whole := readMark(text)
 	switch {
 	case !found:
 		return id, false, false
 	case m.run != f.run:
-		// Where the logins are this run's, the mark was changed.
+		// If the logins are those of this run, the mark was changed.
 		return id, false, bytes.Contains(text, appendHex([]byte(loginPrefix), f.run, runDigits))
 	case !whole:
 		return id, false, true
 	}
-	// The kind stands in the logins only; where it is not one that there is, the frame was changed.
+	// The mark does not have the kind. If the checksum fits none of them, the frame was changed.
 	for _, kind := range []byte{kindRelay, kindAround, kindSlow} {
 		id = m.id
 		id.kind = kind

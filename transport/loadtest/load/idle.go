@@ -50,7 +50,7 @@ func (c *idleSession) ended(wasLoggedIn bool, _ string) {
 	c.of.ends++
 }
 
-// unexpected takes a message that came to a session that nobody sends to.
+// unexpected handles a message to a session that nobody sends to.
 func (s *shard) unexpected(text []byte) {
 	if _, intact, known := s.frames.identify(text); known && s.engine.plan.Options.Verify {
 		s.count(figures.CounterRelaysDelivered, 1)

@@ -7,24 +7,24 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// An opener opens sessions at the pace that was asked for, or, where none was, as fast as the service answers.
+// An opener opens sessions at a given rate, or as fast as the service answers.
 type opener struct {
 	shard   *shard
 	queue   []*session
 	first   int
 	rate    float64 // sessions a second on this shard; 0: as fast as the service answers
 	next    time.Duration
-	pending int // being opened
+	pending int // sessions that are being opened
 	limit   int
 }
 
-// add puts a session into the queue. Who adds it calls done once for it, when it is logged in or has failed.
+// add queues a session. The caller calls done once the session is logged in or has failed.
 func (o *opener) add(c *session) { o.queue = append(o.queue, c) }
 
-// done tells that a session is open or has failed.
+// done tells the opener that a session is logged in or has failed.
 func (o *opener) done() { o.pending-- }
 
-// idle reports whether everything was opened.
+// idle reports whether no session is queued or being opened.
 func (o *opener) idle() bool { return o.pending == 0 && o.first == len(o.queue) }
 
 func (o *opener) tick(now time.Duration) time.Duration {

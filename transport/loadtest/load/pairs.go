@@ -9,60 +9,60 @@ import (
 )
 
 const (
-	// stalled is after what time without a sign of the frames under way a closed loop counts them as missing and goes
-	// on. Frames that come later are counted when they come.
+	// stalled is how long a closed loop waits for frames under way without hearing anything. It then counts them as
+	// missing and goes on. If such a frame arrives later, it is counted then.
 	stalled = 5 * time.Second
-	// sweep is how often that is looked for.
+	// sweep is the time between two searches for stalled pairs.
 	sweep = 250 * time.Millisecond
-	// backlog bounds the frames of one pair that are due and cannot be sent, because the service does not take them.
+	// backlog bounds the frames of one pair that are due but cannot be sent because the service does not take them.
 	backlog = 1 << 16
 )
 
-// pairs is pairs of sessions on one loop that exchange the frames of calls: offer, answer, then candidates, the sides in
-// turn. It is the scenario relay, and what storms and slow readers are seen with.
+// pairs is pairs of sessions on one loop that exchange the frames of calls. A pair's sides take turns: offer, answer,
+// then candidates. This is the scenario relay. Storms and slow readers use it to measure what others feel.
 type pairs struct {
 	shard  *shard
 	kind   byte
 	all    []*pair
-	metric figures.Metric // of the latency
-	silent bool           // the latency is not observed
+	metric figures.Metric // under which the latency is counted
+	silent bool           // the latency is not counted
 	window int            // closed loop: frames of a pair that may be under way
 
 	rate     float64 // open loop: frames a second on this shard; 0: closed loop
 	poisson  bool
 	next     time.Duration // when the next frame is due
-	late     []*pair       // have frames that could not be sent
+	late     []*pair       // pairs with frames that could not be sent yet
 	verify   bool
 	running  bool
 	swept    time.Duration
-	failed   int // pairs that could not be opened, or broke
+	failed   int // pairs that could not be opened, or that have ended
 	expected int
 }
 
-// pair is two sessions. The frames of one direction are numbered from 0.
+// pair is two sessions. The frames of each direction are numbered from 0.
 type pair struct {
 	of    *pairs
 	sides [2]side
-	turn  uint32 // frames sent so far; their parity is the side that sends the next
+	turn  uint32 // frames sent so far; the parity tells which side sends the next
 	late  []time.Duration
-	heard time.Duration // when something came last
+	heard time.Duration // when something last arrived
 	up    int           // sides that are logged in
 	dead  bool
 	index uint32
 }
 
-// side is one end of a pair, and the frames that it sends.
+// side is one end of a pair, with the frames that it sends.
 type side struct {
 	session
 	pair *pair
 
-	sent    uint32          // frames
-	arrived uint32          // the number of the frame that should arrive next at the other side
-	newest  uint32          // the number after the highest one that has arrived: less than arrived after skipTo
-	errors  int             // that the service reported; each accounts for one frame that does not arrive
-	dues    []time.Duration // of frames under way, by number modulo the length, a power of two
+	sent    uint32          // frames sent
+	arrived uint32          // number of the frame that should arrive next at the other side
+	newest  uint32          // 1 more than the highest number that has arrived; less than arrived after skipTo
+	errors  int             // errors that the service reported; each accounts for one frame that does not arrive
+	dues    []time.Duration // due times of frames under way, by number modulo the length, which is a power of two
 	missing map[uint32]time.Duration
-	paced   uint32 // what arrived was when the pace was seen last
+	paced   uint32 // value of arrived at the last call of pace
 }
 
 func newPairs(s *shard, kind byte, metric figures.Metric, window int, verify bool, indices []uint32) *pairs {
@@ -92,7 +92,7 @@ func (p *pairs) enter(phase figures.Phase, now time.Duration) {
 		p.swept = now
 		p.next = now
 		if p.rate > 0 {
-			p.next += p.gap() // otherwise the loops would begin together
+			p.next += p.gap() // keeps the loops from starting in step
 			return
 		}
 		for _, q := range p.all {
@@ -139,7 +139,7 @@ func (p *pairs) tick(now time.Duration) time.Duration {
 	return next
 }
 
-// arrive has one frame become due.
+// arrive handles a frame that becomes due in an open loop.
 func (p *pairs) arrive(due time.Duration) {
 	if p.failed >= len(p.all) {
 		return
@@ -161,7 +161,7 @@ func (p *pairs) arrive(due time.Duration) {
 	q.late = append(q.late, due)
 }
 
-// retry sends what could not be sent before.
+// retry sends frames that could not be sent before.
 func (p *pairs) retry() {
 	kept := p.late[:0]
 	for _, q := range p.late {
@@ -179,7 +179,7 @@ func (p *pairs) retry() {
 	p.late = kept
 }
 
-// sweep gives up waiting for frames of pairs that stand still.
+// sweep gives up on the frames of stalled pairs, so that these pairs go on.
 func (p *pairs) sweep(now time.Duration) {
 	p.swept = now
 	for _, q := range p.all {
@@ -210,7 +210,7 @@ func (p *pairs) underWay() bool {
 
 func (p *pairs) lasting() (opened, ended int) { return 2 * len(p.all), 2 * p.failed }
 
-// finish counts what never arrived.
+// finish counts the frames that never arrived.
 func (p *pairs) finish() {
 	if !p.verify {
 		return
@@ -232,7 +232,7 @@ func (q *pair) underWay() int {
 	return n
 }
 
-// pump sends what the window allows. It was due when the window allowed it.
+// pump sends as many frames as the window allows. Due is when the window allowed them.
 func (q *pair) pump(due time.Duration) {
 	p := q.of
 	if !p.running || p.rate > 0 || q.dead || q.up < 2 {
@@ -245,7 +245,7 @@ func (q *pair) pump(due time.Duration) {
 	}
 }
 
-// send sends the pair's next frame, if the connection takes it.
+// send sends the pair's next frame. It returns false if the connection does not take it.
 func (q *pair) send(due time.Duration) bool {
 	p := q.of
 	direction := int(q.turn & 1)
@@ -268,7 +268,7 @@ func (q *pair) send(due time.Duration) bool {
 	return true
 }
 
-// grow makes room for more frames under way.
+// grow doubles the room for due times.
 func (d *side) grow() {
 	larger := make([]time.Duration, max(4, 2*len(d.dues)))
 	for n := d.arrived; n != d.sent; n++ {
@@ -299,7 +299,7 @@ func (d *side) ended(wasLoggedIn bool, _ string) {
 	}
 }
 
-// pace returns what arrived since the last time, sender by sender.
+// pace returns how many frames of each sender arrived since the last call.
 func (p *pairs) pace() (seen pace) {
 	for _, q := range p.all {
 		for n := range q.sides {

@@ -17,7 +17,7 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// newPeerAPI returns what makes peers: without media, STUN and mDNS, with one UDP socket each, on 127.0.0.1.
+// newPeerAPI returns a factory for peers without media, STUN and mDNS. Each peer has one UDP socket, on 127.0.0.1.
 func newPeerAPI() *webrtc.API {
 	var s webrtc.SettingEngine
 	s.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
@@ -29,14 +29,14 @@ func newPeerAPI() *webrtc.API {
 		webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
 }
 
-// callUnderWay is what both sides of a call and who conducts it have in common.
+// callUnderWay is what the two sides of a call share with the pair.
 type callUnderWay struct {
-	number int             // in its pair, from 0; it stands in every frame, so that late ones of other calls are known
-	life   context.Context // of everything: when it ends, nothing is sent any more
+	number int             // of the call in its pair, from 0; every frame carries it, so that late frames of other calls are recognized
+	life   context.Context // nothing is sent any more when it ends
 	opened [2]chan struct{}
 	once   [2]sync.Once
 	echoes chan string
-	failed chan error // the first failure
+	failed chan error // has the first failure
 }
 
 func newCallUnderWay(life context.Context, number int) *callUnderWay {
@@ -46,7 +46,7 @@ func newCallUnderWay(life context.Context, number int) *callUnderWay {
 	}
 }
 
-// open tells that the data channel is open at an end.
+// open notes that the data channel is open at an end.
 func (u *callUnderWay) open(end int) { u.once[end].Do(func() { close(u.opened[end]) }) }
 
 func (u *callUnderWay) fail(err error) {
@@ -63,13 +63,13 @@ type peer struct {
 	side       *callSide
 	under      *callUnderWay
 	connection *webrtc.PeerConnection
-	channel    *webrtc.DataChannel       // the caller's
+	channel    *webrtc.DataChannel       // the caller's data channel
 	remote     bool                      // the remote description is set
-	early      []webrtc.ICECandidateInit // that came before it
+	early      []webrtc.ICECandidateInit // candidates that came before the remote description
 
 	mu        sync.Mutex
-	described bool                   // the local description was sent
-	held      []*webrtc.ICECandidate // that were found before that
+	described bool                   // the local description has been sent
+	held      []*webrtc.ICECandidate // candidates found before the local description was sent
 }
 
 // describing is the payload of an offer or an answer.
@@ -79,13 +79,13 @@ type describing struct {
 	Call int    `json:"call"`
 }
 
-// trickling is the payload of a candidate. An empty one says that there are no more (RFC 8838, section 13).
+// trickling is the payload of a candidate. An empty candidate means that there are no more (RFC 8838, section 13).
 type trickling struct {
 	webrtc.ICECandidateInit
 	Call int `json:"call"`
 }
 
-// describe sets the local description and sends it, and the candidates after it.
+// describe sets the local description and sends it, followed by the candidates found so far.
 func (p *peer) describe(t messages.Type, description webrtc.SessionDescription) error {
 	if err := p.connection.SetLocalDescription(description); err != nil {
 		return &callError{codeWebRTC}
@@ -101,7 +101,7 @@ func (p *peer) describe(t messages.Type, description webrtc.SessionDescription) 
 	return nil
 }
 
-// trickle takes a candidate of this side, or nil after the last one.
+// trickle handles a candidate of this side. A nil candidate follows the last one.
 func (p *peer) trickle(c *webrtc.ICECandidate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,8 @@ func (p *peer) sendCandidate(c *webrtc.ICECandidate) {
 	p.send(messages.TypeICECandidate, trickling{init, p.under.number})
 }
 
-// send has a frame relayed to the other side. A connection that does not take it ends, which is noticed where it is read.
+// send sends a frame to the other side through the service. If the connection does not take it, the connection ends,
+// and receive notices that.
 func (p *peer) send(t messages.Type, payload any) {
 	s := p.side
 	text, err := json.Marshal(payload)
@@ -157,7 +158,7 @@ func (p *peer) accept(t webrtc.SDPType, sdp string) error {
 	return nil
 }
 
-// add takes a candidate of the other side.
+// add adds a candidate of the other side.
 func (p *peer) add(c webrtc.ICECandidateInit) error {
 	if !p.remote {
 		p.early = append(p.early, c)

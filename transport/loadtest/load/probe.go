@@ -13,11 +13,11 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// ServiceError says that there is nothing to measure: no service where the URL points to, or one that speaks something
-// else. Reason is a sentence for people.
+// ServiceError says that there is nothing to measure: no service at the URL, or one of another protocol. Reason is a
+// sentence for people.
 type ServiceError struct {
 	Reason string
-	Err    error // what is behind it; may be nil
+	Err    error // the cause; may be nil
 }
 
 func (e *ServiceError) Error() string { return e.Reason }
@@ -27,7 +27,8 @@ func (e *ServiceError) Unwrap() error { return e.Err }
 // probeTimeout bounds the first conversation with a service.
 const probeTimeout = 10 * time.Second
 
-// probe finds out whether there is a service that speaks the protocol, and where.
+// Probe checks that a service at url speaks the protocol, by logging in. It returns the service's address. The error is
+// a *[ServiceError].
 func Probe(ctx context.Context, url string, run uint32) (netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -49,15 +50,15 @@ func Probe(ctx context.Context, url string, run uint32) (netip.AddrPort, error) 
 	return s.Address(), nil
 }
 
-// errForeign tells that a login was answered with something else.
+// errForeign means that the answer to a login is not one of the protocol.
 var errForeign = errors.New("a login is answered with something else")
 
-// refusedError tells that a login was refused.
+// refusedError means that the service refused a login.
 type refusedError struct{ code string }
 
 func (e *refusedError) Error() string { return "a login is refused (" + e.code + ")" }
 
-// probing logs in, and out again.
+// probing is a connection that logs in, and then closes.
 type probing struct {
 	run     uint32
 	done    bool
@@ -91,7 +92,7 @@ func (c *probing) Text(conn *swarm.Conn, text []byte) {
 
 func (c *probing) Closed(_ *swarm.Conn, err error) { c.tell(err) }
 
-// noService says in a sentence why there is nothing to measure.
+// noService returns a *ServiceError with a sentence for the person who gave the address.
 func noService(address string, err error) error {
 	reason := err.Error()
 	shake, isShake := errors.AsType[*swarm.HandshakeError](err)

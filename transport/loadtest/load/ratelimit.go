@@ -2,14 +2,14 @@ package load
 
 import "math"
 
-// rateLimit recognises a service that holds each connection to a fixed number of frames a second: all senders, busy
-// though they are, come to the same round number, second after second.
+// rateLimit recognizes a service that holds each connection to a fixed number of frames a second. The sign is that all
+// senders reach the same round number, second after second, although they could send more.
 type rateLimit struct {
 	before float64
-	found  float64 // frames a second; 0: nothing of the kind
+	found  float64 // frames a second; 0: no limit was recognized
 }
 
-// pace is what the senders of a part of the load came to in a second.
+// pace is how many frames of each sender of a part of the load arrived in a second.
 type pace struct {
 	senders   int
 	least     uint32
@@ -40,7 +40,7 @@ func (p *pace) merge(o pace) {
 	p.delivered += o.delivered
 }
 
-// see takes what happened in a span of so many seconds.
+// see adds what happened in a span of the given number of seconds.
 func (r *rateLimit) see(p pace, seconds float64) {
 	const spread, slowest, round = 0.02, 20, 50
 	mean := 0.0

@@ -7,20 +7,20 @@ import (
 	"p2p-messaging/messages"
 )
 
-// reply is a message of the service's own. What matters of it is read; the rest may be anything.
+// reply is a message that the service itself sends. Fields that do not matter here are ignored.
 type reply struct {
 	Type    string        `json:"type"`
 	Success *bool         `json:"success"`
 	Code    messages.Code `json:"code"`
 }
 
-// codeNone stands for an error without a code, as services of the original protocol send it.
+// codeNone is the code of an error without a code. Services of the original protocol send such errors.
 const codeNone = "error"
 
-// accepted is what nearly every answer to a login is.
+// accepted is the answer to nearly every login. Comparing it spares parsing.
 var accepted = messages.AppendLoginAccepted(nil)
 
-// parseReply reads a message of the service's own; false where it is none.
+// parseReply parses a message of the service itself. It returns false for any other message.
 func parseReply(text []byte) (reply, bool) {
 	if bytes.Equal(text, accepted) {
 		yes := true
@@ -33,8 +33,8 @@ func parseReply(text []byte) (reply, bool) {
 	return r, true
 }
 
-// code returns the code that a refusal or an error is counted under. Services may invent codes; they are bounded, since
-// each becomes a line of the figures.
+// code returns the code under which a refusal or an error is counted. The length is bounded, because services may
+// invent codes and each code becomes a line of the figures.
 func (r reply) code() string {
 	const longest = 40
 	if r.Code == "" || len(r.Code) > longest {
@@ -43,7 +43,8 @@ func (r reply) code() string {
 	return string(r.Code)
 }
 
-// isError tells fast whether a text may be an error of the service's: relayed frames of ours never are.
+// isError reports, at little cost, whether a text may be an error of the service. It is false for every relayed frame
+// of the load test.
 func isError(text []byte) bool {
 	return bytes.HasPrefix(text, []byte(`{"type":"error"`)) || !bytes.Contains(text, []byte(markName))
 }

@@ -8,23 +8,24 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// scenario is the part of one scenario that is on one loop. All methods are called on the loop.
+// scenario is the part of one scenario that runs on one loop. All methods are called on the loop.
 type scenario interface {
-	// open has the opener open the sessions that the scenario begins with.
+	// open queues the sessions that the scenario begins with at the opener.
 	open()
-	// enter tells that a phase begins: PhaseWarmUp starts the load, PhaseDraining ends it.
+	// enter begins a phase. PhaseWarmUp starts the load and PhaseDraining ends it.
 	enter(p figures.Phase, now time.Duration)
-	// tick does what is due and returns when it wants to be called again.
+	// tick does what is due. It returns the time at which it must be called again.
 	tick(now time.Duration) time.Duration
-	// underWay reports whether something may still arrive that matters.
+	// underWay reports whether something that matters may still arrive.
 	underWay() bool
-	// lasting returns how many sessions there should be that last through the run, and how many of them have ended.
+	// lasting returns how many sessions should last through the run, and how many of them have ended.
 	lasting() (opened, ended int)
-	// finish settles the accounts, when nothing more can arrive.
+	// finish counts what is missing, when nothing more can arrive.
 	finish()
 }
 
-// newScenario makes the part of a scenario that is on this shard; nil where it is not the swarm's.
+// newScenario makes the part of scenario x that runs on this shard. It returns nil for a scenario whose connections are
+// not the swarm's.
 func (s *shard) newScenario(x options.Scenario, part, parts int) scenario {
 	o := s.engine.plan.Options
 	indices := func(n int) []uint32 {
@@ -51,7 +52,7 @@ func (s *shard) newScenario(x options.Scenario, part, parts int) scenario {
 		around := newPairs(s, kindAround, figures.MetricStormBefore, 1, o.Verify, indices(o.PairsOf(x)))
 		return newStorm(s, indices(o.Sessions), around)
 	case options.ScenarioSlow:
-		// The slow ones are spread over all parts.
+		// Spread the slow readers over all parts.
 		var slow, others []uint32
 		readers, pairs := o.SlowReaderCount(), o.PairsOf(x)
 		for _, i := range indices(pairs) {
@@ -68,17 +69,17 @@ func (s *shard) newScenario(x options.Scenario, part, parts int) scenario {
 
 // outsider is a scenario whose connections are not the swarm's.
 type outsider interface {
-	// open gets ready; nothing is measured yet.
+	// open opens the sessions. Nothing is measured yet.
 	open(ctx context.Context) error
-	// run is the load. It returns when ctx has ended and what was under way is over.
+	// run produces the load. It returns when ctx has ended and nothing is under way any more.
 	run(ctx context.Context)
-	// take returns what was counted since the last time.
+	// take returns what was counted since the last call.
 	take() *figures.Snapshot
 	// sessions returns how many sessions are logged in.
 	sessions() int64
-	// lasting returns how many sessions there should be that last through the run, how many of them have ended, and what
+	// lasting returns how many sessions should last through the run, how many of them have ended, and the error that
 	// ended the last one.
 	lasting() (opened, ended int, last error)
-	// close ends all sessions. It is called in the end in any case.
+	// close ends all sessions. It is always called at the end.
 	close()
 }

@@ -17,14 +17,31 @@ type session struct {
 	shard *shard
 	user  user
 	conn  *swarm.Conn
-	since time.Duration // when the step under way was due
+	since time.Duration // when the current step was due
 	index uint32
 	kind  byte
 	side  byte
 	step  step
 }
 
-// dial begins a session's connection, which was due then.
+// user is the scenario's side of a session.
+type user interface {
+	loggedIn(now time.Duration)          // the login was accepted
+	text(text []byte, now time.Duration) // brings any message but the answer to the login
+	ended(wasLoggedIn bool, code string) // the connection has ended, or could not be opened; code is empty if this side ended it
+}
+
+// step is the state of a session.
+type step uint8
+
+const (
+	stepClosed step = iota
+	stepConnecting
+	stepLoggingIn
+	stepLoggedIn
+)
+
+// dial begins the session's connection. Due is when the connection was due.
 func (c *session) dial(due time.Duration) {
 	c.step = stepConnecting
 	c.since = due
@@ -41,14 +58,15 @@ func (c *session) send(text []byte) error {
 	return err
 }
 
-// logout gives the login up. Nothing answers that: until the connection ends, the session counts as logged in.
+// logout gives the login up. The service does not answer a logout, so the session counts as logged in until the
+// connection ends.
 func (c *session) logout() {
 	var buffer [64]byte
 	text := appendLogin(append(buffer[:0], `{"type":"logout","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
 	_ = c.send(append(text, `"}`...))
 }
 
-// left counts the end of being logged in.
+// left counts the end of a login.
 func (c *session) left() {
 	if c.step == stepLoggedIn {
 		c.shard.sessions--
@@ -122,31 +140,14 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 	c.user.ended(was == stepLoggedIn, code)
 }
 
-// user is what a session is for.
-type user interface {
-	loggedIn(now time.Duration)          // the login was accepted
-	text(text []byte, now time.Duration) // anything but the answer to a login
-	ended(wasLoggedIn bool, code string) // the connection has ended, or never came about; code "" where we ended it
-}
-
-// step is how far a session is.
-type step uint8
-
-const (
-	stepClosed step = iota
-	stepConnecting
-	stepLoggingIn
-	stepLoggedIn
-)
-
-// Codes of what befalls a connection, in the figures.
+// Codes of connection errors in the figures. The fleet's warnings explain the exported ones.
 const (
 	codeConnectionRefused = "connection-refused"
 	CodeNoFiles           = "file-limit"
 	CodeNoPorts           = "no-ports"
 )
 
-// errorCode returns the code that an error of a connection is counted under.
+// errorCode returns the code under which an error of a connection is counted.
 func errorCode(err error) string {
 	if _, ok := errors.AsType[*swarm.CloseError](err); ok {
 		return "closed-by-service"

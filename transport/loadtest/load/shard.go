@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	// heartbeat is how often a loop is planned to look up, to see how much later it does.
+	// heartbeat is the time between two wake-ups of a loop that only serve to measure how late the loop is.
 	heartbeat = 10 * time.Millisecond
-	// opening bounds the sessions of one process that are being opened at a time where --rate sets no pace: more would
-	// only wait in the service's accept queue, or be dropped from it.
+	// opening bounds the sessions of one process that are being opened at a time if --rate sets no pace. More would
+	// only wait in the service's accept queue, or overflow it.
 	opening = 128
-	// perTick bounds how much new work begins before what came in gets its turn again.
+	// perTick bounds the new work that begins before incoming messages are handled again.
 	perTick = 256
 )
 
-// A shard is everything that happens on one loop of the swarm; nothing in it is shared with other loops.
+// A shard is everything that happens on one loop of the swarm. It shares nothing with other loops, except for the
+// atomic fields of the engine.
 type shard struct {
 	engine    *Engine
 	loop      *swarm.Loop
@@ -27,13 +28,13 @@ type shard struct {
 	random    *rand.Rand
 	scenarios []scenario
 	opener    opener
-	lags      []time.Duration // when what was sent since the last flush was due
+	lags      []time.Duration // due times of the frames sent since the last flush
 	beat      time.Duration   // when the next heartbeat is due
-	sessions  int64           // logged in
-	most      int64           // … at once, since the last report
-	from      time.Duration   // frames that were due before that are not counted: they belong to the warm-up
-	over      bool            // connections end because the run does
-	refused   int             // connections refused since the last one that was not
+	sessions  int64           // logged in now
+	most      int64           // the most logged in at once since the last report
+	from      time.Duration   // start of the measured phase: frames that were due earlier belong to the warm-up and are not counted
+	over      bool            // the run is over, so connections end
+	refused   int             // connections refused in a row
 	lastError error
 	verified  figures.Verification
 	scratch   []byte
@@ -45,7 +46,7 @@ func (s *shard) observe(m figures.Metric, d time.Duration) { s.figures.Observe(m
 
 func (s *shard) error(code string) { s.figures.AddErrors(code, 1) }
 
-// tick is called by the loop after anything happened on it.
+// tick does what is due. The loop calls it after every event.
 func (s *shard) tick(*swarm.Loop) time.Duration {
 	now := s.loop.Now()
 	if now >= s.beat {
@@ -61,7 +62,7 @@ func (s *shard) tick(*swarm.Loop) time.Duration {
 	return next
 }
 
-// flushed is called by the loop when what was sent is on its way.
+// flushed measures the send lag. The loop calls it when sent frames have gone to the operating system.
 func (s *shard) flushed(*swarm.Loop) {
 	if len(s.lags) == 0 {
 		return
@@ -73,14 +74,14 @@ func (s *shard) flushed(*swarm.Loop) {
 	s.lags = s.lags[:0]
 }
 
-// take returns what was counted since the last time.
+// take returns what was counted since the last call.
 func (s *shard) take() figures.Snapshot {
 	taken := s.figures
 	s.figures = figures.Snapshot{}
 	return taken
 }
 
-// violation notes something that a service must not do.
+// violation counts violations of a kind, with an example.
 func (s *shard) violation(kind figures.Violation, count int64, example string) {
 	s.verified.Merge(figures.Verification{Findings: map[figures.Violation]figures.Finding{kind: {Count: count, Example: example}}})
 }

@@ -9,26 +9,26 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// A reader that does not read is sent so much: enough to fill, within seconds, what the operating systems on both sides
-// keep for it (a few MB), and little enough for the service to have time for others.
+// The flood for a reader that does not read. It fills within seconds what the operating systems on both sides buffer,
+// which is a few MB. It leaves the service time for others.
 const (
-	floodSize = 16 << 10             // bytes of a frame, where --size gives none
-	floodGap  = 5 * time.Millisecond // between two frames
+	floodSize = 16 << 10             // bytes of a frame, if --size is not given
+	floodGap  = 5 * time.Millisecond // time between two frames
 )
 
-// slow is pairs of which some readers stop reading while they are being sent to, and neighbours that go on.
+// slow is pairs whose readers stop reading while frames are sent to them, and neighbours that go on.
 type slow struct {
 	shard      *shard
 	neighbours *pairs
 	all        []*slowPair
-	stop       time.Duration // when the readers stop
+	stop       time.Duration // when the readers stop reading
 	stopped    bool
 	next       time.Duration // when the next frames are due
-	text       []byte        // of the flood, in the middle of the frame
+	text       []byte        // the middle of the flood's frames
 	running    bool
 }
 
-// slowPair is a sender and a reader that will not read.
+// slowPair is a sender, and a reader that stops reading.
 type slowPair struct {
 	of       *slow
 	from, to slowSide
@@ -80,7 +80,7 @@ func (x *slow) enter(p figures.Phase, now time.Duration) {
 		x.stop = now + x.shard.engine.plan.Before
 	case figures.PhaseDraining:
 		x.running = false
-		for _, p := range x.all { // what the service said to them is behind what they did not read
+		for _, p := range x.all { // the service's close frame comes after what they did not read
 			if p.to.conn != nil {
 				p.to.conn.ResumeReading()
 			}
@@ -157,7 +157,7 @@ func (d *slowSide) text(text []byte, _ time.Duration) {
 	d.shard.error(r.code())
 	d.shard.count(figures.CounterRelaysRefused, 1)
 	if to := &d.pair.to; r.Code == messages.CodePeerUnavailable && to.conn != nil {
-		// The service has given the reader up, and may have said so to it, behind what it did not read.
+		// The service has given the reader up. Its close frame may come after what the reader did not read.
 		to.gone = true
 		to.conn.ResumeReading()
 	}

@@ -8,23 +8,23 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// How clients come back (exponential back-off with full jitter): the n-th attempt waits a random time of up to
-// returnBase times 2 to the power of n, and of up to returnLimit.
+// Clients come back with exponential back-off and full jitter: attempt n, from 0, waits a random time up to the smaller
+// of returnBase · 2ⁿ and returnLimit.
 const (
 	returnBase  = time.Second
 	returnLimit = 30 * time.Second
 )
 
-// storm is sessions that drop all at once and come back, and bystanders that go on relaying.
+// storm is sessions that all drop at once and come back, and bystanders that go on relaying.
 type storm struct {
 	shard   *shard
 	all     []stormSession
 	around  *pairs
-	waiting returns // who comes back, and when
+	waiting returns // sessions that come back, by time
 	drop    time.Duration
 	dropped bool
 	back    int
-	opening bool // at the start
+	opening bool // the set-up is not over
 	running bool
 	ends    int
 }
@@ -36,7 +36,7 @@ type stormSession struct {
 	at       time.Duration
 }
 
-// returns is a heap of sessions by the time at which they come back.
+// returns is a heap of sessions, ordered by the time at which they come back.
 type returns []*stormSession
 
 func (r returns) Len() int           { return len(r) }

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// text takes what arrives at this side: nearly always the next frame of the other one.
+// text handles a message that arrives at this side. Nearly always it is the next frame of the other side.
 func (d *side) text(text []byte, now time.Duration) {
 	q, s := d.pair, d.shard
 	q.heard = now
@@ -30,8 +30,9 @@ func (d *side) text(text []byte, now time.Duration) {
 	q.pump(now)
 }
 
-// trust takes a frame that is not verified: which one it is, its mark says, since those before it may have been refused.
-// Without a mark it stands for the next one. One that was not waited for has no latency.
+// trust counts a frame without verifying it. The frame's mark tells which one it is, because frames before it may have
+// been refused. A frame without a mark counts as the next one. A frame that was not expected is counted without a
+// latency.
 func (d *side) trust(text []byte, now time.Duration) {
 	m, _, whole := readMark(text)
 	n := m.id.sequence
@@ -53,7 +54,7 @@ func (d *side) trust(text []byte, now time.Duration) {
 	}
 }
 
-// take takes the frame that should arrive next.
+// take counts the frame that should arrive next.
 func (d *side) take(now time.Duration) {
 	d.count(d.dues[int(d.arrived)&(len(d.dues)-1)], now)
 	d.arrived++
@@ -63,7 +64,7 @@ func (d *side) take(now time.Duration) {
 	}
 }
 
-// count counts a frame that was due then and has arrived now.
+// count counts a frame by its due time and its time of arrival.
 func (d *side) count(due, now time.Duration) {
 	p := d.pair.of
 	if due < d.shard.from {
@@ -75,7 +76,7 @@ func (d *side) count(due, now time.Duration) {
 	}
 }
 
-// answer takes what is not a relayed frame: an error about one, or something of a later protocol.
+// answer handles a message that is not a relayed frame: an error about a frame, or a message of a later protocol.
 func (d *side) answer(text []byte) {
 	r, ok := parseReply(text)
 	switch {
@@ -89,7 +90,7 @@ func (d *side) answer(text []byte) {
 	}
 }
 
-// inspect finds out what a frame is that arrived at receiver instead of the next one of d.
+// inspect finds out which frame arrived at receiver in place of the next frame of d.
 func (d *side) inspect(text []byte, receiver *side, now time.Duration) {
 	s := d.shard
 	s.verified.Checked++
@@ -128,8 +129,8 @@ func (d *side) inspect(text []byte, receiver *side, now time.Duration) {
 	}
 }
 
-// modified takes a frame that is not as it was sent. Which one it was cannot be known for sure: it stands for the next
-// one, or it would count as lost, too.
+// modified counts a frame with changed content. The content no longer tells for sure which frame it was. It counts as
+// the next one, which would otherwise count as lost, too.
 func (d *side) modified(receiver *side, now time.Duration) {
 	s := d.shard
 	s.violation(figures.ViolationModified, 1, fmt.Sprintf("a frame arrived at side %c of pair %d with other content than it was sent with", 'a'+receiver.side, receiver.index))
@@ -140,7 +141,7 @@ func (d *side) modified(receiver *side, now time.Duration) {
 	s.count(figures.CounterRelaysDelivered, 1)
 }
 
-// skipTo counts all frames before number n as missing that have not arrived.
+// skipTo marks the frames before number n that have not arrived as missing.
 func (d *side) skipTo(n uint32) {
 	for ; d.arrived != n; d.arrived++ {
 		if d.missing == nil {
@@ -150,10 +151,11 @@ func (d *side) skipTo(n uint32) {
 	}
 }
 
-// account counts as lost what is missing in the end, unless the service reported it.
+// account counts the missing frames as lost at the end of the run, except for those that the service reported. It
+// counts nothing for a pair whose connection ended.
 func (d *side) account(broken bool) {
 	if broken {
-		return // the end of the connection was counted, and explains it
+		return // the end of the connection was counted, and explains what is missing
 	}
 	d.skipTo(d.sent)
 	d.settle()
@@ -168,7 +170,7 @@ func (d *side) account(broken bool) {
 	d.shard.violation(figures.ViolationLost, int64(lost), fmt.Sprintf("%s never arrived, and no error was reported", d.describe(first)))
 }
 
-// settle finds errors that were reported although all frames have arrived that they could be about.
+// settle finds errors that the service reported although every frame has arrived.
 func (d *side) settle() {
 	if surplus := d.errors - len(d.missing); surplus > 0 && d.arrived == d.sent && d.pair.of.verify {
 		d.errors -= surplus

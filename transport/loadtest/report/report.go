@@ -1,3 +1,4 @@
+// Package report writes the result of a run as a page, with tables and charts, that opens from disk.
 package report
 
 import (
@@ -30,10 +31,11 @@ var (
 	pageStyle string
 )
 
-// maxTableRows bounds the report's table of seconds; a longer run shows each second one, third one and so on.
+// maxTableRows bounds the rows of the report's table of seconds. For a longer run, the table has every second, third or
+// later second only.
 const maxTableRows = 600
 
-// reportPage is what the report's template shows.
+// contents is what the page's template shows.
 type contents struct {
 	Policy        string // Content-Security-Policy
 	Title         string
@@ -60,13 +62,13 @@ type tile struct {
 	Bad                bool
 }
 
-// factGroup is facts under one label.
+// factGroup is the facts under one label.
 type factGroup struct {
 	Label string
 	Lines []string
 }
 
-// reportData is what the page's script reads.
+// chartData is what the page's script reads.
 type chartData struct {
 	Document *figures.Document `json:"document"`
 	Metrics  []nameTitle       `json:"metrics"`
@@ -78,7 +80,8 @@ type nameTitle struct {
 	Title string `json:"title"`
 }
 
-// renderReport makes the page of a result: one file that loads nothing. Its policy lets only its own script and style run.
+// render returns the page of a result: one file that loads nothing. The page's policy permits its own script and style
+// only.
 func render(r *figures.Result, document *figures.Document) ([]byte, error) {
 	page, err := template.New("report").Parse(pageTemplate)
 	if err != nil {
@@ -119,13 +122,14 @@ func render(r *figures.Result, document *figures.Document) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// integrity is a source expression of a policy (CSP level 3, section 2.3.1).
+// integrity returns a hash source of a content security policy (CSP level 3, section 2.3.1).
 func integrity(text string) string {
 	hash := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(hash[:])
 }
 
-// writeReport replaces the file at once: who looks at it sees the old page or the new one.
+// Write writes the page of a result to a file. It replaces the file in one step, so that a reader sees the old page or
+// the new one.
 func Write(path string, r *figures.Result, document *figures.Document) error {
 	page, err := render(r, document)
 	if err != nil {
@@ -172,7 +176,7 @@ func factGroups(r *figures.Result) []factGroup {
 	var groups []factGroup
 	for _, f := range display.Facts(r) {
 		if f.Label == "machine" {
-			continue // stands in the head
+			continue // stands in the head of the page
 		}
 		if f.Label != "" || len(groups) == 0 {
 			groups = append(groups, factGroup{Label: f.Label})
@@ -208,7 +212,7 @@ func chartCounters(o options.Options) []figures.Counter {
 	return all
 }
 
-// timelineRows is the table of seconds.
+// timelineRows returns the table of seconds.
 func timelineRows(r *figures.Result, step int) [][]string {
 	c, m := r.MainCounter(), r.MainMetric()
 	var rows [][]string
