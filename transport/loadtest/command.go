@@ -1,8 +1,13 @@
 // Package loadtest is the command loadtest: its flags, its output and its exit status. It puts load on a service and
 // measures what the service does.
 //
-// The packages below it import each other in one direction only: report, fleet → display, load, machine → figures →
-// options. Package swarm has the connections.
+// The packages below it import each other in one direction only. From the top down:
+//
+//	report    the page of a result             fleet     the processes that share a run
+//	display   progress and summary as text     load      the scenarios on their connections
+//	machine   this machine and its processes   swarm     WebSocket connections, very many
+//	figures   what is counted and measured, checks, the JSON document
+//	options   what a run does
 package loadtest
 
 import (

@@ -18,7 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// parse reads a command line as the program does.
+// parse parses a command line as the program does.
 func parse(t *testing.T, arguments ...string) *Flags {
 	t.Helper()
 	var f Flags
@@ -154,7 +154,7 @@ func TestAReportThatCannotBeWrittenIsFoundOutBeforeTheRun(t *testing.T) {
 	}
 }
 
-// failingWriter takes nothing.
+// failingWriter fails every write.
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }

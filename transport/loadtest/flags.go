@@ -17,42 +17,42 @@ type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 
 	URL string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. Default: ${default}."`
-	PID int    `name:"pid" group:"target" placeholder:"PID" help:"The service's process, whose CPU, memory and files are then reported. Default: found by its port, if it runs on this machine."`
+	PID int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
-	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, those of all scenarios together; churn: cycles a second, when the others' are open. Default: as fast as the service answers."`
+	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. churn: cycles a second, once the other scenarios' sessions are open. Default: as fast as the service answers."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
-	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before that. Default: ${default}."`
-	Seed     uint64        `group:"load" placeholder:"N" help:"Begin all that is random with this number, to repeat a run. Default: a new one for each run; the figures name it."`
+	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
+	Seed     uint64        `group:"load" placeholder:"N" help:"Seed of all random numbers, to repeat a run. Default: a new seed for each run, which the figures name."`
 
-	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, both directions together. Default: 1."`
+	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, in both directions together. Default: 1."`
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
-	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant distances in time. Default: poisson."`
-	Size            count    `group:"relay" placeholder:"BYTES" help:"Size of each frame, also in slow. Default: those of a browser's offer, answer and candidates."`
-	Verify          bool     `group:"relay" default:"true" negatable:"" help:"Check that each frame arrives once, in order, unmodified, at the right one. On; turn it off with --no-verify."`
+	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant times between frames. Default: poisson."`
+	Size            count    `group:"relay" placeholder:"BYTES" help:"relay, slow: size of each frame. Default: the sizes of a browser's offer, answer and candidates."`
+	Verify          bool     `group:"relay" default:"true" negatable:"" help:"Check that each frame arrives once, in order, unmodified, at the right session. On by default; turn it off with --no-verify."`
 
-	SlowReaders count    `group:"others" placeholder:"N" help:"slow: how many stop reading."`
-	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: … or which share of all readers, such as 0.1. Default: 0.1."`
-	Messages    count    `group:"others" placeholder:"N" help:"call: messages in each call and direction. Default: 10."`
+	SlowReaders count    `group:"others" placeholder:"N" help:"slow: how many readers stop reading."`
+	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: share of all readers that stop reading, such as 0.1. Default: 0.1."`
+	Messages    count    `group:"others" placeholder:"N" help:"call: messages of each call, in each direction. Default: 10."`
 
-	JSON   bool          `name:"json" group:"output" help:"Print the figures as JSON, in place of the summary."`
+	JSON   bool          `name:"json" group:"output" help:"Print the figures as JSON instead of the summary."`
 	Report string        `group:"output" type:"path" placeholder:"FILE" help:"Write a page with tables and charts, which opens from disk, such as report.html."`
 	Check  figures.Check `group:"output" placeholder:"EXPR" help:"End with status 1 unless this holds, such as p99<50ms,errors=0,rate>1000."`
 	Quiet  bool          `group:"output" short:"q" help:"Do not show how the run goes."`
 
-	Processes count `group:"generator" placeholder:"N" help:"Share the sessions among so many processes. Default: as many as they need."`
+	Processes count `group:"generator" placeholder:"N" help:"Number of processes that share the sessions. Default: as many as needed."`
 }
 
 // Help returns the description of the command, which stands above its flags.
 func (*Flags) Help() string {
-	return `It opens sessions, has them do what the scenario says, and prints rates, latencies (from when something was due, so that a ` +
-		`service that stalls does not hide it), errors, what the service used, and a warning if this program was the limit.
+	return `It opens sessions, runs the scenarios on them, and prints rates, latencies, errors and what the service used. A latency ` +
+		`counts from when something was due, so that a service cannot hide that it stalls. A warning says if this program was the limit.
 
 Scenarios:
 
   idle    sessions that log in and are held: logins a second, memory of a session
-  relay   pairs exchange the frames of real calls, each of which is verified
+  relay   pairs exchange the frames of real calls, and each frame is verified
   churn   connect, log in, log out, close, over and over
   storm   all sessions drop at once and come back with back-off
   slow    some readers stop reading; what their neighbours feel
@@ -68,7 +68,7 @@ Examples:
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
 
 The exit status is 0 if all went well, 1 if --check does not hold or verification failed, 2 for a wrong command line, if ` +
-		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in all cases but a run that could not begin.`
+		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in every case, unless the run could not begin.`
 }
 
 // Groups returns the groups of the flags, with their titles.

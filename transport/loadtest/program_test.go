@@ -17,13 +17,13 @@ import (
 	"p2p-messaging/transport/loadtest/internal/services"
 )
 
-// ran is what the program left behind.
+// ran is what a run of the program left behind.
 type ran struct {
 	stdout, stderr string
 	status         int
 }
 
-// program builds the program and returns what makes a command of it.
+// program builds the program. It returns a function that makes a command of it.
 func program(t *testing.T) func(arguments ...string) *exec.Cmd {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "p2p-messaging")
@@ -55,7 +55,7 @@ func finish(t *testing.T, c *exec.Cmd) ran {
 	return ran{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
 }
 
-// wantLine checks that the program ended with this status and, as the last line on stderr, one that has these words.
+// wantLine checks that the program ended with this status, and that the last line on stderr contains these words.
 func (r ran) wantLine(t *testing.T, status int, words ...string) {
 	t.Helper()
 	if r.status != status {
@@ -73,7 +73,7 @@ func (r ran) wantLine(t *testing.T, status int, words ...string) {
 	}
 }
 
-// wantNothingElse checks that this one line is all that the program said.
+// wantNothingElse checks that the program wrote only this line.
 func (r ran) wantNothingElse(t *testing.T) {
 	t.Helper()
 	if r.stdout != "" || strings.Count(r.stderr, "\n") != 1 {
@@ -81,7 +81,7 @@ func (r ran) wantNothingElse(t *testing.T) {
 	}
 }
 
-// figuresOf reads the JSON that the program has printed.
+// figuresOf parses the JSON that the program printed.
 func (r ran) figuresOf(t *testing.T) (d struct {
 	Interrupted bool
 	Failed      string
@@ -206,7 +206,7 @@ func programRefuses(t *testing.T, command func(...string) *exec.Cmd) {
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
 			t.Parallel()
-			// Should it be taken, the program ends all the same: nothing listens there.
+			// If the program accepts the arguments, it still ends: nothing listens on this port.
 			program := command(strings.Fields(c.arguments)...)
 			program.Env = append(program.Env, "PORT=1")
 			r := finish(t, program)

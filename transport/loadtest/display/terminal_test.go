@@ -35,7 +35,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// show feeds a display with a run and returns what it wrote.
+// show shows a result on a Display and returns what the Display wrote.
 func show(t *testing.T, d *Display, r *figures.Result) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -56,7 +56,7 @@ func TestATerminalShowsAPanelThatIsDrawnAnew(t *testing.T) {
 	golden(t, "panel-colors", strings.ReplaceAll(show(t, &Display{width: func() int { return 80 }, color: true}, shortResult()), "\x1b", "ESC"))
 }
 
-// shortResult is a second of a broken run.
+// shortResult is one second of a broken run.
 func shortResult() *figures.Result {
 	r := sample.Broken()
 	r.Timeline = r.Timeline[7:8]

@@ -9,7 +9,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// checkedResult has a figure of each kind.
+// checkedResult has figures of every kind.
 func checkedResult() *Result {
 	var r Recorder
 	for i := range 1000 {
@@ -18,7 +18,7 @@ func checkedResult() *Result {
 	r.Observe(MetricLogin, 5*time.Millisecond)
 	r.Add(CounterRelaysDelivered, 20_000)
 	r.Add(CounterCallsStarted, 100)
-	r.Add(CounterCallsConnected, 100) // one of which failed after that
+	r.Add(CounterCallsConnected, 100) // one of them failed later
 	r.Add(CounterCallsFailed, 1)
 	r.Error("peer-overloaded")
 	return &Result{

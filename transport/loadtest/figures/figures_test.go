@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// randomDuration is anything from nothing to over the longest.
+// randomDuration returns a duration between 0 and more than longest.
 func randomDuration(random *rand.Rand) time.Duration {
 	return time.Duration(random.Int64N(1 << (1 + random.Int64N(42))))
 }

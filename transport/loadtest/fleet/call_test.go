@@ -14,7 +14,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// callFor runs calls until ctx ends, and each pair's first one in any case.
+// callFor runs calls until ctx ends. The first call of each pair runs to its end in any case.
 func callFor(t *testing.T, ctx context.Context, o options.Options, grace time.Duration) *figures.Result {
 	t.Helper()
 	o.Scenarios, o.Verify = []options.Scenario{options.ScenarioCall}, true
@@ -43,7 +43,7 @@ func TestFiftyPairsOfPeersCallEachOther(t *testing.T) {
 			t.Errorf("%d durations of %v; wanted %d", got, m, want)
 		}
 	}
-	// Offer, answer, and of each side one candidate (its loopback address) and the word that there are no more.
+	// A call takes an offer and an answer. Each side then sends one candidate, its loopback address, and an empty one.
 	if sent, delivered := count(figures.CounterRelaysSent), count(figures.CounterRelaysDelivered); sent != 6*calls || delivered > sent {
 		t.Errorf("%d frames were sent and %d delivered in %d calls; wanted 6 for each", sent, delivered, calls)
 	}
@@ -67,7 +67,7 @@ func TestACallThatFailsSaysHowFarItCame(t *testing.T) {
 		name  string
 		lost  func(text []byte) bool // frames that the service loses
 		after func(text []byte) bool // the run ends with this frame
-		grace time.Duration          // that the frames on their way then need to arrive
+		grace time.Duration          // how long frames under way may then take to arrive
 		want  string
 	}{
 		{"no offer arrives", of("offer"), of("offer"), 0, "call-no-offer"},
@@ -112,7 +112,7 @@ func TestACallOfferThatTheServiceRefusesFailsAtOnce(t *testing.T) {
 				cancel()
 				return false
 			}
-			return strings.HasPrefix(string(text), `{"type":"offer"`) // what follows an offer has nowhere to go
+			return strings.HasPrefix(string(text), `{"type":"offer"`) // candidates after a refused offer belong to no call
 		}
 	})
 	r := callFor(t, ctx, options.Options{URL: s.URL, Pairs: 1, Duration: time.Hour}, 0)

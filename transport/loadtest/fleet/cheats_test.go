@@ -13,8 +13,8 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// runAgainst runs relay against a service until all that it is to do wrong has been done. What is under way then may
-// take as long as it needs to arrive, unless the service has lost it.
+// runAgainst runs relay against a service until the service has cheated as often as it should. Frames under way then
+// have as long as they need, unless the service lost them.
 func runAgainst(t *testing.T, f services.Fault, every, times int, change ...func(*options.Options)) (*services.Relay, *figures.Result) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
@@ -34,12 +34,12 @@ func runAgainst(t *testing.T, f services.Fault, every, times int, change ...func
 	return s, r
 }
 
-// faults is what becomes of each of a service's frames that is treated badly: what verification must find, how often,
-// and the errors that must be counted.
+// faults lists, for each way to cheat, what verification must find for every frame concerned, and the error that must
+// be counted.
 var faults = []struct {
 	fault    services.Fault
 	findings map[figures.Violation]int64
-	errors   string // the code
+	errors   string // code of the error
 }{
 	{fault: services.Drops, findings: map[figures.Violation]int64{figures.ViolationLost: 1}},
 	{fault: services.Duplicates, findings: map[figures.Violation]int64{figures.ViolationDuplicated: 1}},
@@ -131,10 +131,10 @@ func TestAnHonestServiceIsAccusedOfNothing(t *testing.T) {
 				o := briefly(url(t), options.ScenarioRelay)
 				o.Pairs = 4
 				change(&o)
-				// On a machine that is short of memory a connection may stand still for longer than a run waits: what is
-				// late must not count as lost here.
+				// If the machine is short of memory, a connection may stand still for longer than a run usually waits.
+				// A late frame must not count as lost here.
 				r := mustRunWithGrace(t, o, time.Minute)
-				// A service that cannot keep up may refuse frames, as long as it says so.
+				// A service that cannot keep up may refuse frames if it says so.
 				sent, refused := r.Snapshot.Count(figures.CounterRelaysSent), r.Snapshot.Count(figures.CounterRelaysRefused)
 				if r.Verification.Count() != 0 || r.Verification.Checked == 0 || r.Verification.Checked+refused != sent {
 					t.Errorf("of %d frames %d were verified and %d refused, with %+v; wanted all, with nothing", sent, r.Verification.Checked, refused, r.Verification.Findings)

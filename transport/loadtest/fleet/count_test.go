@@ -20,15 +20,15 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// counter is a TCP proxy in front of a service that counts what passes, frame by frame. It reads frames by itself (RFC
-// 6455, section 5.2) and messages with encoding/json, and shares nothing with what it checks.
+// counter is a TCP proxy in front of a service. It counts the frames that pass. It has its own reader of frames (RFC
+// 6455, section 5.2) and reads messages with encoding/json. It shares no code with what it checks.
 type counter struct {
 	t       *testing.T
 	url     string
 	passing sync.WaitGroup
 
 	mu             sync.Mutex
-	logins         int64 // asked for
+	logins         int64 // logins that the tool asked for
 	accepted       int64
 	sent           int64 // frames to be relayed, from the tool
 	sentBytes      int64
@@ -73,12 +73,12 @@ func countBefore(t *testing.T, service string) *counter {
 	return c
 }
 
-// pass passes bytes on from one end to the other, and counts the frames among them.
+// pass copies bytes from one end to the other, and counts the frames among them.
 func (c *counter) pass(from, to net.Conn, fromTool bool) {
 	defer to.Close()
 	defer from.Close()
 	stream := bufio.NewReader(io.TeeReader(from, to))
-	for { // the handshake
+	for { // skip the handshake
 		line, err := stream.ReadString('\n')
 		if err != nil {
 			return
@@ -166,7 +166,7 @@ func (c *counter) count(text []byte, fromTool bool) {
 	}
 }
 
-// compare compares a run's figures with what has passed.
+// compare compares the figures of a run with what has passed.
 func (c *counter) compare(t *testing.T, r *figures.Result) {
 	t.Helper()
 	c.mu.Lock()
@@ -177,7 +177,7 @@ func (c *counter) compare(t *testing.T, r *figures.Result) {
 		reported += n
 	}
 	for what, of := range map[string]struct{ figure, passed int64 }{
-		"logins sent":     {s.Count(figures.CounterLoginsSent), c.logins - 1}, // one is the tool's look at what is there
+		"logins sent":     {s.Count(figures.CounterLoginsSent), c.logins - 1}, // one login is the probe's
 		"logins accepted": {s.Count(figures.CounterLoggedIn), c.accepted - 1},
 		"frames sent":     {s.Count(figures.CounterRelaysSent), c.sent},
 		"delivered":       {s.Count(figures.CounterRelaysDelivered), c.delivered},

@@ -11,10 +11,10 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// brisk is the time between two reports of a run in a test, which need not be the second that people read.
+// brisk is the time between two reports of a run in a test. Nobody reads them, so it is shorter than a second.
 const brisk = 50 * time.Millisecond
 
-// briefly returns options for a run of the shortest duration that there is.
+// briefly returns options for a run of the shortest duration that is allowed.
 func briefly(url string, scenarios ...options.Scenario) options.Options {
 	return options.Options{Scenarios: scenarios, URL: url, Verify: true, Duration: 100 * time.Millisecond}
 }

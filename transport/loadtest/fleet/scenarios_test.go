@@ -171,7 +171,7 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 	}
 }
 
-// BenchmarkRelay relays through a service in this process: rates are of both on the same processors.
+// BenchmarkRelay relays through a service in this process. Service and generator share the processors.
 func BenchmarkRelay(b *testing.B) {
 	for b.Loop() {
 		o := briefly(services.Serve(b), options.ScenarioRelay)

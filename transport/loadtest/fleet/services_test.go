@@ -67,7 +67,7 @@ func TestAServiceThatDiesHalfWayLeavesTheFiguresSoFar(t *testing.T) {
 			}
 			ended := false
 			r, err := run(t.Context(), o, func(p figures.Progress) {
-				if p.Phase == figures.PhaseMeasuring && p.Totals.Count(figures.CounterLoggedIn) > 0 && !ended { // these scenarios send no frames that could be counted
+				if p.Phase == figures.PhaseMeasuring && p.Totals.Count(figures.CounterLoggedIn) > 0 && !ended { // these scenarios send no frames to count
 					ended = true
 					s.Vanish()
 				}

@@ -39,7 +39,7 @@ func TestSessionsAreSplitAsTheFileLimitNeeds(t *testing.T) {
 			t.Errorf("split(%+v) = %d, %v, want %d", tc, got, err, tc.want)
 		}
 	}
-	// A peer of a call has a UDP socket beside its session's.
+	// Each peer of a call has a UDP socket besides its session's socket.
 	for pairs, want := range map[int]int{4900: 1, 5100: 2} {
 		o := options.Options{Scenarios: []options.Scenario{options.ScenarioCall}, Pairs: pairs}
 		if got, _, err := split(o, 20_000); got != want || err != nil {

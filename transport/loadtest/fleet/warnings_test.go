@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// lateRun is a run on 2 cores that used so many of them; each metric has 1000 times the same duration.
+// lateRun is a run on 2 cores, of which the generator used cpu. Each metric has the same duration 1000 times.
 func lateRun(cpu float64, durations map[figures.Metric]time.Duration, scenarios ...options.Scenario) *coordinator {
 	var r figures.Recorder
 	for m, d := range durations {
@@ -75,7 +75,7 @@ func TestAGeneratorThatWasLateWithLoginsIsSaid(t *testing.T) {
 	}
 }
 
-// rawDuration is how Go writes durations with more digits than anybody reads.
+// rawDuration matches durations as Go writes them, with more digits than a person needs.
 var rawDuration = regexp.MustCompile(`\d\.\d{3,}|\d(ms|µs|s)\b`)
 
 func wantWarning(t *testing.T, c *coordinator, code, part string) {

@@ -40,7 +40,7 @@ func TestFramesSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-// BenchmarkRelayVerify is what the generator itself does for a relay, without sockets and service.
+// BenchmarkRelayVerify measures the generator's own work for a relay, without sockets and without a service.
 func BenchmarkRelayVerify(b *testing.B) {
 	f := newFrames(1, 0)
 	b.ReportAllocs()

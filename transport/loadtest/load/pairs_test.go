@@ -40,7 +40,7 @@ func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
 			second, third := send(2*time.Second), send(3*time.Second)
 			b.text(second, 2500*time.Millisecond)
 			wantLatencies(500 * time.Millisecond)
-			b.text(second, 2600*time.Millisecond) // twice: without a latency
+			b.text(second, 2600*time.Millisecond) // a duplicate has no latency
 			wantLatencies()
 			b.text(third, 3100*time.Millisecond)
 			wantLatencies(100 * time.Millisecond)
@@ -51,7 +51,7 @@ func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
 			send(4 * time.Second)
 			fifth := send(5 * time.Second)
 			b.text(fifth, 6*time.Second)
-			b.text(bytes.Clone(s.frames.make(identity{kindRelay, 3, 0, 3})), 7*time.Second) // overtaken
+			b.text(bytes.Clone(s.frames.make(identity{kindRelay, 3, 0, 3})), 7*time.Second) // the frame that was overtaken
 			wantLatencies(time.Second, 3*time.Second)
 		})
 	}

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// theirs is a pair without connections, which has sent so many frames in each direction.
+// theirs is a pair without connections that has sent a number of frames in each direction.
 func theirs(t *testing.T, sent int) (*shard, *pair) {
 	t.Helper()
 	s := &shard{frames: newFrames(7, 0)}
@@ -25,9 +25,9 @@ func theirs(t *testing.T, sent int) (*shard, *pair) {
 	return s, q
 }
 
-// TestWhatArrivesIsJudgedByOrderAndErrors goes through what one side receives and the other is told. Numbers are frames
-// of side a, which arrive at side b; "e" is an error that the service reports to side a, and "s" is the tool's giving up
-// to wait for what is under way.
+// TestWhatArrivesIsJudgedByOrderAndErrors tries sequences of what side b receives and side a is told. A digit is a
+// frame of side a that arrives at side b. "e" is an error that the service reports to side a. "s" means that the tool
+// gives up on the frames under way.
 func TestWhatArrivesIsJudgedByOrderAndErrors(t *testing.T) {
 	for _, c := range []struct {
 		events string
@@ -53,7 +53,7 @@ func TestWhatArrivesIsJudgedByOrderAndErrors(t *testing.T) {
 		{events: "00123", sent: 4, want: map[figures.Violation]int64{figures.ViolationDuplicated: 1}},
 		{events: "01230", sent: 4, want: map[figures.Violation]int64{figures.ViolationDuplicated: 1}},
 		{events: "01234", sent: 4, want: map[figures.Violation]int64{figures.ViolationInvented: 1}},
-		// A service that stalls, however long, breaks no promise.
+		// A service may stall for any time: it breaks no promise by that.
 		{events: "s0123", sent: 4},
 		{events: "0s123", sent: 4},
 		{events: "0s13e", sent: 4},

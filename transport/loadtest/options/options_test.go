@@ -46,7 +46,7 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*Options)
-		want   []string // in the line
+		want   []string // parts of the line
 	}{
 		{"unknown scenario", only("rely"), []string{`"rely"`, "idle, relay, churn"}},
 		{"the same twice", only(ScenarioIdle, ScenarioRelay, ScenarioIdle), []string{"idle", "twice"}},

@@ -23,7 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// faultWatch is run in a page before its own script and collects what a page must never do.
+// faultWatch runs in a page before the page's own script. It collects what a page must never do.
 const faultWatch = `
 	globalThis.faults = [];
 	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
@@ -33,7 +33,7 @@ const faultWatch = `
 		console[level] = (...args) => faults.push("console." + level + ": " + args.join(" "));
 	}`
 
-// startChromium starts a browser that ends with the test. Where there is none, the test is skipped, but not in CI.
+// startChromium starts a browser that ends with the test. Without Chromium the test is skipped, or fails in CI.
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -104,7 +104,7 @@ func openReport(t *testing.T, browser context.Context, r *figures.Result, outcom
 	return ctx
 }
 
-// evaluate returns the value of a JavaScript expression; a promise is awaited.
+// evaluate returns the value of a JavaScript expression. If the value is a promise, evaluate awaits it.
 func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	t.Helper()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -114,7 +114,7 @@ func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	return value
 }
 
-// drawn counts the charts that have something in them but their background, one string of colours for each.
+// drawn returns, for each chart, its label and the number of colours in it. An empty chart has a background only.
 const drawn = `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))).then(() =>
 	[...document.querySelectorAll("canvas")].map((canvas) => {
 		const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -200,8 +200,8 @@ func showsHostileTextAsText(t *testing.T, browser context.Context) {
 	}
 }
 
-// addErrorOfAnyForm counts an error with a code that a Snapshot itself would not take, by way of the form in which it goes
-// from process to process.
+// addErrorOfAnyForm counts an error with a code that [figures.Snapshot.AddErrors] would replace. It uses the JSON form
+// in which a Snapshot passes between processes.
 func addErrorOfAnyForm(t *testing.T, s *figures.Snapshot, code string) {
 	t.Helper()
 	text, err := json.Marshal(s)

@@ -33,7 +33,7 @@ func page(t *testing.T, r *figures.Result) string {
 func TestAReportLoadsNothing(t *testing.T) {
 	text := page(t, sample.Broken())
 	for _, form := range []string{`(?i)\ssrc\s*=\s*["']?[^"'d]`, `(?i)\shref="[^d]`, `(?i)url\(`, `(?i)@import`, `https?://[^w ]`} {
-		// A comment names where the library comes from; nothing else may look like an address.
+		// A comment names the library's address. Nothing else in the page may look like one.
 		if found := regexp.MustCompile(form).FindString(text); found != "" {
 			t.Errorf("the report has %q in it", found)
 		}

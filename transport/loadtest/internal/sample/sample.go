@@ -1,3 +1,4 @@
+// Package sample has results of runs that did not take place, for tests of what shows a result.
 package sample
 
 import (
@@ -8,7 +9,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// fakeResult is a relay run of 12 s with figures that look like a real one's; the same each time.
+// Result returns the result of a relay run of 12 s. The figures look like real ones and are always the same.
 func Result() *figures.Result {
 	random := rand.New(rand.NewPCG(1, 2))
 	o, err := options.Options{
@@ -70,7 +71,7 @@ func Result() *figures.Result {
 	return r
 }
 
-// brokenResult is a run in which everything went wrong that may.
+// Broken returns the result of a run in which everything went wrong.
 func Broken() *figures.Result {
 	r := Result()
 	var rec figures.Recorder
@@ -91,7 +92,7 @@ func Broken() *figures.Result {
 	return r
 }
 
-// Play reports each second of a result to observe, as a run of 12 s does.
+// Play reports every second of a result to observe, like a run of 12 s.
 func Play(r *figures.Result, observe func(figures.Progress)) {
 	for _, p := range r.Timeline {
 		observe(figures.Progress{Phase: p.Phase, Elapsed: p.At, Left: 12*time.Second - p.At, Wanted: 200, Point: p, Totals: &r.Snapshot})

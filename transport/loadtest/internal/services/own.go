@@ -1,3 +1,5 @@
+// Package services has the services that the load tool is tested against: this project's own, a relay that may cheat, and
+// servers of other protocols.
 package services
 
 import (
@@ -15,17 +17,17 @@ import (
 	"p2p-messaging/transport"
 )
 
-// patience bounds waits that succeed at once when all is well.
+// Patience bounds waits that end at once if all is well.
 const Patience = 30 * time.Second
 
-// serve starts a service on a loopback socket, which ends with the test, and returns its URL.
+// Serve starts this project's service on a loopback socket. It returns the URL. The service ends with the test.
 func Serve(t testing.TB, change ...func(*transport.Options)) string {
 	t.Helper()
 	url, _ := Stoppable(t, change...)
 	return url
 }
 
-// stoppable starts such a service that can be stopped before.
+// Stoppable starts a service as Serve does. The test may stop it before its end.
 func Stoppable(t testing.TB, change ...func(*transport.Options)) (url string, stop func()) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))

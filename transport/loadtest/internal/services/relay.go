@@ -15,13 +15,13 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// What the tool marks its frames with: see load/frames.go, with which this shares nothing.
+// The form of the marks that the tool puts into its frames. They are written down here independently of package load.
 const (
 	MarkName   = `"loadtest":"`
 	MarkLength = len("RRRRRRRR.PPPPPPP.D.SSSSSSSS.CCCCCCCC")
 )
 
-// fault is a way in which a service cheats.
+// Fault is a way in which a service cheats.
 type Fault string
 
 const (
@@ -39,52 +39,52 @@ const (
 	Reformats         Fault = "writes a frame anew, with a space in it"
 	Invents           Fault = "makes up a frame of its own"
 	Replays           Fault = "delivers an old frame again"
-	Overtakes         Fault = "lets a frame of one direction wait for one of the other" // which it may
-	Refuses           Fault = "answers a frame with an error"                           // which it may
-	RefusesSilently   Fault = "answers a frame with an error that has no code"          // as services of the original protocol do
+	Overtakes         Fault = "lets a frame of one direction wait for one of the other" // which is allowed
+	Refuses           Fault = "answers a frame with an error"                           // which is allowed
+	RefusesSilently   Fault = "answers a frame with an error that has no code"          // like services of the original protocol
 	LiesAboutRefusal  Fault = "answers a frame with an error, and delivers it"
 	TellsTheWrongSide Fault = "tells the receiver of an error, and not the sender"
 )
 
-// relayService is a service of the original protocol: a relay that has nothing in common with this project's own, and
-// may cheat, in a way that depends on nothing but the order in which frames come.
+// Relay is a service of the original protocol. It shares no code with this project's service. It may cheat, in a way
+// that depends only on the order in which frames come.
 type Relay struct {
 	t     *testing.T
 	URL   string
 	fault Fault
-	every int    // one frame in so many is treated badly
-	times int    // but not more often than that
-	Done  func() // called when all of that has been done
-	Rules Rules  // what else it does
+	every int    // one of so many frames is concerned
+	times int    // but no more frames than this
+	Done  func() // called after the last fault
+	Rules Rules  // called with the lock of the Relay held, so they may use its fields
 
-	SpareFirst bool // the first frame of each sender is never treated badly
+	SpareFirst bool // the first frame of each sender is never concerned
 
 	listener net.Listener
 	Serving  sync.WaitGroup
 
 	mu       sync.Mutex
-	conns    map[*gws.Conn]string // logins
+	conns    map[*gws.Conn]string // login of each connection
 	Logins   map[string]*gws.Conn
-	Frames   int // to be relayed
-	Begun    int // faults
+	Frames   int // frames to be relayed so far
+	Begun    int // faults so far; Finished are complete
 	Finished int
-	held     map[string][]waitingFrame // by the login that sent it
-	old      map[string]waitingFrame   // the first of each sender, which is never treated badly
+	held     map[string][]waitingFrame // by the sender's login
+	old      map[string]waitingFrame   // by login: the first frame of each sender, which is never concerned
 	Counted  Count
 }
 
-// serviceCount is what a service did, as it counts itself.
+// Count is what a Relay did, by its own count.
 type Count struct {
-	Taken     int // frames that came to be relayed
-	Delivered int // frames that went out, right or wrong
-	Refused   int // answered with an error
+	Taken     int // frames to be relayed
+	Delivered int // frames delivered, right or wrong
+	Refused   int // frames answered with an error
 }
 
-// serviceRule changes what a service does with all that comes.
+// Rules changes how a Relay treats every message.
 type Rules struct {
-	LoggingIn   func(c *gws.Conn)         // what it does before that
-	AnswerLogin func(login string) string // what it says to a login; "" for nothing
-	Relay       func(text []byte) bool    // whether a frame is relayed at all
+	LoggingIn   func(c *gws.Conn)         // called before a login is answered
+	AnswerLogin func(login string) string // returns the answer to a login; empty: no answer
+	Relay       func(text []byte) bool    // reports whether the frame is relayed
 }
 
 type waitingFrame struct {
@@ -92,7 +92,7 @@ type waitingFrame struct {
 	text []byte
 }
 
-// newRelayService starts a service that cheats so many times.
+// NewRelay starts a Relay that cheats a number of times, with one of every so many frames. It ends with the test.
 func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *Relay {
 	t.Helper()
 	s := &Relay{
@@ -127,7 +127,7 @@ func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *
 	return s
 }
 
-// vanish ends the service, without a word to anybody.
+// Vanish ends the service without a close handshake.
 func (s *Relay) Vanish() {
 	_ = s.listener.Close()
 	s.mu.Lock()
@@ -195,7 +195,7 @@ func (s *Relay) OnMessage(c *gws.Conn, m *gws.Message) {
 }
 
 func (s *Relay) Write(c *gws.Conn, text string) {
-	_ = c.WriteString(text) // a connection that has ended is noticed by OnClose
+	_ = c.WriteString(text) // OnClose notices the end of a connection
 }
 
 func (s *Relay) deliver(f waitingFrame) {
@@ -210,9 +210,9 @@ func (s *Relay) Refuse(c *gws.Conn, code string) {
 	s.Write(c, `{"type":"error"`+code+`,"message":"The service does not want to."}`)
 }
 
-// relay relays a frame, unless its turn has come to be treated badly.
+// relay relays a frame, or treats it badly if it is one of those concerned.
 func (s *Relay) relay(c *gws.Conn, from string, f waitingFrame) {
-	// Where the wrong side is told, it is always the same of a pair: lies about both could cancel each other out.
+	// If the wrong side is told, it must always be the same side of a pair: errors to both could cancel each other out.
 	spared := s.fault == None || s.fault == TellsTheWrongSide && strings.HasSuffix(from, "b")
 	if !spared {
 		s.Frames++
@@ -227,7 +227,7 @@ func (s *Relay) relay(c *gws.Conn, from string, f waitingFrame) {
 		s.held[from] = append(waiting, f)
 		return
 	}
-	// Two directions that wait for each other would do so for ever.
+	// Two directions that wait for each other would wait forever.
 	spared = spared || s.fault == Overtakes && len(s.held[f.to]) > 0
 	if spared || s.Frames%s.every != 0 || s.Begun == s.times || s.SpareFirst && s.old[from].text == nil {
 		s.deliver(f)
@@ -298,14 +298,14 @@ func (s *Relay) relay(c *gws.Conn, from string, f waitingFrame) {
 	s.finish()
 }
 
-// finish counts a fault that is complete.
+// finish counts a complete fault.
 func (s *Relay) finish() {
 	if s.Finished++; s.Finished == s.times {
 		s.Done()
 	}
 }
 
-// stranger returns a login that has to do with neither of these.
+// stranger returns a login other than these two.
 func (s *Relay) stranger(from, to string) string {
 	for _, login := range slices.Sorted(maps.Keys(s.Logins)) {
 		if login != from && login != to {

@@ -11,7 +11,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// rawService accepts TCP connections and has each treated by handle, which returns before the test ends.
+// Raw accepts TCP connections and calls handle for each of them. Handle must return before the test ends.
 func Raw(t *testing.T, handle func(conn net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,7 +37,7 @@ func Raw(t *testing.T, handle func(conn net.Conn)) string {
 	return "ws://" + listener.Addr().String() + "/ws"
 }
 
-// httpService is a web server that knows nothing of WebSocket.
+// httpService is a web server without WebSocket.
 func httpService(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -45,7 +45,7 @@ func httpService(t *testing.T, handler http.HandlerFunc) string {
 	return "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
 }
 
-// answering is a service that says this to a login.
+// Answering is a service that answers every login with the same text.
 func Answering(t *testing.T, answer string) string {
 	t.Helper()
 	return NewRelay(t, None, 0, 0, func(s *Relay) {
@@ -53,7 +53,7 @@ func Answering(t *testing.T, answer string) string {
 	}).URL
 }
 
-// closedPort is where nothing listens.
+// ClosedPort returns the URL of a port that nothing listens on.
 func ClosedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,13 +64,13 @@ func ClosedPort(t *testing.T) string {
 	return "ws://" + listener.Addr().String() + "/ws"
 }
 
-// drain reads until the other side ends the connection.
+// Drain reads until the other side closes the connection.
 func Drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
 // Stranger is a server that does not speak the protocol.
 type Stranger struct {
 	Name  string
-	Serve func(t *testing.T) string // starts it, until the test ends, and returns its URL
+	Serve func(t *testing.T) string // starts the server, which ends with the test, and returns its URL
 	Want  string                    // what the tool must say about it
 }
 
