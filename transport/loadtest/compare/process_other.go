@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// On other systems the program says that it needs Linux, and nothing of this is called.
+// On other systems the program reports that it needs Linux, and calls none of these.
 
 var errNeedsLinux = errors.New("this needs Linux")
 

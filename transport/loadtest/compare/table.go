@@ -31,16 +31,16 @@ type host struct {
 func newHost(m figures.Machine) host { return host{m.CPU, m.Cores, m.System} }
 
 const (
-	// generatorLimit is what share of its core the generator uses when it, not the service, is the limit.
+	// generatorLimit is the share of its core above which the generator, not the service, is the limit.
 	generatorLimit = 0.95
-	// disturbance is what share of a core others may use before figures are doubtful.
+	// disturbance is the share of a core that other programs may use before figures are doubtful.
 	disturbance = 0.05
 
 	limitMark   = "†"
 	disturbMark = "~"
 )
 
-// String says in a line what was found, while it goes on.
+// String returns the outcome in one line, as the comparison prints it while it runs.
 func (m measurement) String() string {
 	if m.Failed != "" {
 		return "failed: " + m.Failed
@@ -55,7 +55,7 @@ func (m measurement) String() string {
 	return b.String()
 }
 
-// row is one figure of one scenario.
+// row is one figure of a scenario.
 type row struct {
 	title  string
 	of     func(outcome) float64
@@ -63,7 +63,7 @@ type row struct {
 	more   bool // more is better
 }
 
-// rows returns the rows of a scenario, the main one first.
+// rows returns the figures of a scenario, the main one first.
 func rows(s scenario) []row {
 	cpu := row{"CPU for each relay", outcome.cpuPerUnit, formatSeconds, false}
 	p50 := row{"p50", func(f outcome) float64 { return f.P50 }, formatMicro, false}
@@ -100,14 +100,14 @@ func formatShare(v float64) string {
 
 func formatPings(v float64) string { return figures.FormatRate(v) }
 
-// median returns the middle of all values; with an even number of them the mean of both in the middle.
+// median returns the middle one of the values. For an even number of values it is the mean of the middle two.
 func median(values []float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// of returns the good measurements of a service in a scenario: those that nobody disturbed or, where there are none, all.
+// of returns the measurements of a service in a scenario. If some of them were undisturbed, it returns only these.
 func (d *document) of(service, scenario string) (all []measurement) {
 	for _, m := range d.Measurements {
 		if m.Service == service && m.Scenario == scenario && m.Failed == "" {
@@ -128,7 +128,7 @@ func medianOf(all []measurement, of func(outcome) float64) float64 {
 	return median(values)
 }
 
-// marks returns what a reader of a service's figures in a scenario must know.
+// marks returns signs for what a reader of these measurements must know.
 func marks(all []measurement) (text string) {
 	if medianOf(all, outcome.generatorShare) >= generatorLimit {
 		text += limitMark
@@ -139,7 +139,7 @@ func marks(all []measurement) (text string) {
 	return text
 }
 
-// title is a service's column.
+// title returns the head of a service's column.
 func (d *document) title(service string) string {
 	version := func(name, key string) string {
 		return strings.TrimSpace(name + " " + d.Versions[key])
@@ -159,7 +159,8 @@ func (d *document) title(service string) string {
 	return service
 }
 
-// table is the Markdown table: a row for each figure, a column for each service, and one for ours against each other.
+// table returns the Markdown table. It has a row for each figure, a column for each service, and a column that compares
+// this project's service with each other one.
 func (d *document) table() string {
 	var b strings.Builder
 	ours := slices.Contains(d.Services, "ours")
@@ -217,8 +218,8 @@ func (d *document) heading(s scenario) string {
 	return s.Title
 }
 
-// ratio says how much better ours is: above 1 it is. The speed of a shared machine changes from minute to minute, so what
-// one round measured is compared within that round, and the median is that of the rounds' ratios.
+// ratio says how much better ours is; above 1 it is better. The speed of a shared machine changes from minute to
+// minute. So only measurements of the same round are compared, and the result is the median of the rounds' ratios.
 func ratio(r row, ours, other []measurement) string {
 	if r.title == "pings sent" {
 		return ""
@@ -240,7 +241,7 @@ func ratio(r row, ours, other []measurement) string {
 			}
 		}
 	}
-	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // of each some round was disturbed, and never the same one
+	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // no round was undisturbed for both
 		ratios = []float64{better(medianOf(ours, r.of), medianOf(other, r.of))}
 	}
 	if len(ratios) == 0 || slices.Contains(ratios, 0) {
@@ -253,7 +254,7 @@ func ratio(r row, ours, other []measurement) string {
 	return text
 }
 
-// caption says what the table is of.
+// caption returns the text below the table.
 func (d *document) caption(ratios bool, marks string) string {
 	rounds := 0
 	for _, m := range d.Measurements {
