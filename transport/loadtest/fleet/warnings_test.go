@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/transport/loadtest/options"
 )
 
-// lateRun is a run on 2 cores, of which the generator used cpu. Each metric has the same duration 1000 times.
+// lateRun is a run on 2 cores, where the generator used cpu cores. Each metric has the same duration 1000 times.
 func lateRun(cpu float64, durations map[figures.Metric]time.Duration, scenarios ...options.Scenario) *coordinator {
 	var r figures.Recorder
 	for m, d := range durations {

@@ -54,11 +54,11 @@ func New(ctx context.Context, p Plan) (*Engine, error) {
 	return e, nil
 }
 
-// Run executes the plan and calls tell with a report for every span. The load starts when proceed is closed. When ctx
-// ends, the run ends early and reports what it has.
-func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, tell func(Report)) {
+// Run executes the plan and calls report for every span. The load starts when proceed is closed. When ctx ends, the run
+// ends early and reports what it has.
+func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, report func(Report)) {
 	defer e.swarm.Stop()
-	e.proceed, e.report = proceed, tell
+	e.proceed, e.report = proceed, report
 	failed := e.phases(ctx)
 	for _, x := range e.outsiders {
 		x.close()

@@ -1,4 +1,4 @@
-// Package options defines what a load test does: its scenarios and all that can be chosen about them. It fills in defaults
+// Package options defines what a load test does: its scenarios and their options. It fills in defaults
 // and refuses what cannot be done.
 package options
 

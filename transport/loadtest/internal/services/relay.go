@@ -52,8 +52,8 @@ type Relay struct {
 	t     *testing.T
 	URL   string
 	fault Fault
-	every int    // one of so many frames is concerned
-	times int    // but no more frames than this
+	every int    // of this many frames, one is concerned
+	times int    // at most this many frames are concerned
 	Done  func() // called after the last fault
 	Rules Rules  // called with the lock of the Relay held, so they may use its fields
 
@@ -92,7 +92,7 @@ type waitingFrame struct {
 	text []byte
 }
 
-// NewRelay starts a Relay that cheats a number of times, with one of every so many frames. It ends with the test.
+// NewRelay starts a Relay that cheats a number of times, with one frame of every few, as every says. It ends with the test.
 func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *Relay {
 	t.Helper()
 	s := &Relay{
