@@ -39,11 +39,12 @@ func TestMergedFiguresAreThoseOfEverythingInOne(t *testing.T) {
 		m, d := Metrics()[random.IntN(int(metrics))], randomDuration(random)
 		c, n := Counters()[random.IntN(int(counters))], random.Int64N(10)
 		code := fmt.Sprint("code-", random.IntN(9))
+		status := 1000 + random.IntN(2)*13
 		for _, to := range []*Recorder{&all, r} {
 			to.Observe(m, d)
 			to.Add(c, n)
 			to.Error(code)
-			to.CloseCode(1000 + random.IntN(1)*13)
+			to.CloseCode(status)
 		}
 	}
 	var merged, throughJSON Snapshot

@@ -38,9 +38,6 @@ func (s *Snapshot) ErrorCount() int64 { return total(s.errors) }
 // Closes returns the number of connections that the service closed, by status code (RFC 6455, section 7.4).
 func (s *Snapshot) Closes() map[int]int64 { return maps.Clone(s.closes) }
 
-// Sessions returns how many sessions were logged in at the end of the span, if the span begins with the run.
-func (s *Snapshot) Sessions() int64 { return s.counts[CounterLoggedIn] - s.counts[CounterLoggedOut] }
-
 // Merge adds what o has. No precision is lost: histograms are added bucket by bucket.
 func (s *Snapshot) Merge(o *Snapshot) {
 	for _, m := range Metrics() {

@@ -23,7 +23,6 @@ type storm struct {
 	waiting returns // sessions that come back, by time
 	drop    time.Duration
 	dropped bool
-	back    int
 	opening bool // the set-up is not over
 	running bool
 	ends    int
