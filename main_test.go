@@ -21,7 +21,7 @@ import (
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/client"
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/figures"
 )
 
 // binary is the program, built once for all tests.
@@ -539,7 +539,7 @@ func TestALoadTestPrintsItsFiguresAndWritesAReport(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.html")
 	r := finish(t, []string{"PORT=" + port}, "loadtest", "--pairs=5", "--duration=500ms", "--warmup=0s", "--json", "--report="+report,
 		"--check=errors=0,relays_delivered>0")
-	var figures loadtest.Document
+	var figures figures.Document
 	if err := json.Unmarshal([]byte(r.stdout), &figures); err != nil || r.status != 0 {
 		t.Fatalf("status %d, stdout %.500q, stderr %q, %v; wanted status 0 and JSON", r.status, r.stdout, r.stderr, err)
 	}
@@ -563,7 +563,7 @@ func TestALoadTestSharesItsSessionsAmongProcesses(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil, "--port=0", "--host=127.0.0.1")
 	r := finish(t, nil, "loadtest", "--url=ws://"+s.address, "--pairs=4", "--duration=500ms", "--processes=2", "--json", "--check=errors=0")
-	var figures loadtest.Document
+	var figures figures.Document
 	if err := json.Unmarshal([]byte(r.stdout), &figures); err != nil || r.status != 0 {
 		t.Fatalf("status %d, stdout %.500q, stderr %q, %v; wanted status 0 and JSON", r.status, r.stdout, r.stderr, err)
 	}

@@ -1,3 +1,13 @@
+// Package loadtest is the command loadtest: its flags, its output and its exit status. It puts load on a service and
+// measures what the service does.
+//
+// The packages below it import each other in one direction only. From the top down:
+//
+//	report    the page of a result             fleet     the processes that share a run
+//	display   progress and summary as text     load      the scenarios on their connections
+//	machine   this machine and its processes   swarm     WebSocket connections, very many
+//	figures   what is counted and measured, checks, the JSON document
+//	options   what a run does
 package loadtest
 
 import (
@@ -8,122 +18,34 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/alecthomas/kong"
-	"golang.org/x/term"
+	"p2p-messaging/transport/loadtest/display"
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/fleet"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+	"p2p-messaging/transport/loadtest/report"
 )
 
-// Flags are a load test's options on the command line, for kong. Their defaults are in [Vars].
-type Flags struct {
-	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
+// UsageError says what is wrong with the command line, in a sentence for the person who wrote it.
+type UsageError = options.UsageError
 
-	URL string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. Default: ${default}."`
-	PID int    `name:"pid" group:"target" placeholder:"PID" help:"The service's process, whose CPU, memory and files are then reported. Default: found by its port, if it runs on this machine."`
+// ServiceError says that there is no service to measure, or that it went away.
+type ServiceError = load.ServiceError
 
-	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
-	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, those of all scenarios together; churn: cycles a second, when the others' are open. Default: as fast as the service answers."`
-	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
-	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
-	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before that. Default: ${default}."`
-	Seed     uint64        `group:"load" placeholder:"N" help:"Begin all that is random with this number, to repeat a run. Default: a new one for each run; the figures name it."`
-
-	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, both directions together. Default: 1."`
-	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
-	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant distances in time. Default: poisson."`
-	Size            count    `group:"relay" placeholder:"BYTES" help:"Size of each frame, also in slow. Default: those of a browser's offer, answer and candidates."`
-	Verify          bool     `group:"relay" default:"true" negatable:"" help:"Check that each frame arrives once, in order, unmodified, at the right one. On; turn it off with --no-verify."`
-
-	SlowReaders count    `group:"others" placeholder:"N" help:"slow: how many stop reading."`
-	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: … or which share of all readers, such as 0.1. Default: 0.1."`
-	Messages    count    `group:"others" placeholder:"N" help:"call: messages in each call and direction. Default: 10."`
-
-	JSON   bool   `name:"json" group:"output" help:"Print the figures as JSON, in place of the summary."`
-	Report string `group:"output" type:"path" placeholder:"FILE" help:"Write a page with tables and charts, which opens from disk, such as report.html."`
-	Check  Check  `group:"output" placeholder:"EXPR" help:"End with status 1 unless this holds, such as p99<50ms,errors=0,rate>1000."`
-	Quiet  bool   `group:"output" short:"q" help:"Do not show how the run goes."`
-
-	Processes count `group:"generator" placeholder:"N" help:"Share the sessions among so many processes. Default: as many as they need."`
-}
-
-// Help is the command's description, before its flags.
-func (*Flags) Help() string {
-	return `It opens sessions, has them do what the scenario says, and prints rates, latencies (from when something was due, so that a ` +
-		`service that stalls does not hide it), errors, what the service used, and a warning if this program was the limit.
-
-Scenarios:
-
-  idle    sessions that log in and are held: logins a second, memory of a session
-  relay   pairs exchange the frames of real calls, each of which is verified
-  churn   connect, log in, log out, close, over and over
-  storm   all sessions drop at once and come back with back-off
-  slow    some readers stop reading; what their neighbours feel
-  call    real WebRTC peers set up data channels through the service
-
-Examples:
-
-  p2p-messaging loadtest                                   # 100 pairs, 10 s, against port 7777 here
-  p2p-messaging loadtest idle --sessions 20000 --rate 2000
-  p2p-messaging loadtest relay --relays-per-second 5000 --duration 1m --report report.html
-  p2p-messaging loadtest relay --window 16 --check 'p99<50ms,errors=0'
-  p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
-  p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
-
-The exit status is 0 if all went well, 1 if --check does not hold or verification failed, 2 for a wrong command line, if ` +
-		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in all cases but a run that could not begin.`
-}
-
-// Groups returns the groups of the flags.
-func Groups() []kong.Group {
-	return []kong.Group{
-		{Key: "target", Title: "What to load:"},
-		{Key: "load", Title: "How much, and how long:"},
-		{Key: "relay", Title: "Relay:"},
-		{Key: "others", Title: "Other scenarios:"},
-		{Key: "output", Title: "What comes out:"},
-		{Key: "generator", Title: "This program:"},
-	}
-}
-
-// Vars returns the variables in the tags of [Flags]. Port is that of the service on this machine.
-func Vars(port string) map[string]string {
-	o := DefaultOptions()
-	return map[string]string{
-		"loadtest_url":      strings.Replace(o.URL, "7777", port, 1),
-		"loadtest_duration": o.Duration.String(),
-		"loadtest_warmup":   o.Warmup.String(),
-	}
-}
-
-// Options returns the options that the flags stand for.
-func (f *Flags) Options() Options {
-	o := Options{
-		URL: f.URL, PID: f.PID,
-		Sessions: int(f.Sessions), Rate: f.Rate, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: f.Seed,
-		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
-		SlowReaders: int(f.SlowReaders), SlowShare: float64(f.SlowShare), Messages: int(f.Messages),
-		Processes: int(f.Processes),
-	}
-	for _, s := range f.Scenario {
-		o.Scenarios = append(o.Scenarios, Scenario(s))
-	}
-	return o
-}
-
-// ErrInterrupted is what [Flags.Execute] returns for a run that was ended before its time.
+// ErrInterrupted is the error of [Flags.Execute] for a run that was interrupted.
 var ErrInterrupted = errors.New("interrupted: the figures are of the time until then")
 
-// runner is [Run].
-type runner func(ctx context.Context, o Options, observe func(Progress)) (*Result, error)
+// runner is the type of [fleet.Run].
+type runner func(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error)
 
-// Execute runs the load test until it is over or ctx is: shows how it goes on stderr, prints what it found on stdout, and
-// writes the report. The error says what a person must know in the end: it is a *[UsageError] or a *[ServiceError] if
-// nothing could be measured or the service went away, [ErrInterrupted], or another one if a check does not hold,
-// verification failed or something could not be written.
+// Execute runs the load test until it is over or ctx ends. It shows the progress on stderr, prints the result on stdout
+// and writes the report. The error decides the exit status: it is a *[UsageError] or a *[ServiceError] if nothing could
+// be measured or the service went away, and [ErrInterrupted] after an interruption. Another error means that a check
+// does not hold, that verification failed or that something could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
-	return f.execute(ctx, Run, stdout, stderr)
+	return f.execute(ctx, fleet.Run, stdout, stderr)
 }
 
 func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Writer) error {
@@ -134,13 +56,13 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	if err := f.checkReport(); err != nil {
 		return err
 	}
-	d := newDisplay(stderr, o)
-	observe := d.show
+	d := display.New(stderr, o)
+	observe := d.Show
 	if f.Quiet {
-		observe = func(Progress) {}
+		observe = func(figures.Progress) {}
 	}
-	r, err := run(ctx, f.Options(), observe) // which resolves them itself
-	d.end()
+	r, err := run(ctx, f.Options(), observe) // run resolves the options itself
+	d.End()
 	if err != nil {
 		return err
 	}
@@ -151,11 +73,11 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	return verdict(r, outcomes)
 }
 
-// verdict returns what the exit status says, as an error.
-func verdict(r *Result, outcomes []Outcome) error {
+// verdict returns the error that stands for the exit status.
+func verdict(r *figures.Result, outcomes []figures.Outcome) error {
 	var failures []string
 	if r.Verification.Count() > 0 {
-		failures = append(failures, "verification failed: "+violationsText(r.Verification))
+		failures = append(failures, "verification failed: "+display.DescribeViolations(r.Verification))
 	}
 	for _, c := range outcomes {
 		if !c.Held {
@@ -164,18 +86,18 @@ func verdict(r *Result, outcomes []Outcome) error {
 	}
 	switch {
 	case r.Failed != "":
-		return &ServiceError{Reason: r.Failed}
+		return &load.ServiceError{Reason: r.Failed}
 	case r.Verification.Count() == 0 && r.Interrupted:
 		return ErrInterrupted
 	case len(failures) > 0:
-		return errors.New(printable(strings.Join(failures, "; ")))
+		return errors.New(figures.Printable(strings.Join(failures, "; ")))
 	}
 	return nil
 }
 
-func (f *Flags) write(r *Result, outcomes []Outcome, stdout, stderr io.Writer) error {
+func (f *Flags) write(r *figures.Result, outcomes []figures.Outcome, stdout, stderr io.Writer) error {
 	if f.JSON || f.Report != "" {
-		document, err := NewDocument(r, outcomes)
+		document, err := figures.NewDocument(r, outcomes)
 		if err != nil {
 			return err
 		}
@@ -187,13 +109,13 @@ func (f *Flags) write(r *Result, outcomes []Outcome, stdout, stderr io.Writer) e
 			}
 		}
 		if f.Report != "" {
-			if err := writeReport(f.Report, r, document); err != nil {
+			if err := report.Write(f.Report, r, document); err != nil {
 				return fmt.Errorf("--report: %w", err)
 			}
 		}
 	}
 	if !f.JSON {
-		if _, err := io.WriteString(stdout, summary(r, outcomes)); err != nil {
+		if _, err := io.WriteString(stdout, display.Summary(r, outcomes)); err != nil {
 			return fmt.Errorf("print the figures: %w", err)
 		}
 	}
@@ -203,60 +125,23 @@ func (f *Flags) write(r *Result, outcomes []Outcome, stdout, stderr io.Writer) e
 	return nil
 }
 
-// checkReport finds out before a long run that its report could not be written after it.
+// checkReport checks before a run that its report can be written afterwards.
 func (f *Flags) checkReport() error {
 	if f.Report == "" {
 		return nil
 	}
 	if info, err := os.Stat(f.Report); err == nil && info.IsDir() {
-		return usage("--report: %s is a folder: give a file in it", f.Report)
+		return options.UsageErrorf("--report: %s is a folder: give a file in it", f.Report)
 	}
 	probe, err := os.CreateTemp(filepath.Dir(f.Report), ".report-*")
 	if err != nil {
-		return usage("--report: no file can be made in %s: %v", filepath.Dir(f.Report), errors.Unwrap(err))
+		return options.UsageErrorf("--report: no file can be made in %s: %v", filepath.Dir(f.Report), errors.Unwrap(err))
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// newDisplay draws a panel if w is a terminal that understands how.
-func newDisplay(w io.Writer, o Options) *display {
-	d := &display{w: w, options: o}
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
-		return d
-	}
-	d.color = os.Getenv("NO_COLOR") == ""
-	d.width = func() int {
-		if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
-			return columns
-		}
-		return 80
-	}
-	return d
-}
-
-// count is a number of things, one at least.
-type count int
-
-// UnmarshalText reads a decimal number.
-func (c *count) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 32)
-	if err != nil || n < 1 {
-		return fmt.Errorf("%q is no number from 1 up", text)
-	}
-	*c = count(n)
-	return nil
-}
-
-// positive is a number above 0.
-type positive float64
-
-// UnmarshalText reads a decimal number.
-func (p *positive) UnmarshalText(text []byte) error {
-	v, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || !(v > 0) {
-		return fmt.Errorf("%q is no number above 0", text)
-	}
-	*p = positive(v)
-	return nil
+// RunWorker is the command [fleet.WorkerCommand]. A run starts this program with it if one process may not open enough
+// files. See [fleet.RunWorker].
+func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	return fleet.RunWorker(ctx, stdin, stdout)
 }

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,10 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/internal/sample"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+
 	"github.com/alecthomas/kong"
 )
 
-// parse reads a command line as the program does.
+// parse parses a command line as the program does.
 func parse(t *testing.T, arguments ...string) *Flags {
 	t.Helper()
 	var f Flags
@@ -28,7 +34,7 @@ func parse(t *testing.T, arguments ...string) *Flags {
 
 func TestWithoutFlagsTheOptionsAreTheDefaults(t *testing.T) {
 	got, err := parse(t).Options().Resolve()
-	want, wantErr := DefaultOptions().Resolve()
+	want, wantErr := options.DefaultOptions().Resolve()
 	if err = errors.Join(err, wantErr); err != nil {
 		t.Fatal(err)
 	}
@@ -55,34 +61,45 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 	}
 }
 
+// fakeRun is a [runner] that has the result r, or the error, without a run.
+func fakeRun(r *figures.Result, err error) runner {
+	return func(_ context.Context, _ options.Options, observe func(figures.Progress)) (*figures.Result, error) {
+		if err != nil {
+			return nil, err
+		}
+		sample.Play(r, observe)
+		return r, nil
+	}
+}
+
 func TestTheEndOfARunSaysWhatItWas(t *testing.T) {
-	clean := func(change func(r *Result)) *Result {
-		r := fakeResult()
+	clean := func(change func(r *figures.Result)) *figures.Result {
+		r := sample.Result()
 		change(r)
 		return r
 	}
 	for _, c := range []struct {
 		name, check string
-		result      *Result
+		result      *figures.Result
 		err         error
 		want        func(error) bool
 	}{
-		{"all went well", "p99<50ms", fakeResult(), nil, func(err error) bool { return err == nil }},
-		{"a check does not hold", "p99<1us,rate>1", fakeResult(), nil, func(err error) bool {
+		{"all went well", "p99<50ms", sample.Result(), nil, func(err error) bool { return err == nil }},
+		{"a check does not hold", "p99<1us,rate>1", sample.Result(), nil, func(err error) bool {
 			return err != nil && err.Error() == "--check: p99<1us does not hold: 2.41 ms"
 		}},
-		{"verification failed", "", clean(func(r *Result) { r.Verification = brokenResult().Verification }), nil, func(err error) bool {
+		{"verification failed", "", clean(func(r *figures.Result) { r.Verification = sample.Broken().Verification }), nil, func(err error) bool {
 			return err != nil && err.Error() == "verification failed: 3 lost, 1 modified"
 		}},
-		{"interrupted", "p99<1us", clean(func(r *Result) { r.Interrupted = true }), nil, func(err error) bool { return errors.Is(err, ErrInterrupted) }},
-		{"verification failed before the interruption", "", clean(func(r *Result) {
-			r.Interrupted, r.Verification = true, brokenResult().Verification
+		{"interrupted", "p99<1us", clean(func(r *figures.Result) { r.Interrupted = true }), nil, func(err error) bool { return errors.Is(err, ErrInterrupted) }},
+		{"verification failed before the interruption", "", clean(func(r *figures.Result) {
+			r.Interrupted, r.Verification = true, sample.Broken().Verification
 		}), nil, func(err error) bool { return err != nil && !errors.Is(err, ErrInterrupted) }},
-		{"the service went away", "", brokenResult(), nil, func(err error) bool {
-			var service *ServiceError
+		{"the service went away", "", sample.Broken(), nil, func(err error) bool {
+			var service *load.ServiceError
 			return errors.As(err, &service) && strings.Contains(err.Error(), "went away")
 		}},
-		{"there is no service", "", nil, &ServiceError{Reason: "nobody there"}, func(err error) bool { return err != nil && err.Error() == "nobody there" }},
+		{"there is no service", "", nil, &load.ServiceError{Reason: "nobody there"}, func(err error) bool { return err != nil && err.Error() == "nobody there" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := parse(t, "--quiet")
@@ -106,11 +123,11 @@ func TestTheEndOfARunSaysWhatItWas(t *testing.T) {
 
 func TestJSONTakesTheSummarysPlace(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if err := parse(t, "--json", "--check=p99<1s").execute(t.Context(), fakeRun(fakeResult(), nil), &stdout, &stderr); err != nil {
+	if err := parse(t, "--json", "--check=p99<1s").execute(t.Context(), fakeRun(sample.Result(), nil), &stdout, &stderr); err != nil {
 		t.Fatal(err)
 	}
-	var document Document
-	if err := json.Unmarshal(stdout.Bytes(), &document); err != nil || document.Format != DocumentFormat || len(document.Checks) != 1 {
+	var document figures.Document
+	if err := json.Unmarshal(stdout.Bytes(), &document); err != nil || document.Format != figures.DocumentFormat || len(document.Checks) != 1 {
 		t.Errorf("stdout is %.300q, %v; wanted a document and nothing else", stdout.String(), err)
 	}
 	if !strings.Contains(stderr.String(), "measuring") {
@@ -123,7 +140,7 @@ func TestAReportThatCannotBeWrittenIsFoundOutBeforeTheRun(t *testing.T) {
 	for path, want := range map[string]string{dir: "folder", filepath.Join(dir, "no", "report.html"): filepath.Join(dir, "no")} {
 		f := Flags{Report: path}
 		err := f.checkReport()
-		var usage *UsageError
+		var usage *options.UsageError
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; wanted a UsageError with %q", path, err, want)
 		}
@@ -137,14 +154,14 @@ func TestAReportThatCannotBeWrittenIsFoundOutBeforeTheRun(t *testing.T) {
 	}
 }
 
-// failingWriter takes nothing.
+// failingWriter fails every write.
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestFiguresThatCannotBePrintedAreAnError(t *testing.T) {
 	for _, flag := range []string{"--json", "--quiet"} {
-		err := parse(t, flag).execute(t.Context(), fakeRun(fakeResult(), nil), failingWriter{}, failingWriter{})
+		err := parse(t, flag).execute(t.Context(), fakeRun(sample.Result(), nil), failingWriter{}, failingWriter{})
 		if err == nil || !strings.Contains(err.Error(), "print the figures: no space left") {
 			t.Errorf("%s: %v; wanted to hear of it", flag, err)
 		}

@@ -13,15 +13,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2p-messaging/transport/loadtest/internal/services"
 )
 
-// ran is what the program left behind.
+// ran is what a run of the program left behind.
 type ran struct {
 	stdout, stderr string
 	status         int
 }
 
-// program builds the program and returns what makes a command of it.
+// program builds the program. It returns a function that makes a command of it.
 func program(t *testing.T) func(arguments ...string) *exec.Cmd {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "p2p-messaging")
@@ -44,7 +46,7 @@ func finish(t *testing.T, c *exec.Cmd) ran {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	timeout := time.AfterFunc(patience, func() { _ = c.Process.Kill() })
+	timeout := time.AfterFunc(services.Patience, func() { _ = c.Process.Kill() })
 	defer timeout.Stop()
 	var exit *exec.ExitError
 	if err := c.Run(); err != nil && !errors.As(err, &exit) {
@@ -53,7 +55,7 @@ func finish(t *testing.T, c *exec.Cmd) ran {
 	return ran{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
 }
 
-// wantLine checks that the program ended with this status and, as the last line on stderr, one that has these words.
+// wantLine checks that the program ended with this status, and that the last line on stderr contains these words.
 func (r ran) wantLine(t *testing.T, status int, words ...string) {
 	t.Helper()
 	if r.status != status {
@@ -71,7 +73,7 @@ func (r ran) wantLine(t *testing.T, status int, words ...string) {
 	}
 }
 
-// wantNothingElse checks that this one line is all that the program said.
+// wantNothingElse checks that the program wrote only this line.
 func (r ran) wantNothingElse(t *testing.T) {
 	t.Helper()
 	if r.stdout != "" || strings.Count(r.stderr, "\n") != 1 {
@@ -79,7 +81,7 @@ func (r ran) wantNothingElse(t *testing.T) {
 	}
 }
 
-// figuresOf reads the JSON that the program has printed.
+// figuresOf parses the JSON that the program printed.
 func (r ran) figuresOf(t *testing.T) (d struct {
 	Interrupted bool
 	Failed      string
@@ -96,18 +98,18 @@ func TestTheProgram(t *testing.T) {
 	command := program(t)
 	t.Run("says in one line what cannot be", func(t *testing.T) { programRefuses(t, command) })
 	t.Run("says in one line that there is no service of the protocol", func(t *testing.T) {
-		for _, c := range strangers {
-			t.Run(c.name, func(t *testing.T) {
+		for _, c := range services.Strangers() {
+			t.Run(c.Name, func(t *testing.T) {
 				t.Parallel()
-				r := finish(t, command("--url", c.serve(t)))
-				r.wantLine(t, 2, "no service to test at ws://127.0.0.1:", c.want)
+				r := finish(t, command("--url", c.Serve(t)))
+				r.wantLine(t, 2, "no service to test at ws://127.0.0.1:", c.Want)
 				r.wantNothingElse(t)
 			})
 		}
 	})
 	t.Run("looks at PORT for the service", func(t *testing.T) {
 		t.Parallel()
-		_, port, _ := strings.Cut(strings.TrimSuffix(closedPort(t), "/ws"), "127.0.0.1:")
+		_, port, _ := strings.Cut(strings.TrimSuffix(services.ClosedPort(t), "/ws"), "127.0.0.1:")
 		c := command()
 		c.Env = append(c.Env, "PORT="+port)
 		r := finish(t, c)
@@ -116,15 +118,15 @@ func TestTheProgram(t *testing.T) {
 	})
 	t.Run("prints the figures so far when the service dies", func(t *testing.T) {
 		t.Parallel()
-		s := newRelayService(t, none, 0, 0, func(s *relayService) {
-			s.rules.relay = func([]byte) bool {
-				if s.counted.taken == 500 {
-					s.serving.Go(s.vanish)
+		s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+			s.Rules.Relay = func([]byte) bool {
+				if s.Counted.Taken == 500 {
+					s.Serving.Go(s.Vanish)
 				}
 				return true
 			}
 		})
-		r := finish(t, command("relay", "--url", s.url, "--pairs=3", "--warmup=0s", "--duration=1h", "--json", "--quiet"))
+		r := finish(t, command("relay", "--url", s.URL, "--pairs=3", "--warmup=0s", "--duration=1h", "--json", "--quiet"))
 		r.wantLine(t, 2, "went away")
 		if d := r.figuresOf(t); d.Failed == "" || d.Counters["relays_delivered"] < 100 {
 			t.Errorf("the figures are %+v; wanted those of the time until then, and why they end", d)
@@ -132,8 +134,8 @@ func TestTheProgram(t *testing.T) {
 	})
 	t.Run("ends with status 1 where a check does not hold", func(t *testing.T) {
 		t.Parallel()
-		s := newRelayService(t, refuses, 10, 1<<30)
-		arguments := []string{"--url", s.url, "--pairs=2", "--window=4", "--warmup=0s", "--duration=200ms", "--quiet"}
+		s := services.NewRelay(t, services.Refuses, 10, 1<<30)
+		arguments := []string{"--url", s.URL, "--pairs=2", "--window=4", "--warmup=0s", "--duration=200ms", "--quiet"}
 		finish(t, command(append(arguments, "--check=errors=0")...)).wantLine(t, 1, "errors=0")
 		if r := finish(t, command(append(arguments, "--check=errors>0,loss=0,relays_delivered>1")...)); r.status != 0 || r.stderr != "" || r.stdout == "" {
 			t.Errorf("%+v; wanted status 0 and the figures where all checks hold", r)
@@ -141,8 +143,8 @@ func TestTheProgram(t *testing.T) {
 	})
 	t.Run("ends with status 1 where a service cheats", func(t *testing.T) {
 		t.Parallel()
-		s := newRelayService(t, duplicates, 10, 1<<30)
-		arguments := []string{"--url", s.url, "--pairs=2", "--warmup=0s", "--duration=200ms", "--quiet"}
+		s := services.NewRelay(t, services.Duplicates, 10, 1<<30)
+		arguments := []string{"--url", s.URL, "--pairs=2", "--warmup=0s", "--duration=200ms", "--quiet"}
 		finish(t, command(arguments...)).wantLine(t, 1, "duplicated")
 		if r := finish(t, command(append(arguments, "--no-verify")...)); r.status != 0 {
 			t.Errorf("%+v; wanted status 0 without verification", r)
@@ -151,7 +153,7 @@ func TestTheProgram(t *testing.T) {
 	t.Run("prints the figures so far after Ctrl-C", func(t *testing.T) { t.Parallel(); programInterrupted(t, command) })
 	t.Run("calls", func(t *testing.T) {
 		t.Parallel()
-		r := finish(t, command("call", "--url", serve(t), "--pairs=2", "--messages=2", "--warmup=0s", "--duration=100ms", "--json", "--quiet",
+		r := finish(t, command("call", "--url", services.Serve(t), "--pairs=2", "--messages=2", "--warmup=0s", "--duration=100ms", "--json", "--quiet",
 			"--check=call_success=100%,errors=0,calls_connected>=2"))
 		if d := r.figuresOf(t); r.status != 0 || r.stderr != "" || d.Counters["calls_connected"] < 2 {
 			t.Errorf("status %d, stderr %q, figures %+v; wanted status 0 and two calls at least", r.status, r.stderr, d)
@@ -204,7 +206,7 @@ func programRefuses(t *testing.T, command func(...string) *exec.Cmd) {
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
 			t.Parallel()
-			// Should it be taken, the program ends all the same: nothing listens there.
+			// If the program accepts the arguments, it still ends: nothing listens on this port.
 			program := command(strings.Fields(c.arguments)...)
 			program.Env = append(program.Env, "PORT=1")
 			r := finish(t, program)
@@ -215,7 +217,7 @@ func programRefuses(t *testing.T, command func(...string) *exec.Cmd) {
 }
 
 func programInterrupted(t *testing.T, command func(...string) *exec.Cmd) {
-	c := command("relay", "--url", serve(t), "--pairs=2", "--warmup=0s", "--duration=1h", "--json")
+	c := command("relay", "--url", services.Serve(t), "--pairs=2", "--warmup=0s", "--duration=1h", "--json")
 	progress, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +227,7 @@ func programInterrupted(t *testing.T, command func(...string) *exec.Cmd) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timeout := time.AfterFunc(patience, func() { _ = c.Process.Kill() })
+	timeout := time.AfterFunc(services.Patience, func() { _ = c.Process.Kill() })
 	defer timeout.Stop()
 	lines := bufio.NewScanner(io.TeeReader(progress, &stderr))
 	for sent := false; lines.Scan(); {

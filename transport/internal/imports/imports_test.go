@@ -39,13 +39,25 @@ func rooms() []room {
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
 		{folder: "transport/version"},
 
+		{folder: "transport/loadtest/options", may: []string{"messages"}},
+		{folder: "transport/loadtest/figures", may: []string{"transport/loadtest/options"}, tests: []string{"transport/loadtest/internal/..."}},
+		{folder: "transport/loadtest/machine", may: []string{"transport/loadtest/figures"}},
+		{folder: "transport/loadtest/internal/sample", may: []string{"transport/loadtest/figures", "transport/loadtest/options"}},
+		{folder: "transport/loadtest/internal/services", may: []string{"actors", "transport"}},
 		{folder: "transport/loadtest/swarm", may: []string{"transport/internal/..."}},
-		{folder: "transport/loadtest", may: []string{"messages", "transport/client", "transport/loadtest/swarm"}, tests: []string{"actors", "transport"}},
-		{folder: "transport/loadtest/compare", may: []string{"transport/loadtest", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
+		{folder: "transport/loadtest/load", may: []string{"messages", "transport/client", "transport/loadtest/figures", "transport/loadtest/options", "transport/loadtest/swarm"}},
+		{folder: "transport/loadtest/fleet", may: []string{"transport/loadtest/figures", "transport/loadtest/load", "transport/loadtest/machine", "transport/loadtest/options"},
+			tests: []string{"transport", "transport/loadtest/internal/..."}},
+		{folder: "transport/loadtest/display", may: []string{"transport/loadtest/figures", "transport/loadtest/options"}, tests: []string{"transport/loadtest/internal/..."}},
+		{folder: "transport/loadtest/report", may: []string{"transport/loadtest/display", "transport/loadtest/figures", "transport/loadtest/options"},
+			tests: []string{"transport/loadtest/internal/..."}},
+		{folder: "transport/loadtest", may: []string{"transport/loadtest/display", "transport/loadtest/figures", "transport/loadtest/fleet", "transport/loadtest/load", "transport/loadtest/options", "transport/loadtest/report"},
+			tests: []string{"transport/loadtest/internal/..."}},
+		{folder: "transport/loadtest/compare", may: []string{"transport/loadtest/figures", "transport/loadtest/machine", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
 
 		{folder: "web", tests: []string{"actors", "messages", "transport", "transport/client"}},
 		{folder: ".", may: []string{"actors", "transport", "transport/loadtest", "transport/options", "transport/service", "transport/version", "web"},
-			tests: []string{"messages", "transport/client"}},
+			tests: []string{"messages", "transport/client", "transport/loadtest/figures"}},
 	}
 }
 

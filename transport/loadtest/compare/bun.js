@@ -1,10 +1,10 @@
-// A relay for Bun's native WebSocket server, in the variant that the argument names. "bun" parses what comes and relays only
-// what is from its sender, as most such handlers do, and as this project's service must. "unchecked" does as little as can
-// be: it looks for the target's name, and knows neither that a frame is JSON nor that its sender is who it says.
+// A relay for Bun's native WebSocket server, in the variant that the argument names. "bun" parses each message, and relays it
+// only if it is from its sender. Most such handlers do that, and this project's service must. "unchecked" does as little as
+// possible. It looks for the name of the target, and checks neither that a frame is JSON nor who its sender is.
 //
-// Bun writes each frame with a system call of its own. In "batched" frames for the same target, unchecked too, are collected
-// until all that has come in was handled, and go out with one: cheaper by far where many come at once, and somewhat dearer
-// where they do not.
+// Bun writes each frame with a system call of its own. "batched" is unchecked, too. It collects the frames for a target until
+// all input is handled, and writes them with one call. That is far cheaper if many frames come at once, and slightly dearer if
+// they do not.
 const variant = process.argv[2];
 const batched = variant === "batched";
 const checks = variant === "bun";
@@ -55,7 +55,7 @@ const server = Bun.serve({
   },
   websocket: {
     perMessageDeflate: false,
-    idleTimeout: 40, // seconds; it pings after 16 less, which is about as often as ours
+    idleTimeout: 40, // seconds; Bun pings 16 s earlier, which is about as often as this project's service
     message(ws, text) {
       const at = checks ? -1 : text.lastIndexOf('"to":"');
       if (at >= 0) {

@@ -17,7 +17,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// TestMain makes the test program a child where a comparison has started it as one.
+// TestMain makes the test program a child if a comparison has started it as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == floorCommand || os.Args[1] == generateCommand) {
 		main()
@@ -58,7 +58,7 @@ func TestWhatIsNotInstalledIsLeftOut(t *testing.T) {
 	}
 }
 
-// children returns the processes that this one has started and not waited for.
+// children returns the running child processes of this process.
 func children(t *testing.T) (pids string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
@@ -81,7 +81,7 @@ func needTwoCores(t *testing.T) [2]int {
 	return cores
 }
 
-// TestAComparison runs everything against everything that is installed, shortly.
+// TestAComparison compares all installed services in all scenarios, for a short time each.
 func TestAComparison(t *testing.T) {
 	needTwoCores(t)
 	const sessions = 50
@@ -104,15 +104,15 @@ func TestAComparison(t *testing.T) {
 		case m.Failed != "":
 			t.Errorf("%s, %s: %s", m.Service, m.Scenario, m.Failed)
 		case m.Seconds <= 0 || m.RSS <= 0 || m.GeneratorCPU <= 0:
-			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.figures)
+			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.outcome)
 		case m.Scenario == "idle":
 			if m.Sessions != sessions || m.FreshRSS <= 0 {
-				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.figures)
+				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.outcome)
 			}
 		case (m.Count == 0 || m.ServiceCPU <= 0) && m.disturbed():
-			// Others had the cores for the whole of so short a time.
+			// Other programs may have had the cores for all of so short a time.
 		case m.Count == 0 || m.ServiceCPU <= 0:
-			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.figures)
+			t.Errorf("%s, %s: nothing was done: %+v", m.Service, m.Scenario, m.outcome)
 		case m.Scenario != "cycles" && m.Verified < m.Count:
 			t.Errorf("%s, %s: of %d relays %d were verified", m.Service, m.Scenario, m.Count, m.Verified)
 		}
@@ -122,7 +122,7 @@ func TestAComparison(t *testing.T) {
 	}
 }
 
-// TestAnInterruptedComparisonLeavesNothingBehind interrupts it when the load is on.
+// TestAnInterruptedComparisonLeavesNothingBehind interrupts a comparison under load.
 func TestAnInterruptedComparisonLeavesNothingBehind(t *testing.T) {
 	needTwoCores(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -179,7 +179,7 @@ func TestNobodyWinsByCheating(t *testing.T) {
 			s := gws.NewServer(unfair{&floor{logins: make(map[string]*gws.Conn)}, relay}, &gws.ServerOption{
 				NewSession: func() gws.SessionStorage { return &floorSession{} },
 			})
-			go func() { _ = s.RunListener(listener) }() // until the test program ends: it knows no other end
+			go func() { _ = s.RunListener(listener) }() // runs until the test program ends: the server cannot be stopped
 			j := job{
 				Dialect: dialectJSON, Address: listener.Addr().String(), PID: os.Getpid(), Scenario: scenarios()[0],
 				Duration: 100 * time.Millisecond, Grace: 100 * time.Millisecond,

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// dialect is a protocol as its clients speak it.
+// dialect is the protocol that the clients of a service speak.
 type dialect struct {
-	target   func(login string) string // of the WebSocket's request
-	login    func(login string) string // the first message; "": none
-	accepted string                    // what tells that the session is there
-	logout   func(login string) string // the last message; "": none
-	// envelope is a frame around its payload: as it is sent, and as it arrives.
+	target   func(login string) string // returns the target of the WebSocket request
+	login    func(login string) string // returns the first message; empty: there is none
+	accepted string                    // start of the message that confirms the session
+	logout   func(login string) string // returns the last message; empty: there is none
+	// envelope returns a frame around its payload: as it is sent, and as it arrives.
 	envelope func(from, to, payload string) (sent, arrives string)
 }
 
@@ -23,7 +23,7 @@ const (
 
 func dialectOf(name string) dialect {
 	if name == dialectPeerJS {
-		// https://github.com/peers/peerjs-server: the connection is the login, and a closed one the logout.
+		// See https://github.com/peers/peerjs-server. To connect is to log in, and to close is to log out.
 		return dialect{
 			target:   func(login string) string { return "/peerjs?key=peerjs&id=" + login + "&token=secret&version=1.5.5" },
 			login:    func(string) string { return "" },
@@ -49,8 +49,8 @@ func dialectOf(name string) dialect {
 
 const (
 	numberDigits = 16
-	// sdpHead and sdpTail are around a session description as Chromium writes it. The number behind o=- tells frames
-	// apart; the lines between them fill the frame up.
+	// sdpHead and sdpTail stand around a session description as Chromium writes it. The number behind o=- makes every
+	// frame different. The lines between them give the frame its size.
 	sdpHead = `{"type":"offer","sdp":"v=0\r\no=- `
 	sdpBody = ` 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n` +
 		`m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:rLzP\r\na=ice-pwd:q9O6BsxLNA2dKDCU8gLzpeby\r\n` +
@@ -60,10 +60,10 @@ const (
 	sdpTail = `"}`
 )
 
-// A frame is the next one of a direction: numbered, so that none is taken for another.
+// frame is the next frame of a direction. Its number makes it different from every other frame.
 type frame struct {
 	text   []byte
-	number []byte // in text
+	number []byte // the digits of the number, within text
 }
 
 func newFrame(text string) frame {
@@ -73,7 +73,7 @@ func newFrame(text string) frame {
 	return f
 }
 
-// next makes f the frame after it.
+// next turns f into the frame that follows it.
 func (f frame) next() {
 	for i := len(f.number) - 1; i >= 0; i-- {
 		if f.number[i]++; f.number[i] <= '9' {
@@ -83,7 +83,8 @@ func (f frame) next() {
 	}
 }
 
-// frames returns the first frame from one login to another: as it is sent, in so many bytes, and as it arrives.
+// frames returns the first frame from one login to another, as it is sent and as it arrives. The frame sent has size
+// bytes.
 func (d dialect) frames(from, to string, size int) (sent, arrives frame) {
 	make := func(filling string) (sent, arrives string) {
 		return d.envelope(from, to, sdpHead+strings.Repeat("0", numberDigits)+filling+sdpTail)

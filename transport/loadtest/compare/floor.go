@@ -10,15 +10,15 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// floor is the least that a Go service with a goroutine for each connection can do: gws, a map, and a look for the
-// target's name. It checks nothing: neither that a frame is JSON, nor that its sender is who it says.
+// floor is the simplest Go service with a goroutine for each connection: gws, a map, and a search for the name of the
+// target. It checks neither that a frame is JSON nor that the sender is who it claims to be.
 type floor struct {
 	gws.BuiltinEventHandler
 	mu     sync.RWMutex
 	logins map[string]*gws.Conn
 }
 
-// floorSession is what belongs to a connection. Of gws's storage nothing is needed.
+// floorSession is the state of a connection. It replaces the storage of gws, which is not used.
 type floorSession struct {
 	gws.SessionStorage
 	login string
@@ -82,10 +82,10 @@ func (f *floor) OnClose(c *gws.Conn, _ error) { f.free(c) }
 // OnPing implements gws.Event.
 func (f *floor) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) }
 
-// newFloor returns a floor, to be run with its RunListener: gws' own listener is as fast as net/http with Upgrade, and takes
-// 1.2 KB less for each connection.
+// newFloor returns a floor, to be run with RunListener. The listener of gws is as fast as net/http with Upgrade, and
+// takes 1.2 KB less for each connection.
 func newFloor() *gws.Server {
-	// No compression, no check of UTF-8, no parallel handling: all of that is off unless asked for.
+	// By default gws does not compress, does not check UTF-8 and does not handle messages in parallel.
 	s := gws.NewServer(&floor{logins: make(map[string]*gws.Conn)}, &gws.ServerOption{
 		NewSession: func() gws.SessionStorage { return &floorSession{} },
 	})
@@ -93,7 +93,7 @@ func newFloor() *gws.Server {
 	return s
 }
 
-// serveFloor serves on a free port, which it prints, until the process is ended.
+// serveFloor serves on a free port, which it prints, until the process ends.
 func serveFloor(stdout io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// startFloor returns the address of a floor that runs until the test ends.
+// startFloor starts a floor that runs until the test ends. It returns the address.
 func startFloor(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = newFloor().RunListener(listener) }() // until the test program ends: it knows no other end
+	go func() { _ = newFloor().RunListener(listener) }() // runs until the test program ends: the server cannot be stopped
 	return listener.Addr().String()
 }
 
@@ -76,7 +76,7 @@ func TestTheFloorRelaysAndFreesLogins(t *testing.T) {
 	alice.send(offer)
 	bob.want(offer)
 
-	// A logout frees at once; so does the end of a connection, as soon as the floor has noticed.
+	// A logout frees the login at once. The end of a connection frees it when the floor notices the end.
 	alice.send(`{"type":"logout","login":"alice"}`)
 	alice.send(login("carol"))
 	alice.want(yes)

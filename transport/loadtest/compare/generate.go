@@ -13,18 +13,19 @@ import (
 	"strings"
 	"time"
 
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/machine"
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
 const (
 	openingAtOnce = 128
-	patience      = 60 * time.Second // for sessions to open
-	settling      = 10 * time.Second // for the memory of a service to settle, at most
+	patience      = 60 * time.Second // limit for sessions to open
+	settling      = 10 * time.Second // limit for the memory of a service to settle
 	look          = 10 * time.Millisecond
 )
 
-// generator puts the load of one job on one service. Everything in it belongs to its loop.
+// generator puts the load of one job on one service. All of its fields belong to its loop.
 type generator struct {
 	job     job
 	dialect dialect
@@ -35,16 +36,16 @@ type generator struct {
 
 	unopened []*client
 	opening  int
-	opened   int // logged in just now
-	logins   int // made so far
+	opened   int // clients that are logged in
+	logins   int // logins made so far
 	pairs    []*pair
-	running  bool          // pairs go on sending
-	churning bool          // clients whose cycle has ended begin another
-	over     bool          // connections end because the job has
-	next     time.Duration // when the next frame is due, where they are offered
-	turn     int           // the pair that sends it
+	running  bool          // pairs send
+	churning bool          // a client whose cycle has ended begins another
+	over     bool          // the job is over, so connections end
+	next     time.Duration // offered load: when the next frame is due
+	turn     int           // offered load: the pair that sends it
 
-	latency  loadtest.Distribution
+	latency  figures.Distribution
 	count    int64
 	verified int64
 }
@@ -55,36 +56,36 @@ type client struct {
 	conn     *swarm.Conn
 	login    string
 	loggedIn bool
-	cycles   bool          // it leaves when it is logged in
-	since    time.Duration // when this cycle began
+	cycles   bool          // leaves as soon as it is logged in
+	since    time.Duration // when its cycle began
 	pair     *pair
 	side     int
 }
 
-// pair is two clients, and what each sends to the other.
+// pair is two clients that send frames to each other.
 type pair struct {
 	clients    [2]*client
-	directions [2]direction // by the side that sends
+	directions [2]direction // by the client that sends
 	count      int64        // frames that have arrived
-	turn       int          // the side that sends the next frame that is offered
+	turn       int          // offered load: the client that sends the next frame
 }
 
-// direction is the frames from one client to another.
+// direction is the sequence of frames from one client to another.
 type direction struct {
-	sent, arrives frame           // the next ones
-	dues          []time.Duration // of frames under way
-	first         int             // of them
+	sent, arrives frame           // the next frame to send, and the next to arrive
+	dues          []time.Duration // due times of the frames under way, from first on
+	first         int             // index into dues
 }
 
 func (d *direction) underWay() int { return len(d.dues) - d.first }
 
-// generateTo does a job, which is JSON, and writes its figures as JSON.
+// generateTo does a job, given as JSON, and writes the outcome as JSON.
 func generateTo(w io.Writer, text string) error {
 	var j job
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	loadtest.RaiseFileLimit()
+	machine.RaiseFileLimit()
 	f, err := generate(context.Background(), j)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func generateTo(w io.Writer, text string) error {
 }
 
 // generate does a job.
-func generate(ctx context.Context, j job) (figures, error) {
+func generate(ctx context.Context, j job) (outcome, error) {
 	g := &generator{job: j, dialect: dialectOf(j.Dialect), random: rand.New(rand.NewPCG(1, 2))}
 	var err error
 	g.swarm, err = swarm.New(ctx, swarm.Options{
@@ -101,7 +102,7 @@ func generate(ctx context.Context, j job) (figures, error) {
 		Prepare: func(loops []*swarm.Loop) { g.loop = loops[0] },
 	})
 	if err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	defer g.swarm.Stop()
 	defer g.do(func() { g.over = true })
@@ -114,14 +115,14 @@ func generate(ctx context.Context, j job) (figures, error) {
 	return g.relay()
 }
 
-// do has f called on the loop and waits for it.
+// do calls f on the loop and waits until it returns.
 func (g *generator) do(f func()) {
 	done := make(chan struct{})
 	g.loop.Do(func() { defer close(done); f() })
 	<-done
 }
 
-// wait waits for a condition, which is looked at on the loop.
+// wait waits until condition holds. It calls condition on the loop.
 func (g *generator) wait(limit time.Duration, what string, condition func() bool) error {
 	for began := time.Now(); ; time.Sleep(look) {
 		met, failed := false, error(nil)
@@ -137,7 +138,7 @@ func (g *generator) wait(limit time.Duration, what string, condition func() bool
 	}
 }
 
-// pass lets time pass.
+// pass waits for a time, or until something fails.
 func (g *generator) pass(d time.Duration) error {
 	end := time.Now().Add(d)
 	for g.failure() == nil && time.Now().Before(end) {
@@ -157,7 +158,7 @@ func (g *generator) fail(format string, arguments ...any) {
 	}
 }
 
-// add has n clients opened, as many at once as is good.
+// add adds n clients, which tick opens as fast as is good.
 func (g *generator) add(n int) (all []*client) {
 	for range n {
 		all = append(all, &client{g: g})
@@ -166,10 +167,10 @@ func (g *generator) add(n int) (all []*client) {
 	return all
 }
 
-// begun and ended are around the measured interval.
+// begun begins the measured interval.
 func (g *generator) begun() (usage, error) {
 	u, err := lookAt(g.job)
-	g.count, g.latency = 0, loadtest.Distribution{}
+	g.count, g.latency = 0, figures.Distribution{}
 	for _, p := range g.pairs {
 		p.count = 0
 	}
@@ -177,9 +178,9 @@ func (g *generator) begun() (usage, error) {
 }
 
 // measure measures for the job's duration.
-func (g *generator) measure() (figures, error) {
+func (g *generator) measure() (outcome, error) {
 	var before, after usage
-	var f figures
+	var f outcome
 	var err error
 	g.do(func() { before, err = g.begun() })
 	if err != nil {
@@ -203,7 +204,8 @@ func (g *generator) measure() (figures, error) {
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// leastShare is what the slowest pair got by what all got on average; 0 where nobody got anything.
+// leastShare returns the relays of the slowest pair divided by the mean over all pairs. It is 0 if there were no
+// relays.
 func leastShare(pairs []*pair) float64 {
 	least, total := int64(math.MaxInt64), int64(0)
 	for _, p := range pairs {
@@ -216,8 +218,8 @@ func leastShare(pairs []*pair) float64 {
 	return float64(least) * float64(len(pairs)) / float64(total)
 }
 
-// relay has pairs exchange frames.
-func (g *generator) relay() (figures, error) {
+// relay measures pairs that exchange frames.
+func (g *generator) relay() (outcome, error) {
 	g.do(func() {
 		all := g.add(2 * pairCount)
 		for i := 0; i < len(all); i += 2 {
@@ -233,7 +235,7 @@ func (g *generator) relay() (figures, error) {
 		}
 	})
 	if err := g.wait(patience, "not all sessions are open", func() bool { return g.opened == 2*pairCount }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() {
 		g.running, g.next = true, g.loop.Now()
@@ -244,7 +246,7 @@ func (g *generator) relay() (figures, error) {
 		}
 	})
 	if err := g.pass(g.job.Warmup); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	f, err := g.measure()
 	if err != nil {
@@ -260,7 +262,7 @@ func (g *generator) relay() (figures, error) {
 	return f, err
 }
 
-// churn has clients come and go.
+// churn starts clients that come and go.
 func (g *generator) churn() {
 	g.churning = true
 	for _, c := range g.add(churners) {
@@ -269,34 +271,34 @@ func (g *generator) churn() {
 }
 
 // cycle measures clients that come and go.
-func (g *generator) cycle() (figures, error) {
+func (g *generator) cycle() (outcome, error) {
 	g.do(g.churn)
 	if err := g.pass(g.job.Warmup); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	return g.measure()
 }
 
-// hold holds sessions.
-func (g *generator) hold() (figures, error) {
+// hold measures sessions that are held.
+func (g *generator) hold() (outcome, error) {
 	g.do(g.churn)
 	if err := g.wait(patience, "the service was not warm", func() bool { return g.count >= warmUpCycles }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() { g.churning = false })
 	if err := g.wait(patience, "a session has not ended", func() bool { return g.loop.Open() == 0 }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	fresh, err := g.settled()
 	if err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	g.do(func() { g.add(g.job.Scenario.Sessions) })
 	if err := g.wait(10*patience, "not all sessions are open", func() bool { return g.opened == g.job.Scenario.Sessions }); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	if _, err := g.settled(); err != nil {
-		return figures{}, err
+		return outcome{}, err
 	}
 	var pings int
 	g.do(func() { pings = g.loop.Pings() })
@@ -309,7 +311,8 @@ func (g *generator) hold() (figures, error) {
 	return f, nil
 }
 
-// settled waits until the service's memory changes no more, or long enough, and returns it.
+// settled waits until the memory of the service no longer changes, but not longer than settling. It returns the memory
+// in bytes.
 func (g *generator) settled() (rss int64, err error) {
 	for end := time.Now().Add(settling); ; {
 		before, err := lookAt(g.job)
@@ -329,7 +332,7 @@ func (g *generator) settled() (rss int64, err error) {
 	}
 }
 
-// tick is called by the loop after anything happened on it.
+// tick does what is due. The loop calls it after every event.
 func (g *generator) tick(l *swarm.Loop) time.Duration {
 	for len(g.unopened) > 0 && g.opening < openingAtOnce && !g.over {
 		c := g.unopened[0]
@@ -352,7 +355,7 @@ func (g *generator) tick(l *swarm.Loop) time.Duration {
 	return g.next
 }
 
-// send sends so many frames from one side to the other, which were due then.
+// send sends n frames from one side to the other. Due is when they were due.
 func (p *pair) send(side, n int, due time.Duration) {
 	d, c := &p.directions[side], p.clients[side]
 	if d.underWay() == 0 {
@@ -368,7 +371,7 @@ func (p *pair) send(side, n int, due time.Duration) {
 	}
 }
 
-// newLogin returns a login that nobody has had.
+// newLogin returns a login that was not used before.
 func (g *generator) newLogin() string {
 	g.logins++
 	return fmt.Sprintf("user-%07d", g.logins)
@@ -458,7 +461,7 @@ func (c *client) Closed(_ *swarm.Conn, err error) {
 	}
 }
 
-// clipped is the beginning of a text, which may be long.
+// clipped returns the beginning of a text that may be long.
 func clipped(text []byte) string {
 	const enough = 120
 	if len(text) <= enough {

@@ -1,6 +1,6 @@
-// Command compare puts the same load on this project's service, on a bare relay over gws and, where they are installed,
-// on Bun's native WebSocket server and PeerJS's server, and prints a Markdown table of what each of them did. Run it from
-// the module's folder: go run ./transport/loadtest/compare
+// Command compare puts the same load on several services and prints a Markdown table of what each of them did. The
+// services are this project's, a bare relay over gws and, if they are installed, Bun's native WebSocket server and
+// PeerJS's server. Run it from the folder of the module: go run ./transport/loadtest/compare
 package main
 
 import (
@@ -20,17 +20,17 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/machine"
 )
 
 const (
 	name        = "compare"
 	description = `Compares this project's service with others under the same load, and prints a Markdown table.
 
-The services are: ours; floor, a bare relay over gws, which is the least that a Go service with a goroutine for each connection can ` +
-		`cost; bun, Bun's native WebSocket server with a small handler; unchecked, the same without any check; batched, that with writes put together by hand; peerjs, PeerJS's server with its own protocol. The last four ` +
-		`are left out where they are not installed. Each runs alone, freshly started for each scenario, on one processor core, and the load ` +
-		`comes from another core.`
+The services are: ours; floor, a bare relay over gws, which costs the least that a Go service with a goroutine for each connection can ` +
+		`cost; bun, Bun's native WebSocket server with a small handler; unchecked, the same handler without any check; batched, unchecked with ` +
+		`writes combined by hand; peerjs, PeerJS's server with its own protocol. The last four are left out if they are not installed. Each ` +
+		`service runs alone on one processor core, freshly started for each scenario. The load comes from another core.`
 )
 
 // Exit statuses.
@@ -41,7 +41,7 @@ const (
 	statusInterrupted = 130
 )
 
-// Arguments with which the program starts itself.
+// Arguments with which the program starts itself again.
 const (
 	floorCommand    = "floor"
 	generateCommand = "generate"
@@ -49,17 +49,17 @@ const (
 
 // options is the command line.
 type options struct {
-	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that there are."`
-	Scenarios []string      `placeholder:"SCENARIO" help:"What to have them do: window1, window16, offered, large1, large16, cycles, idle. Default: all."`
-	Rounds    int           `default:"3" placeholder:"N" help:"How often each is measured; the table has medians. Default: ${default}."`
-	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long load runs before it is measured. Default: ${default}."`
-	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long it is measured. Default: ${default}."`
-	Sessions  int           `default:"19000" placeholder:"N" help:"idle: how many sessions are held. Each is an open file of the service's and of the generator's. Default: ${default}."`
-	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle: how long they are held. Default: ${default}."`
+	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that are installed."`
+	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle. Default: all."`
+	Rounds    int           `default:"3" placeholder:"N" help:"How often each scenario is measured. The table has medians. Default: ${default}."`
+	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
+	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long the load is measured. Default: ${default}."`
+	Sessions  int           `default:"19000" placeholder:"N" help:"idle: number of sessions to hold. Each is an open file of the service and one of the generator. Default: ${default}."`
+	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle: how long the sessions are held. Default: ${default}."`
 	Calm      time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait, before each measurement, for other programs to leave both cores alone. Default: ${default}."`
-	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service, built. Default: it is built from the module in this folder."`
+	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service as a program. Default: the module in this folder is built."`
 	Tools     string        `type:"path" placeholder:"FOLDER" help:"Where bun and peer are installed with npm. Default: ${tools}."`
-	JSON      bool          `name:"json" help:"Print the figures of every round as JSON, in place of the table."`
+	JSON      bool          `name:"json" help:"Print the figures of every round as JSON instead of the table."`
 }
 
 func main() {
@@ -114,7 +114,7 @@ func defaultTools() string {
 	return filepath.Join(cache, "p2p-messaging-compare")
 }
 
-// check completes o and says what cannot be.
+// check fills in defaults, and returns an error for what cannot be done.
 func (o *options) check() error {
 	known := func(flag string, words []string, there []string) error {
 		for _, w := range words {
@@ -153,17 +153,17 @@ func (o *options) check() error {
 	return nil
 }
 
-// chosen says whether a word was chosen; no choice is all.
+// chosen reports whether a word was chosen. If words is empty, all words are.
 func chosen(words []string, word string) bool { return len(words) == 0 || slices.Contains(words, word) }
 
-// run measures and prints.
+// run measures, and prints the outcome.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	cores, err := twoCores()
 	if err != nil {
 		return err
 	}
 	const spare = 100
-	if limit := loadtest.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
+	if limit := machine.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
 		return fmt.Errorf("--sessions: %d sessions need more than the %d files that a process may open here: give %d at most, or raise the limit (ulimit -n)", o.Sessions, limit, limit-spare)
 	}
 	scratch, err := os.MkdirTemp("", name+"-")
@@ -175,7 +175,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d := document{Format: documentFormat, Machine: newMachine(loadtest.ThisMachine()), Versions: versions, Sessions: o.Sessions, IdleS: o.Idle.Seconds()}
+	d := document{Format: documentFormat, Machine: newHost(machine.Describe()), Versions: versions, Sessions: o.Sessions, IdleS: o.Idle.Seconds()}
 	for _, s := range services {
 		d.Services = append(d.Services, s.name)
 	}
@@ -185,7 +185,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 				continue
 			}
 			for i := range services {
-				s := services[(i+round)%len(services)] // nobody is always the first
+				s := services[(i+round)%len(services)] // each service is the first in turn
 				waitForCalm(ctx, cores, o.Calm)
 				m := o.measure(ctx, s, sc, cores)
 				if ctx.Err() != nil {

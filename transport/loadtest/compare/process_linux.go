@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// twoCores returns the cores for the service and for the generator: the first two that this process may use.
+// twoCores returns a core for the service and a core for the generator. They are the first two that this process may
+// use.
 func twoCores() (cores [2]int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -33,17 +34,18 @@ func twoCores() (cores [2]int, err error) {
 	return cores, nil
 }
 
-// startOn starts a command whose threads may run on one core only, from its beginning on, so that runtimes that ask how many
-// there are see one. It ends when this process does, and Ctrl-C in a terminal is for this process alone. Gone is closed
-// when it has ended: until then there is the thread that started it, because that is what it would end with.
+// startOn starts a command that may run on one core only. The limit holds from the start, so that a runtime that asks
+// for the number of cores gets 1. The command ends when this process ends. Ctrl-C in a terminal reaches this process
+// alone. The caller closes gone when the command has ended. The thread that started the command lives until then,
+// because the command would end with it.
 func startOn(core int, c *exec.Cmd, gone <-chan struct{}) error {
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		var pinned unix.CPUSet
 		pinned.Set(core)
-		if err := unix.SchedSetaffinity(0, &pinned); err != nil { // of this thread; children inherit it
+		if err := unix.SchedSetaffinity(0, &pinned); err != nil { // of this thread, inherited by its children
 			started <- fmt.Errorf("hold a process to core %d: %w", core, err)
 			return
 		}
@@ -56,16 +58,16 @@ func startOn(core int, c *exec.Cmd, gone <-chan struct{}) error {
 	return <-started
 }
 
-// usage is what was used until a moment.
+// usage is what was used up to a moment.
 type usage struct {
 	at      time.Time
-	service time.Duration // processor time, all threads
+	service time.Duration // processor time of all threads
 	own     time.Duration
-	busy    [2]time.Duration // of the two cores, by whomever
-	rss     int64            // of the service
+	busy    [2]time.Duration // time for which each of the two cores was busy, for any program
+	rss     int64            // of the service, in bytes
 }
 
-// lookAt looks at the service of a job and at this process.
+// lookAt measures the service of a job and this process.
 func lookAt(j job) (u usage, err error) {
 	if u.service, err = cpuTime(j.PID); err != nil {
 		return u, err
@@ -79,9 +81,9 @@ func lookAt(j job) (u usage, err error) {
 	return u, err
 }
 
-// since returns the figures of the interval from b to u.
-func (u usage) since(b usage) figures {
-	f := figures{
+// since returns the outcome of the interval from b to u.
+func (u usage) since(b usage) outcome {
+	f := outcome{
 		Seconds: u.at.Sub(b.at).Seconds(), ServiceCPU: (u.service - b.service).Seconds(), GeneratorCPU: (u.own - b.own).Seconds(),
 	}
 	f.OthersService = max(0, (u.busy[0]-b.busy[0]).Seconds()-f.ServiceCPU) / f.Seconds
@@ -89,8 +91,9 @@ func (u usage) since(b usage) figures {
 	return f
 }
 
-// cpuTime returns the processor time of all threads of a process, those that have ended too, to the nanosecond: it is
-// what the kernel's clock for that process shows (clock_getcpuclockid, whose numbers are made like this).
+// cpuTime returns the processor time of all threads of a process, including threads that have ended. It reads the
+// kernel's clock for the process, which counts nanoseconds. The clock's number is formed as clock_getcpuclockid forms
+// it.
 func cpuTime(pid int) (time.Duration, error) {
 	const scheduled = 2
 	var t unix.Timespec
@@ -100,9 +103,9 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// busyTime returns for how long cores were not idle since the machine began.
+// busyTime returns how long each core was busy since the machine started.
 func busyTime(cores [2]int) (busy [2]time.Duration) {
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on all that Go runs on
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on all platforms of Go
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return busy
@@ -122,7 +125,7 @@ func busyTime(cores [2]int) (busy [2]time.Duration) {
 	return busy
 }
 
-// waitForCalm waits until others leave the cores alone, or for so long.
+// waitForCalm waits until other programs leave the cores alone, but not longer than limit.
 func waitForCalm(ctx context.Context, cores [2]int, limit time.Duration) {
 	const look = 300 * time.Millisecond
 	for end := time.Now().Add(limit); ctx.Err() == nil && time.Now().Before(end); {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// On other systems the program says that it needs Linux, and nothing of this is called.
+// On other systems the program reports that it needs Linux, and calls none of these.
 
 var errNeedsLinux = errors.New("this needs Linux")
 
@@ -18,6 +18,6 @@ type usage struct{ rss int64 }
 func twoCores() ([2]int, error)                     { return [2]int{}, errNeedsLinux }
 func startOn(int, *exec.Cmd, <-chan struct{}) error { return errNeedsLinux }
 func lookAt(job) (usage, error)                     { return usage{}, errNeedsLinux }
-func (usage) since(usage) (f figures)               { return f }
+func (usage) since(usage) (f outcome)               { return f }
 
 func waitForCalm(context.Context, [2]int, time.Duration) {}

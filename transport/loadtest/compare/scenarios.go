@@ -2,23 +2,23 @@ package main
 
 import "time"
 
-// The load of all scenarios that relay.
+// The load of the scenarios that relay.
 const (
 	pairCount    = 200
-	offeredRate  = 5000 // relays a second, all pairs together
-	churners     = 32   // clients that connect and leave, over and over, at the same time
-	warmUpCycles = 200  // before the memory of a service is looked at that has no sessions yet
+	offeredRate  = 5000 // relays a second over all pairs
+	churners     = 32   // clients that connect and leave at the same time, over and over
+	warmUpCycles = 200  // cycles before the memory of a service without sessions is measured
 )
 
-// scenario is what a service is to do.
+// scenario is what a service has to do.
 type scenario struct {
 	Name     string  `json:"name"`
 	Title    string  `json:"title"`
-	Size     int     `json:"size"`     // bytes of each frame; 0: it relays nothing
-	Window   int     `json:"window"`   // frames of a pair that are sent at once; the next ones when all of them have arrived
-	Offered  float64 `json:"offered"`  // relays a second, however fast they arrive; 0: see Window
-	Cycles   bool    `json:"cycles"`   // connect, log in, log out where there is such a thing, close
-	Sessions int     `json:"sessions"` // to hold
+	Size     int     `json:"size"`     // bytes of each frame; 0: nothing is relayed
+	Window   int     `json:"window"`   // frames of a pair that are sent at once; the next ones follow when all have arrived
+	Offered  float64 `json:"offered"`  // relays a second, regardless of how fast they arrive; 0: Window applies
+	Cycles   bool    `json:"cycles"`   // connect, log in, log out if the dialect can, close
+	Sessions int     `json:"sessions"` // sessions to hold
 }
 
 func scenarios() []scenario {
@@ -41,7 +41,7 @@ func scenarioNames() []string {
 	return names
 }
 
-// job is what a generator process is to do.
+// job is what a generator process has to do.
 type job struct {
 	Dialect  string        `json:"dialect"`
 	Address  string        `json:"address"` // host:port of the service
@@ -50,33 +50,33 @@ type job struct {
 	Scenario scenario      `json:"scenario"`
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
-	Grace    time.Duration `json:"grace"` // for frames that are under way in the end
+	Grace    time.Duration `json:"grace"` // limit for frames under way at the end
 }
 
-// figures is what came out of it. Times are of the measured interval.
-type figures struct {
+// outcome is what a job measured. Times are of the measured interval.
+type outcome struct {
 	Seconds       float64 `json:"measured_s"`
-	Count         int64   `json:"count"` // relays or cycles done
+	Count         int64   `json:"count"` // relays or cycles
 	ServiceCPU    float64 `json:"service_cpu_s"`
 	GeneratorCPU  float64 `json:"generator_cpu_s"`
-	OthersService float64 `json:"others_service_cores"`   // share of the service's core that went to others
-	OthersOwn     float64 `json:"others_generator_cores"` // … of the generator's
+	OthersService float64 `json:"others_service_cores"`   // share of the service's core that other programs used
+	OthersOwn     float64 `json:"others_generator_cores"` // share of the generator's core that other programs used
 	P50           float64 `json:"p50_us"`
 	P99           float64 `json:"p99_us"`
-	LeastShare    float64 `json:"least_share"` // the slowest pair's relays by the mean of all pairs
-	Verified      int64   `json:"verified"`    // frames that were compared byte for byte, in all
+	LeastShare    float64 `json:"least_share"` // relays of the slowest pair divided by the mean over all pairs
+	Verified      int64   `json:"verified"`    // frames compared byte for byte
 
-	Sessions int64 `json:"sessions"`        // held
-	FreshRSS int64 `json:"fresh_rss_bytes"` // of the service, before them
-	RSS      int64 `json:"rss_bytes"`       // … with them
-	Pings    int64 `json:"pings"`           // that the service sent
+	Sessions int64 `json:"sessions"`        // sessions held
+	FreshRSS int64 `json:"fresh_rss_bytes"` // memory of the service before these sessions
+	RSS      int64 `json:"rss_bytes"`       // memory of the service with them
+	Pings    int64 `json:"pings"`           // pings from the service
 }
 
-func (f figures) rate() float64           { return float64(f.Count) / f.Seconds }
-func (f figures) cpuPerUnit() float64     { return f.ServiceCPU / float64(f.Count) }
-func (f figures) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
-func (f figures) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
-func (f figures) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
-func (f figures) bytesPerSession() float64 {
+func (f outcome) rate() float64           { return float64(f.Count) / f.Seconds }
+func (f outcome) cpuPerUnit() float64     { return f.ServiceCPU / float64(f.Count) }
+func (f outcome) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
+func (f outcome) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
+func (f outcome) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
+func (f outcome) bytesPerSession() float64 {
 	return float64(f.RSS-f.FreshRSS) / float64(f.Sessions)
 }

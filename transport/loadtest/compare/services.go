@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// service is one of those that are compared.
+// service is a service to compare.
 type service struct {
 	name    string
 	dialect string
@@ -38,7 +38,7 @@ var (
 	peerScript []byte
 )
 
-// prepare returns the services that were chosen and are there, and the versions of what they run on.
+// prepare returns the chosen services that are installed, and the versions of what they run on.
 func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer) (services []service, versions map[string]string, err error) {
 	versions = map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")}
 	self, err := os.Executable()
@@ -116,7 +116,7 @@ func build(ctx context.Context, program string) error {
 	return nil
 }
 
-// installed returns the version of an npm package in the tools folder; "" where it is not there.
+// installed returns the version of an npm package in the tools folder. It is empty if the package is not installed.
 func (o *options) installed(name string) string {
 	var p struct{ Version string }
 	text, err := os.ReadFile(filepath.Join(o.Tools, "node_modules", name, "package.json"))
@@ -126,7 +126,7 @@ func (o *options) installed(name string) string {
 	return p.Version
 }
 
-// dependency returns the version of a Go module that this program was built with.
+// dependency returns the version of a Go module in this program.
 func dependency(path string) string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
@@ -138,7 +138,7 @@ func dependency(path string) string {
 	return ""
 }
 
-// process is a program that runs on a core of its own.
+// process is a program that runs on one core.
 type process struct {
 	command *exec.Cmd
 	errors  bytes.Buffer // what it wrote to stderr
@@ -146,12 +146,12 @@ type process struct {
 	gone    chan struct{} // closed when it has ended
 }
 
-// start starts a program, which ends with ctx at the latest.
+// start starts a program on a core. The program ends with ctx at the latest.
 func start(ctx context.Context, core int, arguments []string) (*process, error) {
 	p := &process{gone: make(chan struct{}), command: exec.CommandContext(ctx, arguments[0], arguments[1:]...)}
 	p.command.Stderr = &p.errors
 	p.command.WaitDelay = 5 * time.Second
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // nothing there that would tune anybody
+	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // without variables that could tune a service
 	var err error
 	if p.out, err = p.command.StdoutPipe(); err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func start(ctx context.Context, core int, arguments []string) (*process, error) 
 	return p, startOn(core, p.command, p.gone)
 }
 
-// end ends the program, if it has not ended, and says how it did.
+// end waits for the end of the program, and kills it first if kill is true. The error says how the program failed.
 func (p *process) end(kill bool) error {
 	if kill {
 		_ = p.command.Process.Kill()
@@ -173,10 +173,10 @@ func (p *process) end(kill bool) error {
 	return err
 }
 
-// addressPattern is how every service says where it listens, once it does.
+// addressPattern matches the address that every service prints when it listens.
 var addressPattern = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 
-// ready waits until the service says where it listens.
+// ready waits until the service prints its address.
 func (p *process) ready() (address string, err error) {
 	const patience = 30 * time.Second
 	found := make(chan string)
@@ -203,19 +203,19 @@ func (p *process) ready() (address string, err error) {
 	}
 }
 
-// measurement is a service's figures in a scenario.
+// measurement is the outcome of one scenario with one service.
 type measurement struct {
 	Service  string `json:"service"`
 	Scenario string `json:"scenario"`
 	Round    int    `json:"round"`
-	figures
-	Failed string `json:"failed,omitempty"` // why there are none
+	outcome
+	Failed string `json:"failed,omitempty"` // why there is no outcome; empty: there is one
 }
 
-// grace is how long frames may be under way in the end.
+// grace bounds the time that frames may be under way at the end.
 const grace = 20 * time.Second
 
-// measure starts a service and has it do something.
+// measure starts a service and measures it in a scenario.
 func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]int) measurement {
 	m := measurement{Service: s.name, Scenario: sc.Name}
 	j := job{Dialect: s.dialect, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
@@ -226,11 +226,11 @@ func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]
 	if err != nil {
 		m.Failed = err.Error()
 	}
-	m.figures = f
+	m.outcome = f
 	return m
 }
 
-func measure(ctx context.Context, command []string, j job) (f figures, err error) {
+func measure(ctx context.Context, command []string, j job) (f outcome, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server, err := start(ctx, j.Cores[0], command)

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"p2p-messaging/transport/loadtest"
+	"p2p-messaging/transport/loadtest/figures"
 )
 
 // document is what --json prints.
 type document struct {
 	Format       string            `json:"format"`
-	Machine      machine           `json:"machine"`
+	Machine      host              `json:"machine"`
 	Versions     map[string]string `json:"versions"`
 	Services     []string          `json:"services"`
 	Sessions     int               `json:"idle_sessions"`
@@ -22,92 +22,92 @@ type document struct {
 
 const documentFormat = "p2p-messaging-compare/1"
 
-type machine struct {
+type host struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
 	System string `json:"system"`
 }
 
-func newMachine(m loadtest.Machine) machine { return machine{m.CPU, m.Cores, m.System} }
+func newHost(m figures.Machine) host { return host{m.CPU, m.Cores, m.System} }
 
 const (
-	// generatorLimit is what share of its core the generator uses when it, not the service, is the limit.
+	// generatorLimit is the share of its core above which the generator, not the service, is the limit.
 	generatorLimit = 0.95
-	// disturbance is what share of a core others may use before figures are doubtful.
+	// disturbance is the share of a core that other programs may use before figures are doubtful.
 	disturbance = 0.05
 
 	limitMark   = "†"
 	disturbMark = "~"
 )
 
-// String says in a line what was found, while it goes on.
+// String returns the outcome in one line, as the comparison prints it while it runs.
 func (m measurement) String() string {
 	if m.Failed != "" {
 		return "failed: " + m.Failed
 	}
 	var b strings.Builder
 	if m.FreshRSS > 0 {
-		fmt.Fprintf(&b, "%s bytes a session", loadtest.FormatRate(m.bytesPerSession()))
+		fmt.Fprintf(&b, "%s bytes a session", figures.FormatRate(m.bytesPerSession()))
 	} else {
-		fmt.Fprintf(&b, "%s/s, %s of CPU each, p99 %s", loadtest.FormatRate(m.rate()), formatSeconds(m.cpuPerUnit()), formatMicro(m.P99))
+		fmt.Fprintf(&b, "%s/s, %s of CPU each, p99 %s", figures.FormatRate(m.rate()), formatSeconds(m.cpuPerUnit()), formatMicro(m.P99))
 	}
 	fmt.Fprintf(&b, "; cores: service %.2f, generator %.2f, others %.2f and %.2f", m.serviceShare(), m.generatorShare(), m.OthersService, m.OthersOwn)
 	return b.String()
 }
 
-// row is one figure of one scenario.
+// row is one figure of a scenario.
 type row struct {
 	title  string
-	of     func(figures) float64
+	of     func(outcome) float64
 	format func(float64) string
 	more   bool // more is better
 }
 
-// rows returns the rows of a scenario, the main one first.
+// rows returns the figures of a scenario, the main one first.
 func rows(s scenario) []row {
-	cpu := row{"CPU for each relay", figures.cpuPerUnit, formatSeconds, false}
-	p50 := row{"p50", func(f figures) float64 { return f.P50 }, formatMicro, false}
-	p99 := row{"p99", func(f figures) float64 { return f.P99 }, formatMicro, false}
+	cpu := row{"CPU for each relay", outcome.cpuPerUnit, formatSeconds, false}
+	p50 := row{"p50", func(f outcome) float64 { return f.P50 }, formatMicro, false}
+	p99 := row{"p99", func(f outcome) float64 { return f.P99 }, formatMicro, false}
 	switch {
 	case s.Cycles:
 		cpu.title = "CPU for each cycle"
-		return []row{{"cycles/s", figures.rate, loadtest.FormatRate, true}, cpu}
+		return []row{{"cycles/s", outcome.rate, figures.FormatRate, true}, cpu}
 	case s.Offered > 0:
 		return []row{cpu, p50, p99}
 	case s.Window > 0:
 		return []row{
-			{"relays/s", figures.rate, loadtest.FormatRate, true}, cpu, p50, p99,
-			{"slowest pair, of the mean", func(f figures) float64 { return f.LeastShare }, formatShare, true},
+			{"relays/s", outcome.rate, figures.FormatRate, true}, cpu, p50, p99,
+			{"slowest pair, of the mean", func(f outcome) float64 { return f.LeastShare }, formatShare, true},
 		}
 	}
 	return []row{
-		{"resident bytes a session", figures.bytesPerSession, loadtest.FormatRate, false},
-		{"resident memory in all", func(f figures) float64 { return float64(f.RSS) }, loadtest.FormatBytes, false},
-		{"CPU, of one core", figures.serviceShare, formatShare, false},
-		{"pings sent", func(f figures) float64 { return float64(f.Pings) }, formatPings, false},
+		{"resident bytes a session", outcome.bytesPerSession, figures.FormatRate, false},
+		{"resident memory in all", func(f outcome) float64 { return float64(f.RSS) }, figures.FormatBytes, false},
+		{"CPU, of one core", outcome.serviceShare, formatShare, false},
+		{"pings sent", func(f outcome) float64 { return float64(f.Pings) }, formatPings, false},
 	}
 }
 
 func formatSeconds(s float64) string { return formatMicro(1e6 * s) }
 
 func formatMicro(us float64) string {
-	return loadtest.FormatDuration(time.Duration(us * float64(time.Microsecond)))
+	return figures.FormatDuration(time.Duration(us * float64(time.Microsecond)))
 }
 
 func formatShare(v float64) string {
-	return loadtest.FormatRate(100*v) + " %"
+	return figures.FormatRate(100*v) + " %"
 }
 
-func formatPings(v float64) string { return loadtest.FormatRate(v) }
+func formatPings(v float64) string { return figures.FormatRate(v) }
 
-// median returns the middle of all values; with an even number of them the mean of both in the middle.
+// median returns the middle one of the values. For an even number of values it is the mean of the middle two.
 func median(values []float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// of returns the good measurements of a service in a scenario: those that nobody disturbed or, where there are none, all.
+// of returns the measurements of a service in a scenario. If some of them were undisturbed, it returns only these.
 func (d *document) of(service, scenario string) (all []measurement) {
 	for _, m := range d.Measurements {
 		if m.Service == service && m.Scenario == scenario && m.Failed == "" {
@@ -120,17 +120,17 @@ func (d *document) of(service, scenario string) (all []measurement) {
 	return all
 }
 
-func medianOf(all []measurement, of func(figures) float64) float64 {
+func medianOf(all []measurement, of func(outcome) float64) float64 {
 	values := make([]float64, len(all))
 	for i, m := range all {
-		values[i] = of(m.figures)
+		values[i] = of(m.outcome)
 	}
 	return median(values)
 }
 
-// marks returns what a reader of a service's figures in a scenario must know.
+// marks returns signs for what a reader of these measurements must know.
 func marks(all []measurement) (text string) {
-	if medianOf(all, figures.generatorShare) >= generatorLimit {
+	if medianOf(all, outcome.generatorShare) >= generatorLimit {
 		text += limitMark
 	}
 	if slices.ContainsFunc(all, measurement.disturbed) {
@@ -139,7 +139,7 @@ func marks(all []measurement) (text string) {
 	return text
 }
 
-// title is a service's column.
+// title returns the head of a service's column.
 func (d *document) title(service string) string {
 	version := func(name, key string) string {
 		return strings.TrimSpace(name + " " + d.Versions[key])
@@ -159,7 +159,8 @@ func (d *document) title(service string) string {
 	return service
 }
 
-// table is the Markdown table: a row for each figure, a column for each service, and one for ours against each other.
+// table returns the Markdown table. It has a row for each figure, a column for each service, and a column that compares
+// this project's service with each other one.
 func (d *document) table() string {
 	var b strings.Builder
 	ours := slices.Contains(d.Services, "ours")
@@ -212,13 +213,13 @@ func (d *document) table() string {
 
 func (d *document) heading(s scenario) string {
 	if s.Name == "idle" {
-		return fmt.Sprintf("%s idle sessions, %v s", loadtest.FormatRate(float64(d.Sessions)), d.IdleS)
+		return fmt.Sprintf("%s idle sessions, %v s", figures.FormatRate(float64(d.Sessions)), d.IdleS)
 	}
 	return s.Title
 }
 
-// ratio says how much better ours is: above 1 it is. The speed of a shared machine changes from minute to minute, so what
-// one round measured is compared within that round, and the median is that of the rounds' ratios.
+// ratio says how much better ours is; above 1 it is better. The speed of a shared machine changes from minute to
+// minute. So only measurements of the same round are compared, and the result is the median of the rounds' ratios.
 func ratio(r row, ours, other []measurement) string {
 	if r.title == "pings sent" {
 		return ""
@@ -236,11 +237,11 @@ func ratio(r row, ours, other []measurement) string {
 	for _, m := range ours {
 		for _, n := range other {
 			if m.Round == n.Round {
-				ratios = append(ratios, better(r.of(m.figures), r.of(n.figures)))
+				ratios = append(ratios, better(r.of(m.outcome), r.of(n.outcome)))
 			}
 		}
 	}
-	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // of each some round was disturbed, and never the same one
+	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // no round was undisturbed for both
 		ratios = []float64{better(medianOf(ours, r.of), medianOf(other, r.of))}
 	}
 	if len(ratios) == 0 || slices.Contains(ratios, 0) {
@@ -253,7 +254,7 @@ func ratio(r row, ours, other []measurement) string {
 	return text
 }
 
-// caption says what the table is of.
+// caption returns the text below the table.
 func (d *document) caption(ratios bool, marks string) string {
 	rounds := 0
 	for _, m := range d.Measurements {

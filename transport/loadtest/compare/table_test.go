@@ -7,17 +7,17 @@ import (
 
 func TestTable(t *testing.T) {
 	relay := func(service string, round int, count int64, cpu, generator, others, p50, p99 float64) measurement {
-		return measurement{Service: service, Scenario: "window1", Round: round, figures: figures{
+		return measurement{Service: service, Scenario: "window1", Round: round, outcome: outcome{
 			Seconds: 2, Count: count, ServiceCPU: cpu, GeneratorCPU: generator, OthersService: others, P50: p50, P99: p99, LeastShare: 0.995,
 		}}
 	}
 	idle := func(service string, rss int64) measurement {
-		return measurement{Service: service, Scenario: "idle", Round: 1, figures: figures{
+		return measurement{Service: service, Scenario: "idle", Round: 1, outcome: outcome{
 			Seconds: 30, ServiceCPU: 0.03, FreshRSS: 10e6, RSS: rss, Sessions: 1000, Pings: 1000,
 		}}
 	}
 	d := document{
-		Machine:  machine{"A CPU", 2, "Linux 6.1, amd64"},
+		Machine:  host{"A CPU", 2, "Linux 6.1, amd64"},
 		Versions: map[string]string{"go": "1.26.0", "gws": "1.8.9", "bun": "1.4.5"},
 		Services: []string{"ours", "floor", "bun"}, Sessions: 1000, IdleS: 30,
 		Measurements: []measurement{
@@ -63,7 +63,7 @@ func TestMedian(t *testing.T) {
 }
 
 func TestASinglePlainServiceHasNoRatios(t *testing.T) {
-	d := document{Services: []string{"floor"}, Measurements: []measurement{{Service: "floor", Scenario: "cycles", Round: 1, figures: figures{Seconds: 1, Count: 1000}}}}
+	d := document{Services: []string{"floor"}, Measurements: []measurement{{Service: "floor", Scenario: "cycles", Round: 1, outcome: outcome{Seconds: 1, Count: 1000}}}}
 	if got := d.table(); strings.Contains(got, "ours") || !strings.Contains(got, "one round") {
 		t.Errorf("the table is\n%s", got)
 	}

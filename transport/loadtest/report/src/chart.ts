@@ -26,11 +26,11 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 import type { Point } from "./document.js";
 import { type Format, formatPercentile, formatSeconds } from "./format.js";
 
-/** The values of one line, one for each x; null: none there. */
+/** The values of one line, one for each x. A null means that there is no value. */
 export interface Series {
   label: string;
   values: (number | null)[];
-  /** Beside what the chart is about: drawn quietly. */
+  /** The line is drawn faintly, because it is not what the chart is about. */
   quiet?: boolean;
 }
 
@@ -41,15 +41,15 @@ export interface Chart {
   series: Series[];
   kind: "timeline" | "percentiles";
   logarithmic?: boolean;
-  /** Timeline: the seconds, whose phases are shaded. */
+  /** The seconds of a timeline. Their phases are shaded. */
   points?: Point[];
 }
 
-/** The smallest value on a logarithmic scale: a microsecond, in ms. */
+/** The smallest value of a logarithmic scale in ms: a microsecond. */
 const SMALLEST = 0.001;
 const HEIGHT = 260;
 
-/** Draws a chart into a figure, and again whenever the figure's width changes. */
+/** Draws a chart into a figure. It draws it again whenever the width of the figure changes. */
 export class Drawing {
   readonly #resized = new ResizeObserver(() => this.#resize());
   readonly #plot: uPlot;
@@ -82,7 +82,7 @@ function data({ x, series, logarithmic }: Chart): uPlot.AlignedData {
   return [x, ...series.map((s) => s.values.map((v) => (v === null ? null : Math.max(v, lowest))))];
 }
 
-/** A colour of the page, as it is now in light or dark. */
+/** Returns a colour of the page in its present scheme, light or dark. */
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 }
@@ -102,7 +102,7 @@ function options(chart: Chart, width: number): uPlot.Options {
     height: HEIGHT,
     scales: {
       x: timeline
-        ? { time: false, range: (_, low, high) => [low === chart.x[0] ? 0 : low, high] } // The first second began at 0.
+        ? { time: false, range: (_, low, high) => [low === chart.x[0] ? 0 : low, high] } // The first second begins at 0.
         : { time: false, distr: 3, log: 10, range: (_, low, high) => [low, Math.max(high, 10)] },
       y: chart.logarithmic ? { distr: 3, log: 10 } : { range: (_, _low, high) => [0, high > 0 ? high * 1.06 : 1] },
     },
@@ -131,7 +131,7 @@ function options(chart: Chart, width: number): uPlot.Options {
   };
 }
 
-/** Where a percentile axis has labels: 0 %, 50 %, 90 %, 99 %, 99.9 % and so on, as many as there is room for. */
+/** Returns the labelled places of a percentile axis: 0 %, 50 %, 90 %, 99 %, 99.9 % and so on, as many as fit. */
 function percentileSplits(plot: uPlot, _axis: number, low: number, high: number): number[] {
   const decades = Math.log10(high / low);
   const perDecade = plot.bbox.width / devicePixelRatio / decades;
@@ -141,7 +141,7 @@ function percentileSplits(plot: uPlot, _axis: number, low: number, high: number)
   return splits;
 }
 
-/** Shades the seconds that are not in the figures. */
+/** Shades the seconds that the figures leave out. */
 function shade(plot: uPlot, points: Point[]): void {
   const { ctx, bbox } = plot;
   ctx.save();

@@ -1,4 +1,4 @@
-/** The part of a Document (document.go) that the charts show. */
+/** The part of a Document (figures/document.go) that the charts show. */
 export interface Document {
   main_metric: string;
   main_counter: string;
@@ -28,14 +28,14 @@ export interface Usage {
   rss_bytes: number;
 }
 
-/** What the page has inside. */
+/** The data that the page contains. */
 export interface Figures {
   document: Document;
-  /** What metrics are called, for people, in the order in which they are shown. */
+  /** The metrics with their titles for people, in the order in which they are shown. */
   metrics: { name: string; title: string }[];
-  /** The same of counters. */
+  /** The counters with their titles, in the same way. */
   counters: { name: string; title: string }[];
 }
 
-/** Points of a curve for each power of ten of 1 / (1 − p). */
+/** Number of points of a curve between 1 / (1 − p) and ten times that. */
 export const CURVE_STEP = 20;

@@ -1,4 +1,4 @@
-/** Three digits that matter, more where they stand before the point. */
+/** Writes three significant digits, or all digits of the integer part if there are more. */
 function significant(value: number): string {
   const size = Math.abs(value);
   if (size >= 999.5) return Math.round(value).toLocaleString("en");
@@ -30,7 +30,7 @@ export const formatSeconds: Format = (value) => {
     : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
 };
 
-/** A percentile, from x = 1 / (1 − p). */
+/** Writes the percentile p for x = 1 / (1 − p). */
 export const formatPercentile: Format = (x) => {
   const digits = Math.max(0, Math.ceil(Math.log10(x) - 2 - 1e-9));
   return Number((100 - 100 / x).toFixed(digits + (x < 10 ? 0 : 1))) + " %";

@@ -5,9 +5,9 @@ import { type Format, formatBytes, formatMilliseconds, formatNumber } from "./fo
 const figures = JSON.parse(document.getElementById("figures")!.textContent!) as Figures;
 const { document: run, metrics, counters } = figures;
 
-/** What the generator is measured by, not the service. */
+/** Metrics that describe the generator, not the service. */
 const LAGS = ["send_lag", "loop_lag"];
-/** Of little interest second by second where they happen in the beginning only. */
+/** Metrics that say little second by second if they happen only at the start. */
 const BEGINNING = ["connect", "login", "close"];
 
 function percentiles(logarithmic: boolean): Chart | undefined {
@@ -90,7 +90,7 @@ function timelines(logarithmic: boolean): Chart[] {
   ].filter((c) => c.series.length > 0);
 }
 
-/** A latency so many times another curve's median leaves nothing to be seen of that one on a linear scale. */
+/** If a latency is this many times the median of another curve, a linear scale hides that curve. */
 const STEEP = 20;
 
 function steep(): boolean {
@@ -121,7 +121,7 @@ function show(id: string, charts: (Chart | undefined)[], wide: boolean): Drawing
     figure.append(heading);
     shown.push([figure, chart]);
   }
-  place.replaceChildren(...shown.map(([figure]) => figure)); // They have a width before they are drawn.
+  place.replaceChildren(...shown.map(([figure]) => figure)); // Gives them a width, which drawing needs.
   return shown.map(([figure, chart]) => new Drawing(figure, chart));
 }
 

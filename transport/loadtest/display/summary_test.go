@@ -1,0 +1,46 @@
+package display
+
+import (
+	"strings"
+	"testing"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/internal/sample"
+	"p2p-messaging/transport/loadtest/options"
+)
+
+func TestTheSummaryReadsWell(t *testing.T) {
+	check, err := figures.ParseCheck("p99<50ms,errors=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]*figures.Result{"summary": sample.Result(), "summary-broken": sample.Broken(), "summary-empty": {Options: sample.Result().Options, Failed: "the service went away"}} {
+		golden(t, name, Summary(r, check.Evaluate(r)))
+	}
+}
+
+func TestTheSummaryOfEachScenarioSaysWhatWasRun(t *testing.T) {
+	for s, want := range map[options.Scenario]string{
+		options.ScenarioIdle: "1,000 sessions, held", options.ScenarioChurn: "1,000 sessions, over and over", options.ScenarioStorm: "drop at once and come back, beside 10 pairs",
+		options.ScenarioSlow: "100 pairs, 10 stop reading", options.ScenarioCall: "10 pairs of WebRTC peers, 10 messages a call", options.ScenarioRelay: "closed loop, window 1",
+	} {
+		o := options.DefaultOptions()
+		o.Scenarios = []options.Scenario{s}
+		o, err := o.Resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := Summary(&figures.Result{Options: o}, nil); !strings.Contains(text, want) {
+			t.Errorf("%s: %s\nwanted %q in it", s, text, want)
+		}
+	}
+}
+
+func TestControlCharactersOfAServiceDoNotReachTheTerminal(t *testing.T) {
+	r := sample.Broken()
+	r.Failed = "the service said \x1b]0;owned\x07\u202e"
+	r.Service.Command = "\x1b[2J"
+	if text := Summary(r, nil); strings.ContainsAny(text, "\x1b\x07\u202e") {
+		t.Errorf("%q has control characters", text)
+	}
+}

@@ -1,0 +1,124 @@
+package figures
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"p2p-messaging/transport/loadtest/options"
+)
+
+// checkedResult has figures of every kind.
+func checkedResult() *Result {
+	var r Recorder
+	for i := range 1000 {
+		r.Observe(MetricRelay, time.Duration(i+1)*time.Millisecond)
+	}
+	r.Observe(MetricLogin, 5*time.Millisecond)
+	r.Add(CounterRelaysDelivered, 20_000)
+	r.Add(CounterCallsStarted, 100)
+	r.Add(CounterCallsConnected, 100) // one of them failed later
+	r.Add(CounterCallsFailed, 1)
+	r.Error("peer-overloaded")
+	return &Result{
+		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: *r.Take(), Measured: 10 * time.Second, PeakSessions: 200,
+		Verification: Verification{Done: true, Checked: 10, Findings: map[Violation]Finding{ViolationLost: {2, "x"}}},
+		Service:      &ServiceFigures{CPUPerRelay: 8 * time.Microsecond, BytesPerSession: 2000},
+	}
+}
+
+func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
+	for check, want := range map[string]bool{
+		"p50<=501ms": true, "p50<400ms": false, "p99<1s": true, "relay.p99.9>990ms": true, "max=1s": true, "max<1s": false,
+		"login.max<=5ms": true, "login.p99>5ms": false, "mean>500ms": true, "p12.5<130ms": true,
+		"rate=2000": true, "rate>2000": false, "rate.relays_delivered>=2e3": true, "relays_delivered=20000": true,
+		"errors=0": false, "errors=1": true, "errors.peer-overloaded<2": true, "errors.capacity=0": true,
+		"sessions>=200": true, "loss=0": false, "loss<=2": true, "misrouted=0": true, "violations=2": true,
+		"call_success>=99%": true, "call_success>=0.995": false,
+		"service.cpu_per_relay<10us": true, "service.bytes_per_session<1999": false,
+		"churn.p99": false, "cycle.p99<1h": false, "message.max>=0s": false, // not measured
+		" p50 < 1s , errors <= 1 ": true, "p50<1s,errors=0": false,
+	} {
+		c, err := ParseCheck(check)
+		if check == "churn.p99" {
+			if err == nil {
+				t.Errorf("%q was taken", check)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("ParseCheck(%q): %v", check, err)
+			continue
+		}
+		held := true
+		for _, o := range c.Evaluate(checkedResult()) {
+			held = held && o.Held
+			if o.Value == "" || strings.ContainsAny(o.Condition, " ") {
+				t.Errorf("%q: outcome %+v; wanted a value, and a condition without spaces", check, o)
+			}
+		}
+		if held != want {
+			t.Errorf("%q: %+v; wanted it to hold: %v", check, c.Evaluate(checkedResult()), want)
+		}
+	}
+}
+
+func TestAWrongCheckIsOneLineThatSaysWhatIsWrong(t *testing.T) {
+	for check, want := range map[string]string{
+		"":                     "p99<50ms,errors=0",
+		"p99":                  "no condition",
+		"p99<":                 "no condition",
+		"<50ms":                "no condition",
+		"p99<50ms,":            "no condition",
+		"p99<50ms;errors=0":    "no condition",
+		"p99<<50ms":            "no condition",
+		"p99<50":               "unit",
+		"p99<-5ms":             "no duration",
+		"latency<5ms":          "p50, p90, p99",
+		"relay.p100<5ms":       "relay",
+		"relay.p0<5ms":         "relay",
+		"relay.pInf<5ms":       "relay",
+		"relay.p1e1<5ms":       "relay",
+		"nothing.p99<5ms":      "no figure",
+		"errors=many":          "no number",
+		"errors=NaN":           "no number",
+		"errors=-1":            "no number",
+		"errors.=1":            "no figure",
+		"rate>5%":              "percentage",
+		"call_success>99ms%":   "no number",
+		"p99<50ms\nerrors=0":   "no condition",
+		"relays_delivered.x=1": "no figure",
+	} {
+		_, err := ParseCheck(check)
+		var usage *options.UsageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) || strings.HasPrefix(err.Error(), "--check") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("ParseCheck(%q): %v; wanted one line with %q", check, err, want)
+		}
+	}
+}
+
+func FuzzParseCheck(f *testing.F) {
+	for _, seed := range []string{"p99<50ms,errors=0", "relay.p99.9<=1s", "call_success>=99%", "rate.logged_in>1e3", "errors.peer-overloaded=0", ",", "p<1"} {
+		f.Add(seed)
+	}
+	r := checkedResult()
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseCheck(text)
+		var usage *options.UsageError
+		if err != nil {
+			if !errors.As(err, &usage) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("ParseCheck(%q): %v; wanted a UsageError of one line", text, err)
+			}
+			return
+		}
+		again, err := ParseCheck(c.String())
+		if err != nil || again.String() != c.String() {
+			t.Errorf("ParseCheck(%q) is %q, which is read as %q, %v", text, c, again, err)
+		}
+		outcomes := c.Evaluate(r)
+		if len(outcomes) != 1+strings.Count(text, ",") {
+			t.Errorf("%q has %d outcomes", text, len(outcomes))
+		}
+	})
+}

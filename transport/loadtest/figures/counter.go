@@ -1,0 +1,80 @@
+package figures
+
+import (
+	"strings"
+)
+
+// Counter names something that is counted.
+type Counter uint8
+
+// The counters. A counter stays 0 if no scenario of the run does what it counts.
+const (
+	CounterDials            Counter = iota // connections begun
+	CounterOpened                          // WebSocket handshakes done
+	CounterClosed                          // connections ended, for whatever reason
+	CounterLoginsSent                      // logins asked for
+	CounterLoggedIn                        // logins accepted
+	CounterLoggedOut                       // sessions ended, by a logout or with their connection
+	CounterCycles                          // churn: complete cycles of connect, login, logout and close
+	CounterDropped                         // storm: sessions that were dropped
+	CounterReturned                        // storm: sessions that are back
+	CounterRelaysSent                      // frames given to the service to be relayed
+	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
+	CounterRelaysRefused                   // frames that the service answered with an error
+	CounterCallsStarted                    // call: pairs of peers that began to set up a call
+	CounterCallsConnected                  // call: data channels open at both ends
+	CounterCallsFailed                     // call: calls that were given up
+	CounterMessagesSent                    // call: messages over data channels whose echo came, or is overdue
+	CounterMessagesReceived                // call: echoes of these messages
+	CounterBytesSent                       // payload of WebSocket messages to the service
+	CounterBytesReceived                   // payload of WebSocket messages from the service
+	counters
+)
+
+// String returns the counter's name in JSON and in --check.
+func (c Counter) String() string {
+	return [counters]string{
+		"dials", "opened", "closed", "logins_sent", "logged_in", "logged_out", "cycles", "dropped", "returned",
+		"relays_sent", "relays_delivered", "relays_refused", "calls_started", "calls_connected", "calls_failed",
+		"messages_sent", "messages_received", "bytes_sent", "bytes_received",
+	}[c]
+}
+
+// Counters returns all counters.
+func Counters() []Counter {
+	all := make([]Counter, counters)
+	for i := range all {
+		all[i] = Counter(i)
+	}
+	return all
+}
+
+// Noun returns the plural noun for what c counts, as in "1,000 relays/s".
+func (c Counter) Noun() string {
+	switch c {
+	case CounterLoggedIn:
+		return "logins"
+	case CounterCycles:
+		return "cycles"
+	case CounterReturned:
+		return "returns"
+	case CounterCallsConnected:
+		return "calls"
+	case CounterRelaysDelivered:
+		return "relays"
+	}
+	return strings.ReplaceAll(c.String(), "_", " ")
+}
+
+// Title returns what c counts, for people.
+func (c Counter) Title() string {
+	switch c {
+	case CounterRelaysRefused:
+		return "frames refused"
+	case CounterCallsFailed:
+		return "calls failed"
+	case CounterMessagesReceived:
+		return "messages echoed"
+	}
+	return c.Noun()
+}

@@ -1,0 +1,183 @@
+package figures
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// randomDuration returns a duration between 0 and more than longest.
+func randomDuration(random *rand.Rand) time.Duration {
+	return time.Duration(random.Int64N(1 << (1 + random.Int64N(42))))
+}
+
+func equalDistributions(t *testing.T, what string, got, want *Distribution) {
+	t.Helper()
+	if got.Count() != want.Count() || got.Max() != want.Max() || got.Mean() != want.Mean() ||
+		(want.Count() > 0 && !got.histogram.Equals(want.histogram)) {
+		t.Errorf("%s: count %d, max %v, mean %v; wanted count %d, max %v, mean %v and the same histogram",
+			what, got.Count(), got.Max(), got.Mean(), want.Count(), want.Max(), want.Mean())
+	}
+	for _, p := range []float64{1, 50, 99, 99.9} {
+		if got.Percentile(p) != want.Percentile(p) {
+			t.Errorf("%s: p%v is %v; wanted %v", what, p, got.Percentile(p), want.Percentile(p))
+		}
+	}
+}
+
+func TestMergedFiguresAreThoseOfEverythingInOne(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var all Recorder
+	recorders := make([]Recorder, 5)
+	for range 20_000 {
+		r := &recorders[random.IntN(len(recorders))]
+		m, d := Metrics()[random.IntN(int(metrics))], randomDuration(random)
+		c, n := Counters()[random.IntN(int(counters))], random.Int64N(10)
+		code := fmt.Sprint("code-", random.IntN(9))
+		status := 1000 + random.IntN(2)*13
+		for _, to := range []*Recorder{&all, r} {
+			to.Observe(m, d)
+			to.Add(c, n)
+			to.Error(code)
+			to.CloseCode(status)
+		}
+	}
+	var merged, throughJSON Snapshot
+	for i := range recorders {
+		s := recorders[i].Take()
+		merged.Merge(s)
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatalf("Marshal: %v", err)
+		}
+		var decoded Snapshot
+		if err := json.Unmarshal(text, &decoded); err != nil {
+			t.Fatalf("Unmarshal: %v", err)
+		}
+		throughJSON.Merge(&decoded)
+	}
+	want := all.Take()
+	for name, got := range map[string]*Snapshot{"merged": &merged, "merged through JSON": &throughJSON} {
+		for _, m := range Metrics() {
+			equalDistributions(t, name+", "+m.String(), got.Distribution(m), want.Distribution(m))
+		}
+		if got.counts != want.counts || !reflect.DeepEqual(got.errors, want.errors) || !reflect.DeepEqual(got.closes, want.closes) {
+			t.Errorf("%s: %v, %v, %v; wanted %v, %v, %v", name, got.counts, got.errors, got.closes, want.counts, want.errors, want.closes)
+		}
+	}
+}
+
+func TestADistributionIsAtMostATenthOfAPercentOff(t *testing.T) {
+	for _, d := range []time.Duration{0, time.Microsecond, 999 * time.Microsecond, 2047 * time.Microsecond, 123456 * time.Microsecond, time.Minute, time.Hour} {
+		var one Distribution
+		one.Observe(d)
+		if got := one.Percentile(50); (got - d).Abs() > d/1000 {
+			t.Errorf("p50 of %v alone is %v", d, got)
+		}
+		if one.Max() != d || one.Mean() != d {
+			t.Errorf("of %v alone, the longest is %v and the mean %v", d, one.Max(), one.Mean())
+		}
+	}
+	var odd Distribution
+	odd.Observe(-time.Second)
+	odd.Observe(100 * time.Hour)
+	if odd.Count() != 2 || odd.Percentile(1) != 0 || odd.Max() != longest {
+		t.Errorf("of -1 s and 100 h there are %d from %v to %v; wanted both, as 0 and %v", odd.Count(), odd.Percentile(1), odd.Max(), longest)
+	}
+}
+
+func TestARecorderMayBeTakenWhileItIsUsed(t *testing.T) {
+	const n = 20_000
+	var r Recorder
+	var total Snapshot
+	var done sync.WaitGroup
+	done.Go(func() {
+		for range n {
+			r.Add(CounterRelaysSent, 1)
+			r.Observe(MetricRelay, time.Millisecond)
+		}
+	})
+	stop := make(chan struct{})
+	go func() { done.Wait(); close(stop) }()
+	for ended := false; !ended; {
+		select {
+		case <-stop:
+			ended = true
+		default:
+		}
+		total.Merge(r.Take())
+	}
+	if got := total.Count(CounterRelaysSent); got != n || total.Distribution(MetricRelay).Count() != n {
+		t.Errorf("%d counted and %d measured; wanted %d of each", got, total.Distribution(MetricRelay).Count(), n)
+	}
+}
+
+func TestWhatAServiceCallsItsErrorsIsBounded(t *testing.T) {
+	var r Recorder
+	r.Error("\x1b[2J")
+	r.Error("")
+	r.Error(strings.Repeat("a", 65))
+	r.Error("peer-overloaded")
+	for i := range 1000 {
+		r.Error(fmt.Sprint("code-", i))
+	}
+	s := r.Take()
+	if len(s.errors) > maxCodes+1 || s.errors["peer-overloaded"] != 1 || s.errors[otherCode] < 3 || s.ErrorCount() != 1004 {
+		t.Errorf("%d codes, %d of them %q, %d errors; wanted at most %d codes and every error", len(s.errors), s.errors[otherCode], otherCode, s.ErrorCount(), maxCodes)
+	}
+}
+
+func TestWarmupCountsForConnectionsAndLoginsOnly(t *testing.T) {
+	var r Recorder
+	r.Add(CounterLoggedIn, 3)
+	r.Add(CounterRelaysDelivered, 5)
+	r.Observe(MetricLogin, time.Millisecond)
+	r.Observe(MetricRelay, time.Millisecond)
+	r.Error("login-taken")
+	var s Snapshot
+	s.MergeWarmup(r.Take())
+	if s.Count(CounterLoggedIn) != 3 || s.Distribution(MetricLogin).Count() != 1 || s.ErrorCount() != 1 ||
+		s.Count(CounterRelaysDelivered) != 0 || s.Distribution(MetricRelay).Count() != 0 {
+		t.Errorf("%+v; wanted logins and errors, and no relays", s)
+	}
+}
+
+func TestEveryCounterAndMetricHasANameOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range Counters() {
+		if c.String() == "" || seen[c.String()] {
+			t.Errorf("the counter %d is called %q", c, c)
+		}
+		seen[c.String()] = true
+	}
+	for _, m := range Metrics() {
+		if m.String() == "" || m.Title() == "" || seen[m.String()] {
+			t.Errorf("the metric %d is called %q, %q", m, m, m.Title())
+		}
+		seen[m.String()] = true
+	}
+}
+
+func TestFiguresOfAnotherVersionAreRefused(t *testing.T) {
+	for _, text := range []string{
+		`[]`, `{"counters":{"unknown":1}}`, `{"metrics":{"unknown":{"hdr":"","max_ns":0,"sum_ns":0}}}`, `{"metrics":{"relay":{"hdr":"AAAA"}}}`,
+	} {
+		if err := json.Unmarshal([]byte(text), new(Snapshot)); err == nil {
+			t.Errorf("%s was taken", text)
+		}
+	}
+}
+
+func BenchmarkRecorder(b *testing.B) {
+	var r Recorder
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Add(CounterRelaysDelivered, 1)
+		r.Observe(MetricRelay, 812*time.Microsecond)
+	}
+}

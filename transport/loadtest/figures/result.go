@@ -1,0 +1,158 @@
+package figures
+
+import (
+	"slices"
+	"time"
+
+	"p2p-messaging/transport/loadtest/options"
+)
+
+// Result is what a run found out.
+type Result struct {
+	Options options.Options // with all defaults filled in
+	Started time.Time
+	Machine Machine
+
+	SetUp    time.Duration // from the first connection to the last login
+	Measured time.Duration // length of the measured phase, which rates are over
+	Elapsed  time.Duration // length of the whole run
+
+	Snapshot Snapshot // of the measured phase, with the connections and logins before it; see [Snapshot.MergeWarmup]
+	// PeakSessions is the most sessions logged in at once. If sessions come and go, it is the sum over all loops of the most
+	// that each loop had within a second.
+	PeakSessions int64
+	Timeline     Timeline
+	Verification Verification
+	Service      *ServiceFigures // nil: it could not be observed
+	Generator    GeneratorFigures
+	Warnings     []Warning
+
+	Interrupted bool   // the user ended the run early
+	Failed      string // why the run could not go on, such as that the service went away; empty: it did go on
+}
+
+// MetricsOf returns the latencies that a scenario is about, the main one first.
+func MetricsOf(s options.Scenario) []Metric {
+	switch s {
+	case options.ScenarioIdle:
+		return []Metric{MetricLogin}
+	case options.ScenarioChurn:
+		return []Metric{MetricCycle, MetricLogin}
+	case options.ScenarioStorm:
+		return []Metric{MetricReturn, MetricStormDuring, MetricStormBefore}
+	case options.ScenarioSlow:
+		return []Metric{MetricSlowDuring, MetricSlowBefore}
+	case options.ScenarioCall:
+		return []Metric{MetricCallSetup, MetricMessage}
+	}
+	return []Metric{MetricRelay}
+}
+
+// CounterOf returns the counter behind a scenario's rate.
+func CounterOf(s options.Scenario) Counter {
+	switch s {
+	case options.ScenarioIdle:
+		return CounterLoggedIn
+	case options.ScenarioChurn:
+		return CounterCycles
+	case options.ScenarioStorm:
+		return CounterReturned
+	case options.ScenarioCall:
+		return CounterCallsConnected
+	}
+	return CounterRelaysDelivered
+}
+
+// MainMetric returns the latency that the run is about: the meaning of p99 without a name. It is the first metric of
+// the scenarios that was measured.
+func (r *Result) MainMetric() Metric {
+	for _, s := range r.Options.Scenarios {
+		for _, m := range MetricsOf(s) {
+			if r.Snapshot.Distribution(m).Count() > 0 {
+				return m
+			}
+		}
+	}
+	if len(r.Options.Scenarios) > 0 {
+		return MetricsOf(r.Options.Scenarios[0])[0]
+	}
+	return MetricRelay
+}
+
+// MainCounter returns the counter behind the run's rate: the meaning of rate without a name.
+func (r *Result) MainCounter() Counter {
+	if len(r.Options.Scenarios) > 0 {
+		return CounterOf(r.Options.Scenarios[0])
+	}
+	return CounterRelaysDelivered
+}
+
+// Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
+// over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
+// measured.
+func (r *Result) Rate(c Counter) float64 {
+	span := r.Measured
+	switch c {
+	case CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn:
+		if !slices.Contains(r.Options.Scenarios, options.ScenarioChurn) && !slices.Contains(r.Options.Scenarios, options.ScenarioStorm) {
+			span = r.SetUp
+		} else {
+			span = r.Elapsed
+		}
+	}
+	if span <= 0 {
+		return 0
+	}
+	return float64(r.Snapshot.Count(c)) / span.Seconds()
+}
+
+// ServiceFigures is what the run observed of the service's process. The process must be on this machine.
+type ServiceFigures struct {
+	PID         int
+	Command     string        // its name, as the kernel knows it
+	CPU         time.Duration // used in the measured phase
+	PeakCPU     float64       // cores, in the busiest second
+	CPUPerRelay time.Duration // CPU divided by the relays delivered in the measured phase; 0: there were none
+	IdleRSS     int64         // bytes, before the first session
+	PeakRSS     int64         // bytes
+	// BytesPerSession is the growth of RSS divided by the sessions, when all were logged in; 0: unknown. It only means
+	// something if the service was freshly started: otherwise the service reuses memory that it has.
+	BytesPerSession float64
+	PeakFiles       int64 // open files
+	FileLimit       int64 // limit of open files; 0: unknown
+}
+
+// GeneratorFigures is what this program itself used.
+type GeneratorFigures struct {
+	Processes       int
+	Cores           int           // processor cores that the processes may use
+	CPU             time.Duration // used in the measured phase, all processes
+	MeanCPU         float64       // cores, in the measured phase
+	PeakCPU         float64       // cores, in the busiest second of the measured phase
+	PeakRSS         int64         // bytes, all processes
+	BytesPerSession float64       // growth of RSS divided by the sessions logged in; 0: unknown
+}
+
+// Machine is the machine that a run took place on.
+type Machine struct {
+	Name   string // host name
+	System string // operating system, kernel release and architecture
+	CPU    string // model, if known
+	Cores  int
+	Memory int64 // bytes; 0: unknown
+	Go     string
+}
+
+// Warning is something that a reader of the figures must know. Its code is stable. Its text is for people.
+type Warning struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// Codes of warnings.
+const (
+	WarningGenerator   = "generator-limit" // the generator, not the service, was the limit
+	WarningMachine     = "machine-busy"    // the generator was late, but not because of its own work
+	WarningFewSessions = "few-sessions"    // not all of the wanted sessions could be opened
+	WarningOther       = "note"
+)

@@ -1,0 +1,283 @@
+package fleet
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/machine"
+)
+
+// enoughSessions is the least number of sessions from which the generator's growth tells the size of one.
+const enoughSessions = 1000
+
+// coordinator merges the reports of all processes of a run, and adds what it observes of the service's process.
+type coordinator struct {
+	observe func(figures.Progress)
+	result  *figures.Result
+	service *machine.Process
+	notes   []string
+	queues  [][]account // by process: reports for which a report of another process is still missing
+	last    []account   // by process: the last report
+	done    []bool
+	totals  figures.Snapshot
+	began   time.Time
+	every   time.Duration // time between two reports
+	phase   figures.Phase
+	entered time.Time // when the phase began
+	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
+	relays  int64     // delivered in the measured phase, without those that arrived afterwards
+
+	setUpLag  figures.Distribution // lag of the event loops during the set-up
+	setUpCPU  time.Duration        // processor time that the generator used during the set-up
+	setUpTime time.Duration
+}
+
+// arrival is a report of a worker. A nil report means that the worker has ended.
+type arrival struct {
+	worker int
+	report *account
+}
+
+func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Result, error) {
+	r := c.result
+	c.began, c.phase, c.entered, c.every = time.Now(), figures.PhaseSetUp, time.Now(), prototype.Every
+	r.Generator.Processes = prototype.Processes
+	r.Generator.Cores = min(runtime.GOMAXPROCS(0)*prototype.Processes, runtime.NumCPU())
+	if c.service != nil {
+		if s, ok := c.service.Look(); ok {
+			r.Service = c.service.Figures(s.RSS)
+		}
+	}
+	workers, err := startWorkers(prototype)
+	if err != nil {
+		return nil, err
+	}
+	n := len(workers)
+	c.queues, c.last, c.done = make([][]account, n), make([]account, n), make([]bool, n)
+	arrivals := make(chan arrival)
+	for i, w := range workers {
+		go func() {
+			for r := range w.reports() {
+				arrivals <- arrival{i, &r}
+			}
+			arrivals <- arrival{i, nil}
+		}()
+	}
+	stopAll := func() {
+		for _, w := range workers {
+			w.stop()
+		}
+	}
+	ready, running := 0, n
+	end := ctx.Done()
+	for running > 0 {
+		select {
+		case <-end:
+			end = nil
+			r.Interrupted = true
+			stopAll()
+		case a := <-arrivals:
+			if a.report == nil {
+				running--
+				c.done[a.worker] = true
+				if err := workers[a.worker].err(); err != nil && r.Failed == "" {
+					r.Failed = err.Error()
+				}
+			} else {
+				c.queues[a.worker] = append(c.queues[a.worker], *a.report)
+				if a.report.Phase == figures.PhaseSetUp && a.report.Last {
+					ready++
+				}
+				if a.report.Failed != "" && r.Failed == "" {
+					r.Failed = a.report.Failed
+				}
+			}
+			c.drain()
+			if ready == n {
+				ready = 0
+				r.SetUp = time.Since(c.began)
+				for _, w := range workers {
+					w.proceed()
+				}
+			}
+			if r.Failed != "" && running > 0 {
+				stopAll()
+			}
+		}
+	}
+	r.Elapsed = time.Since(c.began)
+	c.finish()
+	return r, nil
+}
+
+func startWorkers(prototype load.Plan) ([]worker, error) {
+	if prototype.Processes == 1 {
+		return []worker{startLocal(prototype)}, nil
+	}
+	var workers []worker
+	for i := range prototype.Processes {
+		p := prototype
+		p.Process = i
+		w, err := startChild(p)
+		if err != nil {
+			for _, w := range workers {
+				w.stop()
+				for range w.reports() { //nolint:revive // until it has ended
+				}
+			}
+			return nil, err
+		}
+		workers = append(workers, w)
+	}
+	return workers, nil
+}
+
+// drain makes points of all spans that every process has reported.
+func (c *coordinator) drain() {
+	for {
+		first := -1
+		for i, q := range c.queues {
+			if len(q) == 0 {
+				if !c.done[i] {
+					return
+				}
+				continue
+			}
+			if first < 0 || q[0].Phase.Order() < c.queues[first][0].Phase.Order() {
+				first = i
+			}
+		}
+		if first < 0 {
+			return
+		}
+		phase := c.queues[first][0].Phase
+		var parts []account
+		for i, q := range c.queues {
+			if len(q) > 0 && q[0].Phase == phase {
+				parts = append(parts, q[0])
+				c.last[i] = q[0]
+				c.queues[i] = q[1:]
+			}
+		}
+		c.point(phase, parts)
+	}
+}
+
+// point adds the reports of all processes about one span.
+func (c *coordinator) point(phase figures.Phase, parts []account) {
+	r := c.result
+	var delta figures.Snapshot
+	var span, cpu time.Duration
+	for _, p := range parts {
+		delta.Merge(p.Snapshot)
+		span = max(span, p.Span)
+		cpu += p.CPU
+		if p.Verification != nil {
+			r.Verification.Merge(*p.Verification)
+		}
+		c.pace = max(c.pace, p.RateLimit)
+	}
+	if phase != c.phase {
+		c.phase, c.entered = phase, time.Now()
+	}
+	var sessions, most, rss, grown int64
+	for _, l := range c.last {
+		sessions += l.Sessions
+		most += l.Most
+		rss += l.RSS
+		grown += l.Grown
+	}
+	c.totals.Merge(&delta)
+	if phase == figures.PhaseSetUp || phase == figures.PhaseWarmUp {
+		r.Snapshot.MergeWarmup(&delta)
+	} else {
+		r.Snapshot.Merge(&delta)
+	}
+	now := time.Since(c.began)
+	p := figures.NewPoint(now, span, &delta)
+	p.Phase, p.Sessions, p.GeneratorRSS = phase, sessions, rss
+	r.PeakSessions = max(r.PeakSessions, most)
+	if span > 0 {
+		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
+	}
+	if phase == figures.PhaseSetUp {
+		c.setUpLag.Merge(delta.Distribution(figures.MetricLoopLag))
+		c.setUpCPU += cpu
+		c.setUpTime += span
+	}
+	g := &r.Generator
+	g.PeakRSS = max(g.PeakRSS, rss)
+	if phase == figures.PhaseMeasuring {
+		r.Measured += span
+		c.relays += delta.Count(figures.CounterRelaysDelivered)
+		g.CPU += cpu
+		if span > c.every/2 {
+			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
+		}
+	}
+	if grown > 0 && sessions >= enoughSessions && g.BytesPerSession == 0 {
+		g.BytesPerSession = float64(grown) / float64(sessions)
+	}
+	c.look(&p, phase, span, sessions, parts)
+	if span == 0 {
+		return
+	}
+	r.Timeline = append(r.Timeline, p)
+	c.tell(p)
+}
+
+// look adds what the service's process did in the span.
+func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Duration, sessions int64, parts []account) {
+	f := c.result.Service
+	if f == nil || span == 0 {
+		return
+	}
+	s, ok := c.service.Look()
+	if !ok {
+		return
+	}
+	p.ServiceKnown, p.ServiceRSS, p.ServiceFiles = true, s.RSS, s.Files
+	p.ServiceCPU = s.CPU.Seconds() / span.Seconds()
+	f.PeakRSS = max(f.PeakRSS, s.RSS)
+	f.PeakFiles = max(f.PeakFiles, s.Files)
+	if phase == figures.PhaseMeasuring {
+		f.CPU += s.CPU
+		if span > c.every/2 {
+			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
+		}
+	}
+	if phase == figures.PhaseSetUp && sessions > 0 && parts[0].Last {
+		f.BytesPerSession = max(0, float64(s.RSS-f.IdleRSS)/float64(sessions))
+	}
+}
+
+func (c *coordinator) tell(p figures.Point) {
+	o := c.result.Options
+	var left time.Duration
+	switch c.phase {
+	case figures.PhaseWarmUp:
+		left = o.Warmup - time.Since(c.entered)
+	case figures.PhaseMeasuring:
+		left = o.Duration - time.Since(c.entered)
+	}
+	c.observe(figures.Progress{
+		Phase: c.phase, Elapsed: p.At, Left: max(0, left), Wanted: int64(o.TotalSessions()),
+		Point: p, Totals: &c.totals, Notes: c.notes,
+	})
+	c.notes = nil
+}
+
+// finish computes what is only known at the end.
+func (c *coordinator) finish() {
+	r := c.result
+	if r.Measured > 0 {
+		r.Generator.MeanCPU = r.Generator.CPU.Seconds() / r.Measured.Seconds()
+	}
+	if f := r.Service; f != nil && c.relays > 0 {
+		f.CPUPerRelay = f.CPU / time.Duration(c.relays)
+	}
+	r.Warnings = append(r.Warnings, c.warnings()...)
+}

@@ -1,0 +1,188 @@
+package fleet
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/internal/services"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+)
+
+func TestChurnGoesThroughWholeCycles(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 200} {
+		o := briefly(services.Serve(t), options.ScenarioChurn)
+		o.Sessions, o.Rate = 10, rate
+		r := mustRun(t, o)
+		wantNoErrors(t, r)
+		cycles := r.Snapshot.Count(figures.CounterCycles)
+		if most := 1 + rate*r.Elapsed.Seconds(); cycles == 0 || rate > 0 && float64(cycles) > most {
+			t.Errorf("%d cycles at a rate of %v in %v (0: as fast as they go)", cycles, rate, r.Elapsed)
+		}
+		if r.PeakSessions < 1 || r.PeakSessions > 10 {
+			t.Errorf("%d sessions were logged in at once, want 1 to 10", r.PeakSessions)
+		}
+		for _, c := range []figures.Counter{figures.CounterDials, figures.CounterOpened, figures.CounterLoginsSent, figures.CounterLoggedIn, figures.CounterLoggedOut, figures.CounterClosed} {
+			if n := r.Snapshot.Count(c); n != cycles {
+				t.Errorf("%d of %v, want one for each of %d cycles", n, c, cycles)
+			}
+		}
+		for _, m := range []figures.Metric{figures.MetricConnect, figures.MetricLogin, figures.MetricClose, figures.MetricCycle} {
+			if n := r.Snapshot.Distribution(m).Count(); n != cycles {
+				t.Errorf("%d durations of %v, want %d", n, m, cycles)
+			}
+		}
+	}
+}
+
+func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
+	t.Parallel()
+	o := briefly(services.Serve(t), options.ScenarioStorm)
+	o.Sessions, o.Pairs, o.Duration = 50, 2, time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterReturned) == 50 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterReturned); d != 50 || b != 50 {
+		t.Errorf("%d dropped and %d are back, want 50 each", d, b)
+	}
+	for _, m := range []figures.Metric{figures.MetricStormBefore, figures.MetricStormDuring} {
+		if r.Snapshot.Distribution(m).Count() == 0 {
+			t.Errorf("no latency of %v", m)
+		}
+	}
+	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() != 50 {
+		t.Errorf("of %d it is said how long they took to be back; want 50", back.Count())
+	}
+}
+
+func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
+	t.Parallel()
+	url := services.Serve(t, func(o *transport.Options) { o.WriteTimeout = time.Second })
+	o := briefly(url, options.ScenarioSlow)
+	o.Pairs, o.SlowReaders, o.Duration, o.Size = 6, 2, time.Hour, 60_000
+	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Closes()[4000] == 2 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	if n := r.Snapshot.Closes()[4000]; n != 2 {
+		t.Errorf("%d readers were closed with 4000, want 2; closes %v, errors %v", n, r.Snapshot.Closes(), r.Snapshot.Errors())
+	}
+	for _, code := range []string{"peer-overloaded", "peer-unavailable"} {
+		if r.Snapshot.Errors()[code] == 0 {
+			t.Errorf("the senders were not told %s: errors %v", code, r.Snapshot.Errors())
+		}
+	}
+	for _, m := range []figures.Metric{figures.MetricSlowBefore, figures.MetricSlowDuring} {
+		if r.Snapshot.Distribution(m).Count() == 0 {
+			t.Errorf("no latency of %v", m)
+		}
+	}
+}
+
+func TestScenariosRunBesideEachOther(t *testing.T) {
+	t.Parallel()
+	o := briefly(services.Serve(t), options.ScenarioIdle, options.ScenarioRelay, options.ScenarioChurn, options.ScenarioStorm, options.ScenarioSlow)
+	o.Sessions, o.Pairs, o.Duration = 20, 4, 400*time.Millisecond
+	r := mustRun(t, o)
+	for _, c := range []figures.Counter{figures.CounterRelaysDelivered, figures.CounterCycles, figures.CounterDropped} {
+		if r.Snapshot.Count(c) == 0 {
+			t.Errorf("nothing of %v", c)
+		}
+	}
+	if n := r.Verification.Count(); n != 0 {
+		t.Errorf("%d violations: %+v", n, r.Verification)
+	}
+}
+
+func TestAnInterruptedRunHasTheFiguresSoFar(t *testing.T) {
+	t.Parallel()
+	for _, processes := range []int{1, 2} {
+		o := briefly(services.Serve(t), options.ScenarioRelay)
+		o.Pairs, o.Duration, o.Processes = 4, time.Hour, processes
+		ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+		r, err := run(ctx, o, func(p figures.Progress) {
+			if p.Totals.Count(figures.CounterRelaysDelivered) > 0 {
+				cancel()
+			}
+		}, load.Plan{Every: brisk, Grace: grace, Loops: 1})
+		cancel()
+		if err != nil {
+			t.Fatalf("with %d processes: %v", processes, err)
+		}
+		if !r.Interrupted || r.Failed != "" || r.Snapshot.Count(figures.CounterRelaysDelivered) == 0 {
+			t.Errorf("with %d processes: interrupted %v, failed %q, %d frames", processes, r.Interrupted, r.Failed, r.Snapshot.Count(figures.CounterRelaysDelivered))
+		}
+		if n := r.Verification.Count(); n != 0 {
+			t.Errorf("with %d processes: %+v", processes, r.Verification)
+		}
+	}
+}
+
+func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		scenario  options.Scenario
+		processes int
+	}{{options.ScenarioRelay, 1}, {options.ScenarioIdle, 2}, {options.ScenarioChurn, 1}} {
+		url, stop := services.Stoppable(t)
+		o := briefly(url, tc.scenario)
+		o.Duration, o.Processes = time.Hour, tc.processes
+		if tc.scenario == options.ScenarioRelay {
+			o.Pairs = 4
+		} else {
+			o.Sessions = 10
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+		r, err := run(ctx, o, func(p figures.Progress) {
+			if p.Phase == figures.PhaseMeasuring && p.Totals.Count(figures.CounterLoggedIn) > 0 {
+				stop()
+			}
+		}, load.Plan{Every: brisk, Grace: grace, Loops: 1})
+		cancel()
+		if err != nil {
+			t.Fatalf("%s: %v", tc.scenario, err)
+		}
+		if !strings.Contains(r.Failed, "the service went away") || r.Interrupted || r.Snapshot.Count(figures.CounterLoggedIn) == 0 {
+			t.Errorf("%s: failed %q, interrupted %v, %d logins; want the service gone, and the figures so far", tc.scenario,
+				r.Failed, r.Interrupted, r.Snapshot.Count(figures.CounterLoggedIn))
+		}
+		if n := r.Verification.Count(); n != 0 {
+			t.Errorf("%s: %+v", tc.scenario, r.Verification)
+		}
+	}
+}
+
+// BenchmarkRelay relays through a service in this process. Service and generator share the processors.
+func BenchmarkRelay(b *testing.B) {
+	for b.Loop() {
+		o := briefly(services.Serve(b), options.ScenarioRelay)
+		o.Pairs, o.Window, o.Duration = 200, 16, 2*time.Second
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := mustRun(b, o)
+		runtime.ReadMemStats(&after)
+		relays := r.Snapshot.Count(figures.CounterRelaysDelivered)
+		b.ReportMetric(r.Rate(figures.CounterRelaysDelivered), "relays/s")
+		b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(relays), "allocs/relay")
+		b.ReportMetric(float64(r.Generator.CPU.Nanoseconds())/float64(relays), "ns-CPU/relay")
+	}
+}

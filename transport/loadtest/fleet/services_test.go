@@ -1,0 +1,219 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/internal/services"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+)
+
+func TestWithoutAServiceOfTheProtocolThereIsNothingToMeasure(t *testing.T) {
+	for _, c := range services.Strangers() {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Run(t.Context(), briefly(c.Serve(t), options.ScenarioRelay), nil)
+			wantNoService(t, r, err, c.Want)
+		})
+	}
+}
+
+func wantNoService(t *testing.T, r *figures.Result, err error, want string) {
+	t.Helper()
+	var noService *load.ServiceError
+	if !errors.As(err, &noService) || !strings.Contains(noService.Reason, want) || strings.Contains(noService.Reason, "\n") {
+		t.Errorf("the run has the result %+v and the error %v; wanted none, and a line with %q", r, err, want)
+	}
+}
+
+func TestAServiceThatNeverAnswersIsNotWaitedForForLong(t *testing.T) {
+	for name, url := range map[string]func(t *testing.T) string{
+		"to the handshake": func(t *testing.T) string { return services.Raw(t, services.Drain) },
+		"to a login":       func(t *testing.T) string { return services.Answering(t, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			r, err := Run(ctx, briefly(url(t), options.ScenarioRelay), nil)
+			wantNoService(t, r, err, "no answer within")
+		})
+	}
+}
+
+func TestAServiceThatDiesHalfWayLeavesTheFiguresSoFar(t *testing.T) {
+	for _, scenario := range []options.Scenario{options.ScenarioRelay, options.ScenarioIdle, options.ScenarioChurn, options.ScenarioCall} {
+		t.Run(string(scenario), func(t *testing.T) {
+			t.Parallel()
+			s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+				s.Rules.Relay = func([]byte) bool {
+					if s.Counted.Taken == 20 {
+						s.Serving.Go(s.Vanish)
+					}
+					return true
+				}
+			})
+			o := briefly(s.URL, scenario)
+			o.Duration = time.Hour
+			if scenario == options.ScenarioIdle || scenario == options.ScenarioChurn {
+				o.Sessions = 10
+			}
+			ended := false
+			r, err := run(t.Context(), o, func(p figures.Progress) {
+				if p.Phase == figures.PhaseMeasuring && p.Totals.Count(figures.CounterLoggedIn) > 0 && !ended { // these scenarios send no frames to count
+					ended = true
+					s.Vanish()
+				}
+			}, load.Plan{Every: brisk, Grace: services.Patience, Loops: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(r.Failed, "went away") || strings.Contains(r.Failed, "\n") {
+				t.Errorf("the run ended because of %q; wanted a line that says that the service went away", r.Failed)
+			}
+			if n := r.Snapshot.Count(figures.CounterLoggedIn); n == 0 {
+				t.Error("there are no figures of the time before")
+			}
+			if n := r.Verification.Count(); n != 0 {
+				t.Errorf("%d violations, which are the end's: %+v", n, r.Verification.Findings)
+			}
+		})
+	}
+}
+
+func TestAServiceThatDeliversNothingIsFoundOut(t *testing.T) {
+	t.Parallel()
+	const pairs, window = 3, 8
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.Relay = func([]byte) bool {
+			if s.Counted.Taken == pairs*window {
+				cancel()
+			}
+			return false
+		}
+	})
+	r, err := run(ctx, options.Options{URL: s.URL, Verify: true, Pairs: pairs, Window: window, Duration: time.Hour}, nil, load.Plan{Every: brisk, Grace: 0, Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost := r.Verification.Findings[figures.ViolationLost].Count; lost != pairs*window || r.Verification.Count() != lost {
+		t.Errorf("%+v; wanted %d lost frames", r.Verification.Findings, pairs*window)
+	}
+	if n := r.Snapshot.Count(figures.CounterRelaysDelivered); n != 0 {
+		t.Errorf("%d frames count as delivered", n)
+	}
+}
+
+func TestAServiceThatRefusesAllLoginsButTheFirstHasNoSessions(t *testing.T) {
+	for name, answer := range map[string]string{
+		"with a code": `{"type":"login","success":false,"code":"capacity"}`,
+		"without one": `{"type":"login","success":false}`,
+		"by nonsense": `{"type":"login","success":"yes"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := true
+			s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+				s.Rules.AnswerLogin = func(string) string {
+					if first {
+						first = false
+						return `{"type":"login","success":true}`
+					}
+					return answer
+				}
+			})
+			o := briefly(s.URL, options.ScenarioRelay)
+			o.Pairs, o.Duration = 3, 3*time.Second
+			r, err := run(t.Context(), o, nil, load.Plan{Every: brisk, Grace: grace, Loops: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := r.Snapshot.ErrorCount(); n != 6 || r.PeakSessions != 0 {
+				t.Errorf("%d errors and %d sessions; wanted 6 logins to fail: %v", n, r.PeakSessions, r.Snapshot.Errors())
+			}
+			if !strings.Contains(r.Failed, "no session could be logged in") {
+				t.Errorf("the run ended because of %q; wanted it to say that nobody could log in", r.Failed)
+			}
+		})
+	}
+}
+
+func TestFramesThatNobodyCouldHaveSentAreNoDanger(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want func(r *figures.Result) bool
+	}{
+		"a megabyte":       {strings.Repeat("x", 1<<20), func(r *figures.Result) bool { return r.Verification.Findings[figures.ViolationInvented].Count == 1 }},
+		"more than that":   {strings.Repeat("x", 1<<20+1), func(r *figures.Result) bool { return r.Snapshot.Errors()["websocket-protocol"] == 1 }},
+		"empty":            {"", func(r *figures.Result) bool { return r.Verification.Findings[figures.ViolationInvented].Count == 1 }},
+		"a mark, cut off":  {`{"` + services.MarkName, func(r *figures.Result) bool { return r.Verification.Count() == 1 }},
+		"a mark of others": {`{` + services.MarkName + strings.Repeat("f", services.MarkLength) + `"}`, func(r *figures.Result) bool { return r.Verification.Count() == 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+			defer cancel()
+			s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+				s.Rules.Relay = func([]byte) bool {
+					if s.Counted.Taken == 20 {
+						for login, conn := range s.Logins {
+							if strings.HasSuffix(login, "b") {
+								s.Write(conn, c.text)
+								break
+							}
+						}
+					}
+					if s.Counted.Taken == 200 {
+						cancel()
+					}
+					return true
+				}
+			})
+			r, err := run(ctx, options.Options{URL: s.URL, Verify: true, Pairs: 2, Window: 4, Duration: time.Hour}, nil, load.Plan{Every: brisk, Grace: services.Patience, Loops: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.want(r) {
+				t.Errorf("errors %v, violations %+v", r.Snapshot.Errors(), r.Verification.Findings)
+			}
+		})
+	}
+}
+
+func TestAServiceThatInventsErrorCodesFillsNoMemory(t *testing.T) {
+	t.Parallel()
+	const times = 300
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.Relay = func(text []byte) bool {
+			var frame struct{ From string }
+			if err := json.Unmarshal(text, &frame); err != nil {
+				t.Error(err)
+			}
+			if s.Counted.Refused < times {
+				s.Refuse(s.Logins[frame.From], fmt.Sprintf(`,"code":"\u001b[%dm"`, s.Counted.Refused))
+				s.Refuse(s.Logins[frame.From], fmt.Sprintf(`,"code":"code-%d"`, s.Counted.Refused))
+				return false
+			}
+			cancel()
+			return true
+		}
+	})
+	r, err := run(ctx, options.Options{URL: s.URL, Verify: true, Pairs: 2, Duration: time.Hour}, nil, load.Plan{Every: brisk, Grace: services.Patience, Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if codes := r.Snapshot.Errors(); len(codes) > 64+1 || r.Snapshot.ErrorCount() != times {
+		t.Errorf("%d errors with %d codes, after %d; wanted all errors, and few codes", r.Snapshot.ErrorCount(), len(codes), times)
+	}
+}

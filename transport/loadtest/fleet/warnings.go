@@ -1,0 +1,120 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/load"
+	"p2p-messaging/transport/loadtest/options"
+)
+
+const (
+	busyShare     = 0.85                 // share of its cores above which a generator has no reserve
+	calmCPU       = 0.5                  // share of its cores below which a generator is late only because the machine kept it waiting
+	lagLimit      = 5 * time.Millisecond // a generator whose lag at the 99th percentile is above this is late
+	lagShare      = 0.1                  // so is a generator whose lag is above this share of the latency to be measured
+	leastLag      = 200 * time.Microsecond
+	machineBusy   = 0.95 // share of the machine's cores above which generator and service compete for them
+	enoughSamples = 100
+)
+
+// warnings returns what makes the figures doubtful.
+func (c *coordinator) warnings() []figures.Warning {
+	r := c.result
+	var all []figures.Warning
+	warn := func(code, format string, arguments ...any) {
+		all = append(all, figures.Warning{Code: code, Text: fmt.Sprintf(format, arguments...)})
+	}
+	g := r.Generator
+	busy := false
+	for _, l := range c.lags() {
+		text, code := "", figures.WarningGenerator
+		if busy = g.Cores > 0 && l.cpu > busyShare*float64(g.Cores); busy {
+			text = fmt.Sprintf("The generator, not the service, was the limit: it used %s of the %d processor cores that it may use. Run it on a faster machine, or on several.",
+				figures.FormatSignificant(l.cpu), g.Cores)
+		} else if l.matters() {
+			text = "The generator, not the service, was the limit: " + l.String() + ". Ask for less load, or run it on a machine of its own."
+			if g.Cores > 0 && l.cpu < calmCPU*float64(g.Cores) {
+				code = figures.WarningMachine
+				text = fmt.Sprintf("This machine was busy: the generator used %s of %d cores only, and still %s. Run it on a machine of its own.",
+					figures.FormatSignificant(l.cpu), g.Cores, l)
+			}
+		}
+		if text != "" {
+			warn(code, "%s", text)
+			break
+		}
+	}
+	if f := r.Service; f != nil && !busy && r.Measured > 0 {
+		if used := g.MeanCPU + f.CPU.Seconds()/r.Measured.Seconds(); used > machineBusy*float64(r.Machine.Cores) {
+			warn(figures.WarningOther, "Service and generator share this machine, and used %s of its %d cores between them: each slows the other down. For the service's own limit run the generator on another machine.", figures.FormatSignificant(used), r.Machine.Cores)
+		}
+	}
+	if wanted := int64(r.Options.TotalSessions()); r.PeakSessions < wanted && !r.Options.Has(options.ScenarioChurn) && !r.Interrupted && r.Failed == "" {
+		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.PeakSessions, wanted, c.why())
+	}
+	if c.pace > 0 {
+		warn(figures.WarningOther, "Every connection came to about %.0f frames a second: that looks like a rate limit of the service's for each connection. Use more pairs, or lift it (this project's service: --rate 0).", c.pace)
+	}
+	return all
+}
+
+// lateness is how late the generator was with one kind of work.
+type lateness struct {
+	lag     *figures.Distribution
+	late    string         // what was late, for people
+	metric  figures.Metric // the latency that includes the lag
+	latency time.Duration
+	cpu     float64 // processor cores that the generator used meanwhile
+}
+
+func (l lateness) matters() bool {
+	late := l.lag.Percentile(99)
+	return l.lag.Count() >= enoughSamples && late > leastLag && (late > lagLimit || float64(late) > lagShare*float64(l.latency))
+}
+
+func (l lateness) String() string {
+	return fmt.Sprintf("1 %% of %s %s or more after they were due (which is a part of the latency; its 99th percentile, %s: %s)",
+		l.late, figures.FormatDuration(l.lag.Percentile(99)), l.metric.Title(), figures.FormatDuration(l.latency))
+}
+
+// lags returns how late the generator was. If it sent frames, their lag counts; otherwise the lag of its event loops
+// does. If the run is about logins, the lag of the loops during the set-up counts, too.
+func (c *coordinator) lags() []lateness {
+	r := c.result
+	var all []lateness
+	add := func(lag *figures.Distribution, late string, metric figures.Metric, cpu float64) {
+		all = append(all, lateness{lag, late, metric, r.Snapshot.Distribution(metric).Percentile(99), cpu})
+	}
+	const steps = "its steps were taken"
+	main := r.MainMetric()
+	if lag := r.Snapshot.Distribution(figures.MetricSendLag); lag.Count() > 0 {
+		for _, m := range []figures.Metric{figures.MetricRelay, figures.MetricSlowDuring, figures.MetricSlowBefore, figures.MetricStormDuring, figures.MetricStormBefore} {
+			if r.Snapshot.Distribution(m).Count() > 0 {
+				add(lag, "its frames left", m, r.Generator.MeanCPU)
+				break
+			}
+		}
+	} else if main != figures.MetricLogin {
+		add(r.Snapshot.Distribution(figures.MetricLoopLag), steps, main, r.Generator.MeanCPU)
+	}
+	if main == figures.MetricLogin && c.setUpTime > 0 {
+		add(&c.setUpLag, steps, main, c.setUpCPU.Seconds()/c.setUpTime.Seconds())
+	}
+	return all
+}
+
+// why says what can be done about sessions that could not be opened.
+func (c *coordinator) why() string {
+	errors := c.result.Snapshot.Errors()
+	switch {
+	case errors[load.CodeNoFiles] > 0:
+		return " This program ran out of files: raise its limit (ulimit -n), or give --processes."
+	case errors[load.CodeNoPorts] > 0:
+		return " This machine ran out of ports: widen net.ipv4.ip_local_port_range, or run the test from several machines."
+	case c.result.Service != nil && c.result.Service.FileLimit > 0 && c.result.Service.PeakFiles > c.result.Service.FileLimit*99/100:
+		return fmt.Sprintf(" The service ran out of files: it may open %d; raise that (ulimit -n) before it is started.", c.result.Service.FileLimit)
+	}
+	return ""
+}

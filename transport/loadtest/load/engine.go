@@ -1,0 +1,380 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/options"
+	"p2p-messaging/transport/loadtest/swarm"
+)
+
+// longestGrace bounds the time that the end of a run takes, as a multiple of [Plan.Grace].
+const longestGrace = 12
+
+// Engine runs one process's part of a run.
+type Engine struct {
+	plan      Plan
+	report    func(Report)
+	proceed   <-chan struct{} // closed when all processes are ready
+	swarm     *swarm.Swarm
+	shards    []*shard
+	outsiders []outsider
+	phase     figures.Phase
+	number    int
+	since     time.Duration // start of the next report's span, on the swarm's clock
+	limits    rateLimit
+
+	away   atomic.Int64 // storm: sessions that dropped and are not back yet
+	dropAt atomic.Int64 // storm: when all sessions dropped, on the swarm's clock; 0: they did not yet
+}
+
+// New starts the loops of an Engine. It does not connect to the service, unless that takes place to choose among
+// several addresses. [Engine.Run] must be called.
+func New(ctx context.Context, p Plan) (*Engine, error) {
+	e := &Engine{plan: p}
+	var err error
+	e.swarm, err = swarm.New(ctx, swarm.Options{
+		URL:     e.plan.Options.URL,
+		Sources: e.plan.Sources,
+		Loops:   e.plan.Loops,
+		Tick:    func(l *swarm.Loop) time.Duration { return e.shards[l.Index()].tick(l) },
+		Flushed: func(l *swarm.Loop) { e.shards[l.Index()].flushed(l) },
+		Prepare: e.prepare,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.Options.Has(options.ScenarioCall) {
+		e.outsiders = append(e.outsiders, newCalls(p))
+	}
+	return e, nil
+}
+
+// Run executes the plan and calls report for every span. The load starts when proceed is closed. When ctx ends, the run
+// ends early and reports what it has.
+func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, report func(Report)) {
+	defer e.swarm.Stop()
+	e.proceed, e.report = proceed, report
+	failed := e.phases(ctx)
+	for _, x := range e.outsiders {
+		x.close()
+	}
+	e.hangUp(ctx.Err() == nil)
+	e.finish(failed)
+}
+
+// prepare makes the shards. It is called before any loop runs.
+func (e *Engine) prepare(loops []*swarm.Loop) {
+	o := e.plan.Options
+	parts := e.plan.Processes * len(loops)
+	for _, l := range loops {
+		part := e.plan.Process*len(loops) + l.Index()
+		s := &shard{
+			engine: e, loop: l,
+			frames: newFrames(e.plan.Run, o.Size),
+			random: rand.New(rand.NewPCG(o.Seed, uint64(part))),
+		}
+		s.opener = opener{shard: s, rate: (o.Rate - o.CallRate()) / float64(parts), limit: max(1, opening/len(loops))}
+		s.verified.Done = o.Verify && o.Has(options.ScenarioRelay)
+		for _, x := range o.Scenarios {
+			if x := s.newScenario(x, part, parts); x != nil {
+				s.scenarios = append(s.scenarios, x)
+			}
+		}
+		e.shards = append(e.shards, s)
+	}
+}
+
+// phases goes through the phases of the run. It returns why the run could not go on, or an empty string.
+func (e *Engine) phases(ctx context.Context) (failed string) {
+	e.phase = figures.PhaseSetUp
+	e.each(func(s *shard) {
+		for _, x := range s.scenarios {
+			x.open()
+		}
+	})
+	if len(e.outsiders) > 0 {
+		for _, x := range e.outsiders {
+			if err := x.open(ctx); err != nil && ctx.Err() == nil {
+				return err.Error()
+			}
+		}
+	}
+	if failed = e.wait(ctx, swarm.Never, e.opened); failed != "" || ctx.Err() != nil {
+		e.finishPhase()
+		return failed
+	}
+	e.finishPhase()
+	if failed = e.wait(ctx, swarm.Never, func() bool { return isClosed(e.proceed) }); failed != "" || ctx.Err() != nil {
+		return failed
+	}
+
+	running, stop := context.WithCancel(ctx)
+	var outside sync.WaitGroup
+	for _, x := range e.outsiders {
+		outside.Go(func() { x.run(running) })
+	}
+	defer outside.Wait()
+	defer stop()
+	for _, p := range []struct {
+		phase  figures.Phase
+		length time.Duration
+	}{{figures.PhaseWarmUp, e.plan.Options.Warmup}, {figures.PhaseMeasuring, e.plan.Options.Duration}} {
+		e.enter(p.phase)
+		if p.length > 0 {
+			failed = e.wait(ctx, e.swarm.Now()+p.length, nil)
+			e.finishPhase()
+		}
+		if failed != "" || ctx.Err() != nil {
+			break
+		}
+	}
+	stop()
+	e.enter(figures.PhaseDraining)
+	ended := make(chan struct{})
+	go func() { outside.Wait(); close(ended) }()
+	// Wait for a slow service as long as it delivers something. What it delivers now is late, not lost.
+	since := e.swarm.Now()
+	e.wait(context.WithoutCancel(ctx), since+longestGrace*e.plan.Grace, func() bool {
+		return isClosed(ended) && (e.settled() || e.swarm.Now()-max(since, e.heard()) >= e.plan.Grace)
+	})
+	<-ended
+	e.finishPhase()
+	return failed
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait reports every span until the time until comes, condition holds or ctx ends. If the run cannot go on, wait
+// returns why.
+func (e *Engine) wait(ctx context.Context, until time.Duration, condition func() bool) (failed string) {
+	const look = 20 * time.Millisecond
+	for {
+		now := e.swarm.Now()
+		if condition != nil && condition() {
+			return ""
+		}
+		if now >= until || ctx.Err() != nil {
+			return ""
+		}
+		if now >= e.since+e.plan.Every {
+			e.tell(false)
+			if failed := e.failure(); failed != "" {
+				return failed
+			}
+		}
+		next := min(until, e.since+e.plan.Every)
+		if condition != nil {
+			next = min(next, now+look)
+		}
+		select {
+		case <-time.After(next - now):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// enter begins a phase on all shards.
+func (e *Engine) enter(p figures.Phase) {
+	e.phase, e.number = p, 0
+	e.each(func(s *shard) {
+		now := s.loop.Now()
+		if p == figures.PhaseMeasuring && e.plan.Options.Warmup > 0 {
+			s.from = now
+		}
+		for _, x := range s.scenarios {
+			x.enter(p, now)
+		}
+	})
+}
+
+// finishPhase reports the rest of a phase.
+func (e *Engine) finishPhase() {
+	e.tell(true)
+	e.number = 0
+}
+
+// each calls f for each shard, on the shard's loop, and waits until all calls have returned.
+func (e *Engine) each(f func(s *shard)) {
+	var called sync.WaitGroup
+	for _, s := range e.shards {
+		called.Add(1)
+		s.loop.Do(func() {
+			f(s)
+			called.Done()
+		})
+	}
+	called.Wait()
+}
+
+// tell reports the time since the last report.
+func (e *Engine) tell(last bool) {
+	r := Report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &figures.Snapshot{}}
+	var mu sync.Mutex
+	var seen pace
+	e.each(func(s *shard) {
+		taken, sessions, most := s.take(), s.sessions, s.most
+		s.most = s.sessions
+		mu.Lock()
+		defer mu.Unlock()
+		for _, x := range s.scenarios {
+			if p, ok := x.(*pairs); ok {
+				seen.merge(p.pace())
+			}
+		}
+		r.Snapshot.Merge(&taken)
+		r.Sessions += sessions
+		r.Most += most
+	})
+	for _, x := range e.outsiders {
+		r.Snapshot.Merge(x.take())
+		n := x.sessions()
+		r.Sessions += n
+		r.Most += n
+	}
+	now := e.swarm.Now()
+	r.Span = now - e.since
+	e.since = now
+	if e.phase == figures.PhaseMeasuring && !last {
+		e.limits.see(seen, r.Span.Seconds())
+	}
+	e.number++
+	e.report(r)
+}
+
+// opened reports whether all sessions of the set-up are open or have failed.
+func (e *Engine) opened() bool {
+	var busy atomic.Bool
+	e.each(func(s *shard) {
+		if !s.opener.idle() {
+			busy.Store(true)
+		}
+	})
+	return !busy.Load()
+}
+
+// settled reports whether nothing is under way any more.
+func (e *Engine) settled() bool {
+	var busy atomic.Bool
+	e.each(func(s *shard) {
+		for _, x := range s.scenarios {
+			if x.underWay() {
+				busy.Store(true)
+			}
+		}
+	})
+	return !busy.Load()
+}
+
+// heard returns when something last came from the service.
+func (e *Engine) heard() (last time.Duration) {
+	var mu sync.Mutex
+	e.each(func(s *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		last = max(last, s.loop.ReadAt())
+	})
+	return last
+}
+
+// manyRefused is the number of refused connections in a row, on a loop, after which the service counts as gone.
+const manyRefused = 20
+
+// failure returns why the run cannot go on, or an empty string. It cannot go on if all sessions that should last are
+// gone, or if the service does not accept connections any more.
+func (e *Engine) failure() string {
+	var mu sync.Mutex
+	var opened, ended, refused int
+	var last error
+	e.each(func(s *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, x := range s.scenarios {
+			o, n := x.lasting()
+			opened, ended = opened+o, ended+n
+		}
+		refused = max(refused, s.refused)
+		if s.lastError != nil {
+			last = s.lastError
+		}
+	})
+	for _, x := range e.outsiders {
+		o, n, err := x.lasting()
+		opened, ended = opened+o, ended+n
+		if err != nil {
+			last = err
+		}
+	}
+	switch {
+	case opened > 0 && ended == opened && last != nil:
+		return "the service went away: no session is left (" + last.Error() + ")"
+	case opened > 0 && ended == opened:
+		return "no session could be logged in"
+	case refused >= manyRefused:
+		return "the service went away: it takes no connections any more (" + last.Error() + ")"
+	}
+	return ""
+}
+
+// calm tells the bystanders that the storm is over.
+func (e *Engine) calm() {
+	for _, s := range e.shards {
+		s.loop.Do(func() {
+			for _, x := range s.scenarios {
+				if x, ok := x.(*storm); ok {
+					x.around.silent = true
+				}
+			}
+		})
+	}
+}
+
+// hangUp ends all connections. If orderly is true, it waits up to 10 s for the close handshakes.
+func (e *Engine) hangUp(orderly bool) {
+	e.each(func(s *shard) {
+		s.over = true
+		for _, x := range s.scenarios {
+			x.finish()
+		}
+	})
+	if !orderly {
+		return
+	}
+	e.each(func(s *shard) { s.loop.CloseAll() })
+	limit := e.swarm.Now() + 10*time.Second
+	for e.swarm.Now() < limit {
+		var open atomic.Int64
+		e.each(func(s *shard) { open.Add(int64(s.loop.Open())) })
+		if open.Load() == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// finish makes the last report.
+func (e *Engine) finish(failed string) {
+	var verification figures.Verification
+	var mu sync.Mutex
+	e.each(func(s *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		verification.Merge(s.verified)
+	})
+	e.phase = figures.PhaseDraining
+	e.report(Report{
+		Phase: figures.PhaseDraining, Number: e.number, Last: true, Done: true, Snapshot: &figures.Snapshot{},
+		Failed: failed, Verification: &verification, RateLimit: e.limits.found,
+	})
+}

@@ -1,0 +1,58 @@
+package load
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+)
+
+func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
+	for name, verify := range map[string]bool{"verified": true, "not verified": false} {
+		t.Run(name, func(t *testing.T) {
+			s := &shard{frames: newFrames(1, 0)}
+			p := newPairs(s, kindRelay, figures.MetricRelay, 1, verify, []uint32{3})
+			a, b := &p.all[0].sides[0], &p.all[0].sides[1]
+			send := func(due time.Duration) []byte {
+				text := s.frames.make(identity{kindRelay, 3, 0, a.sent})
+				a.grow()
+				a.dues[int(a.sent)&(len(a.dues)-1)] = due
+				a.sent++
+				return bytes.Clone(text)
+			}
+			wantLatencies := func(want ...time.Duration) {
+				t.Helper()
+				taken := s.take()
+				d := taken.Distribution(figures.MetricRelay)
+				got := d.Mean() * time.Duration(d.Count())
+				var sum time.Duration
+				for _, w := range want {
+					sum += w
+				}
+				if d.Count() != int64(len(want)) || got != sum {
+					t.Errorf("%d latencies of %v together, want %v", d.Count(), got, want)
+				}
+			}
+
+			send(0)
+			a.text([]byte(`{"type":"error","code":"peer-overloaded","error":"x"}`), time.Second)
+			second, third := send(2*time.Second), send(3*time.Second)
+			b.text(second, 2500*time.Millisecond)
+			wantLatencies(500 * time.Millisecond)
+			b.text(second, 2600*time.Millisecond) // a duplicate has no latency
+			wantLatencies()
+			b.text(third, 3100*time.Millisecond)
+			wantLatencies(100 * time.Millisecond)
+			if n := p.all[0].underWay(); n != 0 {
+				t.Errorf("%d frames are under way, want none", n)
+			}
+
+			send(4 * time.Second)
+			fifth := send(5 * time.Second)
+			b.text(fifth, 6*time.Second)
+			b.text(bytes.Clone(s.frames.make(identity{kindRelay, 3, 0, 3})), 7*time.Second) // the frame that was overtaken
+			wantLatencies(time.Second, 3*time.Second)
+		})
+	}
+}

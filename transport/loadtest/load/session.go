@@ -1,0 +1,181 @@
+package load
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/swarm"
+)
+
+// A session is one connection with one login.
+type session struct {
+	shard *shard
+	user  user
+	conn  *swarm.Conn
+	since time.Duration // when the current step was due
+	index uint32
+	kind  byte
+	side  byte
+	step  step
+}
+
+// user is the scenario's side of a session.
+type user interface {
+	loggedIn(now time.Duration)          // the login was accepted
+	text(text []byte, now time.Duration) // brings any message but the answer to the login
+	ended(wasLoggedIn bool, code string) // the connection has ended, or could not be opened; code is empty if this side ended it
+}
+
+// step is the state of a session.
+type step uint8
+
+const (
+	stepClosed step = iota
+	stepConnecting
+	stepLoggingIn
+	stepLoggedIn
+)
+
+// dial begins the session's connection. Due is when the connection was due.
+func (c *session) dial(due time.Duration) {
+	c.step = stepConnecting
+	c.since = due
+	c.shard.count(figures.CounterDials, 1)
+	c.conn = c.shard.loop.Dial(c)
+}
+
+// send sends a text message.
+func (c *session) send(text []byte) error {
+	err := c.conn.Send(text)
+	if err == nil {
+		c.shard.count(figures.CounterBytesSent, int64(len(text)))
+	}
+	return err
+}
+
+// logout gives the login up. The service does not answer a logout, so the session counts as logged in until the
+// connection ends.
+func (c *session) logout() {
+	var buffer [64]byte
+	text := appendLogin(append(buffer[:0], `{"type":"logout","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
+	_ = c.send(append(text, `"}`...))
+}
+
+// left counts the end of a login.
+func (c *session) left() {
+	if c.step == stepLoggedIn {
+		c.shard.sessions--
+		c.shard.count(figures.CounterLoggedOut, 1)
+	}
+}
+
+// Opened implements swarm.Handler.
+func (c *session) Opened(*swarm.Conn) {
+	now := c.shard.loop.ReadAt()
+	c.shard.refused = 0
+	c.shard.count(figures.CounterOpened, 1)
+	c.shard.observe(figures.MetricConnect, now-c.since)
+	c.step = stepLoggingIn
+	c.since = now
+	var buffer [64]byte
+	text := appendLogin(append(buffer[:0], `{"type":"login","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
+	_ = c.send(append(text, `"}`...))
+	c.shard.count(figures.CounterLoginsSent, 1)
+}
+
+// Text implements swarm.Handler.
+func (c *session) Text(_ *swarm.Conn, text []byte) {
+	s := c.shard
+	now := s.loop.ReadAt()
+	s.count(figures.CounterBytesReceived, int64(len(text)))
+	if c.step != stepLoggingIn {
+		c.user.text(text, now)
+		return
+	}
+	r, ok := parseReply(text)
+	switch {
+	case ok && r.Type == "login" && *r.Success:
+		c.step = stepLoggedIn
+		s.sessions++
+		s.most = max(s.most, s.sessions)
+		s.count(figures.CounterLoggedIn, 1)
+		s.observe(figures.MetricLogin, now-c.since)
+		c.user.loggedIn(now)
+	case ok:
+		s.error(r.code())
+		c.conn.Close()
+	default:
+		s.error("foreign-protocol")
+		c.conn.Close()
+	}
+}
+
+// Closed implements swarm.Handler.
+func (c *session) Closed(_ *swarm.Conn, err error) {
+	s := c.shard
+	was := c.step
+	c.left()
+	c.step = stepClosed
+	c.conn = nil
+	code := ""
+	if was != stepConnecting || err == nil {
+		s.count(figures.CounterClosed, 1)
+	}
+	if closed, ok := errors.AsType[*swarm.CloseError](err); ok {
+		s.figures.AddCloses(int(closed.Code), 1)
+	}
+	if err != nil && !s.over {
+		code = errorCode(err)
+		s.error(code)
+		s.lastError = err
+		if code == codeConnectionRefused {
+			s.refused++
+		}
+	}
+	c.user.ended(was == stepLoggedIn, code)
+}
+
+// Codes of connection errors in the figures. The fleet's warnings explain the exported ones.
+const (
+	codeConnectionRefused = "connection-refused"
+	CodeNoFiles           = "file-limit"
+	CodeNoPorts           = "no-ports"
+)
+
+// errorCode returns the code under which an error of a connection is counted.
+func errorCode(err error) string {
+	if _, ok := errors.AsType[*swarm.CloseError](err); ok {
+		return "closed-by-service"
+	}
+	if _, ok := errors.AsType[*swarm.HandshakeError](err); ok {
+		return "handshake-failed"
+	}
+	if _, ok := errors.AsType[*swarm.ProtocolError](err); ok {
+		return "websocket-protocol"
+	}
+	for _, known := range []struct {
+		err  error
+		code string
+	}{
+		{swarm.ErrTimeout, "timeout"},
+		{io.ErrUnexpectedEOF, "connection-ended"},
+		{syscall.ECONNREFUSED, codeConnectionRefused},
+		{syscall.ECONNRESET, "connection-reset"},
+		{syscall.EPIPE, "connection-reset"},
+		{syscall.EMFILE, CodeNoFiles},
+		{syscall.ENFILE, CodeNoFiles},
+		{syscall.EADDRNOTAVAIL, CodeNoPorts},
+		{os.ErrDeadlineExceeded, "timeout"},
+		{net.ErrClosed, "connection-ended"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.code
+		}
+	}
+	return "network"
+}

@@ -1,0 +1,87 @@
+package load
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/swarm"
+)
+
+const (
+	// heartbeat is the time between two wake-ups of a loop that only serve to measure how late the loop is.
+	heartbeat = 10 * time.Millisecond
+	// opening bounds the sessions of one process that are being opened at a time if --rate sets no pace. More would
+	// only wait in the service's accept queue, or overflow it.
+	opening = 128
+	// perTick bounds the new work that begins before incoming messages are handled again.
+	perTick = 256
+)
+
+// A shard is everything that happens on one loop of the swarm. It shares nothing with other loops, except for the
+// atomic fields of the engine.
+type shard struct {
+	engine    *Engine
+	loop      *swarm.Loop
+	figures   figures.Snapshot
+	frames    *frames
+	random    *rand.Rand
+	scenarios []scenario
+	opener    opener
+	lags      []time.Duration // due times of the frames sent since the last flush
+	beat      time.Duration   // when the next heartbeat is due
+	sessions  int64           // logged in now
+	most      int64           // the most logged in at once since the last report
+	from      time.Duration   // start of the measured phase: frames that were due earlier belong to the warm-up and are not counted
+	over      bool            // the run is over, so connections end
+	refused   int             // connections refused in a row
+	lastError error
+	verified  figures.Verification
+	scratch   []byte
+}
+
+func (s *shard) count(c figures.Counter, n int64) { s.figures.Add(c, n) }
+
+func (s *shard) observe(m figures.Metric, d time.Duration) { s.figures.Observe(m, d) }
+
+func (s *shard) error(code string) { s.figures.AddErrors(code, 1) }
+
+// tick does what is due. The loop calls it after every event.
+func (s *shard) tick(*swarm.Loop) time.Duration {
+	now := s.loop.Now()
+	if now >= s.beat {
+		if s.beat > 0 {
+			s.observe(figures.MetricLoopLag, now-s.beat)
+		}
+		s.beat = now + heartbeat
+	}
+	next := min(s.beat, s.opener.tick(now))
+	for _, x := range s.scenarios {
+		next = min(next, x.tick(now))
+	}
+	return next
+}
+
+// flushed measures the send lag. The loop calls it when sent frames have gone to the operating system.
+func (s *shard) flushed(*swarm.Loop) {
+	if len(s.lags) == 0 {
+		return
+	}
+	now := s.loop.Now()
+	for _, due := range s.lags {
+		s.observe(figures.MetricSendLag, now-due)
+	}
+	s.lags = s.lags[:0]
+}
+
+// take returns what was counted since the last call.
+func (s *shard) take() figures.Snapshot {
+	taken := s.figures
+	s.figures = figures.Snapshot{}
+	return taken
+}
+
+// violation counts violations of a kind, with an example.
+func (s *shard) violation(kind figures.Violation, count int64, example string) {
+	s.verified.Merge(figures.Verification{Findings: map[figures.Violation]figures.Finding{kind: {Count: count, Example: example}}})
+}

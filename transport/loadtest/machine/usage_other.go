@@ -1,0 +1,9 @@
+//go:build !unix
+
+package machine
+
+import "time"
+
+func CPUTime() time.Duration { return 0 }
+
+func RaiseFileLimit() int { return 0 }
