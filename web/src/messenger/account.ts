@@ -6,6 +6,7 @@ import type { Store } from "../files/sinks.js";
 import { Transfers } from "../files/transfers.js";
 import { freshId } from "../signaling/ids.js";
 import { loginKey } from "../signaling/logins.js";
+import type { ServiceConnection } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { type ConversationHost, LiveConversation } from "./liveconversation.js";
 
@@ -16,10 +17,8 @@ export interface AccountHost extends ConversationHost {
   readonly files: Store | Promise<Store>;
   /** Whether the person looks at the page. */
   attended(): boolean;
-  /** Whether the person wants others to know what they have read. */
-  readReceipts(): boolean;
-  /** Asks the service whether these logins are online. The first ones matter most. */
-  watch(peers: readonly string[]): void;
+  readonly settings: { readonly choices: { readonly readReceipts: boolean } };
+  readonly service: Pick<ServiceConnection, "watch">;
   /** Something has arrived that the person does not see. */
   arrived(conversation: LiveConversation): void;
   /** Tells the person something now. */
@@ -137,7 +136,7 @@ export class Account {
       conversation.unread = 0;
       this.keep(conversation, []);
     }
-    if (this.host.readReceipts() && conversation.correspondence.received !== undefined) conversation.markReadSoon();
+    if (this.host.settings.choices.readReceipts && conversation.correspondence.received !== undefined) conversation.markReadSoon();
   }
 
   #sees(conversation: LiveConversation): boolean {
@@ -196,7 +195,7 @@ export class Account {
 
   /** The other person has seen text `id` and all before it. Whoever sends no read receipts sees none either. */
   read(conversation: LiveConversation, id: number): void {
-    if (!this.host.readReceipts()) return;
+    if (!this.host.settings.choices.readReceipts) return;
     const marked = conversation.markRead(id);
     if (marked.length > 0) this.keep(conversation, marked);
     this.host.changed();
@@ -275,7 +274,7 @@ export class Account {
   }
 
   #watch(): void {
-    this.host.watch(this.conversations.map(({ peer }) => peer));
+    this.host.service.watch(this.conversations.map(({ peer }) => peer));
   }
 }
 

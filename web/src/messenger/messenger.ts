@@ -13,7 +13,7 @@ import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
 import { refusal } from "./notices.js";
-import { Switchboard } from "./switchboard.js";
+import { Switchboard, type SwitchboardHost } from "./switchboard.js";
 
 /** What the messenger works with. */
 export interface MessengerOptions {
@@ -43,6 +43,7 @@ export class Messenger {
   joining = false;
 
   readonly #service: ServiceConnection;
+  readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
   /** The calls of the account. There are some from Join to Sign out. */
@@ -58,14 +59,14 @@ export class Messenger {
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
         if (this.#service.ready) this.#switchboard?.serviceReady();
-        else this.#switchboard?.networkAway();
+        else this.#switchboard?.recovery.networkAway();
         options.changed();
       },
       received: (frame) => {
         if (frame.type !== "error") {
-          this.#switchboard?.receive(frame);
+          this.#switchboard?.calls.receive(frame);
           options.changed(); // A request may have come in, or a call has been answered.
-        } else if (this.#switchboard?.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
+        } else if (this.#switchboard?.calls.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
       presence: (online, offline) => this.#account?.presence(online, offline),
       loginLost: (code) => {
@@ -77,6 +78,15 @@ export class Messenger {
         options.changed();
       },
     });
+    this.#host = {
+      ...options,
+      service: this.#service,
+      ownIdentity: () => this.#identity,
+      networkAway: () => this.#networkAway,
+      attended: () => this.#attended,
+      asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
+      alert: (said) => this.#warn(said),
+    };
   }
 
   /** Opens the connection to the service. */
@@ -92,14 +102,14 @@ export class Messenger {
   /** The device has lost its network. */
   networkLost(): void {
     this.#networkAway = true;
-    this.#switchboard?.networkAway();
+    this.#switchboard?.recovery.networkAway();
   }
 
   /** The device has a network again, or another one. */
   networkChanged(): void {
     this.#networkAway = false;
     this.#service.hurry();
-    this.#switchboard?.networkChanged();
+    this.#switchboard?.calls.networkChanged();
   }
 
   get service(): ServiceState {
@@ -128,7 +138,7 @@ export class Messenger {
 
   /** Who waits to be accepted, oldest first. */
   get requests(): readonly Request[] {
-    return this.#switchboard?.requests ?? [];
+    return this.#switchboard?.calls.requests ?? [];
   }
 
   /** How many messages the person has not seen, in all conversations. */
@@ -152,7 +162,7 @@ export class Messenger {
     this.joining = true;
     this.options.changed();
     const key = loginKey(login);
-    const account = this.#account?.key === key ? this.#account : new Account(key, this.#accountHost());
+    const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
     // Both come before the request to the service, because calls may come in as soon as it has answered.
     await Promise.all([account.load(), this.#prove()]);
     const result = await this.#service.join(login);
@@ -160,41 +170,10 @@ export class Messenger {
     if (result.joined) {
       if (this.#account !== account) void this.#account?.close();
       this.#account = account;
-      this.#joined(login, account);
+      this.#switchboard = new Switchboard(login, account, this.#host);
+      account.joined();
     } else this.#warn(refusal(login, result));
     this.options.changed();
-  }
-
-  #joined(login: string, account: Account): void {
-    const { arrived, changed, contacts, settings } = this.options;
-    this.#switchboard = new Switchboard({
-      login,
-      account,
-      settings,
-      contacts,
-      service: this.#service,
-      identity: () => this.#identity,
-      networkAway: () => this.#networkAway,
-      arrived,
-      alert: (said) => this.#warn(said),
-      changed,
-    });
-    account.joined();
-  }
-
-  #accountHost(): AccountHost {
-    const { arrived, changed, files, keeper, settings } = this.options;
-    return {
-      keeper,
-      files,
-      attended: () => this.#attended,
-      readReceipts: () => settings.choices.readReceipts,
-      watch: (peers) => this.#service.watch(peers),
-      asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
-      arrived,
-      alert: (said) => this.#warn(said),
-      changed,
-    };
   }
 
   async #prove(): Promise<void> {
@@ -232,7 +211,7 @@ export class Messenger {
 
   /** Ends all calls and makes a new identity. */
   async renewIdentity(): Promise<void> {
-    this.#switchboard?.endCalls();
+    this.#switchboard?.calls.end();
     try {
       await this.options.identity.renew();
     } catch {
@@ -306,12 +285,12 @@ export class Messenger {
 
   /** The person goes on with somebody whose identity has changed. */
   async goOn(conversation: LiveConversation): Promise<void> {
-    await this.#switchboard?.goOn(conversation);
+    await this.#switchboard?.recognition.goOn(conversation);
   }
 
   /** The person has compared the safety number, or takes that back. */
   async verify(conversation: LiveConversation, verified: boolean): Promise<void> {
-    await this.#switchboard?.verify(conversation, verified);
+    await this.#switchboard?.recognition.verify(conversation, verified);
   }
 
   /** What is typed while no conversation is in front. */
