@@ -52,7 +52,7 @@ export class Messenger {
   #attended = true;
   /** Whether the device has said that it has no network. */
   #networkAway = false;
-  /** The alert about a login that the service refused after a reconnect. */
+  /** The alert about a login that the service refused when the connection to it came back. */
   #loginAlert: Phrase | undefined;
 
   constructor(private readonly options: MessengerOptions) {
@@ -89,13 +89,8 @@ export class Messenger {
     };
   }
 
-  /** Opens the connection to the service. */
-  start(): void {
-    this.#service.connect();
-  }
-
-  /** Connects to the service now. */
-  reconnect(): void {
+  /** Connects to the service now, unless it is connected. */
+  connectToService(): void {
     this.#service.connect();
   }
 
