@@ -134,7 +134,7 @@ export class Account {
     if (!this.#sees(conversation)) return;
     if (conversation.unread > 0) {
       conversation.unread = 0;
-      this.keep(conversation, []);
+      this.#keep(conversation, []);
     }
     if (this.host.settings.choices.readReceipts && conversation.correspondence.received !== undefined) conversation.markReadSoon();
   }
@@ -160,7 +160,7 @@ export class Account {
     const letter = conversation.correspondence.post(text).id;
     const entry = conversation.add({ kind: "own", author, text, delivery: "sending", letter } as const);
     conversation.draft = "";
-    this.keep(conversation, [entry]);
+    this.#keep(conversation, [entry]);
     conversation.call?.typing(false);
     conversation.call?.flush();
     this.host.changed();
@@ -169,7 +169,7 @@ export class Account {
   /** Offers a file. */
   offer(conversation: LiveConversation, author: string, file: File): void {
     const transfer = this.transfers(conversation).offer(file, file.name);
-    this.keep(conversation, [conversation.add({ kind: "file", author, own: true, file: transfer } as const)]);
+    this.#keep(conversation, [conversation.add({ kind: "file", author, own: true, file: transfer } as const)]);
     this.host.changed();
   }
 
@@ -180,7 +180,7 @@ export class Account {
     const seen = this.#sees(conversation);
     if (seen) this.seen(conversation);
     else conversation.unread++;
-    this.keep(conversation, [entry]);
+    this.#keep(conversation, [entry]);
     const bearable = this.host.keeper.keeping ? conversation.trim() : conversation.bearable;
     if (!bearable) conversation.call?.end("garbled");
     if (!seen) this.host.arrived(conversation);
@@ -189,7 +189,7 @@ export class Account {
 
   /** The other page has said how far these texts got. */
   delivered(conversation: LiveConversation, letters: readonly Letter[], delivery: Delivery): void {
-    this.keep(conversation, conversation.mark(new Set(letters.map(({ id }) => id)), delivery));
+    this.#keep(conversation, conversation.mark(new Set(letters.map(({ id }) => id)), delivery));
     this.host.changed();
   }
 
@@ -197,13 +197,13 @@ export class Account {
   read(conversation: LiveConversation, id: number): void {
     if (!this.host.settings.choices.readReceipts) return;
     const marked = conversation.markRead(id);
-    if (marked.length > 0) this.keep(conversation, marked);
+    if (marked.length > 0) this.#keep(conversation, marked);
     this.host.changed();
   }
 
   /** Adds a note of this page to the discussion. */
   note(conversation: LiveConversation, said: Phrase): void {
-    this.keep(conversation, [conversation.add({ kind: "note", phrase: said } as const)]);
+    this.#keep(conversation, [conversation.add({ kind: "note", phrase: said } as const)]);
     this.host.changed();
   }
 
@@ -224,7 +224,7 @@ export class Account {
       offered: (file) => this.arrived(conversation, { kind: "file", author: conversation.peer, own: false, file }),
       changed: (file) => {
         // The device keeps how a file ended, not how far it got.
-        if (file.over) this.keep(conversation, conversation.entries.filter((entry) => entry.kind === "file" && entry.file === file));
+        if (file.over) this.#keep(conversation, conversation.entries.filter((entry) => entry.kind === "file" && entry.file === file));
         this.host.changed();
       },
       limitChanged: () => this.host.changed(),
@@ -269,7 +269,7 @@ export class Account {
   }
 
   /** Writes a conversation and these of its entries to the device. */
-  keep(conversation: LiveConversation, entries: readonly Entry[]): void {
+  #keep(conversation: LiveConversation, entries: readonly Entry[]): void {
     this.host.keeper.save(this.key, conversation, entries);
   }
 

@@ -148,6 +148,8 @@ export class Switchboard implements CallsListener {
     this.calls.end();
   }
 
+  // What calls report (CallsListener).
+
   began(call: Call): void {
     const conversation = this.#attach(call);
     // Whoever looks at a conversation that is off, or at none, sees the one that begins.
