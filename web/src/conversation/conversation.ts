@@ -35,7 +35,7 @@ export function textLength(entry: Entry): number {
 
 export type OwnEntry = Entry & { kind: "own" };
 
-/** What outlasts the page of a conversation, except its entries. */
+/** What the device keeps of a conversation, besides its entries. */
 export interface KeptConversation {
   /** The other's login as it is shown. */
   peer: string;

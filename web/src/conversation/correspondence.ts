@@ -19,7 +19,7 @@ export interface KeptLetter extends Letter {
   was: Received[];
 }
 
-/** What outlasts the page of a correspondence. */
+/** What the device keeps of a correspondence. */
 export interface KeptCorrespondence {
   instance: string;
   /** Texts that the other page has not confirmed, oldest first. */

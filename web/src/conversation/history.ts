@@ -192,7 +192,7 @@ export class History implements Keeper {
     this.#available = (await this.database) !== undefined;
   }
 
-  /** Returns all conversations, for people and programs to read. @throws {DOMException} if the device cannot read them */
+  /** Returns all conversations as the document that Export saves. @throws {DOMException} if the device cannot read them */
   async export(now: Date): Promise<ExportedHistory> {
     const database = await this.database;
     await this.flush();

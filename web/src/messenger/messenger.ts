@@ -46,7 +46,7 @@ export class Messenger {
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
-  /** The calls of the account. There are some from Join to Sign out. */
+  /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
   #attended = true;
