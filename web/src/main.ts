@@ -12,7 +12,7 @@ import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
 
-/** localStorage, where the browser gives it: some refuse with an exception. */
+/** Returns localStorage, or undefined if the browser refuses it: some throw an exception. */
 function shelf(): Storage | undefined {
   try {
     return localStorage;
@@ -21,7 +21,7 @@ function shelf(): Storage | undefined {
   }
 }
 
-/** Bootstrap's colours follow the person's choice or else the system. */
+/** Sets Bootstrap's colours to what the person has chosen, or else to those of the system. */
 function followColorScheme(): void {
   const dark = settings.choices.darkMode ?? systemDark.matches;
   document.documentElement.setAttribute("data-bs-theme", dark ? "dark" : "light");
@@ -37,7 +37,7 @@ const database = openDatabase();
 let keeps: boolean | undefined;
 void database.then((found) => (keeps = found !== undefined));
 const alarm = (said: Phrase) => {
-  view.open(undefined); // What is said is behind the dialog.
+  view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
 };
 const history = new History(
@@ -88,7 +88,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     try {
       sessionStorage.clear();
     } catch {
-      // Nothing is kept there.
+      // A browser that refuses it keeps nothing there.
     }
     view.forget();
     await messenger.renewIdentity();
@@ -96,7 +96,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   },
 });
 
-/** Who has opened a link of somebody's, and has joined, is connected to them. */
+/** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
   const inviter = view.invitedBy;
   if (inviter === undefined || messenger.login === undefined || !messenger.ready) return;
@@ -131,7 +131,7 @@ document.addEventListener("visibilitychange", () => {
 attend();
 addEventListener("online", () => messenger.networkChanged());
 addEventListener("offline", () => messenger.networkLost());
-// It also tells, every few seconds, how fast the network seems to be: only another kind of network is another network.
+// The event also reports, every few seconds, how fast the network seems to be. Only another type means another network.
 const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
 let networkType = network?.type;
 network?.addEventListener?.("change", () => {
@@ -140,5 +140,5 @@ network?.addEventListener?.("change", () => {
   messenger.networkChanged();
 });
 view.invitedBy = invitedBy(location.href);
-messenger.start();
+messenger.connectToService();
 view.changed();

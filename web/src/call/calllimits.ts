@@ -1,7 +1,7 @@
 /** Most calls of others that have not connected yet, and requests that wait for the person, at once. */
 const MAX_INCOMING = 8;
 /** Most calls at once. A browser has room for some hundred connections. */
-const MAX_CALLS = 64;
+export const MAX_CALLS = 64;
 /** Most calls of others that are taken within `TAKEN_WITHIN`: one who calls over and over again gets no further. */
 const MAX_TAKEN = 32;
 /** In ms. */

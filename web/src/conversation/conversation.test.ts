@@ -75,7 +75,7 @@ test("where there is too much text the oldest entries are left to the device", (
   assert.equal(conversation.trim(), true);
   assert.deepEqual([conversation.entries.length, conversation.hasEarlier], [3, true]);
 
-  // What waits to be delivered goes too: it comes back as what it has become.
+  // A message that waits for delivery is removed too. It comes back from the device with the state that it has by then.
   const { conversation: waiting, entries } = posted("delivered meanwhile", "waits");
   const kept = structuredClone(entries);
   for (let i = 0; i < 6; i++) received(waiting, long);
@@ -86,7 +86,7 @@ test("where there is too much text the oldest entries are left to the device", (
   assert.deepEqual(deliveries(waiting.entries.slice(0, 2) as OwnEntry[]), ["delivered", "sending"]);
   assert.deepEqual(waiting.mark(new Set([2]), "delivered").map(({ text }) => text), ["waits"]);
 
-  // A file that is here or on its way stays, and so does what is behind it, until there is too much of it.
+  // A file that is here or unfinished stays, and so do the entries after it, up to the limit.
   for (const file of [{ direction: "in", over: false }, { direction: "in", over: true, blob: new Blob() }]) {
     const held = new Conversation("bob", "alice's page");
     held.add({ kind: "file", author: "bob", own: false, file: file as Transfer } as const);

@@ -1,15 +1,13 @@
-import type { Call } from "../call/call.js";
 import type { Transfer, TransferState } from "../files/transfers.js";
-import type { Fingerprints } from "../identity/fingerprints.js";
 import { freshId } from "../signaling/ids.js";
 import { loginKey } from "../signaling/logins.js";
 import type { Phrase } from "../words.js";
 import { Correspondence, type KeptCorrespondence } from "./correspondence.js";
 
-/** Where an own message is. `sent`: on its way to a client that confirms nothing. */
+/** How far an own message got. `sent` is as far as it gets with a client that confirms nothing. */
 export type Delivery = "sending" | "delivered" | "read" | "sent";
 
-/** What is known of a file whose bytes are no longer here. */
+/** What is known of a file from an earlier page. Its bytes are gone. */
 export interface FileDescription {
   readonly name: string;
   readonly size: number;
@@ -19,15 +17,15 @@ export interface FileDescription {
 
 /** One line of a discussion. */
 export type Entry = { readonly id: string; readonly time: Date } & (
-  | { kind: "own"; author: string; text: string; delivery: Delivery; /** 0: of an earlier page. */ letter: number }
+  | { kind: "own"; author: string; text: string; delivery: Delivery; /** Id of its letter; 0 if an earlier page sent it. */ letter: number }
   | { kind: "received"; author: string; text: string }
   | { kind: "note"; phrase: Phrase }
   | { kind: "file"; author: string; own: boolean; file: FileDescription | Transfer }
 );
 
-/** So much text a conversation has in memory, in UTF-16 units; older entries are on the device only, where it keeps them. */
+/** How much text a conversation holds in memory if the device keeps the rest, in UTF-16 units. */
 const MAX_TEXT = 64_000_000;
-/** Where it has more, because the device keeps none or something stands before it, no more is taken. */
+/** How much it holds at most, where the device keeps nothing or an unfinished file holds older entries in memory. */
 const MOST_TEXT = 2 * MAX_TEXT;
 
 /** How much text an entry has, in UTF-16 units. */
@@ -37,74 +35,48 @@ export function textLength(entry: Entry): number {
 
 export type OwnEntry = Entry & { kind: "own" };
 
-/** Where the connection of a conversation stands. */
-export type ConversationPhase = "off" | "asking" | "calling" | "connecting" | "open" | "reconnecting";
-
-/** Who the other end of a call proves to be. */
-export interface Trust {
-  fingerprints: Fingerprints;
-  /** The person has compared the safety number. */
-  verified: boolean;
-  /** It is not who it was before: nothing is sent until the person has decided. */
-  changed: boolean;
-  /** … and had been verified before. */
-  wasVerified: boolean;
-  /** The other keeps its identity: there is something to verify. */
-  lasting: boolean;
-}
-
-/** What of a conversation outlasts the page, but for its entries. */
+/** What the device keeps of a conversation, besides its entries. */
 export interface KeptConversation {
   /** The other's login as it is shown. */
   peer: string;
   draft: string;
   unread: number;
-  /** When something last happened in it. */
+  /** When the newest entry was added. */
   active: Date;
   correspondence: KeptCorrespondence;
 }
 
 /**
- * What two logins have to do with each other: the discussion, what is about to be said in it, and the call that carries it,
- * if one is on. It lives as long as the page is joined under one login, and longer where the device keeps it.
+ * What is remembered of what two logins have said to each other: the discussion, the draft of the next message, and which texts
+ * have arrived. It lives until the page is closed or joined under another login, and longer where the device keeps it.
  */
 export class Conversation {
   /** The other's login as it is shown. */
   peer: string;
-  /** By which the conversation is found (signaling/logins.ts). */
+  /** The form of the login under which the conversation is found (signaling/logins.ts). */
   readonly key: string;
   readonly entries: Entry[] = [];
   /** Messages that the person has not seen. */
   unread = 0;
   draft = "";
-  /** When something last happened in it. */
+  /** When the newest entry was added. */
   active = new Date();
-  /** Whether the other types just now. */
-  typing = false;
-  call: Call | undefined;
-  /** Its call was lost, and this page restores it. */
-  returning = false;
-  /** The other's request waits for an answer. */
-  asking = false;
-  /** Whether the other is there, as far as the service says; undefined: it does not. */
-  online: boolean | undefined;
-  /** Who the other proves to be, since the call is open; undefined: none is, or that is not known yet. */
-  trust: Trust | undefined;
-  /** Older entries are kept on the device than those that are here. */
+  /** Whether the device keeps entries that are older than those here. */
   hasEarlier = false;
   readonly correspondence: Correspondence;
-  /** The instance of the conversation that was kept; undefined: none was. */
+  /** Instance of the conversation that this one was loaded from. It is undefined for a new conversation. */
   readonly #keptInstance: string | undefined;
   #added = 0;
-  /** Of all entries. */
+  /** How much text all entries have, in UTF-16 units. */
   #text = 0;
-  /** What letters that wait since earlier pages were numbered there, by their ids of now. */
+  /** For each letter that earlier pages could not deliver: the ids it had there, by the id it has now. */
   #renamed: ReadonlyMap<number, ReadonlySet<number>> = new Map();
 
   /**
-   * @param instance names the conversation as it is in this page: one that is deleted and begun anew is another one, whose
-   *   texts are counted from 1 again
-   * @param kept what was kept of it, and its newest entries
+   * @param instance names the conversation as it is in this page. A conversation that is deleted and begun again gets another
+   *   instance, and counts its texts from 1 again.
+   * @param kept what the device keeps of the conversation
+   * @param entries the newest of its entries
    */
   constructor(peer: string, instance: string, kept?: KeptConversation, entries: Entry[] = []) {
     this.peer = peer;
@@ -115,27 +87,19 @@ export class Conversation {
       this.draft = kept.draft;
       this.unread = kept.unread;
       this.active = kept.active;
-      // On the device an entry has the number that the page gave it which wrote it, and that may be long ago.
+      // An entry on the device still has the letter id that the page which wrote it gave it, however long ago.
       const now = this.correspondence.waiting;
       this.#renamed = new Map(kept.correspondence.waiting.map(({ id, was }, index) => [now[index]!.id, new Set([id, ...was.map((one) => one.id)])]));
     }
     this.prepend(entries);
   }
 
-  get phase(): ConversationPhase {
-    const { call } = this;
-    const open = call?.phase === "open";
-    if (this.returning && !open) return "reconnecting";
-    if (call === undefined || call.phase === "over") return this.asking ? "asking" : "off";
-    return open && call.reconnecting ? "reconnecting" : call.phase;
-  }
-
-  /** Whether what is kept was written by this page, or is what this one was made of. */
+  /** Whether this page wrote what is kept, or loaded this conversation from it. */
   isOf({ correspondence: { instance } }: KeptConversation): boolean {
     return instance === this.correspondence.instance || instance === this.#keptInstance;
   }
 
-  /** Whether a message still waits to be delivered. */
+  /** Whether a message has not been delivered yet. */
   get undelivered(): boolean {
     return this.correspondence.waiting.length > 0;
   }
@@ -145,9 +109,9 @@ export class Conversation {
     return { peer, draft, unread, active, correspondence: correspondence.kept };
   }
 
-  /** Puts entries from the device before those that are here. */
+  /** Puts entries from the device in front of those that are here. */
   prepend(entries: readonly Entry[]): void {
-    // The newest first: it is the one that most surely waits.
+    // The newest comes first, because it is the likeliest to wait for delivery.
     for (const entry of [...entries].reverse()) {
       if (entry.kind === "own") this.#readdress(entry);
       this.entries.unshift(entry);
@@ -156,8 +120,8 @@ export class Conversation {
   }
 
   /**
-   * Lets the oldest entries go where there is too much text, which is kept on the device. Returns whether it is bearable then: a file that is
-   * under way or here stays, and all behind it.
+   * Removes the oldest entries while there is too much text. Call it only where the device keeps them. A file that is unfinished or
+   * whose bytes are here stays, with all entries after it. Returns `bearable`.
    */
   trim(): boolean {
     let gone = 0;
@@ -174,14 +138,14 @@ export class Conversation {
     return this.bearable;
   }
 
-  /** Whether there is memory for what the other has sent. */
+  /** Whether there is memory for more text. */
   get bearable(): boolean {
     return this.#text <= MOST_TEXT;
   }
 
   /** Adds an entry at the end. */
   add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
-    // In order, also of what comes within one millisecond.
+    // The number keeps the order of entries that are added within one millisecond.
     const id = String(this.#added++).padStart(8, "0") + freshId();
     const whole = { ...entry, id, time: new Date() } as E & Entry;
     this.entries.push(whole);
@@ -190,7 +154,7 @@ export class Conversation {
     return whole;
   }
 
-  /** Own entries whose texts `ids` have been delivered get a new state; returns those that had another one. */
+  /** Gives the own entries with the letters `ids` a new delivery state. Returns those that it changes. */
   mark(ids: ReadonlySet<number>, delivery: Delivery): OwnEntry[] {
     const marked: OwnEntry[] = [];
     let left = ids.size;
@@ -205,14 +169,14 @@ export class Conversation {
     return marked;
   }
 
-  /** The other has seen text `id` and all before it; returns the entries that this is news of. */
+  /** The other person has seen letter `id` and all before it. Returns the entries that this changes. */
   markRead(id: number): OwnEntry[] {
     const marked: OwnEntry[] = [];
     for (let i = this.entries.length - 1; i >= 0; i--) {
       const entry = this.entries[i]!;
       if (entry.kind !== "own" || entry.letter > id) continue;
       if (entry.delivery === "read") break;
-      // What has not been delivered has not been read either, whatever the other page says.
+      // A message that was not delivered cannot have been read, whatever the other page says.
       if (entry.delivery !== "delivered") continue;
       entry.delivery = "read";
       marked.push(entry);
@@ -221,8 +185,9 @@ export class Conversation {
   }
 
   /**
-   * An own entry that comes from the device belongs to the letter that waits, under its id of now; where none does, it has arrived. Of
-   * letters with the same text each is one entry's, the one with its number if there is one: what was numbered very long ago is forgotten.
+   * Gives an own entry from the device the letter that delivers it now. If no letter waits for it, the message has arrived. Of several
+   * waiting letters with the same text, each goes to one entry, the one with its old id if possible: ids from many pages ago are
+   * forgotten.
    */
   #readdress(entry: OwnEntry): void {
     if (entry.delivery === "sending") {

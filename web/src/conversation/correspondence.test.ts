@@ -10,7 +10,7 @@ function take(receiver: Correspondence, sender: Correspondence, { id }: { id: nu
 }
 
 test("each text arrives once and in order however often the channel breaks", () => {
-  // Every text and every receipt may be the last that passes before a break; all such histories are tried.
+  // The channel may break at every text and at every receipt. All such histories are tried.
   for (let history = 0; history < 3 ** 6; history++) {
     const alice = new Correspondence("alice's page");
     const bob = new Correspondence("bob's page");

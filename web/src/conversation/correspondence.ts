@@ -1,7 +1,7 @@
-/** Longest name that a page has, in UTF-16 units. */
+/** Longest instance that is accepted, in UTF-16 units. */
 export const MAX_INSTANCE = 64;
 
-/** The last text of `instance` that has arrived. */
+/** The last text that has arrived from `instance`. */
 export interface Received {
   instance: string;
   id: number;
@@ -13,13 +13,13 @@ export interface Letter {
   readonly text: string;
 }
 
-/** A text that waits, as it is kept from one page to the next. */
+/** A text that waits to be delivered, as the device keeps it for the next page. */
 export interface KeptLetter extends Letter {
-  /** What it was sent as, if it was, by the pages before. */
+  /** The instances and ids under which earlier pages may have sent it. */
   was: Received[];
 }
 
-/** What of a correspondence outlasts the page. */
+/** What the device keeps of a correspondence. */
 export interface KeptCorrespondence {
   instance: string;
   /** Texts that the other page has not confirmed, oldest first. */
@@ -27,25 +27,24 @@ export interface KeptCorrespondence {
   received: Received | undefined;
 }
 
-/** So many pages back it is known what a text was sent as. */
+/** How many earlier instances and ids of a text are remembered. */
 const MAX_WAS = 16;
 
 /**
- * What two pages have sent each other and must remember from one call to the next, so that each text
- * arrives once and in order however often the channel between them breaks. One for each other login; it
- * lives as long as the page is joined under one login.
+ * What a page must remember from one call to the next about the texts to and from another page, so that each text arrives once and in
+ * order however often the channel breaks. Each conversation has one.
  */
 export class Correspondence {
   #sent = 0;
   #waiting: Letter[] = [];
   #received: Received | undefined;
-  /** What a text that waits since an earlier page was sent as. */
+  /** The instances and ids under which earlier pages may have sent a text that still waits. */
   readonly #was = new Map<Letter, Received[]>();
 
   /**
-   * @param instance names it, in this page as loaded. A page that is loaded anew is another one: it cannot know for certain which
-   *   ids the one before had used.
-   * @param kept what was kept of the page before
+   * @param instance names the sender of the texts: this conversation in this page, as loaded. A page that is loaded again uses another
+   *   instance, because it cannot know for certain which ids the page before had used.
+   * @param kept what the device keeps of the page before
    */
   constructor(
     readonly instance: string,
@@ -68,30 +67,30 @@ export class Correspondence {
     return this.#received;
   }
 
-  /** The id of the last text that was posted; 0: none was. */
+  /** Id of the last text that was posted; 0 if none was. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** What should be kept of it. */
+  /** What the device should keep. */
   get kept(): KeptCorrespondence {
     const waiting = this.#waiting.map((letter) => ({ ...letter, was: this.#was.get(letter) ?? [] }));
     return { instance: this.instance, waiting, received: this.#received };
   }
 
-  /** Takes a text that is to be sent. */
+  /** Adds a text that is to be sent. */
   post(text: string): Letter {
     const letter = { id: ++this.#sent, text };
     this.#waiting.push(letter);
     return letter;
   }
 
-  /** The other page has `id` and all before it. Returns what that confirms. */
+  /** The other page has received text `id` and all before it. Returns the texts that this confirms. */
   confirm(id: number): Letter[] {
     return this.#remove((letter) => letter.id <= id);
   }
 
-  /** The other page has said which of this page's texts it holds. Returns what that confirms. */
+  /** The other page has said, on a new channel, which text it received last. Returns the texts that this confirms. */
   confirmHello(received: Received | undefined): Letter[] {
     if (received === undefined) return [];
     if (received.instance === this.instance) return this.confirm(received.id);

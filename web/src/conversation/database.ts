@@ -1,46 +1,47 @@
 /**
- * What the page keeps on this device: one IndexedDB database for all logins. Of IndexedDB the page needs so little that
- * these lines take the place of a library (idb, 1.2 KB compressed, is the one to take when it needs more).
+ * What the page keeps on this device: one IndexedDB database for all logins. The page needs so little of IndexedDB that it uses no
+ * library. If it needs more, idb (1.2 KB compressed) is a good one.
  */
 
 const NAME = "p2p-messaging";
 const VERSION = 1;
 
-/** What the database has. */
+/** The object stores of the database. */
 export type StoreName =
-  /** This browser's certificates, by name. */
+  /** This browser's certificates, by name (identity/identity.ts). */
   | "identity"
-  /** What is known of whom one has talked to, by [own login, other's login]. */
+  /** Contacts, by [own login, other login]. Logins in keys are as loginKey returns them. */
   | "contacts"
-  /** Conversations without their entries, by [own login, other's login]. */
+  /** Conversations without their entries, by [own login, other login]. */
   | "conversations"
-  /** Entries, by [own login, other's login, time in ms, id]. */
+  /** Entries, by [own login, other login, time in ms, id]. */
   | "entries";
 
 const STORES: readonly StoreName[] = ["identity", "contacts", "conversations", "entries"];
 
-/** One change, of several that are made together or not at all. */
+/** A change of one record, or the deletion of several. */
 export type Change =
   | { store: StoreName; key: IDBValidKey; value: unknown }
   | { store: StoreName; delete: IDBValidKey | IDBKeyRange };
 
-/** A range of keys that begin with these logins. */
+/** The range of keys that begin with these logins. */
 export function below(...logins: string[]): IDBKeyRange {
-  // An array comes behind every number and string (W3C, Indexed Database API, "compare two keys").
+  // An array is greater than every number and string (W3C, Indexed Database API, "compare two keys").
   return IDBKeyRange.bound(logins, [...logins, []]);
 }
 
+/** The database, as the page uses it. Every method rejects with a DOMException where the browser cannot do it. */
 export interface Database {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
-  /** Values in the order of their keys. */
+  /** Returns values in the order of their keys. */
   all(store: StoreName, range?: IDBKeyRange): Promise<unknown[]>;
-  /** Hands over values, the last one first, as long as there are any and `take` says that it takes more. */
+  /** Passes values to `take`, the last one first, until `take` returns false or there are no more. */
   newest(store: StoreName, range: IDBKeyRange, take: (value: unknown) => boolean): Promise<void>;
-  /** Makes the changes in one transaction. @throws {DOMException} QuotaExceededError where there is no room */
+  /** Makes all changes in one transaction, or none. Where there is no room it rejects with a QuotaExceededError. */
   change(changes: readonly Change[]): Promise<void>;
-  /** Puts a value where there is none, and returns the one that is there then. */
+  /** Stores a value if there is none under the key. Returns the one that is there afterwards. */
   claim(store: StoreName, key: IDBValidKey, value: unknown): Promise<unknown>;
-  /** Deletes all that there is. */
+  /** Deletes everything. */
   clear(): Promise<void>;
 }
 
@@ -58,7 +59,7 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
-/** How long a browser may take to open a database, in ms: one that is in trouble may never. */
+/** How long a browser may take to open the database, in ms. A browser in trouble may never finish. */
 const OPEN_TIMEOUT = 5_000;
 
 function inTime<T>(promise: Promise<T>): Promise<T> {
@@ -68,7 +69,7 @@ function inTime<T>(promise: Promise<T>): Promise<T> {
   });
 }
 
-/** Opens the database; undefined: this browser keeps nothing for this page. */
+/** Opens the database. Returns undefined if this browser keeps nothing for this page. */
 export async function openDatabase(): Promise<Database | undefined> {
   let database: IDBDatabase;
   try {
@@ -80,9 +81,9 @@ export async function openDatabase(): Promise<Database | undefined> {
     };
     database = await inTime(done(request));
   } catch {
-    return undefined; // Private modes, a full disk, a database of a later version.
+    return undefined; // A private mode, a full disk, or a database of a later version.
   }
-  // A later version of the page in another tab wants to change the database: this one goes on without.
+  // A later version of the page, in another tab, wants to change the database. This page goes on without it.
   database.onversionchange = () => database.close();
   return {
     get: async (store, key) => done(database.transaction(store).objectStore(store).get(key)),

@@ -4,7 +4,7 @@ import { Conversation } from "./conversation.js";
 import type { Change, Database } from "./database.js";
 import { History, readConversation, readEntry } from "./history.js";
 
-/** A database whose writes end when the test says, and well or not. */
+/** A database whose writes succeed or fail when the test says so. */
 function slow() {
   const writes: { changes: readonly Change[]; end: (error?: Error) => void }[] = [];
   const database: Database = {
@@ -19,7 +19,7 @@ function slow() {
   return { database: Promise.resolve(database), writes };
 }
 
-/** History in a database, and what it tells of. */
+/** A history in a database. It reports to `told`. */
 function history(database: Promise<Database>, told: string[] = []): History {
   return new History(database, () => false, () => told.push("full"), () => told.push("failed"));
 }

@@ -5,35 +5,40 @@ import { type Conversation, type Entry, type KeptConversation, textLength } from
 import { type KeptCorrespondence, MAX_INSTANCE } from "./correspondence.js";
 import { type Change, type Database, below } from "./database.js";
 
-/** So many entries of a conversation are read at once … */
+/** How many entries of a conversation are read at once, at most. */
 const PAGE_ENTRIES = 200;
-/** … or fewer, that have so much text, in UTF-16 units. */
+/** Reading stops earlier where the entries have this much text, in UTF-16 units. */
 const PAGE_TEXT = 1_000_000;
-/** So much text is read on Join, of the conversations in which something happened last: whatever others have sent, there is memory for it. */
+/**
+ * How much text is read on Join, in UTF-16 units. The conversations with the newest entries come first. The bound keeps others from
+ * filling the memory.
+ */
 const JOIN_TEXT = 32_000_000;
-/** How long a draft may change before it is written down, in ms. */
+/** How long a draft stays unchanged before it is written, in ms. */
 const DRAFT_DELAY = 500;
 
-/** A conversation as it is kept, with its newest entries. */
+/** A conversation as the device keeps it, with its newest entries. */
 export interface LoadedConversation {
   kept: KeptConversation;
   /** Oldest first. */
   entries: Entry[];
-  /** There are older ones. */
+  /** Whether there are older entries. */
   more: boolean;
 }
 
-/** Keeps conversations on the device. `me` is the key (signaling/logins.ts) of the own login. */
+/** Keeps conversations on the device. `me` is the own login as loginKey returns it. */
 export interface Keeper {
-  /** Whether anything is written down at the moment. */
+  /** Whether changes are written now. */
   readonly keeping: boolean;
+  /** Returns all conversations. What cannot be read is reported, and then nothing is returned or written. */
   load(me: string): Promise<LoadedConversation[]>;
-  /** Entries older than those that are there, oldest first. */
+  /** Returns entries that are older than those in the conversation, oldest first, and whether there are more. */
   earlier(me: string, conversation: Conversation): Promise<{ entries: Entry[]; more: boolean }>;
-  /** A conversation has changed, and these of its entries. */
+  /** Writes the conversation and these of its entries. */
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void;
-  /** As save, when it has stopped changing for a moment. */
+  /** Writes the conversation once it has not changed for a moment. */
   saveSoon(me: string, conversation: Conversation): void;
+  /** Deletes the conversation with the login `key`. Rejects where the device fails. */
   delete(me: string, key: string): Promise<void>;
 }
 
@@ -50,8 +55,8 @@ export interface ExportedHistory {
 }
 
 /**
- * History in the browser's database. Writes are made in the order in which they were asked for, those of one moment
- * together. A device without room is told of once; what is there already stays readable.
+ * The history in the browser's database. Writes happen in the order in which they were requested, and those of one task together. A
+ * failure is reported once. After that nothing more is written, and what is there stays readable.
  */
 export class History implements Keeper {
   #pending: Change[] = [];
@@ -62,11 +67,11 @@ export class History implements Keeper {
 
   constructor(
     private readonly database: Promise<Database | undefined>,
-    /** Nothing is to be written down now. */
+    /** Whether the person wants nothing to be written now. */
     private readonly offTheRecord: () => boolean,
-    /** There is no room any more. */
+    /** The device has no room. */
     private readonly full: () => void,
-    /** What is kept cannot be read, or is kept no more. */
+    /** What is kept cannot be read, or a change cannot be written. */
     private readonly failed: () => void,
   ) {
     void database.then((found) => (this.#available = found !== undefined));
@@ -98,7 +103,7 @@ export class History implements Keeper {
       }
       return found;
     } catch {
-      // What is kept and cannot be read now must not be written over.
+      // What cannot be read now must not be overwritten.
       this.#available = false;
       this.failed();
       return [];
@@ -149,7 +154,7 @@ export class History implements Keeper {
     ]);
   }
 
-  /** Writes what waits; resolves when it has been written. */
+  /** Writes what waits. Resolves when it is written. */
   flush(): Promise<void> {
     this.#scheduled = false;
     const changes = newest(this.#pending);
@@ -169,15 +174,15 @@ export class History implements Keeper {
     return this.#writing;
   }
 
-  /** The page is going away: what was to be written soon is written now. */
+  /** Writes now what was to be written soon, because the page is going away. */
   hurry(): void {
     for (const [conversation, { me }] of [...this.#soon]) this.save(me, conversation, []);
     void this.flush();
   }
 
   /**
-   * Forgets what was still to be written. Resolves when what is being written has been: nothing comes behind it, and all may be
-   * deleted. Where there was no room, there is some then.
+   * Forgets what still waits to be written, so that the caller can delete everything. Resolves when the write under way has ended;
+   * no other follows. After a failure, writing starts again.
    */
   async drop(): Promise<void> {
     for (const conversation of [...this.#soon.keys()]) this.#forgetSoon(conversation);
@@ -187,7 +192,7 @@ export class History implements Keeper {
     this.#available = (await this.database) !== undefined;
   }
 
-  /** All conversations, for people and programs to read. @throws {DOMException} where they cannot be read */
+  /** Returns all conversations as the document that Export saves. @throws {DOMException} if the device cannot read them */
   async export(now: Date): Promise<ExportedHistory> {
     const database = await this.database;
     await this.flush();
@@ -232,7 +237,7 @@ export class History implements Keeper {
   }
 }
 
-/** Of several changes of one record the last one, where it stood last. */
+/** Keeps the last of several changes of one record, in its place. */
 function newest(changes: readonly Change[]): Change[] {
   const last = new Map<string, Change>();
   for (const change of changes) {
@@ -249,7 +254,7 @@ function writeEntry(entry: Entry): unknown {
   return { ...entry, file: { name, size, type, state } };
 }
 
-/** Reads an entry; undefined: what is kept is none, or of another version. */
+/** Reads an entry. Returns undefined for anything else, such as an entry of a later version. */
 export function readEntry(value: unknown): Entry | undefined {
   if (!isFields(value) || typeof value["id"] !== "string" || !(value["time"] instanceof Date)) return undefined;
   const { id, time, author, text } = value;
@@ -280,7 +285,7 @@ export function readEntry(value: unknown): Entry | undefined {
   }
 }
 
-/** Reads a conversation; undefined: what is kept is none, or of another version. */
+/** Reads a conversation. Returns undefined for anything else, such as a conversation of a later version. */
 export function readConversation(value: unknown): KeptConversation | undefined {
   if (!isFields(value) || typeof value["peer"] !== "string") return undefined;
   const correspondence = readCorrespondence(value["correspondence"]);
@@ -308,7 +313,7 @@ function readCorrespondence(value: unknown): KeptCorrespondence | undefined {
 
 function readReceived(value: unknown): { instance: string; id: number } | undefined {
   if (!isFields(value) || typeof value["instance"] !== "string" || typeof value["id"] !== "number") return undefined;
-  if (value["instance"].length > MAX_INSTANCE) return undefined; // As an earlier version may have taken it.
+  if (value["instance"].length > MAX_INSTANCE) return undefined; // Earlier versions accepted longer ones.
   return { instance: value["instance"], id: value["id"] };
 }
 

@@ -1,44 +1,47 @@
 import type { Database } from "../conversation/database.js";
 
-/** What is remembered of somebody one has talked to. */
+/** What is remembered of somebody whom the person has been connected to. */
 export interface Contact {
-  /** Of the certificate that they prove to have. */
+  /** Fingerprint of their certificate. */
   fingerprint: string;
   /** The person has compared the safety number. */
   verified: boolean;
-  /** When this fingerprint was first seen. */
+  /** When they were first seen with a certificate that no other vouched for. */
   since: Date;
-  /** Fingerprint that this one vouches for. */
+  /** Fingerprint of the certificate that they announced as the next one. */
   next: string | undefined;
 }
 
-/** What a fingerprint is for whom one believes to talk to. */
+/** What a fingerprint says about somebody, compared with what is remembered of them. */
 export type Meeting =
   | { kind: "new" }
   | { kind: "known"; verified: boolean }
-  /** Somebody else, or the same person with another browser. */
+  /** It may be somebody else, or the same person with another browser. */
   | { kind: "changed"; wasVerified: boolean };
 
 /**
- * Whom one has talked to, by own and other login: their fingerprints, as first seen. The page always remembers them; the
- * device does where something is kept on it.
+ * The contacts of this browser, by own and other login. A contact is trusted on first use: its first fingerprint is remembered, and
+ * later ones are compared with it. The page always remembers contacts. The device does too, unless nothing is to be written.
+ *
+ * `me` and `other` are logins as loginKey returns them.
  */
 export class Contacts {
   readonly #known = new Map<string, Contact | undefined>();
-  /** Of whom the device may know what could not be read: nothing is written over that. */
+  /** Contacts that the device could not read. They are not overwritten there. */
   readonly #unreadable = new Set<string>();
 
   constructor(
     private readonly database: Promise<Database | undefined>,
-    /** Nothing is to be written down now. */
+    /** Whether the person wants nothing to be written now. */
     private readonly offTheRecord: () => boolean,
-    /** What is kept cannot be read. */
+    /** The device cannot read a contact. */
     private readonly failed: () => void = () => {},
   ) {}
 
   /**
-   * Somebody proves to have a certificate.
-   * @param lasting whether the other keeps its certificates: clients of the original protocol have a new one for each call
+   * Compares the fingerprint that somebody has proved to have with what is remembered of them.
+   * @param lasting whether the other browser keeps its certificate. Clients of the original protocol make a new one for each call,
+   *   and are not remembered.
    */
   async meet(me: string, other: string, fingerprint: string, lasting: boolean): Promise<Meeting> {
     const contact = await this.#find(me, other);
@@ -54,7 +57,7 @@ export class Contacts {
     return { kind: "changed", wasVerified: contact.verified };
   }
 
-  /** The person goes on with somebody whose fingerprint has changed. */
+  /** The person accepts the changed fingerprint of a contact. */
   async accept(me: string, other: string, fingerprint: string): Promise<void> {
     await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
   }
@@ -66,13 +69,13 @@ export class Contacts {
     await this.#put(me, other, { fingerprint, verified, since, next });
   }
 
-  /** Somebody who proves to have the certificate `fingerprint` vouches for the next one. */
+  /** Somebody who has proved to have the certificate `fingerprint` announces the next one. */
   async vouch(me: string, other: string, fingerprint: string, next: string): Promise<void> {
     const contact = await this.#find(me, other);
     if (contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
   }
 
-  /** Forgets everybody, in this page. */
+  /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();
     this.#unreadable.clear();
@@ -99,7 +102,7 @@ export class Contacts {
     try {
       await (await this.database)?.change([{ store: "contacts", key: [me, other], value: contact }]);
     } catch {
-      // The page remembers it.
+      // The page still remembers the contact.
     }
   }
 }

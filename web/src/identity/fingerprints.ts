@@ -1,4 +1,4 @@
-/** What the two ends of a connection prove to be: the fingerprints of their DTLS certificates (RFC 8122). */
+/** The SHA-256 fingerprints of the DTLS certificates of the two ends of a connection (RFC 8122). */
 export interface Fingerprints {
   own: string;
   peer: string;
@@ -8,8 +8,8 @@ const LINE = /^a=fingerprint:(\S+)\s+(\S+)\s*$/gmu;
 const SHA256 = /^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/u;
 
 /**
- * The SHA-256 fingerprint that a session description binds its connection to, as RFC 8122 writes it
- * ("AB:CD:…", 32 bytes). undefined: there is none, there are several, or one is made in another way.
+ * Returns the fingerprint of the certificate that a session description binds its connection to, as RFC 8122 writes it
+ * ("AB:CD:…", 32 bytes). Returns undefined if the description has none, has several, or has one of another hash function.
  */
 export function fingerprintOf(sdp: string | undefined): string | undefined {
   const found = new Set<string>();

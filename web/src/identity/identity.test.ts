@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Change, Database } from "../conversation/database.js";
-import { inviteAddress, invitedBy, onlyHere } from "../view/invitelink.js";
 import { Contacts } from "./contacts.js";
 import { Identity } from "./identity.js";
 
@@ -30,7 +29,7 @@ function memory(): Promise<Database> {
   });
 }
 
-/** A browser at a time that the test sets, with certificates that are numbered. */
+/** A browser with a clock that the test sets and with numbered certificates. */
 function browser(database: Promise<Database | undefined>) {
   const clock = { now: 0 };
   let made = 0;
@@ -119,28 +118,6 @@ test("off the record contacts are the page's only", async () => {
   await contacts.meet("alice", "bob", "old", true);
   assert.equal((await contacts.meet("alice", "bob", "new", true)).kind, "changed");
   assert.equal((await new Contacts(database, () => true).meet("alice", "bob", "new", true)).kind, "new");
-});
-
-test("a link names whom to connect to, whatever characters the login has", () => {
-  for (const page of ["https://host/chat/", "file:///a/index.html?service=ws://host:1", "http://host/#connect=other"]) {
-    for (const login of ["alice", "Zoë & co", "a#b=c%20", "日本"]) {
-      const address = inviteAddress(page, login);
-      assert.equal(invitedBy(address), login);
-      assert.equal(new URL(address).search, new URL(page).search);
-    }
-  }
-  for (const page of ["http://host/", "http://host/#", "http://host/#connect=", "http://host/#connect=%E0%A4%A", "http://host/#x=y"]) {
-    assert.equal(invitedBy(page), undefined, page);
-  }
-});
-
-test("a link to this computer's own address is of no use to others, and is known for that", () => {
-  for (const page of ["http://localhost:7777/", "http://127.0.0.1:7777/", "http://[::1]:7777/", "http://chat.localhost/", "file:///tmp/index.html"]) {
-    assert.ok(onlyHere(inviteAddress(page, "alice")), page);
-  }
-  for (const page of ["http://192.168.1.5:7777/", "https://chat.example.org/", "http://127.example.org/x"]) {
-    assert.ok(!onlyHere(inviteAddress(page, "alice")), page);
-  }
 });
 
 test("where contacts cannot be read the page remembers them all the same, and writes over nothing", async () => {

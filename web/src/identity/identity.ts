@@ -2,16 +2,16 @@ import type { Database } from "../conversation/database.js";
 import { fingerprintOf } from "./fingerprints.js";
 
 const DAY = 86_400_000;
-/** How long a certificate is good for, in ms; browsers allow a year at most (W3C, WebRTC, section 4.9). */
+/** How long a certificate is valid, in ms. Browsers allow a year at most (W3C, WebRTC, section 4.9). */
 const LIFETIME = 365 * DAY;
-/** So long before its end the next one is made and made known, in ms … */
+/** How long before the end of a certificate the next one is made and announced, in ms. */
 const ANNOUNCE_BEFORE = 60 * DAY;
-/** … and so long before it takes over. */
+/** How long before the end of a certificate the next one takes its place, in ms. */
 const SWITCH_BEFORE = 14 * DAY;
 
-/** What makes certificates: the browser, or a test. */
+/** Makes certificates. A test has its own. */
 export interface CertificateMaker {
-  /** @param expires how long it is to be good for, in ms */
+  /** @param expires how long the certificate is valid, in ms */
   make(expires: number): Promise<RTCCertificate>;
   fingerprint(certificate: RTCCertificate): Promise<string | undefined>;
 }
@@ -20,7 +20,7 @@ export interface CertificateMaker {
 const browserCertificates: CertificateMaker = {
   make: (expires) => RTCPeerConnection.generateCertificate({ name: "ECDSA", namedCurve: "P-256", expires } as AlgorithmIdentifier),
   fingerprint: async (certificate) => {
-    // Firefox has no getFingerprints; an offer says it everywhere.
+    // Firefox has no getFingerprints. An offer has the fingerprint in every browser.
     const connection = new RTCPeerConnection({ certificates: [certificate] });
     try {
       connection.createDataChannel("");
@@ -34,16 +34,16 @@ const browserCertificates: CertificateMaker = {
 /** What others know this browser by. */
 export interface OwnIdentity {
   certificate: RTCCertificate;
-  /** Fingerprint of the certificate that will take its place; undefined: that is far off. */
+  /** Fingerprint of the certificate that will take its place. It is undefined as long as that is far off. */
   next: string | undefined;
-  /** Whether it is kept, and will be the same at the next visit. */
+  /** Whether the device keeps it, so that it is the same at the next visit. */
   kept: boolean;
 }
 
 /**
- * The identity of this browser: a certificate that the browser keeps, with its key, where no script can read it. Before
- * it ends it is followed by another, which it vouches for: contacts are told of the next one's fingerprint over connections that
- * the present one authenticates (contacts.ts).
+ * The identity of this browser: a certificate. The browser keeps its private key where no script can read it. Before a certificate
+ * expires, another takes its place. The old one vouches for the new one: contacts learn the new fingerprint over connections that the
+ * old certificate authenticates (contacts.ts).
  */
 export class Identity {
   #passing: RTCCertificate | undefined;
@@ -54,12 +54,12 @@ export class Identity {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** The identity as it is now, made if there is none. undefined: this browser can make none. */
+  /** Returns the identity, and makes one if there is none. Returns undefined if this browser cannot make one. */
   async own(): Promise<OwnIdentity | undefined> {
     try {
       return await this.#kept();
     } catch {
-      // The browser keeps nothing, or no certificates.
+      // The browser keeps nothing, or no certificates. The identity lasts as long as the page.
       try {
         this.#passing ??= await this.maker.make(LIFETIME);
         return { certificate: this.#passing, next: undefined, kept: false };
@@ -69,7 +69,7 @@ export class Identity {
     }
   }
 
-  /** Starts afresh: the next own is another one, and nothing vouches for it. */
+  /** Forgets the identity. The next call of `own` makes another one, and nothing vouches for it. */
   async renew(): Promise<void> {
     this.#passing = undefined;
     const database = await this.database;
@@ -82,7 +82,7 @@ export class Identity {
   async #kept(): Promise<OwnIdentity> {
     const database = await this.database;
     if (database === undefined) throw new Error("nothing is kept");
-    // Other tabs may do the same: whose certificate is there first is everybody's.
+    // Other tabs may do the same at once. They all use the certificate that is stored first.
     const claim = async (name: string) => {
       const there = await database.get("identity", name);
       return (there ?? (await database.claim("identity", name, await this.maker.make(LIFETIME)))) as RTCCertificate;

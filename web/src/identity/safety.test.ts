@@ -15,7 +15,7 @@ test("both ends make the same safety number, and nobody else does", () => {
   assert.notDeepEqual(others.slice(6), number.slice(6));
 });
 
-// Other implementations can be checked against it.
+// Other implementations can be compared with this number.
 test("the safety number is made as it is said", () => {
   assert.equal(safetyNumber(fingerprint("00"), fingerprint("FF")).join(" "), "33601 30782 42062 37031 25925 84080 12788 36382 20154 24488 26851 69276");
 });

@@ -1,24 +1,24 @@
 import { sha512 } from "../../vendor/noble-hashes/sha2.js";
 
-/** Keeps these digests apart from those of anything else. */
+/** Makes these digests different from those for any other purpose. */
 const PURPOSE = "p2p-messaging safety number 1";
-/** Each digest is made so often, which makes a search for a certificate whose digits are alike as much more expensive. */
+/** How many rounds each digest takes. They make it more expensive to search for a certificate with similar digits. */
 const ROUNDS = 5200;
 const GROUPS = 6;
 
 /**
- * The safety number of two certificates: 60 digits, in 12 groups of 5. Both ends make the same one, whoever has called.
+ * Returns the safety number of two certificates: 60 digits, in 12 groups of 5. Both ends get the same number, whichever side called.
  *
- * For each certificate, of which f is the SHA-256 fingerprint (32 bytes):
+ * For each certificate, with f its SHA-256 fingerprint (32 bytes):
  *
  *     d(0) = SHA-512(PURPOSE ‖ f),   d(n) = SHA-512(d(n - 1) ‖ f),   up to d(5200)
  *
- * and each of the first six runs of 5 bytes of the last one, as a big-endian number modulo 100,000, is a group. The groups
- * of the certificate with the lower fingerprint come first. Thirty digits for each end leave a chance of 1 in 10³⁰ that
- * another certificate has the same.
+ * Each of the first six runs of 5 bytes of the last digest, as a big-endian number modulo 100,000, is a group. The groups of the
+ * certificate with the lower fingerprint come first. Each certificate has thirty digits, so another one has the same digits with a
+ * probability of 1 in 10³⁰.
  *
- * @param one a fingerprint as fingerprintOf returns it
- * @param other the other end's
+ * @param one a fingerprint, as fingerprintOf returns it
+ * @param other the fingerprint of the other end, likewise
  */
 export function safetyNumber(one: string, other: string): string[] {
   const [first, second] = [one, other].sort() as [string, string];

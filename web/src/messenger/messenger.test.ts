@@ -9,9 +9,9 @@ import type { Identity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
 import { Messenger } from "./messenger.js";
 
-/** What a certificate `byte` proves. */
+/** The fingerprint of the certificate `byte`. */
 const fingerprint = (byte: string) => Array(32).fill(byte).join(":");
-/** A description by whoever has it. */
+/** A description by somebody who has the certificate `byte`. */
 const sdp = (byte: string) => `v=0\r\na=fingerprint:sha-256 ${fingerprint(byte)}\r\n`;
 
 class FakeChannel extends EventTarget {
@@ -108,7 +108,7 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Alice's page. What is known of her contacts is read when the test says. */
+/** Alice's page. Her contacts can be read when the test says so. */
 async function alice() {
   const reading = { may: Promise.resolve() };
   const kept = new Map<string, unknown>();
@@ -133,13 +133,13 @@ async function alice() {
     changed() {},
     arrived() {},
   });
-  messenger.start();
+  messenger.connectToService();
   await settled();
   await messenger.join("alice");
   return { reading, contacts, settings };
 }
 
-/** Alice calls somebody; the answer comes from `from`, who has the certificate `byte`. */
+/** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
 async function calls(peer: string, from: string, byte: string): Promise<FakeChannel> {
   messenger.connect(peer);
   await settled();
@@ -154,7 +154,7 @@ async function calls(peer: string, from: string, byte: string): Promise<FakeChan
 
 const said = () => messenger.front!.entries.map((entry) => (entry.kind === "note" ? entry.phrase.key : entry.kind === "file" ? "file" : entry.text));
 
-/** Alice knows carol, and has said something to her that has not arrived. */
+/** Alice has verified carol, and has sent her a text that was not delivered. */
 async function knowsCarol() {
   const page = await alice();
   const channel = await calls("carol", "carol", "01");
@@ -172,7 +172,8 @@ test("whoever answers under another login is taken for who was called, and must 
   const channel = await calls("carol", "xyz", "99");
   await settled();
   const { front } = messenger;
-  assert.deepEqual([front?.peer, front?.phase, front?.trust?.changed, front?.trust?.wasVerified], ["carol", "open", true, true]);
+  const trust = front?.trust;
+  assert.deepEqual([front?.peer, front?.phase, trust?.kind, trust?.kind === "changed" && trust.wasVerified], ["carol", "open", "changed", true]);
   messenger.send("and this");
   assert.deepEqual(channel.texts, []);
   assert.deepEqual(messenger.conversations.map(({ peer }) => peer), ["carol"]);
@@ -182,7 +183,7 @@ test("whoever answers under another login is taken for who was called, and must 
 
 test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {
   const { reading, contacts } = await knowsCarol();
-  contacts.forget(); // They are read anew.
+  contacts.forget(); // They are read from the device again.
   let read = () => {};
   reading.may = new Promise((resolve) => (read = resolve));
   const channel = await calls("carol", "carol", "99");
@@ -224,4 +225,20 @@ test("a stranger's answer says nothing of relays", async () => {
   assert.equal(alert(), undefined);
   FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("99") }, from: "xyz", to: "alice", call: "theirs" });
   assert.equal(alert(), "noRelay");
+});
+
+test("whoever calls back after a loss is not asked about, and whoever calls after the end is", async () => {
+  const { settings } = await knowsCarol();
+  const { front } = messenger;
+  settings.choose({ askFirst: true });
+  const theirs = (call: string) => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call });
+  assert.equal(front?.phase, "off", "carol may restore it");
+  messenger.networkLost();
+  assert.equal(front?.phase, "reconnecting", "it was alice's network");
+  theirs("restored");
+  assert.deepEqual([front?.call?.id, messenger.requests.length], ["restored", 0]);
+  messenger.hangUp(front!);
+  assert.equal(front?.phase, "off");
+  theirs("new");
+  assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
 });

@@ -47,7 +47,7 @@ function status({ messenger, words }: Page): TemplateResult {
         <span class="dot" aria-hidden="true"></span><span>${label()}</span>
       </div>
       ${away
-        ? html`<button type="button" class="btn btn-sm btn-link" @click=${() => messenger.reconnect()}>
+        ? html`<button type="button" class="btn btn-sm btn-link" @click=${() => messenger.connectToService()}>
             ${state.kind === "stopped" ? words.connectAgain : words.tryNow}
           </button>`
         : nothing}

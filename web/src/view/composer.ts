@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation/conversation.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import { direction } from "./direction.js";
 import { pastedFiles } from "./files.js";
 import { type Page, icon } from "./page.js";
@@ -16,7 +16,7 @@ interface KeptDraft {
 
 /** Where messages are written. */
 export class Composer {
-  #conversation: Conversation | undefined;
+  #conversation: LiveConversation | undefined;
   #field: HTMLTextAreaElement | null = null;
   /** What was in the field when the page ended, until it is there again; null: it was not looked for yet. */
   #kept: KeptDraft | undefined | null = null;

@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation/conversation.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import { alert } from "./bar.js";
 import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";
@@ -59,7 +59,7 @@ export class ConversationView {
   }
 
   /** Who is connected. This row keeps its place and height, so that no button moves under the pointer. */
-  #head(conversation: Conversation): TemplateResult {
+  #head(conversation: LiveConversation): TemplateResult {
     const { messenger, words } = this.page;
     const { peer, phase, call, trust } = conversation;
     const blocked = this.page.settings.choices.blocked.includes(conversation.key);
@@ -86,7 +86,7 @@ export class ConversationView {
         ${avatar(peer)}
         <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
           <span class="who-state">${text}</span> <strong dir="auto">${peer}</strong>${moving ? "…" : ""}
-          ${trust?.verified === true ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
+          ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
         </span>
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}

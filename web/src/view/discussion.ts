@@ -1,7 +1,8 @@
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { type Conversation, type Entry, textLength } from "../conversation/conversation.js";
+import { type Entry, textLength } from "../conversation/conversation.js";
 import type { Transfer } from "../files/transfers.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import { say } from "../words.js";
 import { fileEntry, keptFile } from "./files.js";
 import { type Piece, blocks } from "./links.js";
@@ -29,8 +30,8 @@ function firstShown(entries: readonly Entry[], most: number): number {
 export class Discussion {
   /** The newest message is kept in sight. */
   following = true;
-  readonly #shown = new WeakMap<Conversation, number>();
-  #conversation: Conversation | undefined;
+  readonly #shown = new WeakMap<LiveConversation, number>();
+  #conversation: LiveConversation | undefined;
   /** Where the log was scrolled to. */
   #top = 0;
   #newest: Entry | undefined;
@@ -39,7 +40,7 @@ export class Discussion {
 
   constructor(private readonly page: Page) {}
 
-  render(conversation: Conversation | undefined): TemplateResult {
+  render(conversation: LiveConversation | undefined): TemplateResult {
     const { words } = this.page;
     const entries = conversation?.entries ?? [];
     if (conversation !== this.#conversation) {
@@ -106,7 +107,7 @@ export class Discussion {
     this.page.changed();
   }
 
-  async #showEarlier(conversation: Conversation): Promise<void> {
+  async #showEarlier(conversation: LiveConversation): Promise<void> {
     const log = document.getElementById("discussion");
     const below = log === null ? 0 : log.scrollHeight - log.scrollTop;
     const shown = this.#shown.get(conversation) ?? SHOWN_AT_FIRST;
@@ -120,7 +121,7 @@ export class Discussion {
     log?.focus();
   }
 
-  #entry(conversation: Conversation, entry: Entry, before: Entry | undefined): TemplateResult {
+  #entry(conversation: LiveConversation, entry: Entry, before: Entry | undefined): TemplateResult {
     const { words, language } = this.page;
     const today = day(entry.time, language);
     const separator = before === undefined || day(before.time, language) !== today ? html`<div class="day">${today}</div>` : nothing;
@@ -149,7 +150,7 @@ export class Discussion {
     `;
   }
 
-  #file(conversation: Conversation, file: (Entry & { kind: "file" })["file"]): TemplateResult {
+  #file(conversation: LiveConversation, file: (Entry & { kind: "file" })["file"]): TemplateResult {
     const { words, language, messenger } = this.page;
     if (!("direction" in file)) return keptFile(file, words, language);
     const files = messenger.transfers(conversation);

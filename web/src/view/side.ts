@@ -1,5 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation/conversation.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import type { Words } from "../words.js";
 import { alert } from "./bar.js";
 import { inviteDialog } from "./invite.js";
@@ -47,7 +47,7 @@ export function side(page: Page, alerts: boolean): TemplateResult {
   `;
 }
 
-function line({ messenger, words }: Page, conversation: Conversation): TemplateResult {
+function line({ messenger, words }: Page, conversation: LiveConversation): TemplateResult {
   const { peer, unread, online, phase } = conversation;
   const front = conversation === messenger.front;
   return html`
@@ -76,7 +76,7 @@ function line({ messenger, words }: Page, conversation: Conversation): TemplateR
 }
 
 /** How it stands, or what was said last. */
-function stateText(words: Words, { phase, entries, typing, peer }: Conversation): string {
+function stateText(words: Words, { phase, entries, typing, peer }: LiveConversation): string {
   if (typing) return words.isTyping(peer);
   switch (phase) {
     case "asking":

@@ -1,25 +1,26 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { Conversation } from "../conversation/conversation.js";
 import { safetyNumber } from "../identity/safety.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import type { DialogContent } from "./dialog.js";
 import { type Page, icon } from "./page.js";
 import { qrCode } from "./qr.js";
 
 /** Shows the safety number, for two people to compare. */
-export function verifyDialog(page: Page, conversation: Conversation): DialogContent {
+export function verifyDialog(page: Page, conversation: LiveConversation): DialogContent {
   const { peer, trust } = conversation;
   const digits = trust === undefined ? [] : safetyNumber(trust.fingerprints.own, trust.fingerprints.peer);
   return {
     id: `verify ${conversation.key}`,
     title: ({ verify }) => verify(peer),
     body: ({ words, messenger }) => {
-      const verified = conversation.trust?.verified === true;
+      const current = conversation.trust;
+      const verified = current?.kind === "accepted" && current.verified;
       const mark = () => {
         void messenger.verify(conversation, !verified);
         if (!verified) page.open(undefined);
       };
       // Who is connected now may be somebody else.
-      const same = conversation.trust !== undefined && conversation.trust === trust;
+      const same = current !== undefined && current === trust;
       return html`
         <p dir="auto">${words.verifyText(peer)}</p>
         ${verified ? html`<p class="verified">${icon("shield")}${words.verified}</p>` : nothing}
@@ -36,7 +37,7 @@ export function verifyDialog(page: Page, conversation: Conversation): DialogCont
 }
 
 /** Says that somebody is not who they were, before anything is sent to them. */
-export function changedDialog(page: Page, conversation: Conversation): DialogContent {
+export function changedDialog(page: Page, conversation: LiveConversation): DialogContent {
   const { peer, trust, call } = conversation;
   const { words, messenger } = page;
   return {
@@ -46,7 +47,7 @@ export function changedDialog(page: Page, conversation: Conversation): DialogCon
     unasked: true,
     body: ({ ready }): TemplateResult => html`
       <p dir="auto">${words.identityChangedText(peer)}</p>
-      ${trust?.wasVerified === true ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
+      ${trust?.kind === "changed" && trust.wasVerified ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
       <div class="dialog-actions">
         <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${() => void messenger.goOn(conversation)}>${words.goOn}</button>
         <button

@@ -1,6 +1,6 @@
 import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
 import type { Call } from "../call/call.js";
-import type { Conversation } from "../conversation/conversation.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
@@ -38,7 +38,7 @@ export class View implements Page {
   #ready = true;
   #urgent: DialogContent | undefined;
   #shownLogin: string | undefined;
-  #shownFront: Conversation | undefined;
+  #shownFront: LiveConversation | undefined;
   #shownCall: Call | undefined;
   #shownOpen = false;
   #lastLogin = readLogin();
@@ -137,7 +137,7 @@ export class View implements Page {
     const { messenger } = this;
     if (messenger.login === undefined && this.#dialog?.id !== "settings" && this.#dialog?.id.startsWith("confirm") !== true) this.#dialog = undefined;
     const request = messenger.requests[0];
-    const changed = messenger.conversations.find(({ trust }) => trust?.changed === true);
+    const changed = messenger.conversations.find(({ trust }) => trust?.kind === "changed");
     const urgent = changed !== undefined ? changedDialog(this, changed) : request !== undefined ? requestDialog(this, request) : undefined;
     // The same one stays the same while it is open.
     if (urgent?.id !== this.#urgent?.id) this.#urgent = urgent;

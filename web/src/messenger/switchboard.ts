@@ -1,0 +1,281 @@
+import type { Call } from "../call/call.js";
+import { MAX_CALLS } from "../call/calllimits.js";
+import { Calls, type CallsListener, type Request } from "../call/calls.js";
+import type { CallEnd } from "../call/ends.js";
+import type { Letter } from "../conversation/correspondence.js";
+import type { Contacts } from "../identity/contacts.js";
+import type { OwnIdentity } from "../identity/identity.js";
+import type { Settings } from "../settings.js";
+import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
+import type { ServiceConnection } from "../signaling/service.js";
+import { type Phrase, phrase } from "../words.js";
+import type { Account } from "./account.js";
+import type { LiveConversation } from "./liveconversation.js";
+import { noticeOf } from "./notices.js";
+import { Recognition } from "./recognition.js";
+import { Recovery } from "./recovery.js";
+
+/** What a switchboard needs of the page. */
+export interface SwitchboardHost {
+  readonly settings: Settings;
+  readonly contacts: Contacts;
+  readonly service: Pick<ServiceConnection, "ready" | "relayed" | "iceServers" | "send">;
+  /** This browser's identity. It is undefined if the browser cannot make one. */
+  ownIdentity(): OwnIdentity | undefined;
+  /** Whether the device has said that it has no network. */
+  networkAway(): boolean;
+  /** Something has arrived that the person does not see. */
+  arrived(conversation: LiveConversation): void;
+  /** Tells the person something now, or clears what was said. */
+  alert(said: Phrase | undefined): void;
+  /** Something has changed: look again. */
+  changed(): void;
+}
+
+/**
+ * Connects calls with the conversations of the account: each call belongs to one conversation, and what it brings goes there. It lives
+ * from Join to Sign out.
+ */
+export class Switchboard implements CallsListener {
+  readonly calls: Calls;
+  readonly recognition: Recognition;
+  readonly recovery: Recovery;
+
+  /** @param login the own login as it is shown */
+  constructor(
+    private readonly login: string,
+    private readonly account: Account,
+    private readonly host: SwitchboardHost,
+  ) {
+    const { contacts, service } = host;
+    const changed = () => host.changed();
+    const canSignal = () => service.ready && !host.networkAway();
+    this.calls = new Calls({
+      me: login,
+      configuration: () => this.#configuration(),
+      send: (frame) => service.send(frame),
+      canSignal,
+      correspondence: (peer) => account.with(peer).correspondence,
+      policy: (peer) => this.#policy(peer),
+      listener: this,
+    });
+    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
+    this.recovery = new Recovery({
+      conversations: () => account.conversations,
+      serviceReady: () => service.ready,
+      call: ({ peer }) => {
+        if (this.calls.with(peer) !== undefined || !canSignal()) return;
+        this.#attach(this.calls.call(peer));
+        changed();
+      },
+      changed,
+    });
+  }
+
+  /** The service is ready again. */
+  serviceReady(): void {
+    this.calls.serviceReady();
+    this.recovery.serviceReady();
+  }
+
+  /**
+   * Calls somebody and brings the conversation to the front. If there is a call with them already it stays: they called first, or the
+   * button was pressed twice.
+   */
+  connect(typed: string): void {
+    const { account, host } = this;
+    const { service, settings } = host;
+    const { blocked, relayOnly } = settings.choices;
+    const peer = typed.trim();
+    const key = loginKey(peer);
+    if (peer.length > MAX_LOGIN_LENGTH) return host.alert(phrase("loginTooLong"));
+    if (peer === "") {
+      if (account.front?.call === undefined) host.alert(phrase("typePeer"));
+      return;
+    }
+    if (key === loginKey(this.login)) return host.alert(phrase("thatIsYou"));
+    if (this.calls.with(peer) !== undefined) {
+      account.show(account.with(peer));
+      host.changed();
+      return;
+    }
+    if (blocked.includes(key)) return host.alert(phrase("blockedPeer", peer));
+    if (!service.ready) return host.alert(phrase("unreachable"));
+    if (relayOnly && !service.relayed) return host.alert(phrase("noRelay"));
+    if (this.calls.all.length >= MAX_CALLS) return host.alert(phrase("tooManyConversations"));
+    host.alert(undefined);
+    const conversation = this.#attach(this.calls.call(peer));
+    conversation.peer = peer;
+    account.showCalled(conversation);
+    host.changed();
+  }
+
+  /** Accepts somebody who waits. */
+  accept(request: Request): void {
+    const call = this.calls.accept(request);
+    if (call !== undefined) this.account.show(this.#attach(call));
+    this.host.changed();
+  }
+
+  /** Declines somebody who waits. */
+  decline(request: Request): void {
+    this.calls.decline(request);
+    this.account.note(this.account.with(request.peer), phrase("noteDeclined", request.peer));
+  }
+
+  /** Ends the call of a conversation, or stops restoring it. */
+  hangUp(conversation: LiveConversation): void {
+    const { call, peer } = conversation;
+    const wasRestoring = this.recovery.stop(conversation);
+    if (call !== undefined) call.end("hung-up");
+    else if (wasRestoring) this.account.note(conversation, phrase("noteHungUp", peer));
+  }
+
+  /** Ends everything with a login that is blocked now. */
+  blocked(peer: string): void {
+    for (const request of this.calls.requests) if (loginKey(request.peer) === loginKey(peer)) this.calls.decline(request);
+    const conversation = this.account.find(peer);
+    if (conversation === undefined) return;
+    this.hangUp(conversation);
+    this.account.note(conversation, phrase("noteBlocked", peer));
+  }
+
+  /** Ends every call and restores none. */
+  end(): void {
+    this.recovery.stopAll();
+    this.calls.end();
+  }
+
+  // What calls report (CallsListener).
+
+  began(call: Call): void {
+    const conversation = this.#attach(call);
+    // Whoever looks at a conversation that is off, or at none, sees the one that begins.
+    const { front } = this.account;
+    if (front === undefined || (front.phase === "off" && front.draft === "")) this.account.show(conversation);
+  }
+
+  requested({ peer }: Request): void {
+    this.host.arrived(this.account.with(peer));
+    this.host.changed();
+  }
+
+  settled({ peer }: Request): void {
+    const conversation = this.account.find(peer);
+    if (conversation === undefined) return;
+    // Otherwise somebody could fill the list by calling and giving up, each time under another login.
+    this.account.dropIfEmpty(conversation);
+    this.host.changed();
+  }
+
+  refused(): void {
+    this.host.alert(phrase("noRelay"));
+  }
+
+  opened(call: Call): void {
+    const conversation = this.account.carriedBy(call);
+    if (conversation === undefined) return call.end("hung-up");
+    const restored = this.recovery.opened(conversation);
+    conversation.peer = call.peer;
+    this.host.alert(undefined);
+    this.account.note(conversation, phrase(restored ? "noteReconnected" : "noteConnected", call.peer));
+    void this.recognition.opened(call, conversation);
+  }
+
+  received(call: Call, text: string): void {
+    this.recognition.once(call, (conversation) => this.account.arrived(conversation, { kind: "received", author: call.peer, text }));
+  }
+
+  delivered(call: Call, letters: readonly Letter[]): void {
+    this.#carriedBy(call, (conversation) => this.account.delivered(conversation, letters, "delivered"));
+  }
+
+  sent(call: Call, letters: readonly Letter[]): void {
+    this.#carriedBy(call, (conversation) => this.account.delivered(conversation, letters, "sent"));
+  }
+
+  read(call: Call, id: number): void {
+    this.#carriedBy(call, (conversation) => this.account.read(conversation, id));
+  }
+
+  typing(call: Call, typing: boolean): void {
+    this.recognition.once(call, (conversation) => conversation.peerTypes(typing));
+  }
+
+  next(call: Call, fingerprint: string): void {
+    this.recognition.announced(call, fingerprint);
+  }
+
+  reconnectingChanged(call: Call): void {
+    this.#carriedBy(call, (conversation) => {
+      if (!call.reconnecting) this.account.seen(conversation);
+    });
+    this.host.changed();
+  }
+
+  ended(call: Call, end: CallEnd): void {
+    this.#carriedBy(call, (conversation) => this.#ended(conversation, call, end));
+  }
+
+  #ended(conversation: LiveConversation, call: Call, end: CallEnd): void {
+    const { account, host } = this;
+    conversation.ended(call);
+    if (call.wasOpen) host.alert(undefined);
+    if (end === "hung-up" || end === "declined") this.recovery.stop(conversation);
+    // A call of theirs that takes the place of an attempt to restore one restores it too.
+    else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
+    if (end === "lost") this.recovery.lost(conversation, call.restoresHere);
+    const notice = noticeOf(end, call);
+    if (notice === undefined) return host.changed();
+    if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
+    else {
+      host.alert(phrase(notice.alert, call.peer));
+      account.dropIfEmpty(conversation);
+    }
+  }
+
+  /** What the person sends may go out on this call. */
+  #accepted(call: Call, conversation: LiveConversation): void {
+    const { account, host } = this;
+    call.admit();
+    if (!call.bare) call.carry(account.transfers(conversation));
+    const next = host.ownIdentity()?.next;
+    if (next !== undefined) call.announce(next);
+    account.seen(conversation);
+    if (account.front === conversation && conversation.draft.trim() !== "") call.typing(true);
+    host.changed();
+  }
+
+  #attach(call: Call): LiveConversation {
+    const conversation = this.account.with(call.peer);
+    conversation.begin(call);
+    return conversation;
+  }
+
+  /** Does something with the conversation of a call, unless that has been deleted. */
+  #carriedBy(call: Call, act: (conversation: LiveConversation) => void): void {
+    const conversation = this.account.carriedBy(call);
+    if (conversation !== undefined) act(conversation);
+  }
+
+  /** What is done with an offer of somebody. */
+  #policy(peer: string): "take" | "ask" | "decline" | "ignore" {
+    const { service, settings } = this.host;
+    const { askFirst, blocked, relayOnly } = settings.choices;
+    if (blocked.includes(loginKey(peer))) return "ignore";
+    if (relayOnly && !service.relayed) return "decline"; // It could not connect.
+    // The person has accepted somebody whose open or lost call it continues.
+    const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
+    return askFirst && !known ? "ask" : "take";
+  }
+
+  #configuration(): RTCConfiguration {
+    const { service, settings } = this.host;
+    const certificate = this.host.ownIdentity()?.certificate;
+    return {
+      ...(certificate === undefined ? {} : { certificates: [certificate] }),
+      iceServers: service.iceServers,
+      iceTransportPolicy: settings.choices.relayOnly ? "relay" : "all",
+    };
+  }
+}
