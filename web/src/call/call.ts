@@ -1,7 +1,8 @@
 import type { Correspondence, Letter } from "../conversation/correspondence.js";
 import type { FileMessage } from "../files/frames.js";
 import { FrameError } from "../files/frames.js";
-import type { FileLink, Transfers } from "../files/transfers.js";
+import type { FileLink } from "../files/link.js";
+import type { Transfers } from "../files/transfers.js";
 import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
 import { type ByeReason, type Outgoing, byeFrame } from "../signaling/frames.js";
 import { Journal } from "../signaling/journal.js";

@@ -1,5 +1,5 @@
 import type { Call } from "../call/call.js";
-import type { Transfer, TransferState } from "../files/transfers.js";
+import type { Transfer, TransferState } from "../files/transfer.js";
 import type { Fingerprints } from "../identity/fingerprints.js";
 import { freshId } from "../signaling/ids.js";
 import { loginKey } from "../signaling/logins.js";

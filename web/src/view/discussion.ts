@@ -1,7 +1,7 @@
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { type Conversation, type Entry, textLength } from "../conversation/conversation.js";
-import type { Transfer } from "../files/transfers.js";
+import type { Transfer } from "../files/transfer.js";
 import { say } from "../words.js";
 import { fileEntry, keptFile } from "./files.js";
 import { type Piece, blocks } from "./links.js";

@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { FileDescription } from "../conversation/conversation.js";
-import type { Transfer } from "../files/transfers.js";
+import type { Transfer } from "../files/transfer.js";
 import { size as sizeText } from "../sizes.js";
 import type { Words } from "../words.js";
 
