@@ -169,7 +169,7 @@ func (l *loadTest) Run(parsed *kong.Context) error {
 	return l.Execute(interrupted, parsed.Stdout, parsed.Stderr)
 }
 
-// loadTestWorker is one of the processes that a load test starts; see loadtest.WorkerCommand.
+// loadTestWorker is one of the processes that a load test starts; see fleet.WorkerCommand.
 type loadTestWorker struct{}
 
 func (loadTestWorker) Run(parsed *kong.Context) error {

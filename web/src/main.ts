@@ -1,6 +1,7 @@
 import { openDatabase } from "./conversation/database.js";
 import { History } from "./conversation/history.js";
-import { deleteReceivedFiles, openStore } from "./files/sinks.js";
+import { deleteReceivedFiles } from "./files/directory.js";
+import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
 import { Identity } from "./identity/identity.js";
 import { Messenger } from "./messenger/messenger.js";

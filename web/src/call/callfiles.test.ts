@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type FileMessage, FrameError } from "../files/frames.js";
-import type { FileLink, Transfers } from "../files/transfers.js";
+import type { FileLink } from "../files/link.js";
+import type { Transfers } from "../files/transfers.js";
 import { CallFiles } from "./callfiles.js";
 import type { FramedChannel } from "./framed.js";
 

@@ -1,5 +1,6 @@
 import { type FileMessage, FrameError } from "../files/frames.js";
-import type { FileLink, Transfers } from "../files/transfers.js";
+import type { FileLink } from "../files/link.js";
+import type { Transfers } from "../files/transfers.js";
 import type { FramedChannel } from "./framed.js";
 
 /** Most messages about files that wait until the call carries files. They tell the other page's limit and offer files. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Transfer } from "../files/transfers.js";
+import type { Transfer } from "../files/transfer.js";
 import { Conversation, type OwnEntry } from "./conversation.js";
 
 /** A conversation in which `texts` have been posted. */

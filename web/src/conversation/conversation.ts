@@ -1,4 +1,4 @@
-import type { Transfer, TransferState } from "../files/transfers.js";
+import type { Transfer, TransferState } from "../files/transfer.js";
 import { freshId } from "../signaling/ids.js";
 import { loginKey } from "../signaling/logins.js";
 import type { Phrase } from "../words.js";

@@ -1,4 +1,4 @@
-import { overStates } from "../files/transfers.js";
+import { overStates } from "../files/transfer.js";
 import { isFields } from "../signaling/fields.js";
 import type { Phrase } from "../words.js";
 import { type Conversation, type Entry, type KeptConversation, textLength } from "./conversation.js";

@@ -1,31 +1,31 @@
-/** What is known of files by their names and first bytes. */
+/** What a page does with a file's name and its first bytes. */
 
-/** Longest name that a file is saved under, in bytes of UTF-8: what common file systems take, less " (1)" and such. */
+/** Longest name under which a file is saved, in bytes of UTF-8. Common file systems take 255; browsers append " (1)" and the like. */
 const MAX_SAVED_BYTES = 200;
-/** Names that Windows keeps for devices, whatever ending follows. */
+/** Names that Windows reserves for devices, with any extension. */
 const RESERVED = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?=\.|$)/iu;
-/** Separators of paths, and what some system allows in no name. */
+/** Path separators, and characters that some operating system does not allow in names. */
 const FORBIDDEN = /[/\\:*?"<>|]/gu;
-/** Controls, format characters (among them those that turn the direction of text), lone surrogates, line ends. */
+/** Control and format characters (which include those that change the direction of text), lone surrogates, line ends. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /**
- * A name as it is shown and saved: one name, not a path, that no system takes for something else and that
- * reads as it is (no U+202E that makes "exe.png" of "gnp.exe").
+ * Returns a name that is safe to show and to save a file under. It is one name and not a path, has no special
+ * meaning to any operating system, and reads as it is: U+202E could make "gnp.exe" look like "exe.png".
  */
 export function safeName(name: string): string {
   let safe = name
     .replace(INVISIBLE, "")
     .replace(FORBIDDEN, "_")
     .replace(/\s+/gu, " ")
-    // A dot in front hides a file, dots and spaces at the end vanish on Windows.
+    // A leading dot hides a file. Windows drops dots and spaces at the end.
     .replace(/^[\s.]+|[\s.]+$/gu, "");
   if (safe === "") safe = "file";
   if (RESERVED.test(safe)) safe = `_${safe}`;
   return shorten(safe);
 }
 
-/** Cuts the middle part out of a name that is too long; its ending stays. */
+/** Shortens a name that is too long. Its extension stays. */
 function shorten(name: string): string {
   const length = (text: string) => new TextEncoder().encode(text).length;
   if (length(name) <= MAX_SAVED_BYTES) return name;
@@ -41,12 +41,12 @@ function shorten(name: string): string {
   return kept.trimEnd() + ending;
 }
 
-/** So many bytes at a file's start are enough for pictureType. */
+/** How many bytes of a file's start pictureType looks at. */
 export const SIGNATURE_BYTES = 32;
 
 /**
- * The MIME type of a picture that every browser shows and that can hold no script, by its first bytes: what
- * the name or the sender says of it is not asked. undefined: it is none.
+ * The MIME type of a picture, told by its first bytes. The name and the sender's word do not count. It returns
+ * undefined unless the picture is of a type that every browser shows and that cannot hold a script.
  */
 export function pictureType(start: Uint8Array): string | undefined {
   const text = String.fromCharCode(...start.subarray(0, SIGNATURE_BYTES));

@@ -1,39 +1,43 @@
 /**
- * What two pages say about files. The control frames (kind 9 of call/framing.ts, on the channel of the texts) are
- * JSON, `file` says which:
+ * What two pages say to each other about files. Control frames travel on the channel of the texts, as frames of
+ * kind 9 (call/framing.ts). They are JSON objects; the field `file` gives their type:
  *
- *     limit     bytes            the sender of this frame takes files up to so many bytes; the first of all,
- *                                and a page that never says it takes no files
+ *     limit     bytes            The largest file that the sender of this frame takes. It comes before all other
+ *                                frames. A page that never sends it takes no files.
  *     offer     id, name, size, type
- *     accept    id, offset       the bytes from there on, please: the others are here
- *     decline   id, reason?      person, limit (too large), many (too many offers at once)
- *     progress  id, offset       so many bytes are written down; the sender never goes further ahead than WINDOW
- *     done      id, sha256       that was all; the SHA-256, in hexadecimal, of the SHA-256s of its blocks of
- *                                1048320 bytes, one after the other (browsers hash blocks by themselves, ten times
- *                                as fast as a page does, but no whole file in parts)
- *     received  id               all of it is here, and has that SHA-256
- *     cancel    id, reason?      the receiver wants no more of it: person, damaged, full (no room)
- *     withdraw  id, reason?      the sender sends no more of it: person, unreadable (no longer)
+ *     accept    id, offset       Asks for the bytes from `offset` on. The receiver has those before it.
+ *     decline   id, reason?      person, limit (the file is too large), many (too many offers at once)
+ *     progress  id, offset       So many bytes are written. The sender is never more than WINDOW ahead of that.
+ *     done      id, sha256       All bytes are sent. `sha256` is the checksum, in hexadecimal: the SHA-256 of the
+ *                                concatenated SHA-256s of the file's blocks of 1048320 bytes. (Browsers hash
+ *                                natively, ten times as fast as a page does, but they cannot hash a file in
+ *                                parts.)
+ *     received  id               The file is complete and its checksum is right.
+ *     cancel    id, reason?      The receiver wants no more of it: person, damaged, full (no room).
+ *     withdraw  id, reason?      The sender sends no more of it: person, unreadable (it cannot be read any more).
  *
- * An id is the sender's, and one file's for as long as the sender's page is loaded; where a connection breaks,
- * what is not finished is offered again under its id. The bytes go on a channel of their own (id 101), in
- * messages of the file's id (4 bytes, big-endian) and up to 16380 bytes; one without any ends the file.
+ * The sender chooses the ID. It belongs to one file until the sender's page is closed or reloaded. When a
+ * connection breaks, unfinished files are offered again on the next one, under the same ID. The bytes travel on a
+ * channel of their own (ID 101). A message holds the file's ID (4 bytes, big-endian) and up to 16380 bytes of the
+ * file. A message without bytes ends the file.
  */
 
 /** Longest control frame, in bytes. */
 const MAX_CONTROL_BYTES = 8 * 1024;
 /** Longest name in an offer, in UTF-16 units. */
 export const MAX_NAME_LENGTH = 1024;
-/** Longest MIME type in an offer, in UTF-16 units; RFC 6838 allows 127 on each side of the slash. */
+/** Longest MIME type in an offer, in UTF-16 units. RFC 6838 allows 127 on each side of the slash. */
 export const MAX_TYPE_LENGTH = 255;
-/** Bytes of a file in one message: with the id, 16 KB. */
+/** How many offers may wait for the receiver's decision at once. */
+export const MAX_OFFERS = 32;
+/** Bytes of a file in one message. Together with the ID they are 16 KB. */
 export const FILE_CHUNK_BYTES = 16 * 1024 - 4;
-/** A file is read, hashed and written in blocks of this size, in bytes. */
+/** Files are read, hashed and written in blocks of this size, in bytes. */
 export const BLOCK_BYTES = 64 * FILE_CHUNK_BYTES;
-/** So many bytes may be on their way to where the receiver has written them down. */
+/** How far the sender may be ahead of what the receiver has written, in bytes. */
 export const WINDOW = 16 * 1024 * 1024;
 
-/** A frame that the other side should not have sent. */
+/** The other side has broken the protocol. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
 }
@@ -58,8 +62,8 @@ export function encodeFileMessage(message: FileMessage): Uint8Array<ArrayBuffer>
 }
 
 /**
- * Reads a control frame; undefined: of a kind that a later version has.
- * @throws {FrameError} where it says what it cannot mean
+ * Reads a control frame. Returns undefined for a type that only later versions know.
+ * @throws {FrameError} if a field is missing or wrong
  */
 export function decodeFileMessage(body: Uint8Array): FileMessage | undefined {
   if (body.length > MAX_CONTROL_BYTES) throw new FrameError("file frame too long");
@@ -113,12 +117,12 @@ function bytes(value: unknown): number {
   return value as number;
 }
 
-/** A reason that a later version has is read as the first: a person's wish. */
+/** Reads a reason. One that only later versions know is read as the first, `person`. */
 function oneOf<T extends string>(value: unknown, known: readonly [T, ...T[]]): T {
   return known.find((one) => one === value) ?? known[0];
 }
 
-/** A message of the files' channel. */
+/** Writes a message of the bulk channel. */
 export function encodeChunk(id: number, part: Uint8Array): Uint8Array<ArrayBuffer> {
   const message = new Uint8Array(4 + part.length);
   new DataView(message.buffer).setUint32(0, id);
@@ -126,7 +130,7 @@ export function encodeChunk(id: number, part: Uint8Array): Uint8Array<ArrayBuffe
   return message;
 }
 
-/** Reads a message of the files' channel. @throws {FrameError} where it is none */
+/** Reads a message of the bulk channel. @throws {FrameError} if it is not one */
 export function decodeChunk(data: unknown): { id: number; part: Uint8Array<ArrayBuffer> } {
   if (!(data instanceof ArrayBuffer)) throw new FrameError("text where bytes of a file were expected");
   if (data.byteLength < 4) throw new FrameError("bytes of no file");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { hex } from "../signaling/hex.js";
-import { digest, sha256 } from "./hash.js";
+import { checksum, digest, sha256 } from "./hash.js";
 
 test("SHA-256 gives what FIPS 180-4 says", () => {
   const of = (text: string) => hex(sha256(new TextEncoder().encode(text)));
@@ -23,4 +23,12 @@ test("SHA-256 is the same with and without the browser's own", async () => {
   const bytes = new Uint8Array(randomBytes(10_000));
   assert.deepEqual(await digest(bytes, undefined), sha256(bytes));
   assert.deepEqual(await digest(bytes, crypto.subtle), sha256(bytes));
+});
+
+test("the checksum of a file is the SHA-256 of the SHA-256s of its blocks", async () => {
+  const blocks = [randomBytes(100), randomBytes(10)];
+  const hash = createHash("sha256");
+  for (const block of blocks) hash.update(createHash("sha256").update(block).digest());
+  assert.equal(await checksum(blocks.map((block) => digest(new Uint8Array(block)))), hash.digest("hex"));
+  assert.equal(await checksum([]), createHash("sha256").digest("hex"));
 });

@@ -1,13 +1,20 @@
 /*! noble-hashes - MIT License (c) 2022 Paul Miller (paulmillr.com) */
 import { sha256 } from "../../vendor/noble-hashes/sha2.js";
+import { hex } from "../signaling/hex.js";
 
 /**
- * SHA-256, at once (`sha256(bytes)`) or in parts (`sha256.create()`, `update`, `digest`). The browser's own
- * crypto.subtle takes no parts, and is missing on plain http.
+ * SHA-256 in one step (`sha256(bytes)`) or in parts (`sha256.create()`, `update`, `digest`). The browser's own
+ * crypto.subtle does not hash in parts, and plain http pages do not have it.
  */
 export { sha256 };
 
-/** SHA-256 by the browser itself, beside the page, where it is allowed to; on plain http by the page. */
+/** SHA-256. The browser computes it outside the page's thread if the page may use crypto.subtle; on plain http the page does. */
 export async function digest(bytes: Uint8Array<ArrayBuffer>, subtle = globalThis.crypto?.subtle): Promise<Uint8Array> {
   return subtle === undefined ? sha256(bytes) : new Uint8Array(await subtle.digest("SHA-256", bytes));
+}
+
+/** The checksum of a file (frames.ts): the SHA-256 of the SHA-256s of its blocks, in hexadecimal. */
+export async function checksum(digests: readonly Promise<Uint8Array>[]): Promise<string> {
+  const all = await Promise.all(digests);
+  return hex(await digest(Uint8Array.from(all.flatMap((bytes) => [...bytes]))));
 }

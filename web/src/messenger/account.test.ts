@@ -6,7 +6,8 @@ import { Conversation, type Entry } from "../conversation/conversation.js";
 import type { Keeper, LoadedConversation } from "../conversation/history.js";
 import type { FileMessage } from "../files/frames.js";
 import type { Store } from "../files/sinks.js";
-import type { BulkChannel, Transfer } from "../files/transfers.js";
+import type { BulkChannel } from "../files/link.js";
+import type { Transfer } from "../files/transfer.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
 

@@ -1,9 +1,10 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { say } from "../words.js";
-import { type Page, icon, iconButton } from "./page.js";
+import { icon, iconButton } from "./icons.js";
+import type { Page } from "./page.js";
 import { settingsDialog } from "./settings.js";
 
-/** What this is, the state of the service, who one is. */
+/** The bar at the top: the name, the state of the service, the login, and the buttons for settings and Sign out. */
 export function bar(page: Page, joined: boolean): TemplateResult {
   const { messenger, words } = page;
   const { login } = messenger;
@@ -33,7 +34,7 @@ function status({ messenger, words }: Page): TemplateResult {
         return offline ? words.offlineConnecting : words.connecting;
       case "waiting": {
         const seconds = Math.max(1, Math.ceil((state.until - Date.now()) / 1_000));
-        // The countdown is for the eye: only the change of state is announced.
+        // Screen readers announce the change of state, but not each second of the countdown.
         return html`${offline ? words.offlineConnectingIn : words.connectingIn} <span aria-live="off">${seconds}</span> ${words.seconds}`;
       }
       case "stopped":
@@ -51,17 +52,6 @@ function status({ messenger, words }: Page): TemplateResult {
             ${state.kind === "stopped" ? words.connectAgain : words.tryNow}
           </button>`
         : nothing}
-    </div>
-  `;
-}
-
-/** What a person must know now. */
-export function alert({ messenger, words }: Page): TemplateResult | typeof nothing {
-  if (messenger.alert === undefined) return nothing;
-  return html`
-    <div class="alert alert-warning notice" role="alert">
-      <span dir="auto">${say(words, messenger.alert)}</span>
-      <button type="button" class="btn-close" aria-label=${words.dismiss} @click=${() => messenger.dismissAlert()}></button>
     </div>
   `;
 }

@@ -1,24 +1,25 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import { direction } from "./direction.js";
-import { pastedFiles } from "./files.js";
-import { type Page, icon } from "./page.js";
+import { pastedFiles } from "./attaching.js";
+import { icon } from "./icons.js";
+import type { Page } from "./page.js";
 
-/** Where what is in the field outlasts a reload that comes before history has it, or where nothing else is kept. */
+/** The key of the draft in this tab's session storage. It survives a reload that comes before the history has the draft, and browsers that keep no history. */
 const DRAFT_KEY = "draft";
 
 interface KeptDraft {
   login: string;
-  /** Key (signaling/logins.ts) of whom it was for; undefined: nobody was in front. */
+  /** The key (signaling/logins.ts) of the login that the draft is for; undefined: no conversation was in front. */
   peer: string | undefined;
   text: string;
 }
 
-/** Where messages are written. */
+/** The field in which messages are written, and its buttons. */
 export class Composer {
   #conversation: LiveConversation | undefined;
   #field: HTMLTextAreaElement | null = null;
-  /** What was in the field when the page ended, until it is there again; null: it was not looked for yet. */
+  /** The draft that was kept before the reload, until it is in the field again. null: not read yet. */
   #kept: KeptDraft | undefined | null = null;
   #offTheRecord = false;
 
@@ -44,7 +45,7 @@ export class Composer {
       event.preventDefault();
       send();
     };
-    // Where keys are synthesised, the line break may come in spite of a keydown that was prevented.
+    // Synthesised keys may insert the line break although the keydown was prevented.
     const keypress = (event: KeyboardEvent) => {
       if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
     };
@@ -61,7 +62,7 @@ export class Composer {
     const chosen = (event: Event) => {
       const input = event.target as HTMLInputElement;
       if (input.files !== null && input.files.length > 0) messenger.attach([...input.files]);
-      input.value = ""; // The same file may be chosen again.
+      input.value = ""; // Choosing the same file again is a change then.
     };
     const { front } = messenger;
     const calling = phase === "calling" || phase === "connecting";
@@ -99,7 +100,7 @@ export class Composer {
     `;
   }
 
-  /** Puts the draft of another conversation into the field. Call it after each rendering. */
+  /** Puts the draft of the front conversation into the field when that has changed. Call it after each rendering. */
   settle(): void {
     const field = document.getElementById("message") as HTMLTextAreaElement | null;
     const { messenger, settings } = this.page;
@@ -123,33 +124,33 @@ export class Composer {
     if (this.#kept === undefined) this.#keep();
   }
 
-  /** The message being written has changed. */
+  /** The person has typed. */
   #typed(field: HTMLTextAreaElement): void {
     field.dir = direction(field.value);
     this.page.messenger.type(field.value);
     this.#keep();
   }
 
-  /** Keeps what is in the field, at once. */
+  /** Stores what is in the field. */
   #keep(): void {
     const { front, draft, login } = this.page.messenger;
     const text = front?.draft ?? draft;
     try {
-      sessionStorage.removeItem(DRAFT_KEY); // First, or what it has would stay where there is no room for what is in the field now.
+      sessionStorage.removeItem(DRAFT_KEY); // First, because the old draft would stay if there were no room for the new one.
       if (text !== "" && !this.page.settings.choices.offTheRecord) sessionStorage.setItem(DRAFT_KEY, JSON.stringify({ login, peer: front?.key, text }));
     } catch {
-      // A browser that stores nothing, or not that much: the draft stays in its field.
+      // This browser stores nothing, or not that much. The draft is only in its field.
     }
   }
 }
 
-/** What was in the field, of a conversation or of none, when the page ended. */
+/** The draft that was in the field before the reload. */
 function readKept(): KeptDraft | undefined {
   try {
     const { login, peer, text } = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "{}") as Record<string, unknown>;
     if (typeof login !== "string" || typeof text !== "string" || !(peer === undefined || typeof peer === "string")) return undefined;
     return { login, peer, text };
   } catch {
-    return undefined; // A browser that stores nothing, or not written by this page.
+    return undefined; // This browser stores nothing, or another page has written this.
   }
 }

@@ -2,14 +2,13 @@ import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
 import type { Call } from "../call/call.js";
 import type { ConnectionFigures } from "../call/stats.js";
 import { size } from "../sizes.js";
-import type { DialogContent } from "./dialog.js";
-import type { Page } from "./page.js";
+import type { DialogContent, Page } from "./page.js";
 import { exactClock, number } from "./text.js";
 
-/** How often the figures are asked for, in ms. */
+/** How often the figures are read, in ms. */
 const REFRESH = 1_000;
 
-/** How the two ends are connected, and what the service saw of it. */
+/** Shows how the two ends of a call are connected, and what the service has seen of it. */
 export function connectionDialog(page: Page, call: Call): DialogContent {
   let figures: ConnectionFigures | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -17,7 +16,7 @@ export function connectionDialog(page: Page, call: Call): DialogContent {
     try {
       figures = await call.figures();
     } catch {
-      // The connection is closed: what was last known stays.
+      // The connection is closed. The last figures stay.
     }
     page.changed();
   };
@@ -26,7 +25,7 @@ export function connectionDialog(page: Page, call: Call): DialogContent {
     id: `connection ${call.id}`,
     title: ({ howConnected }) => howConnected,
     body: (now) => {
-      // It is looked at only as long as somebody does.
+      // The figures are read only while the dialog is open.
       clearTimeout(timer);
       if (call.phase !== "over") timer = setTimeout(() => document.querySelector("#dialog[open]") !== null && void refresh(), REFRESH);
       return body(now, call, figures);

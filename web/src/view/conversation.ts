@@ -1,18 +1,19 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
-import { alert } from "./bar.js";
+import { alert } from "./alert.js";
 import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";
 import { confirmation } from "./dialog.js";
 import type { Discussion } from "./discussion.js";
-import { carriesFiles, droppedFiles } from "./files.js";
-import { type Page, avatar, icon, iconButton } from "./page.js";
+import { carriesFiles, droppedFiles } from "./attaching.js";
+import { avatar, icon, iconButton } from "./icons.js";
+import type { Page } from "./page.js";
 import { side } from "./side.js";
 import { verifyDialog } from "./verify.js";
 
-/** What one does once joined: conversations at one side, the front one at the other; on a phone one of the two. */
+/** The page after Join: the list of conversations beside the one in front. A phone shows one of the two. */
 export class ConversationView {
-  /** Files are being dragged over it. */
+  /** Whether files are being dragged over the conversation. */
   #dropping = false;
 
   constructor(
@@ -39,7 +40,7 @@ export class ConversationView {
       drag(false);
       if (event.dataTransfer !== null && carriesFiles(event)) messenger.attach(droppedFiles(event.dataTransfer));
     };
-    // On a phone: the list, or what is in front of it. Where there is no list, there is no way back to it either.
+    // A phone shows the list, unless a conversation is in front or the list is empty.
     const listed = front === undefined && messenger.conversations.length > 0;
     return html`
       <main class="messenger" data-pane=${listed ? "list" : "conversation"}>
@@ -58,7 +59,7 @@ export class ConversationView {
     `;
   }
 
-  /** Who is connected. This row keeps its place and height, so that no button moves under the pointer. */
+  /** The other login, the state of its call, and the buttons. The row keeps its place and height, so that no button moves under the pointer. */
   #head(conversation: LiveConversation): TemplateResult {
     const { messenger, words } = this.page;
     const { peer, phase, call, trust } = conversation;

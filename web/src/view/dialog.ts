@@ -1,38 +1,19 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { Words } from "../words.js";
-import type { Page } from "./page.js";
+import type { DialogContent, Page } from "./page.js";
 
-/** A dialog and what is in it. */
-export interface DialogContent {
-  /** Tells it from others: one that takes another's place begins anew. */
-  id: string;
-  title: (words: Words) => string;
-  /** It asks for a decision that cannot be put off: it closes by its buttons only. */
-  urgent?: boolean;
-  body: (page: Page) => TemplateResult;
-  /** Something in the body has the focus at first, as what is asked is there. Otherwise the title has it. */
-  focused?: boolean;
-  /**
-   * It comes by itself, also under the hands of somebody who types or clicks: nothing that decides has the focus at first, and
-   * all of it is disabled until the page is `ready`.
-   */
-  unasked?: boolean;
-  /** Escape was pressed, or Close. */
-  dismissed?: () => void;
-}
-
-/** The page's dialog element. There is one, always, so that the browser can give the focus back to where it was. */
+/** The page's only dialog element. It is always in the page, so that the browser can return the focus when it closes. */
 export function dialogElement(page: Page, content: DialogContent | undefined): TemplateResult {
   const dismissed = () => {
     if (content?.urgent === true || (content?.unasked === true && !page.ready)) return;
     content?.dismissed?.();
-    if (content?.unasked !== true) page.open(undefined); // What the person had opened is still behind it.
+    if (content?.unasked !== true) page.open(undefined); // A dialog that the person has opened is still behind it.
   };
   const cancel = (event: Event) => {
     event.preventDefault();
     dismissed();
   };
-  // A browser closes a dialog at the second Escape, whatever the page says to it.
+  // Browsers close a dialog at the second Escape, even if the page prevents it. Rendering opens it again.
   const closed = () => {
     if (content !== undefined) page.changed();
   };
@@ -60,16 +41,16 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
   `;
 }
 
-/** Opens or closes the element as its content wants it. Call it after the content is there. */
+/** Opens or closes the element. Call it after the content is rendered. @param before the ID of the content before */
 export function settleDialog(root: HTMLElement, content: DialogContent | undefined, before: string | undefined): void {
   const element = root.querySelector<HTMLDialogElement>("#dialog");
   if (element === null) return;
-  // Another dialog in the same element is another dialog: the focus goes to where it begins.
+  // The element closes and opens again for other content, so that the focus goes to that.
   if (element.open && (content === undefined || content.id !== before)) element.close();
   if (content !== undefined && !element.open) element.showModal();
 }
 
-/** A dialog that asks before something is done that cannot be undone. */
+/** A dialog that asks before an action that cannot be undone. */
 export function confirmation(title: (words: Words) => string, question: string, action: string, act: () => void): DialogContent {
   return {
     id: `confirm ${question}`,

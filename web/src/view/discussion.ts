@@ -1,24 +1,25 @@
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { type Entry, textLength } from "../conversation/conversation.js";
-import type { Transfer } from "../files/transfers.js";
+import type { Transfer } from "../files/transfer.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import { say } from "../words.js";
 import { fileEntry, keptFile } from "./files.js";
 import { type Piece, blocks } from "./links.js";
-import { type Page, icon } from "./page.js";
+import { icon } from "./icons.js";
+import type { Page } from "./page.js";
 import { clock, day } from "./text.js";
 
-/** So many entries are shown at first; a browser lays out thousands in seconds. */
+/** How many entries are shown at first. A browser needs seconds to lay out thousands. */
 const SHOWN_AT_FIRST = 200;
-/** Fewer where they have more text than this together, in UTF-16 units. */
+/** Fewer are shown if they have more text than this together, in UTF-16 units. */
 const TEXT_AT_FIRST = 1_000_000;
-/** A log that is scrolled up by less than this many pixels still follows the newest message. */
+/** The log follows the newest message while it is scrolled up by less than this, in pixels. */
 const FOLLOW_WITHIN = 48;
 
 const texts = new WeakMap<Entry, Piece[][]>();
 
-/** The first entry to show where `most` are, or fewer of much text, but one. */
+/** The index of the first entry to show: `most` of them, or fewer if they have much text, but at least one. */
 function firstShown(entries: readonly Entry[], most: number): number {
   let text = 0;
   let first = entries.length;
@@ -26,13 +27,14 @@ function firstShown(entries: readonly Entry[], most: number): number {
   return first;
 }
 
-/** The discussion of the front conversation, and how much of it is shown. */
+/** The discussion of the front conversation. */
 export class Discussion {
-  /** The newest message is kept in sight. */
+  /** Whether the newest message is kept in sight. */
   following = true;
+  /** How many entries are shown. */
   readonly #shown = new WeakMap<LiveConversation, number>();
   #conversation: LiveConversation | undefined;
-  /** Where the log was scrolled to. */
+  /** The log's last scrollTop. */
   #top = 0;
   #newest: Entry | undefined;
   readonly #resized = new ResizeObserver(() => this.follow());
@@ -57,7 +59,7 @@ export class Discussion {
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
       const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
-      // Where what is shown has only grown, nobody has scrolled away from its end.
+      // If the content has only grown, nobody has scrolled.
       const up = log.scrollTop < this.#top;
       this.#top = log.scrollTop;
       if (following === this.following || (!following && !up)) return;
@@ -87,7 +89,7 @@ export class Discussion {
     `;
   }
 
-  /** Keeps the newest message in sight, if it was. Call it after each rendering. */
+  /** Scrolls to the newest message if the log follows it. Call it after each rendering. */
   follow(): void {
     const log = document.getElementById("discussion");
     if (log !== this.#observed) {
@@ -114,9 +116,9 @@ export class Discussion {
     this.#shown.set(conversation, shown + SHOWN_AT_FIRST);
     this.following = false;
     if (conversation.entries.length < shown + SHOWN_AT_FIRST && conversation.hasEarlier) await this.page.messenger.showEarlier(conversation);
-    if (this.page.messenger.front !== conversation) return; // Another one has come to the front meanwhile.
+    if (this.page.messenger.front !== conversation) return; // Another conversation is in front now.
     this.page.changed();
-    // What was in sight stays there.
+    // The entries that were in sight stay in sight.
     requestAnimationFrame(() => requestAnimationFrame(() => log !== null && (log.scrollTop = log.scrollHeight - below)));
     log?.focus();
   }

@@ -1,28 +1,29 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { FileDescription } from "../conversation/conversation.js";
-import type { Transfer } from "../files/transfers.js";
+import type { Transfer } from "../files/transfer.js";
 import { size as sizeText } from "../sizes.js";
 import type { Words } from "../words.js";
 
-/** A received picture of more bytes is not shown by itself: it would have to be decoded unasked. */
+/** Received pictures of more bytes than this are not shown, because the browser would have to decode them. */
 const MAX_SHOWN_PICTURE = 32_000_000;
 
+/** What the entries of files need from the page. */
 export interface FilesHost {
   readonly words: Words;
   /** BCP 47 tag of the page's language. */
   readonly language: string;
-  /** The largest file that this browser takes now, in bytes. */
+  /** The largest file that this page takes, in bytes. */
   readonly limit: number;
   accept(transfer: Transfer): void;
   decline(transfer: Transfer): void;
   cancel(transfer: Transfer): void;
-  /** The height of an entry has changed by itself. */
+  /** An entry has got another height since it was rendered. */
   resized(): void;
 }
 
-/** Addresses of files in this page; a file has its own for as long as the page has it. */
+/** The blob URLs of files. A file keeps its URL for as long as it exists. */
 const addresses = new WeakMap<Blob, string>();
-/** An address that is not taken back keeps the file's bytes, also those of what has been deleted. */
+/** Revokes the URLs of files that nothing refers to. Until then a URL keeps the file's bytes, even of a deleted file. */
 const gone = new FinalizationRegistry<string>((address) => URL.revokeObjectURL(address));
 
 function address(blob: Blob): string {
@@ -35,7 +36,7 @@ function address(blob: Blob): string {
   return found;
 }
 
-/** What a file's entry in the discussion has below author and time. */
+/** A file in the discussion, without its author and time. */
 export function fileEntry(transfer: Transfer, peer: string, host: FilesHost): TemplateResult {
   const { words, language } = host;
   const { name, size, type, state } = transfer;
@@ -54,7 +55,7 @@ export function fileEntry(transfer: Transfer, peer: string, host: FilesHost): Te
 
 function picture({ blob, picture, name, direction, size }: Transfer, host: FilesHost): TemplateResult | typeof nothing {
   if (blob === undefined || picture === undefined || (direction === "in" && size > MAX_SHOWN_PICTURE)) return nothing;
-  // What only begins like a picture shows nothing, rather than a torn one.
+  // A file that only begins like a picture is not shown.
   const failed = (event: Event) => ((event.target as HTMLElement).hidden = true);
   return html`<img
     class="picture"
@@ -70,7 +71,7 @@ function progress(transfer: Transfer, { words, language }: FilesHost): TemplateR
   const { name, size, bytes, state } = transfer;
   if (!["accepted", "sending", "receiving", "paused", "verifying"].includes(state)) return nothing;
   const text = words.fileProgress(sizeText(bytes, language), sizeText(size, language));
-  // An empty file has no way to go.
+  // The bar of an empty file is full.
   return html`<progress aria-label=${name} max=${Math.max(size, 1)} value=${size === 0 ? 1 : bytes} aria-valuetext=${text}></progress>`;
 }
 
@@ -87,7 +88,7 @@ function stateText(transfer: Transfer, peer: string, host: FilesHost): TemplateR
     case "receiving": {
       const text = words.fileProgress(sizeText(bytes, language), sizeText(size, language));
       const fast = speed === undefined ? "" : `, ${words.fileSpeed(sizeText(speed, language))}`;
-      // For the eye; whoever hears the page asks the progress bar.
+      // Screen readers get the progress from the progress bar.
       return html`<span aria-live="off">${text}${fast}</span>`;
     }
     case "paused":
@@ -155,25 +156,7 @@ function actions(transfer: Transfer, words: Words, host: FilesHost): TemplateRes
   return button(words.cancel, words.cancelFile(name), "btn-outline-secondary", (t) => host.cancel(t));
 }
 
-/** Files that are dropped; folders cannot be sent, and are left out. */
-export function droppedFiles(data: DataTransfer): File[] {
-  return [...data.items].flatMap((item) => {
-    const file = item.kind === "file" && item.webkitGetAsEntry()?.isDirectory !== true ? item.getAsFile() : null;
-    return file === null ? [] : [file];
-  });
-}
-
-/** Files that are pasted. Where there is text beside them, as a word processor puts it, the text is meant. */
-export function pastedFiles(data: DataTransfer | null): File[] {
-  if (data === null || data.types.includes("text/plain")) return [];
-  return [...data.files];
-}
-
-export function carriesFiles(event: DragEvent): boolean {
-  return event.dataTransfer?.types.includes("Files") === true;
-}
-
-/** A file of an earlier visit: what is known of it. */
+/** A file of an earlier visit. Its contents are not kept. */
 export function keptFile({ name, size, state }: FileDescription, words: Words, language: string): TemplateResult {
   const ended = state === "done" ? words.fileKept : state === "declined" ? words.fileWasDeclined : words.fileCameToNothing;
   return html`

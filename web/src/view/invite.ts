@@ -1,10 +1,9 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { DialogContent } from "./dialog.js";
 import { inviteAddress, onlyHere } from "./invitelink.js";
-import type { Page } from "./page.js";
+import type { DialogContent, Page } from "./page.js";
 import { qrCode } from "./qr.js";
 
-/** A link that has who opens it connected to this page's login. */
+/** Shows the invite link. Whoever opens it and joins is connected to this page's login. */
 export function inviteDialog(page: Page): DialogContent {
   const link = inviteAddress(location.href, page.messenger.login ?? "");
   let copied = false;
@@ -16,7 +15,7 @@ export function inviteDialog(page: Page): DialogContent {
       copied = true;
       page.changed();
     } catch {
-      // The link is selected: the person copies it.
+      // The link is selected. The person can copy it.
     }
   };
   return {

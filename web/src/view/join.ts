@@ -1,8 +1,9 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { alert } from "./bar.js";
-import { type Page, icon } from "./page.js";
+import { alert } from "./alert.js";
+import { icon } from "./icons.js";
+import type { Page } from "./page.js";
 
-/** Where one chooses a login. */
+/** The form in which a person chooses a login. */
 export function joinView(page: Page, lastLogin: string, typed: (login: string) => void, invitedBy: string | undefined): TemplateResult {
   const { messenger, words } = page;
   const submit = (event: SubmitEvent) => {

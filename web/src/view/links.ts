@@ -5,21 +5,21 @@ export interface Piece {
 }
 
 const LINK = /\bhttps?:\/\/[^\s<>"\u0000-\u001f\u007f]+/giu;
-/** A link with its address longer than this stays text. */
+/** Longest link, in UTF-16 units. Longer ones stay text. */
 const MAX_LINK = 2048;
 
 /**
- * Longest plain piece, in UTF-16 units: a browser lays out a long text in time that grows with the square of
+ * Longest plain piece, in UTF-16 units. The time that a browser needs to lay out a text grows with the square of
  * its longest run.
  */
 const MAX_PLAIN = 1000;
 
-/** A text longer than this, in UTF-16 units, is shown in blocks, none of which is longer … */
+/** A longer text is shown in blocks of at most this length, in UTF-16 units … */
 const MAX_BLOCK = 8000;
-/** … and which end with the first line from here on. */
+/** … and a block ends at the first line end after this length. */
 const FULL_BLOCK = 4000;
 
-/** Splits a text into plain pieces and http(s) links; together they are the text. */
+/** Splits a text into plain pieces and http(s) links. The pieces together are the text. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   const plain = (start: number, end: number) => {
@@ -42,8 +42,8 @@ export function pieces(text: string): Piece[] {
 }
 
 /**
- * The pieces of a text in blocks, each of which is laid out by itself; together they are the text. What a
- * screen reader is given for each line takes the browser time that grows with all that is laid out together.
+ * Splits a text into blocks of pieces. The blocks together are the text. Each is laid out by itself, because the
+ * time that a browser needs to describe a line to screen readers grows with all that is laid out together.
  */
 export function blocks(text: string): Piece[][] {
   const all = pieces(text);
@@ -77,7 +77,7 @@ export function blocks(text: string): Piece[][] {
   return found;
 }
 
-/** Where to cut a text at `end` or a little before: behind a space, or at least not inside a character. */
+/** Returns where to cut a text, at `end` or a little before: after a space if possible, and never inside a character. */
 function cutBefore(text: string, end: number): number {
   for (let cut = end; cut > end - MAX_PLAIN / 4; cut--) {
     if (/\s/u.test(text[cut - 1]!)) return cut;
@@ -86,7 +86,7 @@ function cutBefore(text: string, end: number): number {
   return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
 }
 
-/** A full stop after a link ends the sentence, and a bracket that was not opened in it belongs to the text. */
+/** Cuts off what belongs to the text around a link: punctuation, and closing brackets that the link does not open. */
 function withoutTrailingPunctuation(link: string): string {
   let end = Math.min(link.length, MAX_LINK + 1);
   const surplus = new Map([
@@ -103,7 +103,7 @@ function withoutTrailingPunctuation(link: string): string {
   return link.slice(0, end);
 }
 
-/** How often a character stands in the first `end` of a text. */
+/** How often a character occurs in the first `end` units of a text. */
 function count(text: string, character: string, end: number): number {
   let found = 0;
   for (let i = text.indexOf(character); i >= 0 && i < end; i = text.indexOf(character, i + 1)) found++;

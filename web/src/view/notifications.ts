@@ -1,26 +1,26 @@
-/** Tells of messages that the person does not see, where the browser can and the person wants it. */
+/** Notifies the person of messages that they do not see, if they want that and the browser can. */
 export class Notifications {
-  /** @param wanted whether the person wants them */
+  /** @param wanted returns whether the person wants notifications */
   constructor(private readonly wanted: () => boolean) {}
 
   get state(): "missing" | "default" | "granted" | "denied" {
     return typeof Notification === "undefined" || !isSecureContext ? "missing" : Notification.permission;
   }
 
-  /** Asks the person; only ever because the person has just asked for them. */
+  /** Asks the person to allow notifications. Call it only when the person has just turned them on. */
   async ask(): Promise<void> {
     if (this.state === "default") await Notification.requestPermission();
   }
 
   /**
-   * Tells that somebody has written. What they have written is nobody's business who sees the screen.
-   * @param name of whom it is
-   * @param clicked the person wants to see it
+   * Says that somebody has written. The text is not shown, because others may see the screen.
+   * @param name who has written
+   * @param clicked is called when the person clicks the notification
    */
   tell(name: string, clicked: () => void): void {
     if (!this.wanted() || this.state !== "granted" || (document.visibilityState === "visible" && document.hasFocus())) return;
     try {
-      // One for each person: a second message takes the place of the first.
+      // Each sender has one notification: a second message replaces the first.
       const notification = new Notification(name, { tag: name, icon: "icon.svg" });
       notification.onclick = () => {
         window.focus();
@@ -28,7 +28,7 @@ export class Notifications {
         clicked();
       };
     } catch {
-      // Some phones' browsers show them by service workers only.
+      // Some browsers on phones show notifications only through a service worker.
     }
   }
 }

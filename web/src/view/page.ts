@@ -1,9 +1,8 @@
-import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
+import type { TemplateResult } from "../../vendor/lit-html/lit-html.js";
 import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
 import type { Language, Words } from "../words.js";
-import type { DialogContent } from "./dialog.js";
-import type { Device } from "./settings.js";
+import type { Device } from "./device.js";
 
 /** What every part of the view works with. */
 export interface Page {
@@ -13,43 +12,29 @@ export interface Page {
   readonly words: Words;
   /** BCP 47 tag of the page's language. */
   readonly language: Language;
-  /** What has come by itself is there long enough: a click or a key is meant for it. */
+  /** False for a moment after a dialog has opened by itself. A click or a key was meant for something else then. */
   readonly ready: boolean;
-  /** Look again. */
+  /** Renders the page again soon. */
   changed(): void;
-  /** Opens a dialog in the place of the one that is open; undefined: closes that. */
+  /** Opens a dialog in place of the open one; undefined: only closes that. */
   open(dialog: DialogContent | undefined): void;
 }
 
-export type IconName =
-  | "bubbles"
-  | "send"
-  | "check"
-  | "read"
-  | "clock"
-  | "down"
-  | "attach"
-  | "back"
-  | "gear"
-  | "shield"
-  | "info"
-  | "block"
-  | "trash"
-  | "invite";
-
-export function icon(name: IconName): TemplateResult {
-  return html`<svg class="icon" aria-hidden="true" focusable="false"><use href="#icon-${name}"></use></svg>`;
-}
-
-/** A button that shows a picture, and says its name to whoever does not see that. */
-export function iconButton(name: IconName, label: string, act: () => void): TemplateResult {
-  return html`<button type="button" class="btn btn-icon" aria-label=${label} title=${label} @click=${act}>${icon(name)}</button>`;
-}
-
-/** Whose conversation it is, at a glance. */
-export function avatar(name: string): TemplateResult {
-  const initial = [...name][0]?.toUpperCase() ?? "";
-  let sum = 0;
-  for (const character of name.toLowerCase()) sum = (sum * 31 + character.codePointAt(0)!) % 997;
-  return html`<span class="avatar" data-hue=${sum % 6} aria-hidden="true">${initial}</span>`;
+/** What a dialog shows. */
+export interface DialogContent {
+  /** Identifies the dialog. One with another ID opens anew and gets the focus. */
+  id: string;
+  title: (words: Words) => string;
+  /** It asks for a decision that cannot wait, and closes only by its buttons. */
+  urgent?: boolean;
+  body: (page: Page) => TemplateResult;
+  /** An element of the body gets the focus first. Otherwise the title gets it. */
+  focused?: boolean;
+  /**
+   * It opens by itself, perhaps while somebody types or clicks. Its buttons are disabled until the page is `ready`,
+   * and none of them gets the focus first.
+   */
+  unasked?: boolean;
+  /** The person has pressed Escape, or Close. */
+  dismissed?: () => void;
 }

@@ -1,10 +1,10 @@
 import { type TemplateResult, html, svg } from "../../vendor/lit-html/lit-html.js";
 import encodeQR from "../../vendor/qr/qr.js";
 
-/** Modules of quiet around a code (ISO/IEC 18004, section 9.1). */
+/** Width of the quiet zone around a code, in modules (ISO/IEC 18004, section 9.1). */
 const QUIET = 4;
 
-/** A text as a QR code, dark on light in every colour scheme: not every reader takes the opposite. */
+/** A text as a QR code. It is dark on light in every colour scheme, because not every reader accepts the opposite. */
 export function qrCode(text: string, name: string): TemplateResult {
   const rows = encodeQR(text, "raw", { border: QUIET, ecc: "medium" });
   const size = rows.length;

@@ -1,15 +1,14 @@
 import { html } from "../../vendor/lit-html/lit-html.js";
 import type { Request } from "../call/calls.js";
 import { loginKey } from "../signaling/logins.js";
-import type { DialogContent } from "./dialog.js";
-import type { Page } from "./page.js";
+import type { DialogContent, Page } from "./page.js";
 
-/** Somebody wants to connect. */
+/** Asks whether to accept a call. */
 export function requestDialog(page: Page, request: Request): DialogContent {
   const { words, messenger } = page;
   const { peer } = request;
   const key = loginKey(peer);
-  // They may have called anew since: their newest offer counts.
+  // The caller may have called again since. The newest request counts.
   const decide = (act: (request: Request) => void) => () => {
     const newest = messenger.requests.find((other) => loginKey(other.peer) === key);
     if (newest !== undefined) act(newest);

@@ -1,25 +1,10 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import type { ExportedHistory } from "../conversation/history.js";
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
-import { type DialogContent, confirmation } from "./dialog.js";
-import type { Page } from "./page.js";
+import { confirmation } from "./dialog.js";
+import type { DialogContent, Page } from "./page.js";
 
-/** What the page does with the device beyond its model. */
-export interface Device {
-  /** Notifications: the browser has none for this page, they may be asked for, allowed, or refused. */
-  readonly notifications: "missing" | "default" | "granted" | "denied";
-  /** Whether the browser keeps anything for this page; undefined: that is not known yet. */
-  readonly keeps: boolean | undefined;
-  /** Asks the person, who has just asked for them, to allow notifications. */
-  askForNotifications(): Promise<void>;
-  /** undefined: it cannot be read, which is said. */
-  export(): Promise<ExportedHistory | undefined>;
-  /** Forgets all that is kept on the device. */
-  deleteEverything(): Promise<void>;
-}
-
-/** What a person can choose. */
+/** The settings. */
 export function settingsDialog(): DialogContent {
   return { id: "settings", title: ({ settings }) => settings, body: settings };
 }
@@ -48,7 +33,7 @@ function settings(page: Page): TemplateResult {
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save it by then.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save the file by then.
   };
   const deleteAll = () => page.open(confirmation(({ deleteAll }) => deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
   const renew = () => page.open(confirmation(({ newIdentity }) => newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
@@ -104,7 +89,7 @@ function toggle(page: Page, name: Toggle, label: string, on: boolean, hint?: str
     if (act === undefined) page.settings.choose({ [name]: field.checked });
     else {
       act(field.checked);
-      field.checked = on; // Until it is decided.
+      field.checked = on; // It changes when the person has decided.
     }
   };
   return html`

@@ -1,13 +1,14 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import type { Words } from "../words.js";
-import { alert } from "./bar.js";
+import { alert } from "./alert.js";
 import { inviteDialog } from "./invite.js";
-import { type Page, avatar, icon } from "./page.js";
+import { avatar, icon } from "./icons.js";
+import type { Page } from "./page.js";
 
 /**
- * Where one connects to somebody, and sees with whom one talks.
- * @param alerts what a person must know is said here: on a phone there is nothing else to see
+ * The form to connect to somebody, and the list of conversations.
+ * @param alerts whether the alert is shown here. On a phone nothing else may be in sight
  */
 export function side(page: Page, alerts: boolean): TemplateResult {
   const { messenger, words } = page;
@@ -75,7 +76,7 @@ function line({ messenger, words }: Page, conversation: LiveConversation): Templ
   `;
 }
 
-/** How it stands, or what was said last. */
+/** The state of the call, or the last message. */
 function stateText(words: Words, { phase, entries, typing, peer }: LiveConversation): string {
   if (typing) return words.isTyping(peer);
   switch (phase) {

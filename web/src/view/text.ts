@@ -3,12 +3,12 @@ import type { Language } from "../words.js";
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** Making one takes longer than using it a hundred times. */
+/** Formats are kept, because making one takes longer than using it a hundred times. */
 function format(language: Language, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = `${language} ${name}`;
   let found = formats.get(key);
   if (found === undefined) {
-    // The region of the browser's own language, if it is that language: English has more than one way to write a time.
+    // If the browser's language is the page's, its region counts: English has more than one way to write a time.
     const regional = navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === language);
     formats.set(key, (found = new Intl.DateTimeFormat(regional ?? language, options)));
   }

@@ -1,11 +1,11 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { safetyNumber } from "../identity/safety.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
-import type { DialogContent } from "./dialog.js";
-import { type Page, icon } from "./page.js";
+import { safetyNumber } from "../identity/safety.js";
+import { icon } from "./icons.js";
+import type { DialogContent, Page } from "./page.js";
 import { qrCode } from "./qr.js";
 
-/** Shows the safety number, for two people to compare. */
+/** Shows the safety number. Two people compare it. */
 export function verifyDialog(page: Page, conversation: LiveConversation): DialogContent {
   const { peer, trust } = conversation;
   const digits = trust === undefined ? [] : safetyNumber(trust.fingerprints.own, trust.fingerprints.peer);
@@ -19,7 +19,7 @@ export function verifyDialog(page: Page, conversation: LiveConversation): Dialog
         void messenger.verify(conversation, !verified);
         if (!verified) page.open(undefined);
       };
-      // Who is connected now may be somebody else.
+      // Somebody else may be connected now.
       const same = current !== undefined && current === trust;
       return html`
         <p dir="auto">${words.verifyText(peer)}</p>
@@ -36,7 +36,7 @@ export function verifyDialog(page: Page, conversation: LiveConversation): Dialog
   };
 }
 
-/** Says that somebody is not who they were, before anything is sent to them. */
+/** Says that a login has another identity than before. Nothing is sent to it until the person decides. */
 export function changedDialog(page: Page, conversation: LiveConversation): DialogContent {
   const { peer, trust, call } = conversation;
   const { words, messenger } = page;

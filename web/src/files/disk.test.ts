@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { DiskStore, PART_BYTES } from "./sinks.js";
+import { PART_BYTES } from "./directory.js";
+import { DiskStore } from "./disk.js";
 
 /** A directory in memory. While a file is being written, it cannot be removed. */
 class FakeDirectory {

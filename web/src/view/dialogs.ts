@@ -1,0 +1,56 @@
+import type { DialogContent, Page } from "./page.js";
+import { requestDialog } from "./request.js";
+import { changedDialog } from "./verify.js";
+
+/** How long a dialog that opens by itself takes no decision, in ms. Somebody who is about to click or type notices it first. */
+const NOTICED_AFTER = 500;
+
+/** Knows which dialog is open. */
+export class Dialogs {
+  /** The dialog that the person has opened. */
+  opened: DialogContent | undefined;
+  /** The dialog that asks for a decision. */
+  #urgent: DialogContent | undefined;
+  #shown: DialogContent | undefined;
+  #ready = true;
+
+  constructor(private readonly page: Page) {}
+
+  /** Whether the open dialog takes decisions. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** The ID of the dialog that was shown last. */
+  get shown(): string | undefined {
+    return this.#shown?.id;
+  }
+
+  /** Returns the dialog to show. One that asks for a decision comes before the one that the person has opened. */
+  show(): DialogContent | undefined {
+    const { messenger } = this.page;
+    // Without a login, only the settings and their confirmations stay open.
+    if (messenger.login === undefined && this.opened?.id !== "settings" && this.opened?.id.startsWith("confirm") !== true) this.opened = undefined;
+    const request = messenger.requests[0];
+    const changed = messenger.conversations.find(({ trust }) => trust?.kind === "changed");
+    const urgent = changed !== undefined ? changedDialog(this.page, changed) : request !== undefined ? requestDialog(this.page, request) : undefined;
+    // A dialog keeps its content while it is open.
+    if (urgent?.id !== this.#urgent?.id) this.#urgent = urgent;
+    const dialog = this.#urgent ?? this.opened;
+    if (dialog?.id !== this.#shown?.id) this.#getReady(dialog);
+    this.#shown = dialog;
+    return dialog;
+  }
+
+  /** Another dialog is shown. */
+  #getReady(dialog: DialogContent | undefined): void {
+    // A click that was meant for a dialog that opened by itself may hit the one behind it as well.
+    this.#ready = dialog === undefined || (dialog.unasked !== true && this.#shown?.unasked !== true);
+    if (this.#ready) return;
+    setTimeout(() => {
+      if (this.#shown?.id !== dialog?.id) return;
+      this.#ready = true;
+      this.page.changed();
+    }, NOTICED_AFTER);
+  }
+}
