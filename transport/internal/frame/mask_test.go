@@ -34,3 +34,12 @@ func FuzzUnmask(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkMask masks a payload of 300 bytes.
+func BenchmarkMask(b *testing.B) {
+	payload := make([]byte, 300)
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		frame.Mask(payload, 0x5AC311F7)
+	}
+}
