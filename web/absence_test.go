@@ -40,7 +40,7 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 	alice.connectTo("bob")
 	again.connected("alice")
 	// A browser context of its own is another browser: alice is told, and decides before anything of hers is sent.
-	alice.click("button", "Go on all the same")
+	alice.click("button", "Continue anyway")
 	alice.connected("bob")
 	alice.say("four")
 	again.hears("alice", "four")

@@ -432,19 +432,19 @@ func TestWhatIsTooLargeIsSaidOnBothSidesBeforeItGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice.choose(path)
-	alice.shows("alert", "", "film.mkv is too large: the browser of bob takes files up to 256 MB now.")
+	alice.shows("alert", "", "film.mkv is too large: the browser of bob currently accepts files up to 256 MB.")
 	bob.absent("button", "Accept film.mkv")
 
 	small, _ := onDisk(t, "small.bin", 1000)
 	alice.choose(small)
-	bob.shows("log", "Discussion", "This browser takes files up to 256 MB.")
+	bob.shows("log", "Discussion", "This browser accepts files up to 256 MB.")
 
 	// A page that offers it all the same.
 	eval[bool](alice, `(testing.channels[100].onmessage = null, true)`)
 	eval[bool](alice, `testing.sayOfFile({ file: "offer", id: 4000, name: "huge.bin", size: 10e9, type: "" }) ?? true`)
 	bob.shows("log", "Discussion", "huge.bin")
 	bob.shows("log", "Discussion", "10 GB")
-	bob.shows("log", "Discussion", "Too large: this browser takes files up to 256 MB now.")
+	bob.shows("log", "Discussion", "Too large: this browser currently accepts files up to 256 MB.")
 	bob.connected("alice")
 }
 
@@ -517,7 +517,7 @@ func TestAClientWithoutFilesIsExplained(t *testing.T) {
 	alice.connected("seed")
 	_ = seed
 	alice.click("button", "Attach file")
-	alice.shows("alert", "", "The page of seed takes no files.")
+	alice.shows("alert", "", "The page of seed does not accept files.")
 }
 
 func TestFilesAreAccessible(t *testing.T) {

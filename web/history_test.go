@@ -271,7 +271,7 @@ func TestWhatTheDeviceCannotDoIsSaid(t *testing.T) {
 			alice.shows("dialog", "", "?")
 			alice.click("button", attempt.confirm)
 		}
-		alice.shows("alert", "", "This browser could not read, keep or delete something for this page. Please try again.")
+		alice.shows("alert", "", "This browser could not read, store or delete data of this page. Please try again.")
 		alice.vanish("dialog", "")
 		alice.click("button", "Dismiss")
 		alice.vanish("alert", "")

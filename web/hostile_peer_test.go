@@ -139,7 +139,7 @@ func TestWhatCannotBeReadEndsThatConversationAndNothingElse(t *testing.T) {
 			t.Errorf("%s: the discussion shows %.100q", c.name, got)
 		}
 	}
-	alice.shows("log", "Discussion", "what came from there could not be read")
+	alice.shows("log", "Discussion", "their page sent something that could not be read")
 	undisturbed(alice, friend)
 }
 
@@ -363,7 +363,7 @@ func TestHalfAFileIsNeverTakenForAWholeOne(t *testing.T) {
 	alice.absent("link", "Save gone.html")
 	l = malloryCalls(mallory, "page 5")
 	l.send(fileFrame(map[string]any{"file": "limit", "bytes": 1 << 40}))
-	alice.shows("log", "Discussion", "it cannot go on")
+	alice.shows("log", "Discussion", "the transfer cannot continue")
 	l.send([]byte{frameGoodbye})
 	l.ended()
 	undisturbed(alice, friend)

@@ -55,7 +55,7 @@ func TestAServiceThatPutsItselfBetweenTwoWhoKnowEachOtherIsSeenBeforeAnythingIsS
 		t.Errorf("the safety number is %q for alice and %q for bob", mine, theirs)
 	}
 	alice.click("button", "Verify bob")
-	alice.click("button", "It is the same: mark as verified")
+	alice.click("button", "The numbers match: mark as verified")
 	alice.shows("log", "Discussion", "You have verified bob")
 
 	// From now on the service swaps fingerprints.
@@ -102,7 +102,7 @@ func TestWhoHasBeenVerifiedStaysSoOverAReloadAndANewIdentityIsTold(t *testing.T)
 	alice, bob := s.pair()
 	number := alice.safetyNumber("bob")
 	alice.click("button", "Verify bob")
-	alice.click("button", "It is the same: mark as verified")
+	alice.click("button", "The numbers match: mark as verified")
 	alice.find("button", "Disconnect from bob")
 
 	for _, reloads := range []*page{bob, alice} {
@@ -126,7 +126,7 @@ func TestWhoHasBeenVerifiedStaysSoOverAReloadAndANewIdentityIsTold(t *testing.T)
 	bob.vanish("button", "Disconnect from alice")
 	bob.connectTo("alice")
 	alice.find("alertdialog", "The identity of bob has changed")
-	alice.click("button", "Go on all the same")
+	alice.click("button", "Continue anyway")
 	alice.vanish("alertdialog", "")
 	alice.say("all right")
 	bob.hears("alice", "all right")
@@ -309,7 +309,7 @@ func TestWhoseNextCertificateTheOldOneHasVouchedForIsTheSame(t *testing.T) {
 	first := bob.call("alice")
 	alice.connected("bob")
 	alice.click("button", "Verify bob")
-	alice.click("button", "It is the same: mark as verified")
+	alice.click("button", "The numbers match: mark as verified")
 	verified := func() bool { return eval[bool](alice, `document.querySelector(".peer .verified") !== null`) }
 	next := newCertificate(t)
 	fingerprints, err := next.GetFingerprints()

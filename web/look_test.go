@@ -254,7 +254,7 @@ func TestEveryViewIsAccessibleAndFitsItsScreen(t *testing.T) {
 			look("a chat")
 			dialog("Verify bob", "verify")
 			p.click("button", "Verify bob")
-			p.click("button", "It is the same: mark as verified")
+			p.click("button", "The numbers match: mark as verified")
 			dialog("How am I connected?", "how am I connected")
 			dialog("Delete the conversation with bob", "a question")
 			bob.fill("Message", "I am still")

@@ -1,6 +1,6 @@
 /**
- * All that the page says to people, in each language it speaks. What the model has to say it keeps as a Phrase:
- * the language may change afterwards, and history outlasts it.
+ * Everything that the page says to people, in each of its languages. The messenger and the history keep what they have
+ * to say as a Phrase, because the person may choose another language later.
  */
 
 import { size } from "./sizes.js";
@@ -55,7 +55,7 @@ const en = {
   online: "online",
   away: "not here",
   empty: "Your discussion will appear here.",
-  start: "Type the login of somebody who has joined too, or invite somebody by a link.",
+  start: "Type the login of somebody who has joined, or invite somebody with a link.",
 
   // Discussion
   discussion: "Discussion",
@@ -70,58 +70,58 @@ const en = {
   message: "Message",
   send: "Send",
   hintOpen: "Enter sends, Shift+Enter breaks the line.",
-  hintOffTheRecord: "Off the record: nothing of this is written down on this device.",
+  hintOffTheRecord: "Off the record: nothing that you write is stored on this device.",
   hintCalling: (name: string) => `Waiting for ${name} to answer. What you type is kept.`,
-  hintClosed: "Nobody is connected: connect to somebody to send. What you type is kept.",
-  hintReconnecting: "The connection is being restored: what you send goes out then.",
+  hintClosed: "Connect to somebody to send messages. What you type is kept.",
+  hintReconnecting: "Reconnecting. Your messages are sent when the connection is back.",
 
   // Notes in the discussion
   noteConnected: (name: string) => `Connected to ${name}`,
-  noteBlocked: (name: string) => `You have blocked ${name}: their calls are not taken`,
+  noteBlocked: (name: string) => `You have blocked ${name}: their calls no longer reach you`,
   noteReconnected: (name: string) => `The connection to ${name} is back`,
   noteHungUp: (name: string) => `You disconnected from ${name}`,
   noteCancelled: (name: string) => `You cancelled the call to ${name}`,
   noteLeft: (name: string) => `${name} left`,
   noteCancelledByPeer: (name: string) => `${name} cancelled the call`,
   noteLost: (name: string) => `${name} left: the connection was lost`,
-  noteGarbled: (name: string) => `Disconnected from ${name}: what came from there could not be read`,
+  noteGarbled: (name: string) => `Disconnected from ${name}: their page sent something that could not be read`,
   noteDeclined: (name: string) => `You declined the request from ${name}`,
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
 
   // Alerts
-  typeLogin: "Please type the login that you want to have.",
+  typeLogin: "Please type the login that you want.",
   inUse: (login: string) => `${login} is already in use. Please choose another login.`,
-  lostLogin: (login: string) => `${login} is already in use. If it stays so, sign out and join under another login.`,
-  refusedAgain: "The service has refused this login after a reconnect. It is tried again.",
+  lostLogin: (login: string) => `${login} is already in use. If this does not change, sign out and join under another login.`,
+  refusedAgain: "The service refused this login after a reconnect. This page keeps trying.",
   noReply: "The service did not answer. Please try again.",
   unreachable: "The service cannot be reached now. Please try again when it is back.",
-  loginTooLong: "No login is as long as that. Check what you have typed.",
-  unfitLogin: "This login has a character in it that no login may have. Please choose another login.",
-  invalidLogin: "This login cannot be used: it is empty, too long, or has characters that nobody can see. Please choose another one.",
+  loginTooLong: "This login is too long. Please check what you have typed.",
+  unfitLogin: "This login contains a character that is not allowed. Please choose another login.",
+  invalidLogin: "This login cannot be used: it is empty, too long, or contains invisible characters. Please choose another login.",
   verbatim: (message: string) => message,
-  typePeer: "Please type the login of the person to connect to.",
+  typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
-  noFolders: "A folder cannot be sent. Choose the files that are in it.",
-  takesNoFiles: (name: string) => `The page of ${name} takes no files.`,
+  noFolders: "Folders cannot be sent. Choose the files in the folder instead.",
+  takesNoFiles: (name: string) => `The page of ${name} does not accept files.`,
   fileTooLargeForPeer: (file: string, name: string, limit: string) =>
-    `${file} is too large: the browser of ${name} takes files up to ${size(Number(limit), "en")} now.`,
-  tooLong: "This message is too long: 16 MB is the most. Please send it in parts.",
+    `${file} is too large: the browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
+  tooLong: "This message is too long: the limit is 16 MB. Please send it in parts.",
   unavailable: (name: string) => `${name} is not here. Check the spelling, or try again later.`,
   undeliverable: (name: string) => `The service could not pass the call on to ${name}. Please try again in a moment.`,
-  unreadable: (name: string) => `Nobody can have the login ${name}: it has a character in it that no login may have. Check the spelling.`,
+  unreadable: (name: string) => `${name} cannot be a login: it contains a character that is not allowed. Check the spelling.`,
   busy: (name: string) => `${name} is busy in another conversation. Please try again later.`,
   declined: (name: string) => `${name} declined.`,
   didNotAnswer: (name: string) => `${name} did not answer. Please try again later.`,
   noConnection: (name: string) => `No direct connection to ${name} could be made. Please try again.`,
-  noRelay: "“Relay only” is on, and this service offers no relay: nobody can be connected to. Turn it off in the settings, or ask the operator for a TURN server.",
+  noRelay: "“Relay only” is on, but this service offers no relay: no connection is possible. Turn it off in the settings, or ask the operator for a TURN server.",
   blockedPeer: (name: string) => `You have blocked ${name}. Unblock them in the settings first.`,
-  tooManyConversations: "Too many conversations are on. Please end one first.",
-  notKept: "This browser keeps nothing for this page: what is written here is gone when the page is closed.",
-  noRoom: "There is no room left on this device: what is written from now on is not kept.",
-  deviceFailed: "This browser could not read, keep or delete something for this page. Please try again.",
+  tooManyConversations: "You are in too many conversations. Please end one first.",
+  notKept: "This browser keeps nothing for this page. Your conversations are gone when you close it.",
+  noRoom: "This device has no room left. New messages are not kept.",
+  deviceFailed: "This browser could not read, store or delete data of this page. Please try again.",
 
   // Why the service does not come back by itself
   stopEnded: "The service has ended the connection.",
@@ -133,7 +133,7 @@ const en = {
 
   // A request that comes in
   requestFrom: (name: string) => `Incoming request from ${name}`,
-  requestText: (name: string) => `${name} wants to connect to you. Until you accept, nothing of your network address leaves this browser.`,
+  requestText: (name: string) => `${name} wants to connect to you. Your network address does not leave this browser until you accept.`,
   accept: "Accept",
   decline: "Decline",
   block: (name: string) => `Block ${name}`,
@@ -142,19 +142,19 @@ const en = {
   // Settings
   darkMode: "Dark mode",
   askFirst: "Ask before connecting",
-  askFirstHint: "Who calls you waits for your answer, and learns nothing of your network address before it.",
+  askFirstHint: "Callers wait for your answer. They do not learn your network address before you accept.",
   relayOnly: "Relay only",
-  relayOnlyHint: "Others see the address of the service's relay in place of yours. It needs a service that has one, and holds for calls made from then on.",
+  relayOnlyHint: "Others see the address of the service's relay instead of yours. The service must offer a relay. The setting applies to new calls.",
   offTheRecord: "Off the record",
-  offTheRecordHint: "While this is on nothing more is written down on this device. What was kept stays until you delete it.",
+  offTheRecordHint: "While this is on, nothing new is stored on this device. What is already stored stays until you delete it.",
   readReceipts: "Read receipts",
-  readReceiptsHint: "Others see when you have read their messages, and you when they have read yours.",
+  readReceiptsHint: "Others see when you have read their messages, and you see when they have read yours.",
   notifications: "Notifications",
-  notificationsHint: "When this page is not in front, a notification says who has written, and not what.",
-  notificationsMissing: "This browser shows no notifications for this page. They need https, or a page on this device.",
+  notificationsHint: "When you are not looking at this page, a notification says who has written. It does not show the message.",
+  notificationsMissing: "This browser cannot show notifications for this page. They need https, or a service on this device.",
   notificationsRefused: "Notifications are blocked for this page. Allow them in the browser's settings.",
   languageLabel: "Language",
-  languageOfBrowser: "As in the browser",
+  languageOfBrowser: "Same as the browser",
   blockedLogins: "Blocked",
   onThisDevice: "On this device",
   exportAll: "Export",
@@ -168,25 +168,25 @@ const en = {
   // Identity
   identity: "Identity",
   identityHint: "This browser shows the same identity to everybody you talk to, whatever your login is.",
-  identityPassing: "This browser keeps no identity for this page: others see a new one at each visit.",
+  identityPassing: "This browser cannot keep your identity. Others see a new one at each visit.",
   newIdentity: "New identity",
-  newIdentityQuestion: "Start afresh with a new identity? Everybody who knows you will be told that yours has changed, and must verify you again. Open conversations will end.",
+  newIdentityQuestion: "Replace your identity with a new one? Everybody who knows you will be told that it has changed, and must verify you again. Open conversations will end.",
   verify: (name: string) => `Verify ${name}`,
   verified: "verified",
-  verifyText: (name: string) => `Compare this number with ${name}, in person or on the phone: both pages must show the same. If they do, nobody is between you.`,
-  verifyConfirm: "It is the same: mark as verified",
-  verifyRevoke: "No longer verified",
+  verifyText: (name: string) => `Compare this number with ${name}, in person or on the phone. If both pages show the same number, nobody is between you.`,
+  verifyConfirm: "The numbers match: mark as verified",
+  verifyRevoke: "Mark as not verified",
   safetyNumber: "Safety number",
   safetyCode: "The safety number as a QR code",
   identityChanged: (name: string) => `The identity of ${name} has changed`,
-  identityChangedText: (name: string) => `This is not the browser that you have talked to as ${name} before: ${name} may use another browser or device, or have started afresh, or somebody else pretends to be ${name}. Nothing of yours is sent until you decide. If in doubt, ask ${name} in another way.`,
+  identityChangedText: (name: string) => `This is not the browser in which you talked to ${name} before. ${name} may use another browser, device or identity now. Or somebody else pretends to be ${name}. Nothing is sent until you decide. If in doubt, ask ${name} in another way.`,
   identityChangedWasVerified: (name: string) => `You had verified ${name}. Be careful.`,
-  goOn: "Go on all the same",
+  goOn: "Continue anyway",
 
   // Invite
   invite: "Invite",
-  inviteText: "Who opens this link, and joins, is connected to you.",
-  inviteHereOnly: "This link works on this computer only. To invite others, open the page at an address of this computer that they can reach: the service says at its start which ones there are.",
+  inviteText: "Anybody who opens this link and joins is connected to you.",
+  inviteHereOnly: "This link works only on this computer. To invite others, open the page at an address of this computer that they can reach. The service prints its addresses when it starts.",
   inviteLink: "Link",
   inviteCode: "The link as a QR code",
   copy: "Copy",
@@ -203,9 +203,9 @@ const en = {
   protocol: "Protocol",
   ownEnd: "This end",
   otherEnd: "Other end",
-  unknown: "not known",
+  unknown: "unknown",
   whatServiceSaw: "What the service saw",
-  whatServiceSawText: "Every message that this call has sent or received by way of the service. None of them has anything of what you write.",
+  whatServiceSawText: "These are all messages that this call has sent or received through the service. None of them contains what you write.",
   frameSent: "sent",
   frameReceived: "received",
   frameBytes: (bytes: string) => `${bytes} bytes`,
@@ -219,10 +219,10 @@ const en = {
   save: "Save",
   saveFile: (name: string) => `Save ${name}`,
   fileWaits: (peer: string) => `Waiting for ${peer} to accept it.`,
-  fileOffered: (peer: string, limit: string) => `${peer} wants to send you this file. This browser takes files up to ${limit}.`,
-  fileQueued: "Accepted; it goes as soon as those before it are through.",
-  fileStarting: "It is about to come.",
-  filePaused: (peer: string) => `Interrupted. It goes on when ${peer} is connected again.`,
+  fileOffered: (peer: string, limit: string) => `${peer} wants to send you this file. This browser accepts files up to ${limit}.`,
+  fileQueued: "Accepted. It is sent after the files before it.",
+  fileStarting: "Starting…",
+  filePaused: (peer: string) => `Interrupted. It continues when ${peer} is connected again.`,
   fileProgress: (part: string, whole: string) => `${part} of ${whole}`,
   fileSpeed: (perSecond: string) => `${perSecond}/s`,
   fileChecking: "Checking it…",
@@ -230,9 +230,9 @@ const en = {
   fileReceived: "Received and checked.",
   fileDeclinedByPeer: (peer: string) => `${peer} declined it.`,
   fileDeclined: "You declined it.",
-  fileTooLarge: (limit: string) => `Too large: this browser takes files up to ${limit} now.`,
-  fileTooLargeThere: (peer: string, limit: string) => `Too large: the browser of ${peer} takes files up to ${limit} now.`,
-  fileTooMany: (peer: string) => `${peer} has too many files to decide about already.`,
+  fileTooLarge: (limit: string) => `Too large: this browser currently accepts files up to ${limit}.`,
+  fileTooLargeThere: (peer: string, limit: string) => `Too large: the browser of ${peer} currently accepts files up to ${limit}.`,
+  fileTooMany: (peer: string) => `${peer} already has too many files to decide about.`,
   fileCancelled: "You cancelled it.",
   fileCancelledByPeer: (peer: string) => `${peer} cancelled it.`,
   fileDamaged: "It did not arrive as it was sent.",
@@ -242,8 +242,8 @@ const en = {
   fileFullThere: (peer: string) => `There is no room for it on the device of ${peer}.`,
   fileKept: "The file itself is not kept here.",
   fileWasDeclined: "It was declined.",
-  fileCameToNothing: "It did not come through.",
-  fileGone: (peer: string) => `${peer} has closed the page or loaded it again: it cannot go on.`,
+  fileCameToNothing: "It did not arrive.",
+  fileGone: (peer: string) => `${peer} closed or reloaded the page: the transfer cannot continue.`,
 };
 
 /** The words of a language. */
@@ -296,7 +296,7 @@ const fr: Words = {
   online: "en ligne",
   away: "absent",
   empty: "Votre discussion apparaîtra ici.",
-  start: "Tapez l’identifiant d’une personne qui a rejoint le service, ou invitez quelqu’un par un lien.",
+  start: "Tapez l’identifiant d’une personne qui a rejoint le service, ou invitez quelqu’un avec un lien.",
 
   discussion: "Fil de la discussion",
   you: "(vous)",
@@ -310,20 +310,20 @@ const fr: Words = {
   message: "Votre message",
   send: "Envoyer",
   hintOpen: "Entrée envoie, Maj+Entrée va à la ligne.",
-  hintOffTheRecord: "Sans trace : rien de ceci n’est conservé sur cet appareil.",
+  hintOffTheRecord: "Sans trace : rien de ce que vous écrivez n’est conservé sur cet appareil.",
   hintCalling: (name) => `En attente de la réponse de ${name}. Ce que vous tapez est conservé.`,
-  hintClosed: "Personne n’est connecté : appelez quelqu’un pour envoyer. Ce que vous tapez est conservé.",
-  hintReconnecting: "La connexion est en cours de rétablissement : ce que vous envoyez partira ensuite.",
+  hintClosed: "Appelez quelqu’un pour envoyer des messages. Ce que vous tapez est conservé.",
+  hintReconnecting: "Reconnexion en cours. Vos messages partiront quand la connexion sera rétablie.",
 
   noteConnected: (name) => `En conversation avec ${name}`,
-  noteBlocked: (name) => `Vous avez bloqué ${name} : ses appels ne sont plus pris`,
+  noteBlocked: (name) => `Vous avez bloqué ${name} : ses appels ne vous parviennent plus`,
   noteReconnected: (name) => `La connexion avec ${name} est rétablie`,
   noteHungUp: (name) => `Vous avez raccroché avec ${name}`,
   noteCancelled: (name) => `Vous avez annulé l’appel à ${name}`,
   noteLeft: (name) => `${name} a quitté la conversation`,
   noteCancelledByPeer: (name) => `${name} a annulé l’appel`,
   noteLost: (name) => `${name} a quitté la conversation : la connexion a été perdue`,
-  noteGarbled: (name) => `Conversation avec ${name} interrompue : ce qui en venait est illisible`,
+  noteGarbled: (name) => `Conversation avec ${name} interrompue : sa page a envoyé quelque chose d’illisible`,
   noteDeclined: (name) => `Vous avez refusé la demande de ${name}`,
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
@@ -331,10 +331,10 @@ const fr: Words = {
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
   inUse: (login) => `${login} est déjà pris. Veuillez choisir un autre identifiant.`,
   lostLogin: (login) => `${login} est déjà pris. Si cela dure, déconnectez-vous et choisissez un autre identifiant.`,
-  refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Nouvelle tentative en cours.",
+  refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Cette page continue d’essayer.",
   noReply: "Le service n’a pas répondu. Veuillez réessayer.",
   unreachable: "Le service est injoignable pour le moment. Veuillez réessayer quand il sera revenu.",
-  loginTooLong: "Aucun identifiant n’est aussi long. Vérifiez ce que vous avez saisi.",
+  loginTooLong: "Cet identifiant est trop long. Vérifiez ce que vous avez saisi.",
   unfitLogin: "Cet identifiant contient un caractère interdit. Veuillez en choisir un autre.",
   invalidLogin: "Cet identifiant ne convient pas : il est vide, trop long, ou contient des caractères invisibles. Veuillez en choisir un autre.",
   verbatim: (message) => message,
@@ -346,19 +346,19 @@ const fr: Words = {
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
   fileTooLargeForPeer: (file, name, limit) =>
     `${file} est trop grand : le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
-  tooLong: "Ce message est trop long : 16 Mo au plus. Veuillez l’envoyer en plusieurs parties.",
+  tooLong: "Ce message est trop long : la limite est de 16 Mo. Veuillez l’envoyer en plusieurs parties.",
   unavailable: (name) => `${name} n’est pas là. Vérifiez l’orthographe ou réessayez plus tard.`,
   undeliverable: (name) => `Le service n’a pas pu transmettre l’appel à ${name}. Veuillez réessayer dans un instant.`,
-  unreadable: (name) => `Personne ne peut avoir l’identifiant ${name} : il contient un caractère interdit. Vérifiez l’orthographe.`,
+  unreadable: (name) => `${name} ne peut pas être un identifiant : il contient un caractère interdit. Vérifiez l’orthographe.`,
   busy: (name) => `${name} est en conversation avec quelqu’un d’autre. Veuillez réessayer plus tard.`,
   declined: (name) => `${name} a refusé.`,
   didNotAnswer: (name) => `${name} n’a pas répondu. Veuillez réessayer plus tard.`,
   noConnection: (name) => `Aucune connexion directe à ${name} n’a pu être établie. Veuillez réessayer.`,
-  noRelay: "« Relais uniquement » est activé, et ce service n’offre pas de relais : aucune connexion n’est possible. Désactivez-le dans les réglages ou demandez un serveur TURN à l’exploitant.",
+  noRelay: "« Relais uniquement » est activé, mais ce service n’offre pas de relais : aucune connexion n’est possible. Désactivez-le dans les réglages ou demandez un serveur TURN à l’exploitant.",
   blockedPeer: (name) => `Vous avez bloqué ${name}. Débloquez d’abord cette personne dans les réglages.`,
-  tooManyConversations: "Trop de conversations sont en cours. Veuillez d’abord en terminer une.",
-  notKept: "Ce navigateur ne conserve rien pour cette page : ce qui est écrit ici disparaît à sa fermeture.",
-  noRoom: "Il n’y a plus de place sur cet appareil : ce qui est écrit désormais n’est pas conservé.",
+  tooManyConversations: "Vous avez trop de conversations en cours. Veuillez d’abord en terminer une.",
+  notKept: "Ce navigateur ne conserve rien pour cette page. Vos conversations disparaissent quand vous la fermez.",
+  noRoom: "Il n’y a plus de place sur cet appareil. Les nouveaux messages ne sont pas conservés.",
   deviceFailed: "Ce navigateur n’a pas pu lire, conserver ou supprimer des données de cette page. Veuillez réessayer.",
 
   stopEnded: "Le service a mis fin à la connexion.",
@@ -369,7 +369,7 @@ const fr: Words = {
   stopAddress: (url) => `${url} n’est pas l’adresse d’un service.`,
 
   requestFrom: (name) => `Demande de ${name}`,
-  requestText: (name) => `${name} veut se connecter à vous. Tant que vous n’acceptez pas, rien de votre adresse réseau ne quitte ce navigateur.`,
+  requestText: (name) => `${name} veut se connecter à vous. Votre adresse réseau ne quitte pas ce navigateur tant que vous n’acceptez pas.`,
   accept: "Accepter",
   decline: "Refuser",
   block: (name) => `Bloquer ${name}`,
@@ -377,16 +377,16 @@ const fr: Words = {
 
   darkMode: "Mode sombre",
   askFirst: "Demander avant de connecter",
-  askFirstHint: "Qui vous appelle attend votre réponse et n’apprend rien de votre adresse réseau avant.",
+  askFirstHint: "Les appels attendent votre réponse. Personne n’apprend votre adresse réseau avant que vous n’acceptiez.",
   relayOnly: "Relais uniquement",
-  relayOnlyHint: "Les autres voient l’adresse du relais du service à la place de la vôtre. Il faut un service qui en a un, et cela vaut pour les appels suivants.",
+  relayOnlyHint: "Les autres voient l’adresse du relais du service à la place de la vôtre. Le service doit offrir un relais. Le réglage vaut pour les nouveaux appels.",
   offTheRecord: "Sans trace",
-  offTheRecordHint: "Tant que ceci est activé, plus rien n’est écrit sur cet appareil. Ce qui a été conservé reste jusqu’à ce que vous le supprimiez.",
+  offTheRecordHint: "Tant que ceci est activé, rien de nouveau n’est conservé sur cet appareil. Ce qui l’est déjà reste jusqu’à ce que vous le supprimiez.",
   readReceipts: "Accusés de lecture",
-  readReceiptsHint: "Les autres voient quand vous avez lu leurs messages, et vous quand ils ont lu les vôtres.",
+  readReceiptsHint: "Les autres voient quand vous avez lu leurs messages, et vous voyez quand ils ont lu les vôtres.",
   notifications: "Avis du navigateur",
-  notificationsHint: "Quand cette page n’est pas au premier plan, un avis dit qui a écrit, et non quoi.",
-  notificationsMissing: "Ce navigateur n’affiche pas d’avis pour cette page. Il y faut https, ou une page sur cet appareil.",
+  notificationsHint: "Quand vous ne regardez pas cette page, un avis dit qui a écrit. Il ne montre pas le message.",
+  notificationsMissing: "Ce navigateur ne peut pas afficher d’avis pour cette page. Il faut https, ou un service sur cet appareil.",
   notificationsRefused: "Les avis sont bloqués pour cette page. Autorisez-les dans les réglages du navigateur.",
   languageLabel: "Langue",
   languageOfBrowser: "Celle du navigateur",
@@ -402,24 +402,24 @@ const fr: Words = {
 
   identity: "Identité",
   identityHint: "Ce navigateur montre la même identité à tous vos interlocuteurs, quel que soit votre identifiant.",
-  identityPassing: "Ce navigateur ne conserve pas d’identité pour cette page : les autres en voient une nouvelle à chaque visite.",
+  identityPassing: "Ce navigateur ne peut pas conserver votre identité. Les autres en voient une nouvelle à chaque visite.",
   newIdentity: "Nouvelle identité",
-  newIdentityQuestion: "Recommencer avec une nouvelle identité ? Toutes les personnes qui vous connaissent verront que la vôtre a changé et devront vous vérifier à nouveau. Les conversations en cours se terminent.",
+  newIdentityQuestion: "Remplacer votre identité par une nouvelle ? Toutes les personnes qui vous connaissent verront qu’elle a changé et devront vous vérifier à nouveau. Les conversations en cours se terminent.",
   verify: (name) => `Vérifier ${name}`,
   verified: "personne vérifiée",
-  verifyText: (name) => `Comparez ce numéro avec ${name}, de vive voix ou au téléphone : les deux pages doivent montrer le même. Si c’est le cas, personne n’est entre vous.`,
-  verifyConfirm: "C’est le même : marquer comme vérifié",
-  verifyRevoke: "N’est plus vérifié",
+  verifyText: (name) => `Comparez ce numéro avec ${name}, de vive voix ou au téléphone. Si les deux pages montrent le même numéro, personne n’est entre vous.`,
+  verifyConfirm: "Les numéros sont identiques : marquer comme vérifié",
+  verifyRevoke: "Marquer comme non vérifié",
   safetyNumber: "Numéro de sécurité",
   safetyCode: "Le numéro de sécurité en code QR",
   identityChanged: (name) => `L’identité de ${name} a changé`,
-  identityChangedText: (name) => `Ce n’est pas le navigateur avec lequel vous avez parlé à ${name} auparavant : ${name} utilise peut-être un autre navigateur ou appareil, ou a recommencé avec une nouvelle identité, ou quelqu’un d’autre se fait passer pour ${name}. Rien de vous n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen.`,
+  identityChangedText: (name) => `Ce n’est pas le navigateur avec lequel vous avez parlé à ${name} auparavant. ${name} a peut-être un autre navigateur, un autre appareil ou une nouvelle identité. Ou quelqu’un d’autre se fait passer pour ${name}. Rien n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen.`,
   identityChangedWasVerified: (name) => `Vous aviez vérifié ${name}. Prudence.`,
   goOn: "Continuer malgré tout",
 
   invite: "Inviter",
-  inviteText: "Qui ouvre ce lien et rejoint le service est mis en relation avec vous.",
-  inviteHereOnly: "Ce lien ne fonctionne que sur cet ordinateur. Pour inviter d’autres personnes, ouvrez la page à une adresse de cet ordinateur qu’elles peuvent joindre : le service les indique à son démarrage.",
+  inviteText: "Toute personne qui ouvre ce lien et rejoint le service est mise en relation avec vous.",
+  inviteHereOnly: "Ce lien ne fonctionne que sur cet ordinateur. Pour inviter d’autres personnes, ouvrez la page à une adresse de cet ordinateur qu’elles peuvent joindre. Le service affiche ses adresses à son démarrage.",
   inviteLink: "Lien",
   inviteCode: "Le lien en code QR",
   copy: "Copier",
@@ -437,7 +437,7 @@ const fr: Words = {
   otherEnd: "Autre côté",
   unknown: "inconnu",
   whatServiceSaw: "Ce que le service a vu",
-  whatServiceSawText: "Tous les messages que cet appel a envoyés ou reçus par le service. Aucun ne contient rien de ce que vous écrivez.",
+  whatServiceSawText: "Voici tous les messages que cet appel a envoyés ou reçus par le service. Aucun ne contient ce que vous écrivez.",
   frameSent: "envoyé",
   frameReceived: "reçu",
   frameBytes: (bytes) => `${bytes} octets`,
@@ -451,8 +451,8 @@ const fr: Words = {
   saveFile: (name) => `Enregistrer ${name}`,
   fileWaits: (peer) => `En attente de l’accord de ${peer}.`,
   fileOffered: (peer, limit) => `${peer} veut vous envoyer ce fichier. Ce navigateur accepte des fichiers jusqu’à ${limit}.`,
-  fileQueued: "Accepté ; il partira dès que les précédents seront passés.",
-  fileStarting: "Il va arriver.",
+  fileQueued: "Accepté. Il partira après les fichiers précédents.",
+  fileStarting: "Démarrage…",
   filePaused: (peer) => `Interrompu. La suite viendra quand ${peer} sera de nouveau en ligne.`,
   fileProgress: (part, whole) => `${part} sur ${whole}`,
   fileSpeed: (perSecond) => `${perSecond}/s`,
@@ -471,18 +471,18 @@ const fr: Words = {
   fileUnreadableThere: (peer) => `${peer} ne peut plus l’envoyer.`,
   fileFull: "Il n’y a pas de place pour lui sur cet appareil.",
   fileFullThere: (peer) => `Il n’y a pas de place pour lui sur l’appareil de ${peer}.`,
-  fileGone: (peer) => `${peer} a fermé ou rechargé la page : la suite n’est pas possible.`,
+  fileGone: (peer) => `${peer} a fermé ou rechargé la page : le transfert ne peut pas continuer.`,
   fileKept: "Le fichier lui-même n’est pas conservé ici.",
   fileWasDeclined: "Il a été refusé.",
   fileCameToNothing: "Il n’est pas arrivé.",
 };
 
-/** By their tags (RFC 5646). The first is spoken where a browser asks for none of them. */
+/** The languages, by tag (RFC 5646). */
 export const languages = { en, fr } as const;
 
 export type Language = keyof typeof languages;
 
-/** Something to say: which words, and what stands in them. */
+/** Something to say: a key of Words, and the names and numbers in it. */
 export interface Phrase {
   key: keyof Words;
   args: string[];
@@ -490,18 +490,18 @@ export interface Phrase {
 
 type Arguments<W> = W extends string ? [] : W extends (...args: infer A) => string ? A : never;
 
-/** A phrase; names and such stand in it as they are. */
+/** Makes a phrase. The arguments appear in the text unchanged. */
 export function phrase<K extends keyof Words>(key: K, ...args: Arguments<Words[K]>): Phrase {
   return { key, args };
 }
 
-/** A phrase in a language. One that was kept by another version and is not known says nothing. */
+/** Says a phrase in a language. It returns "" for a phrase that was kept by another version and is not known. */
 export function say(words: Words, { key, args }: Phrase): string {
   const found: string | ((...args: string[]) => string) | undefined = words[key];
   return typeof found === "function" ? found(...args) : (found ?? "");
 }
 
-/** The language to speak: the one chosen, or else the first one wanted that there is. */
+/** Returns the chosen language, or the first wanted language that exists, or English. */
 export function languageFor(chosen: string | undefined, wanted: readonly string[]): Language {
   for (const tag of chosen === undefined ? wanted : [chosen]) {
     const primary = tag.toLowerCase().split("-")[0]!;
