@@ -76,6 +76,11 @@ user_pref("toolkit.telemetry.server", "");
 user_pref("toolkit.telemetry.unified", false);
 `
 
+// foxFocus is run in every page after watch. Only one window of a browser has the focus, and the windows of other tests take it.
+// Chromium has a command for this (prepare).
+const foxFocus = `
+document.hasFocus = () => true;`
+
 func startFirefox() (_ *bidi, err error) {
 	path := ""
 	for _, name := range []string{"firefox-esr", "firefox"} {
@@ -164,7 +169,7 @@ func startFirefox() (_ *bidi, err error) {
 	if _, err := b.send(ctx, "session.new", map[string]any{"capabilities": map[string]any{}}); err != nil {
 		return nil, err
 	}
-	if _, err := b.send(ctx, "script.addPreloadScript", map[string]any{"functionDeclaration": "() => {" + watch + "}"}); err != nil {
+	if _, err := b.send(ctx, "script.addPreloadScript", map[string]any{"functionDeclaration": "() => {" + watch + foxFocus + "}"}); err != nil {
 		return nil, err
 	}
 	stopFirefox = stop

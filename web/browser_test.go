@@ -4,19 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -47,6 +48,8 @@ const watch = `(() => {
 	Object.defineProperty(WebSocket.prototype, "onmessage", { set(listener) {
 		set.call(this, (event) => held ? held.push(() => listener.call(this, event)) : listener.call(this, event));
 	} });
+	let leaving = false;
+	addEventListener("beforeunload", (e) => leaving && e.stopImmediatePropagation());
 	let changes = 0;
 	let wake = [];
 	const changed = () => { changes++; wake.forEach((f) => f()); wake = []; };
@@ -56,6 +59,7 @@ const watch = `(() => {
 		faults,
 		sent,
 		hold() { held = []; },
+		leave() { leaving = true; },
 		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
 		changed,
 		get changes() { return changes; },
@@ -66,7 +70,19 @@ const watch = `(() => {
 // chromium is the one browser that all tests share; each page gets a browser context of its own.
 var chromium = sync.OnceValues(startChromium)
 
+// parallel is how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
+// waits for time-outs, for the network and for its other pages most of the time.
+const parallel = 4
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
+			panic(err) // Package testing has this flag.
+		}
+	}
 	code := m.Run()
 	for _, stop := range []func(){stopChromium, stopFirefox} {
 		if stop != nil {
@@ -74,6 +90,17 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// disabledFeatures are features of Chromium that no test needs.
+var disabledFeatures = []string{
+	// It would hide the addresses of this machine from other pages.
+	"WebRtcHideLocalIpsWithMdns",
+	// A process for the next page is started ahead of time, although a test may need none.
+	"SpareRendererForSitePerProcess",
+	// Parts of the browser's own window are pages. They would take a fifth of the time that the tests take.
+	"InitialWebUI", "PreloadTopChromeWebUI", "WebUIToolbar", "WebUIReloadButton",
+	"WebUIOmniboxPopup", "WebUIOmniboxFullPopup", "WebUIOmniboxAimPopup",
 }
 
 // stopChromium is set once the browser has been started.
@@ -107,7 +134,7 @@ func startChromium() (context.Context, error) {
 		// Together with the microphone's permission (newPage) these let two pages connect on a machine that has no
 		// network but loopback.
 		chromedp.Flag("allow-loopback-in-peer-connection", true),
-		chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"),
+		chromedp.Flag("disable-features", strings.Join(disabledFeatures, ",")),
 		// Several pages share one machine and one browser: none of them is in the background.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
@@ -127,48 +154,76 @@ func startChromium() (context.Context, error) {
 	return ctx, nil
 }
 
-// page is one tab of Chromium.
-type page struct{ person }
+// tabs are the tabs that wait for their next test.
+var tabs tabPool
 
-// newPage opens url in a browser context of its own. When the test ends, the page must have broken no rule.
-func newPage(t testing.TB, name, url string) *page {
-	t.Helper()
-	return newPageIn(t, name, url, chromedp.WithNewBrowserContext())
+// page is a page in a tab of Chromium.
+type page struct {
+	person
+	// marked is set once a test has changed the tab in a way that the next test would see.
+	marked bool
 }
 
-// newPageIn opens url in the browser context that the options say; without any it is the browser's own, the one that is on
-// disk and not in memory.
-func newPageIn(t testing.TB, name, url string, options ...chromedp.ContextOption) *page {
+// newPage opens url in a tab with a browser context of its own. When the test ends, the page must have broken no rule.
+func newPage(t testing.TB, name, url string) *page {
+	t.Helper()
+	parent := needChromium(t)
+	tab := tabs.take()
+	if tab == nil {
+		var err error
+		if tab, err = openTab(parent, chromedp.WithNewBrowserContext()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return open(t, tab, name, url, func(p *page) {
+		if p.gone || p.marked || t.Failed() {
+			tab.end()
+			return
+		}
+		if err := tab.clear(url); err != nil {
+			t.Logf("%s: this tab is not used again: %v", name, err)
+			tab.end()
+			return
+		}
+		tabs.put(tab)
+	})
+}
+
+// newPageOnDisk opens url in the browser's own context, whose data is on disk and not in memory.
+func newPageOnDisk(t testing.TB, name, url string) *page {
+	t.Helper()
+	tab, err := openTab(needChromium(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, tab, name, url, func(*page) { tab.end() })
+}
+
+// needChromium returns the browser, or skips the test where there is none.
+func needChromium(t testing.TB) context.Context {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	parent, err := chromium()
+	ctx, err := chromium()
 	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := chromedp.NewContext(parent, options...)
-	t.Cleanup(cancel)
+	return ctx
+}
+
+// open opens url in tab, and calls done with the page when the test ends.
+func open(t testing.TB, tab *tab, name, url string, done func(*page)) *page {
+	t.Helper()
+	ctx, cancel := context.WithCancel(tab.ctx)
 	p := new(page)
 	p.person = person{browserTab: p, t: t, ctx: ctx, name: name}
-	p.do(func(ctx context.Context, target *chromedp.Target) error {
-		c := chromedp.FromContext(ctx)
-		if _, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
-			Permission:       &browser.PermissionDescriptor{Name: "microphone"},
-			Setting:          browser.PermissionSettingGranted,
-			BrowserContextID: c.BrowserContextID,
-		}); err != nil {
-			return err
-		}
-		if _, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument,
-			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: watch}); err != nil {
-			return err
-		}
-		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
-		return err
+	t.Cleanup(func() {
+		cancel()
+		done(p)
 	})
 	p.navigate(url)
 	t.Cleanup(func() {

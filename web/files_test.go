@@ -572,7 +572,7 @@ func TestALargeFile(t *testing.T) {
 	}
 	s := startService(t)
 	// In a browser context of its own, as in a private window, what is "on disk" is in the browser's memory.
-	alice, bob := newPageIn(t, "alice", s.url()), newPageIn(t, "bob", s.url())
+	alice, bob := newPageOnDisk(t, "alice", s.url()), newPageOnDisk(t, "bob", s.url())
 	alice.join("alice")
 	bob.join("bob")
 	alice.meets(bob)

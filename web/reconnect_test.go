@@ -262,6 +262,7 @@ func (p *page) loses(all bool) {
 	if all {
 		loss = 100
 	}
+	p.marked = true
 	p.do(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{}); err != nil {
 			return err

@@ -1,0 +1,139 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
+)
+
+// tab is one tab of Chromium. A tab in a browser context of its own outlives its test: most of what a page costs is its browser
+// context and its process. Between two tests the tab is empty, and its context keeps no data.
+type tab struct {
+	ctx context.Context
+	// end closes the tab and disposes of its browser context.
+	end context.CancelFunc
+}
+
+// tabPool holds the tabs that no test uses. Two pages of one test never share a tab or a browser context.
+type tabPool struct {
+	mu   sync.Mutex
+	free []*tab
+}
+
+// take returns a free tab, or nil if there is none.
+func (p *tabPool) take() *tab {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == 0 {
+		return nil
+	}
+	last := len(p.free) - 1
+	t := p.free[last]
+	p.free = p.free[:last]
+	return t
+}
+
+func (p *tabPool) put(t *tab) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, t)
+}
+
+// openTab opens a new, empty tab.
+func openTab(parent context.Context, options ...chromedp.ContextOption) (*tab, error) {
+	ctx, end := chromedp.NewContext(parent, options...)
+	t := &tab{ctx, end}
+	if err := t.prepare(); err != nil {
+		end()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *tab) prepare() error {
+	return chromedp.Do(t.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		// chromedp asks for events that no test reads. Each of them costs the page time.
+		for _, method := range []string{css.Disable.Method, log.Disable.Method, network.Disable.Method} {
+			if err := target.Call(ctx, method, cdp.Empty{}, nil); err != nil {
+				return fmt.Errorf("%s: %w", method, err)
+			}
+		}
+		if _, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission:       &browser.PermissionDescriptor{Name: "microphone"},
+			Setting:          browser.PermissionSettingGranted,
+			BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+		}); err != nil {
+			return err
+		}
+		if _, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument,
+			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: watch}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	}))
+}
+
+// clear leaves the page at address without a question, undoes what a test may have set, and deletes all that the page has kept.
+func (t *tab) clear(address string) error {
+	origin, err := originOf(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void]("globalThis.testing?.leave()")); err != nil {
+			return err
+		}
+		if err := chromedp.Do(ctx, chromedp.Navigate(emptyPage())); err != nil {
+			return err
+		}
+		for _, step := range []struct {
+			method string
+			params any
+		}{
+			// A page in the history may be alive, in the back/forward cache.
+			{cdppage.ResetNavigationHistory.Method, cdp.Empty{}},
+			{cdppage.SetInterceptFileChooserDialog.Method, cdppage.SetInterceptFileChooserDialogParams{Enabled: false}},
+			{emulation.ClearDeviceMetricsOverride.Method, cdp.Empty{}},
+			{emulation.SetEmulatedMedia.Method, emulation.SetEmulatedMediaParams{}},
+			{storage.ClearDataForOrigin.Method, storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "all"}},
+		} {
+			if err := target.Call(ctx, step.method, step.params, nil); err != nil {
+				return fmt.Errorf("%s: %w", step.method, err)
+			}
+		}
+		return nil
+	}))
+}
+
+// emptyPage is the address of a page without anything. It is of the same site as the services' pages, so that the tab keeps its
+// process.
+var emptyPage = sync.OnceValue(func() string {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+	})).URL
+})
+
+// originOf returns the origin of an address in the form that the DevTools protocol takes.
+func originOf(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", err
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
