@@ -1,23 +1,23 @@
 import type { Language } from "./words.js";
 
-/** Where settings outlast the page. */
+/** The key of the settings in localStorage. */
 const KEY = "settings";
 
-/** What a person has chosen. */
+/** A person's choices. */
 export interface Choices {
-  /** undefined: as the system has it. */
+  /** undefined: the system decides. */
   darkMode: boolean | undefined;
-  /** Who calls waits until the person has accepted. */
+  /** Calls wait until the person accepts them. */
   askFirst: boolean;
-  /** Connections go through a relay of the service's, which hides this device's addresses. */
+  /** Calls go through the service's relay, which hides this device's addresses. */
   relayOnly: boolean;
-  /** Nothing is written down. */
+  /** Nothing is stored on this device. */
   offTheRecord: boolean;
   readReceipts: boolean;
   notifications: boolean;
-  /** undefined: as the browser asks for. */
+  /** undefined: the browser's languages decide. */
   language: Language | undefined;
-  /** Keys (signaling/logins.ts) of logins whose calls are not taken. */
+  /** The keys (signaling/logins.ts) of logins whose calls are refused. */
   blocked: readonly string[];
 }
 
@@ -40,14 +40,14 @@ export interface Shelf {
 }
 
 /**
- * The settings of this browser, for all its tabs. Where it keeps nothing, or has something kept that these are not, they
- * are the defaults, and hold for as long as the page does.
+ * The settings of this browser. All its tabs share them. If the browser keeps nothing, or what it keeps cannot be read,
+ * they begin with the defaults.
  */
 export class Settings {
   #choices: Choices;
 
   constructor(
-    /** undefined: the browser keeps nothing. */
+    /** undefined: the browser keeps nothing, and choices last until the page is closed. */
     private readonly shelf: Shelf | undefined,
     private readonly changed: () => void = () => {},
   ) {
@@ -58,18 +58,18 @@ export class Settings {
     return this.#choices;
   }
 
-  /** Makes some choices. */
+  /** Changes some choices. */
   choose(some: Partial<Choices>): void {
     this.#choices = { ...this.#choices, ...some };
     try {
       this.shelf?.setItem(KEY, JSON.stringify(this.#choices));
     } catch {
-      // No room: they hold for this page.
+      // There is no room. The choices last until the page is closed.
     }
     this.changed();
   }
 
-  /** Another tab has made choices. */
+  /** Another tab has changed the choices. */
   reread(): void {
     this.#choices = this.#read();
     this.changed();
@@ -81,7 +81,7 @@ export class Settings {
     try {
       this.shelf?.removeItem(KEY);
     } catch {
-      // Then there is nothing kept.
+      // Then nothing is kept.
     }
     this.changed();
   }

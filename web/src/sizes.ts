@@ -1,6 +1,6 @@
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 
-/** A number of bytes as people read it, in their language: "1.5 MB". */
+/** Formats a number of bytes for people, in a language: "1.5 MB". */
 export function size(bytes: number, language: string): string {
   let unit = 0;
   let value = bytes;
@@ -13,7 +13,7 @@ export function size(bytes: number, language: string): string {
 
 const formats = new Map<string, Intl.NumberFormat>();
 
-/** Making one takes longer than using it a hundred times. */
+/** Formats are kept, because making one takes longer than using it a hundred times. */
 function format(language: string, unit: number, digits: number): Intl.NumberFormat {
   const key = `${language} ${unit} ${digits}`;
   let found = formats.get(key);

@@ -1,9 +1,9 @@
-/** Where the service is when the page has been opened from disk. */
+/** The service's address for a page that was opened from disk. */
 const DEFAULT_SERVICE = "ws://localhost:7777";
 
 /**
- * The address of the service of a page at `page`: `ws` beside the page, wherever the service is mounted; for a
- * page from disk, what its `?service=` says.
+ * The WebSocket address of the service for the page at `page`. It is `ws` beside the page, wherever the service is
+ * mounted. A page from disk says it with `?service=`.
  */
 export function serviceAddress(page: string): string {
   const { protocol, searchParams } = new URL(page);

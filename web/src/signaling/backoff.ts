@@ -1,14 +1,14 @@
 /**
- * Waiting times between attempts: exponential, with full jitter (any time between nothing and the current
- * bound), so that the clients of a service that restarts do not all come back in the same moment.
+ * Waits between attempts: an exponential back-off with full jitter. Each wait is a random time between 0 and the
+ * current bound. After a restart of the service, its clients do not all come back at the same moment.
  */
 export class Backoff {
   #attempts = 0;
 
   /**
-   * @param base bound of the first wait, in ms
-   * @param cap largest bound, in ms
-   * @param random a number in [0, 1)
+   * @param base the first bound, in ms
+   * @param cap the largest bound, in ms
+   * @param random returns a number in [0, 1)
    */
   constructor(
     private readonly base = 500,
@@ -16,14 +16,14 @@ export class Backoff {
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** The next wait in ms. */
+  /** The next wait, in ms. */
   next(): number {
     const bound = Math.min(this.cap, this.base * 2 ** this.#attempts);
     if (bound < this.cap) this.#attempts++;
     return Math.round(this.random() * bound);
   }
 
-  /** Starts again from the shortest wait. */
+  /** Starts again from the first bound. */
   reset(): void {
     this.#attempts = 0;
   }

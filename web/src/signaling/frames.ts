@@ -1,13 +1,13 @@
 /**
- * The frames that the page exchanges with the service, one JSON object each. What comes from outside is
- * checked here, once: the rest of the page works with these types only.
+ * The frames that the page exchanges with the service. Each is one JSON object. This file checks what comes from
+ * outside, so that the rest of the page works with these types only.
  */
 
 import { type Fields, isFields } from "./fields.js";
 
 /**
- * Why a call was ended or refused, as a `bye` says it. A call that was lost is "left" on the wire, with `"lost":true` beside it:
- * who does not look for that understands it all the same.
+ * Why a call was ended or refused, as a `bye` says it. A lost call is `"left"` on the wire, with `"lost":true` beside
+ * it: clients that do not know `lost` understand `left`.
  */
 export type ByeReason = "declined" | "busy" | "left" | "lost";
 
@@ -17,18 +17,18 @@ export interface LoginReply {
   success: boolean;
   code: string;
   message: string;
-  /** Servers for finding a way to others, if the service offers any. */
+  /** The ICE servers that the service offers. */
   iceServers: RTCIceServer[];
 }
 
-/** Which of the logins that were asked for are there. */
+/** Which of the watched logins are there. */
 export interface Presence {
   type: "presence";
   online: string[];
   offline: string[];
 }
 
-/** The service could not do what a frame asked for. `to` is there where the frame was for somebody. */
+/** The service could not do what a frame asked for. `to` is set if that frame was for another client. */
 export interface ServiceError {
   type: "error";
   code: string;
@@ -36,15 +36,15 @@ export interface ServiceError {
   to?: string;
 }
 
-/** A frame from another client. `call` is missing where that client does not number its calls. */
-export type PeerFrame = { from: string; call?: string; /** The frame as it came. */ text?: string } & (
+/** A frame from another client. `call` is missing if that client gives its calls no IDs. */
+export type PeerFrame = { from: string; call?: string; /** The frame as it was on the wire. */ text?: string } & (
   | { type: "offer"; sdp: string }
   | { type: "answer"; sdp: string }
   | { type: "ice-candidate"; candidate: RTCIceCandidateInit | null }
   | { type: "bye"; reason: ByeReason }
 );
 
-/** Servers for finding a way to others, in place of those before. */
+/** New ICE servers. They replace the earlier ones. */
 export interface IceServers {
   type: "ice-servers";
   iceServers: RTCIceServer[];
@@ -52,7 +52,7 @@ export interface IceServers {
 
 export type Frame = LoginReply | Presence | IceServers | ServiceError | PeerFrame;
 
-/** A frame for another client, before `from` is put in. */
+/** A frame for another client, without `from`. */
 export type Outgoing = { to: string; call: string } & (
   | { type: "offer"; offer: RTCSessionDescriptionInit }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
@@ -60,7 +60,7 @@ export type Outgoing = { to: string; call: string } & (
   | { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true }
 );
 
-/** The bye that says why. */
+/** Makes the fields of a `bye`. */
 export function byeFrame(reason: ByeReason): { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true } {
   return reason === "lost" ? { type: "bye", reason: "left", lost: true } : { type: "bye", reason };
 }
@@ -73,13 +73,13 @@ function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
 }
 
-/** More of them would only make gathering slow. */
+/** How many ICE servers are used. More of them would make gathering slow … */
 const MAX_ICE_SERVERS = 8;
-/** … and so would more addresses of one of them. */
+/** … and so would more URLs of one server. */
 const MAX_ICE_URLS = 8;
-/** Longest name or secret of this page for a relay; TURN's own bound is 508 bytes (RFC 8489, section 14.3). */
+/** Longest username or credential for a relay, in UTF-16 units. TURN allows usernames of 508 bytes (RFC 8489, section 14.3). */
 const MAX_CREDENTIAL = 1_024;
-/** RFC 7064 and RFC 7065. */
+/** The URL of an ICE server (RFC 7064 and RFC 7065). */
 const ICE_URL = /^(?:stun|turns?):(?:\[[0-9a-f:.]{2,45}\]|[0-9a-z._-]{1,253})(?::(\d{1,5}))?(\?transport=(?:udp|tcp))?$/iu;
 
 function isPort(digits: string | undefined): boolean {
@@ -92,16 +92,16 @@ function isSecret(value: unknown): value is string {
 
 function isIceUrl(url: string): boolean {
   const match = ICE_URL.exec(url);
-  // Only a relay can be asked for over a transport.
+  // Only the URLs of relays have a transport.
   return match !== null && isPort(match[1]) && (match[2] === undefined || isRelayUrl(url));
 }
 
-/** Whether this address of an ICE server is a relay's. */
+/** Whether the URL of an ICE server is a relay's. */
 export function isRelayUrl(url: string): boolean {
   return /^turns?:/iu.test(url);
 }
 
-/** The servers that a browser could make something of; it refuses all where one is wrong. */
+/** The servers that a browser accepts. A browser refuses all of them if one is wrong. */
 function parseIceServers(value: unknown): RTCIceServer[] {
   if (!Array.isArray(value)) return [];
   const servers: RTCIceServer[] = [];
@@ -116,7 +116,7 @@ function parseIceServers(value: unknown): RTCIceServer[] {
   return servers;
 }
 
-/** Reads one frame. `undefined` stands for a frame that means nothing to this page. */
+/** Reads one frame. Returns undefined if the frame means nothing to this page. */
 export function parseFrame(data: string): Frame | undefined {
   let fields: unknown;
   try {
@@ -164,7 +164,7 @@ function parsePeerFrame(fields: Fields): PeerFrame | undefined {
       return { ...common, type: fields.type, sdp: description.sdp };
     }
     case "ice-candidate": {
-      // The original client writes iceCandidate where its README says ice-candidate.
+      // The original client writes iceCandidate, although its README says ice-candidate.
       const candidate = fields["ice-candidate"] ?? fields.iceCandidate ?? null;
       if (candidate === null) return { ...common, type: "ice-candidate", candidate: null };
       if (!isFields(candidate) || typeof candidate.candidate !== "string") return undefined;

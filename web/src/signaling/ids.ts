@@ -1,8 +1,8 @@
 import { hex } from "./hex.js";
 
 /**
- * A fresh identifier of 128 random bits. `crypto.randomUUID` is missing where the page came over plain
- * http from another machine; `getRandomValues` is there.
+ * A new identifier of 128 random bits. It uses `getRandomValues`, because pages that come over plain http from another
+ * machine do not have `crypto.randomUUID`.
  */
 export function freshId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

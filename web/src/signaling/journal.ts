@@ -1,19 +1,19 @@
-/** So many frames of one call are kept; a call that restarts often sends more. */
+/** How many frames of a call are kept. A call that restarts often sends more … */
 const MAX_FRAMES = 200;
-/** … and so much of them, in UTF-16 units. */
+/** … and how long they may be together, in UTF-16 units. */
 const MAX_TEXT = 1_000_000;
 
-/** A frame of a call, as the service saw it. */
+/** A frame of a call, as the service has seen it. */
 export interface JournalEntry {
   time: Date;
   direction: "sent" | "received";
   type: string;
-  /** Of the frame as UTF-8. */
+  /** The length of the frame in UTF-8. */
   bytes: number;
   text: string;
 }
 
-/** Every frame about one call that has gone by way of the service, oldest first. */
+/** The frames about one call that went through the service, oldest first. */
 export class Journal {
   readonly #entries: JournalEntry[] = [];
   #length = 0;

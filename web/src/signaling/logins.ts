@@ -1,15 +1,15 @@
 /**
- * Logins as two pages compare them. The service has the last word (RFC 8266, nicknames); this is the
- * part of those rules that a page needs to recognise itself and to agree with another page on an order.
+ * How pages compare logins. The service applies all rules for nicknames (RFC 8266). This is the part of the rules that
+ * a page needs to recognise itself, and to agree with another page on an order.
  */
 
-/** How often the rules are applied at most (RFC 8266, section 2.4). */
+/** How often the rules are applied at most, until the result is stable (RFC 8266, section 2.4). */
 const MAX_PASSES = 4;
 
-/** No login is longer, however it is spelled, in UTF-16 units. */
+/** Longest login in any spelling, in UTF-16 units. */
 export const MAX_LOGIN_LENGTH = 1024;
 
-/** The form under which two spellings of one login are equal (RFC 8266, section 2.4). */
+/** The key of a login. All spellings of one login have the same key (RFC 8266, section 2.4). */
 export function loginKey(login: string): string {
   let key = login;
   for (let pass = 0; pass < MAX_PASSES; pass++) {
@@ -20,14 +20,14 @@ export function loginKey(login: string): string {
   return key;
 }
 
-/** Small letters, each for itself: of a whole text, JavaScript makes a sigma at the end of a word another letter. */
+/** Converts each character to lower case by itself. For a whole text, JavaScript would use another sigma at the end of a word. */
 function lowerCase(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join("");
 }
 
 /**
- * Says whether login `a` comes before login `b`: by code point, which is also the order of their UTF-8
- * bytes, so that clients in other languages agree.
+ * Whether login `a` comes before login `b`. The order is by code point. That is also the order of the UTF-8 bytes, so
+ * that clients in other programming languages agree.
  */
 export function isLower(a: string, b: string): boolean {
   const left = [...loginKey(a)];

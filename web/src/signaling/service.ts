@@ -3,81 +3,109 @@ import { Backoff } from "./backoff.js";
 import { type Outgoing, type ServiceError, type PeerFrame, isRelayUrl, parseFrame } from "./frames.js";
 import { loginKey } from "./logins.js";
 
-/** How long a connection must last before it counts as one that holds, in ms. */
+/** How long a connection must last until the back-off starts again from its shortest wait, in ms. */
 const HOLDS_AFTER = 10_000;
 /** How long a person waits for the answer to Join, in ms. */
 const JOIN_TIMEOUT = 10_000;
 /** How long one attempt to connect may take, in ms. */
 const CONNECT_TIMEOUT = 10_000;
 
-/** ICE servers with credentials are good for an hour; they are renewed a while before, in ms. */
+/** When ICE servers with credentials are renewed, in ms. The credentials are valid for an hour. */
 const RENEW_ICE_SERVERS = 50 * 60_000;
 
-/** So many logins may be watched (messages/PROTOCOL.md, "Presence") … */
+/** How many logins may be watched (messages/PROTOCOL.md, "Presence") … */
 const MAX_WATCHED = 256;
-/** … and so long may they be together, in bytes: a message of more than 64 KiB would end the connection. */
+/** … and how long they may be together, in bytes. A message of more than 64 KiB would end the connection. */
 const MAX_WATCHED_BYTES = 32 * 1024;
-/** How long the service may take to say anything after the device's network has changed, in ms. */
+/** How long the service may stay silent after the device's network has changed, in ms. */
 const PROBE_TIMEOUT = 5_000;
-/** The least that this page waits before it connects again, whatever the service asks for, in ms. */
+/** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
 const MIN_RETRY = 250;
 
-/** Where the connection to the service stands. */
+/** The state of the connection to the service. */
 export type ServiceState =
   | { kind: "connecting" }
   | { kind: "connected" }
-  /** Waits before the next attempt; `until` is a `Date.now()`. */
+  /** The next attempt comes at `until`, a `Date.now()`. */
   | { kind: "waiting"; until: number }
-  /** Does not come back by itself. `reason` is for people. */
+  /** The page does not connect again by itself. `reason` is for people. */
   | { kind: "stopped"; reason: Phrase };
 
-/** `reason`: why, where it is this page that knows. */
+/** `reason` is set if this page knows the reason itself. */
 export type JoinResult = { joined: true } | { joined: false; code: string; message: string; reason?: Phrase };
 
 export interface ServiceListener {
-  /** The state of the connection has changed. */
+  /** `state`, `ready` or `login` has changed. */
   stateChanged(): void;
-  /** A frame from another client, or an error; in the order in which they came. */
+  /** A frame from another client has come, or an error. They come in order. */
   received(frame: PeerFrame | ServiceError): void;
-  /** The service has said of these logins whether they are there. */
+  /** The service has said which of the watched logins are there. */
   presence(online: readonly string[], offline: readonly string[]): void;
-  /** After a reconnect the service refused the login that was held before; it is tried again. */
+  /** After a reconnect the service has refused the login that this page held before. The page asks again. */
   loginLost(code: string): void;
-  /** After a reconnect the login that was held before is held again. */
+  /** After a reconnect this page holds its login again. */
   loginRegained(): void;
 }
 
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
 type LoginWaiter = (result: JoinResult) => void;
 
+/** One WebSocket, and everything that holds only on it. It is dropped as a whole. */
+class Connection {
+  loggedIn = false;
+  /** One entry for each `login` frame without an answer, oldest first. */
+  readonly replies: LoginWaiter[] = [];
+  /** How many logouts follow a login that the service has refused since. It answers each with an error. */
+  vainLogouts = 0;
+  /** Whether this page has asked for presence, and whether the service knows it. */
+  presence: "unasked" | "asked" | "unknown" = "unasked";
+  /** How many `watch` frames have no answer yet. */
+  unanswered = 0;
+  connectTimer: Timer;
+  holdTimer: Timer;
+  probeTimer: Timer;
+  loginTimer: Timer;
+  iceTimer: Timer;
+
+  constructor(readonly socket: WebSocket) {}
+
+  get open(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  send(frame: object): string {
+    const text = JSON.stringify(frame);
+    this.socket.send(text);
+    return text;
+  }
+
+  watch(logins: readonly string[]): void {
+    this.unanswered++;
+    this.send({ type: "watch", logins });
+  }
+
+  stopTimers(): void {
+    for (const timer of [this.connectTimer, this.holdTimer, this.probeTimer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
+  }
+}
+
 /**
- * The page's connection to the service. It opens at once, comes back whenever it drops, and logs in again
- * by itself. It lives as long as the page.
+ * The page's connection to the service. It connects again when the WebSocket is lost, and logs in again by itself. It
+ * lives as long as the page.
  */
 export class ServiceConnection {
-  /** The login that this connection holds, or takes again after a reconnect. */
+  /** The login that this page holds, or takes again after a reconnect. */
   login: string | undefined;
 
   #state: ServiceState = { kind: "connecting" };
-  #socket: WebSocket | undefined;
-  #loggedIn = false;
-  /** One entry for each login frame that is under way on this socket, oldest first. */
-  #replies: LoginWaiter[] = [];
-  /** Logouts that followed a login which the service then refused; it answers each with an error. */
-  #vainLogouts = 0;
+  #connection: Connection | undefined;
   #joining: { login: string; finish: LoginWaiter } | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #holdTimer: ReturnType<typeof setTimeout> | undefined;
-  #probeTimer: ReturnType<typeof setTimeout> | undefined;
-  #loginTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimer: Timer;
   #iceServers: readonly RTCIceServer[] = [];
-  #iceTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Logins whose presence is asked for. */
+  /** The logins whose presence is watched. */
   #watched: readonly string[] = [];
-  /** What the service, on this socket, thinks of being asked: it was not, an answer is due, or it does not know presence. */
-  #presence: "unasked" | "asked" | "unknown" = "unasked";
   #watchScheduled = false;
-  /** Times that the service, on this socket, was asked and has not answered. */
-  #asked = 0;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
@@ -90,22 +118,22 @@ export class ServiceConnection {
     return this.#state;
   }
 
-  /** Whether frames for others can be sent now. */
+  /** Whether this page is logged in, and can send frames to others. */
   get ready(): boolean {
-    return this.#loggedIn;
+    return this.#connection?.loggedIn === true;
   }
 
-  /** The servers that the service offers for finding a way to others (RFC 8445). */
+  /** The ICE servers that the service offers (RFC 8445). */
   get iceServers(): RTCIceServer[] {
     return [...this.#iceServers];
   }
 
-  /** Whether one of them is a relay. */
+  /** Whether one of the ICE servers is a relay. */
   get relayed(): boolean {
     return this.#iceServers.some(({ urls }) => [urls].flat().some(isRelayUrl));
   }
 
-  /** Says whose presence is of interest, the most important first; those before are of none any more. */
+  /** Sets the logins whose presence is watched, the most important first. */
   watch(logins: readonly string[]): void {
     const bytes = new TextEncoder();
     let room = MAX_WATCHED_BYTES;
@@ -116,29 +144,24 @@ export class ServiceConnection {
     this.#sendWatch();
   }
 
-  /** Asks for presence, once what happens now is over. */
+  /** Asks for presence in a microtask. Several changes are one frame then. */
   #sendWatch(): void {
     if (this.#watchScheduled) return;
     this.#watchScheduled = true;
     queueMicrotask(() => {
       this.#watchScheduled = false;
-      const socket = this.#socket;
-      if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN || this.#presence === "unknown") return;
-      if (this.#watched.length === 0 && this.#presence === "unasked") return;
-      this.#presence = "asked";
-      this.#ask(socket);
+      const connection = this.#connection;
+      if (connection?.loggedIn !== true || !connection.open || connection.presence === "unknown") return;
+      if (this.#watched.length === 0 && connection.presence === "unasked") return;
+      connection.presence = "asked";
+      connection.watch(this.#watched);
     });
   }
 
-  #ask(socket: WebSocket): void {
-    this.#asked++;
-    socket.send(JSON.stringify({ type: "watch", logins: this.#watched }));
-  }
-
-  /** Connects now, whether the next attempt was due or the connection had been given up. */
+  /** Connects now, while the page waits for the next attempt or has stopped. */
   connect(): void {
-    if (this.#socket !== undefined) return;
-    clearTimeout(this.#timer);
+    if (this.#connection !== undefined) return;
+    clearTimeout(this.#retryTimer);
     this.#setState({ kind: "connecting" });
     let socket: WebSocket;
     try {
@@ -147,37 +170,38 @@ export class ServiceConnection {
       this.#setState({ kind: "stopped", reason: phrase("stopAddress", this.url) });
       return;
     }
-    this.#socket = socket;
-    this.#timer = setTimeout(() => this.#drop(socket), CONNECT_TIMEOUT);
-    socket.onopen = () => this.#opened(socket);
+    const connection = new Connection(socket);
+    this.#connection = connection;
+    connection.connectTimer = setTimeout(() => this.#drop(connection), CONNECT_TIMEOUT);
+    socket.onopen = () => this.#opened(connection);
     socket.onmessage = (event) => {
-      if (socket === this.#socket && typeof event.data === "string") this.#received(event.data);
+      if (connection === this.#connection && typeof event.data === "string") this.#received(connection, event.data);
     };
-    socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
+    socket.onclose = (event) => this.#closed(connection, event.code, event.reason);
   }
 
   /**
-   * The device's network has changed: makes the next attempt now, if one is due, and finds out whether a connection that seems to be
-   * there still carries anything. Nobody tells a browser when one does not.
+   * The device's network has changed. If the page waits, it connects now. If it is connected, it finds out whether the
+   * connection still works: browsers do not report a connection that is dead.
    */
   hurry(): void {
     if (this.#state.kind === "waiting") this.connect();
-    const socket = this.#socket;
-    if (!this.#loggedIn || socket?.readyState !== WebSocket.OPEN) return;
-    this.#ask(socket); // It is answered in any case: with presence or an error.
-    clearTimeout(this.#probeTimer);
-    this.#probeTimer = setTimeout(() => this.#drop(socket), PROBE_TIMEOUT);
+    const connection = this.#connection;
+    if (connection?.loggedIn !== true || !connection.open) return;
+    connection.watch(this.#watched); // The service always answers, with presence or an error.
+    clearTimeout(connection.probeTimer);
+    connection.probeTimer = setTimeout(() => this.#drop(connection), PROBE_TIMEOUT);
   }
 
-  /** Asks for a login. A further call for one that is under way is the same request. */
+  /** Asks for a login. While it is being asked for, a further call is the same request. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        const socket = this.#socket;
-        const open = socket?.readyState === WebSocket.OPEN;
+        const connection = this.#connection;
+        const open = connection?.open === true;
         finish({ joined: false, code: open ? "no-reply" : "unreachable", message: "" });
-        // A late answer would give this page a login that it no longer asks for.
-        if (open && socket !== undefined) this.#drop(socket);
+        // A late answer would give this page a login that it does not want any more.
+        if (open) this.#drop(connection);
       }, JOIN_TIMEOUT);
       const finish = (result: JoinResult) => {
         clearTimeout(timer);
@@ -185,7 +209,7 @@ export class ServiceConnection {
         resolve(result);
       };
       this.#joining = { login, finish };
-      if (this.#socket?.readyState === WebSocket.OPEN) this.#sendLogin();
+      if (this.#connection?.open === true) this.#sendLogin(this.#connection);
       else this.connect();
     });
   }
@@ -193,30 +217,30 @@ export class ServiceConnection {
   /** Gives the login up. The connection stays. */
   leave(): void {
     const { login } = this;
-    clearTimeout(this.#loginTimer);
-    const held = this.#loggedIn || this.#replies.length > 0;
+    const connection = this.#connection;
     this.login = undefined;
-    this.#loggedIn = false;
-    if (held && login !== undefined && this.#socket?.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify({ type: "logout", login }));
+    if (connection !== undefined) {
+      clearTimeout(connection.loginTimer);
+      const held = connection.loggedIn || connection.replies.length > 0;
+      connection.loggedIn = false;
+      if (held && login !== undefined && connection.open) connection.send({ type: "logout", login });
     }
     this.listener.stateChanged();
   }
 
-  /** Sends a frame to another client. Returns it as sent; undefined: there is no login now, and it is not sent. */
+  /** Sends a frame to another client, and returns it as sent. Without a login it sends nothing and returns undefined. */
   send(frame: Outgoing): string | undefined {
-    if (!this.#loggedIn || this.#socket?.readyState !== WebSocket.OPEN) return undefined;
-    const text = JSON.stringify({ ...frame, from: this.login });
-    this.#socket.send(text);
-    return text;
+    const connection = this.#connection;
+    if (connection?.loggedIn !== true || !connection.open) return undefined;
+    return connection.send({ ...frame, from: this.login });
   }
 
-  #offered(iceServers: RTCIceServer[]): void {
+  #setIceServers(connection: Connection, iceServers: RTCIceServer[]): void {
     this.#iceServers = iceServers;
-    clearTimeout(this.#iceTimer);
+    clearTimeout(connection.iceTimer);
     if (!iceServers.some(({ credential }) => credential !== undefined)) return;
-    this.#iceTimer = setTimeout(() => {
-      if (this.#loggedIn) this.#socket?.send(JSON.stringify({ type: "ice-servers" }));
+    connection.iceTimer = setTimeout(() => {
+      if (connection.loggedIn) connection.send({ type: "ice-servers" });
     }, RENEW_ICE_SERVERS);
   }
 
@@ -225,106 +249,89 @@ export class ServiceConnection {
     this.listener.stateChanged();
   }
 
-  #opened(socket: WebSocket): void {
-    if (socket !== this.#socket) return;
-    clearTimeout(this.#timer);
-    this.#holdTimer = setTimeout(() => this.backoff.reset(), HOLDS_AFTER);
+  #opened(connection: Connection): void {
+    if (connection !== this.#connection) return;
+    clearTimeout(connection.connectTimer);
+    connection.holdTimer = setTimeout(() => this.backoff.reset(), HOLDS_AFTER);
     this.#setState({ kind: "connected" });
-    this.#sendLogin();
+    this.#sendLogin(connection);
   }
 
-  /** Sends the login that is wanted: the one that a person asks for now, or the one held before the drop. */
-  #sendLogin(): void {
-    clearTimeout(this.#loginTimer);
-    const socket = this.#socket;
+  /** Asks for the login that the person wants now, or that this page held before the reconnect. */
+  #sendLogin(connection: Connection): void {
+    clearTimeout(connection.loginTimer);
     const joining = this.#joining;
     const login = joining?.login ?? this.login;
-    if (socket === undefined || login === undefined) return;
-    this.#replies.push((result) => {
+    if (login === undefined) return;
+    connection.replies.push((result) => {
       if (joining !== undefined) {
         if (this.#joining !== joining) return;
-        if (result.joined) this.#accepted(login);
+        if (result.joined) this.#accepted(connection, login);
         joining.finish(result);
       } else if (this.login === login) {
         if (result.joined) {
-          this.#accepted(login);
+          this.#accepted(connection, login);
           this.listener.loginRegained();
-        } else this.#loginRefused(result.code);
-      } else if (!result.joined) this.#vainLogouts++; // Signed out before this reply came.
+        } else this.#refused(connection, result.code);
+      } else if (!result.joined) connection.vainLogouts++; // The person signed out before this reply came.
     });
-    socket.send(JSON.stringify({ type: "login", login }));
+    connection.send({ type: "login", login });
   }
 
-  #accepted(login: string): void {
+  #accepted(connection: Connection, login: string): void {
     this.login = login;
-    this.#loggedIn = true;
+    connection.loggedIn = true;
     this.#loginBackoff.reset();
     this.listener.stateChanged();
     this.#sendWatch();
   }
 
-  /**
-   * The service may hold the login for the connection that dropped until it notices the drop itself, so it
-   * is asked again.
-   */
-  #loginRefused(code: string): void {
-    this.#loginTimer = setTimeout(() => this.#sendLogin(), 1_000 + this.#loginBackoff.next());
+  /** Asks again later. The service may hold the login for the lost connection until it notices the loss. */
+  #refused(connection: Connection, code: string): void {
+    connection.loginTimer = setTimeout(() => this.#sendLogin(connection), 1_000 + this.#loginBackoff.next());
     this.listener.loginLost(code);
   }
 
-  #received(data: string): void {
-    clearTimeout(this.#probeTimer);
+  #received(connection: Connection, data: string): void {
+    clearTimeout(connection.probeTimer);
     const frame = parseFrame(data);
     if (frame === undefined) return;
     if (frame.type === "login") {
-      const reply = this.#replies.shift();
+      const reply = connection.replies.shift();
       if (reply !== undefined) {
-        if (frame.success) this.#offered(frame.iceServers);
+        if (frame.success) this.#setIceServers(connection, frame.iceServers);
         reply(frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message });
-      } else if (frame.success && this.#socket !== undefined) {
-        // A login that this page does not ask for any more is given back with the connection.
-        this.#drop(this.#socket);
+      } else if (frame.success) {
+        // The page does not want this login any more. Dropping the connection gives it back.
+        this.#drop(connection);
       }
     } else if (frame.type === "ice-servers") {
-      // One that comes unasked after Sign out is of no use; the next Join brings its own.
-      if (this.#loggedIn) this.#offered(frame.iceServers);
+      // After Sign out they are of no use. The next Join brings its own.
+      if (connection.loggedIn) this.#setIceServers(connection, frame.iceServers);
     } else if (frame.type === "presence") {
-      this.#asked = 0; // It knows presence.
-      if (this.#presence === "asked") this.listener.presence(frame.online, frame.offline);
-    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && this.#asked > 0) {
-      this.#asked--;
-      this.#presence = "unknown"; // There is none; nobody needs to hear of it.
-    } else if (frame.type === "error" && frame.code === "not-logged-in" && this.#vainLogouts > 0) {
-      this.#vainLogouts--;
-    } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && this.#replies.length > 0) {
-      // The service could not even read the login, so that it did not see one to refuse.
-      this.#replies.shift()!({
-        joined: false,
-        code: frame.code,
-        message: "",
-      });
+      connection.unanswered = 0; // The service knows presence, so that no error will come.
+      if (connection.presence === "asked") this.listener.presence(frame.online, frame.offline);
+    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && connection.unanswered > 0) {
+      connection.unanswered--;
+      connection.presence = "unknown"; // The page works without presence, so that nobody needs to know.
+    } else if (frame.type === "error" && frame.code === "not-logged-in" && connection.vainLogouts > 0) {
+      connection.vainLogouts--;
+    } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && connection.replies.length > 0) {
+      // The service could not read the `login` frame, so that this is the answer to it.
+      connection.replies.shift()!({ joined: false, code: frame.code, message: "" });
     } else this.listener.received(frame.type === "error" ? frame : { ...frame, text: data });
   }
 
-  /** Lets go of a socket without waiting for its close event. */
-  #drop(socket: WebSocket): void {
-    socket.close();
-    this.#closed(socket, 1006, "");
+  /** Closes a connection without waiting for the socket's close event. */
+  #drop(connection: Connection): void {
+    connection.socket.close();
+    this.#closed(connection, 1006, "");
   }
 
-  #closed(socket: WebSocket, code: number, reason: string): void {
-    if (socket !== this.#socket) return;
-    this.#socket = undefined;
-    this.#loggedIn = false;
-    this.#replies = [];
-    this.#vainLogouts = 0;
-    this.#presence = "unasked";
-    this.#asked = 0;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#holdTimer);
-    clearTimeout(this.#probeTimer);
-    clearTimeout(this.#loginTimer);
-    clearTimeout(this.#iceTimer);
+  #closed(connection: Connection, code: number, reason: string): void {
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
+    connection.stopTimers();
     const stop = stopReason(code);
     if (stop !== undefined) {
       this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
@@ -332,18 +339,18 @@ export class ServiceConnection {
       return;
     }
     const wait = retryAfter(reason) ?? this.backoff.next();
-    this.#timer = setTimeout(() => this.connect(), wait);
+    this.#retryTimer = setTimeout(() => this.connect(), wait);
     this.#setState({ kind: "waiting", until: Date.now() + wait });
   }
 }
 
-/** The wait in ms that the service asks for in a close reason (`retry=2300`), within reason: an hour at most. */
+/** The wait that the service asks for in a close reason (`retry=2300`), in ms. It is an hour at most. */
 function retryAfter(reason: string): number | undefined {
   const match = /^retry=(\d{1,7})$/u.exec(reason);
   return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
 }
 
-/** Why a client must not come back by itself after this close code; undefined: it should. */
+/** Why a client must not connect again by itself after a close code; undefined: it should. */
 export function stopReason(code: number): Phrase | undefined {
   switch (code) {
     case 1000:
@@ -358,7 +365,7 @@ export function stopReason(code: number): Phrase | undefined {
     case 4100:
       return phrase("stopTakenOver");
     default:
-      // Codes of later versions of the service.
+      // Later versions of the service may use these codes.
       return code >= 4101 && code <= 4199 ? phrase("stopForGood") : undefined;
   }
 }
