@@ -10,39 +10,45 @@ import (
 	"p2p-messaging/messages"
 )
 
-// refusalLimit is how many refused logins one connection has before it is closed with 1008.
+// refusalLimit is the number of refused logins after which a connection is closed with 1008.
 const refusalLimit = 20
 
-// Connection is one client's connection as the actors see it, logged in or not. [System.Connect] makes it; whoever reads
-// the connection owns it, and says Closed at its end. While a decision is awaited, it belongs to the actor that decides.
+// Connection is the connection of one client, with or without a login. [System.Connect] makes it. Its reader is the goroutine
+// that reads the client's messages. The reader owns the Connection and calls Closed at the end. While the reader waits for a
+// decision, the actor that decides owns the Connection.
 type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
 	refusals int
 	decision atomic.Int32
-	crowded  bool // set below Receive where more than the limit is held for the client
+	crowded  bool // set during Receive if the service holds more than the limit for the client
 }
 
-// How the decision about a login or a logout stands.
+// The states of a decision.
 const (
-	decided int32 = iota // or nothing was asked
+	decided int32 = iota // there is a decision, or nobody has asked for one
 	asked                // Receive has not returned yet
 	awaited              // Receive has returned false
-	moot                 // the connection ended before the decision came
+	moot                 // the connection has ended before the decision
 )
 
-// Connect takes on a connection whose client is reached by link.
+// Connect returns a Connection for a new client. The service reaches the client by link.
 func (s *System) Connect(link Link) *Connection {
 	return &Connection{system: s, link: link}
 }
 
-// Receive acts on one message of the client and owns it from then on. Messages are acted on in the order of the calls.
-// It never blocks. It returns true when the next message may be acted on at once, which is nearly always. It returns
-// false while the next message must wait: for the decision about a login or a logout, whose effect it must see, or for
-// the session, which has not caught up while more than [Options.QueueLimit] is held for the client. Then one call of
-// [Link.Resume] follows, from any goroutine and perhaps before Receive has returned, unless Closed comes first. Until
-// then Receive must not be called.
+// Receive acts on one message of the client, and owns it from then on. The service acts on the messages in the order of the
+// calls. Receive never blocks.
+//
+// Nearly always Receive returns true. Then it may be called at once with the next message. It returns false if the next
+// message must wait, for one of two reasons:
+//
+//   - The message was a login or a logout that is not decided yet. The next message must see its effect.
+//   - The service holds more than [Options.QueueLimit] for the client, and the session has not acted on all of its messages.
+//
+// After false, Receive must not be called before [Link.Resume]. There is one call of Resume, from any goroutine. It may come
+// before Receive has returned. If Closed is called first, there may be none.
 func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	switch {
 	case m.Type == messages.TypeLogin:
@@ -64,19 +70,20 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	}
 }
 
-// Closed ends the session, if there is one: the connection has ended. A login that is granted later is given up at once.
+// Closed says that the connection has ended. It ends the session, if there is one. If a login is granted later, it is given up
+// at once.
 func (c *Connection) Closed() {
 	if !c.decision.CompareAndSwap(awaited, moot) {
 		c.leave()
 	}
 }
 
-// Undelivered tells the sender of a message that the connection's link had taken that it never went out. It may be
-// called from any goroutine, also after Closed, and never blocks.
+// Undelivered tells a sender that its message never went out, although the link of this connection had taken it. It may be
+// called from any goroutine, even after Closed, and never blocks.
 func (c *Connection) Undelivered(text []byte, sender messages.Address) {
 	m, err := messages.NewRelay(text)
 	if err != nil {
-		return // nothing that was relayed: the link was given it decoded
+		return // does not happen: the link was given only messages that had been decoded
 	}
 	m.Sender = sender
 	c.system.handBack((*messages.Deliver)(m), messages.CodePeerUnavailable)
@@ -98,7 +105,7 @@ func (c *Connection) login(typed []byte) (next bool) {
 	return c.ask(c.system.registry, &claim{login: login, connection: c})
 }
 
-// refuse refuses a login, and the connection after too many of them.
+// refuse refuses a login. After too many refusals it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {
 	c.link.Send(messages.AppendLoginRefused(nil, code, message))
 	if c.refusals++; c.refusals == refusalLimit {
@@ -114,14 +121,15 @@ func (c *Connection) leave() {
 	}
 }
 
-// ask has an actor decide, and reports whether it has done so already.
+// ask asks an actor for a decision. It reports whether the actor has already decided.
 func (c *Connection) ask(pid *actor.PID, question any) bool {
 	c.decision.Store(asked)
 	c.system.root.Send(pid, question)
 	return !c.decision.CompareAndSwap(asked, awaited)
 }
 
-// The decisions. The actor that was asked, or whoever finds that it will not answer, calls one of them, once.
+// The methods below are the decisions. The actor that was asked calls one of them, once. If the actor will not answer, whoever
+// finds that out calls one instead.
 
 func (c *Connection) granted(session *actor.PID) {
 	c.session = session
@@ -138,26 +146,26 @@ func (c *Connection) loggedOut() {
 	c.decide()
 }
 
-// stillLoggedIn answers a logout that was not the client's to ask for.
+// stillLoggedIn is the decision about a logout that names another client's login.
 func (c *Connection) stillLoggedIn() { c.decide() }
 
-// caughtUp answers for a session that has acted on all that the client has sent.
+// caughtUp says that the session has acted on all messages that the client has sent.
 func (c *Connection) caughtUp() { c.decide() }
 
-// failed stands for the decision of an actor that failed on the question.
+// failed replaces the decision of an actor that has failed on the question.
 func (c *Connection) failed() {
 	defer c.decide()
 	c.link.Close(messages.CloseInternalError, "the service could not answer: please come back")
 }
 
-// stopped stands for the decision of a registry that has stopped.
+// stopped replaces the decision of a registry that has stopped.
 func (c *Connection) stopped() {
 	defer c.decide()
 	c.link.Close(messages.CloseGoingAway, "the service is going down")
 }
 
-// decide gives the connection back to its reader once the decision's effect is there. It contains a panic of the link's:
-// whoever decides has others to see to.
+// decide gives the connection back to its reader, after the decision has taken effect. If the link panics, decide recovers,
+// because the actor that decides also serves other connections.
 func (c *Connection) decide() {
 	defer func() {
 		if cause := recover(); cause != nil {

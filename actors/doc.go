@@ -1,23 +1,27 @@
-// Package actors gives the messages of the signaling protocol their meaning. It knows no sockets.
+// Package actors decides what the messages of the signaling protocol do. It knows nothing of sockets.
 //
-// A [System] holds one registry actor, and under it one session actor for each login. A transport calls
-// [System.Connect] with a [Link] for each connection, hands every decoded message to [Connection.Receive], and says
-// [Connection.Closed] when the connection has ended. None of this blocks: where the next message of a client must wait
-// for a decision, Receive says so, and [Link.Resume] follows.
+// A [System] has one registry actor. The registry has one session actor for each login as a child. A transport uses the
+// package in three steps:
+//
+//   - It calls [System.Connect] with a [Link] for each connection.
+//   - It passes every decoded message to [Connection.Receive].
+//   - It calls [Connection.Closed] when the connection has ended.
+//
+// No call blocks. If the next message of a client must wait, Receive says so, and [Link.Resume] ends the wait.
 //
 //	Connection (reader) ── login ──▶ registry ── spawns ──▶ session, owner of the login
 //	Connection (reader) ── Send ──▶ session of alice ── Deliver ──▶ session of bob ──▶ Link of bob
 //	                                session of alice ◀── Return ─── (bob gone, or too much waits for him)
 //
-// The registry alone decides who owns a login. It publishes its decisions as a directory that sessions read without
-// asking it. A login is free again when the session that held it has ended, not before.
+// Only the registry decides who owns a login. It publishes its decisions in a directory, which sessions read without asking
+// the registry. A login is free again only when the session that owned it has ended.
 //
-// Life and death are tied both ways: the end of the connection ends the session, the end of the session closes the
-// connection, unless the client logged out and keeps the connection for its next login. A session that panics is
-// stopped, never restarted, and its connection is closed with 1011; the cause is logged once and nobody else notices.
+// The end of a connection ends its session. The end of a session closes its connection, with one exception: after a logout
+// the connection stays open for the next login. A session that panics is stopped and never restarted. Its connection is closed
+// with 1011, and the cause is logged once. Nobody else notices.
 //
-// What the service holds for one client is bounded by one limit, [Options.QueueLimit]: messages of others beyond it are
-// refused, and a client beyond it is not read.
+// One limit bounds what the service holds for one client: [Options.QueueLimit]. Beyond it, messages of others are refused,
+// and the client's own messages are not read.
 //
-// Actors run on the goroutine that sends to them, which is safe because none of them blocks; see mailbox.
+// An actor runs on the goroutine that sends to it. That is safe because no actor blocks. See mailbox.
 package actors

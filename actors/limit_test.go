@@ -14,7 +14,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// busy has a session stand still in the middle of a delivery until release is called.
+// busy makes p's session stop in the middle of a delivery from another client. release lets it go on.
 func (p *peer) busy(t *testing.T, from *peer) (release func()) {
 	t.Helper()
 	entered, released := make(chan struct{}), make(chan struct{})
@@ -39,7 +39,7 @@ func (p *peer) busy(t *testing.T, from *peer) (release func()) {
 	return release
 }
 
-// long returns an offer of size bytes, and a little, with a number.
+// long returns an offer with a number. It has a little more than size bytes.
 func (p *peer) long(to string, number, size int) string {
 	return fmt.Sprintf(`{"type":"offer","offer":{"number":%d,"rest":"%s"},"from":%q,"to":%q}`, number, strings.Repeat("x", size), p.login, to)
 }
@@ -73,7 +73,8 @@ func TestABurstIntoABusySessionStaysBounded(t *testing.T) {
 	}
 }
 
-// What waits in the link for a client that does not read, and what waits for it in its session's mailbox, is one sum.
+// A client does not read. The messages for it wait in its link and in its session's mailbox. Both together count against the
+// limit.
 func TestWhatWaitsInTheLinkAndInTheMailboxIsOneSum(t *testing.T) {
 	s := newTestSystem(t, Options{QueueLimit: MinQueueLimit})
 	alice, bob, carol := join(t, s, "alice"), join(t, s, "bob"), join(t, s, "carol")
@@ -129,7 +130,7 @@ func TestAClientThatWaitsForItsSessionIsNotForgottenWhenThatEnds(t *testing.T) {
 	}
 }
 
-// mustLoginAgain wants that a login becomes free.
+// mustLoginAgain fails the test unless the login becomes free.
 func (p *peer) mustLoginAgain(t *testing.T, s *System, login string) {
 	t.Helper()
 	for range 1 << 20 {
@@ -143,7 +144,7 @@ func (p *peer) mustLoginAgain(t *testing.T, s *System, login string) {
 	t.Errorf("the login %s is not free again", login)
 }
 
-// What comes back to a client counts too, but is never refused.
+// Messages that come back to a client count against the limit too, but they are never refused.
 func TestWhatComesBackToAClientCountsForWhatItMaySend(t *testing.T) {
 	r := &recorder{actor: new(crowdable)}
 	m, returned := newMailbox(r)
@@ -165,7 +166,7 @@ func TestWhatComesBackToAClientCountsForWhatItMaySend(t *testing.T) {
 	}
 }
 
-// crowdable is a client of its own.
+// crowdable is a client that counts calls of crowd.
 type crowdable struct{ crowds int }
 
 func (*crowdable) Receive(actor.Context) {}

@@ -2,28 +2,31 @@ package actors
 
 import "p2p-messaging/messages"
 
-// Link is the way from a session to its client. A transport implements it over a connection, tests implement it over
-// a slice. Its methods may be called from any goroutine. None of them blocks, because actors run on whatever goroutine
-// sends to them, and a slow client must not hold that up. None of them calls the [Connection] before it has returned: a
-// session would be sent to in the middle of its own message.
+// Link sends messages from a session to its client. A transport implements it with a connection. Tests implement it with a
+// slice.
+//
+// The methods may be called from any goroutine. They must not block: an actor runs on the goroutine that sends to it, and a
+// slow client must not hold up that goroutine. They must not call the [Connection] before they return. Such a call would send
+// a message to the session while the session handles another one.
 type Link interface {
-	// Send queues one text message of the service's own, copying it. It reports whether the message was taken: a link
-	// that is closed takes nothing.
+	// Send queues a copy of one text message that the service itself sends. It reports whether the link took the
+	// message. A closed link takes none.
 	Send(text []byte) bool
-	// Deliver queues the text of another session's message, copying it, and reports whether it was taken; m stays the
-	// caller's. Where a message that was taken never reaches the network after all, the link gives its text and
+	// Deliver queues a copy of the text of another session's message. It reports whether the link took the message. The
+	// caller still owns m. If a message that the link took never reaches the network, the link passes its text and
 	// m.Sender to [Connection.Undelivered].
 	Deliver(m *messages.Deliver) bool
-	// Waiting returns how many bytes are queued and not yet taken by the network. While it is more than
-	// [Options.QueueLimit], the transport does not act on the client's messages: the answers to them would add to it.
-	// It takes no lock below which an actor is sent to.
+	// Waiting returns how many bytes are queued that the network has not taken yet. While that is more than
+	// [Options.QueueLimit], the transport does not act on the client's messages, because their answers would be queued
+	// too. Waiting is called while a mailbox is locked. So it must not take a lock that somebody holds while sending to an
+	// actor.
 	Waiting() int
-	// Close lets what is queued go out, then says code and reason to the client and ends the connection. Only the
-	// first call counts.
+	// Close sends what is queued, then a close frame with code and reason, and ends the connection. Only the first call
+	// counts.
 	Close(code messages.CloseCode, reason string)
-	// Charge counts what the client has asked for as so many messages more, where the link lets it send only so many in a
-	// time.
+	// Charge counts this number of messages more against the rate at which the client may send. A link without such a
+	// rate ignores it.
 	Charge(messages int)
-	// Resume says that the client's next message may be acted on: see [Connection.Receive].
+	// Resume says that Receive may be called with the client's next message. See [Connection.Receive].
 	Resume()
 }

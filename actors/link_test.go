@@ -138,7 +138,7 @@ type peer struct {
 	*Connection
 	link  *fakeLink
 	login string
-	fails bool // once busy is over
+	fails bool // the link panics when busy is over
 }
 
 func connect(s *System) *peer {

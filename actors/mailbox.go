@@ -10,81 +10,84 @@ import (
 )
 
 const (
-	// handOver is how many messages one goroutine takes from a mailbox before another goroutine goes on: a client
-	// whose message happened to wake a busy session must not serve that session for ever.
+	// handOver is the number of messages that one goroutine takes from a mailbox before another goroutine continues. A
+	// client whose message woke a busy session must not serve that session for ever.
 	handOver = 1024
-	// yields is how often a sender lets others run before a full mailbox is an error: the mailbox of somebody who reads
-	// is full only because the processor was elsewhere. It does not insist, because the goroutine that drains may be
-	// waiting too, for a mailbox that this one drains.
+	// yields is how often a sender lets others run before it treats a full mailbox as an error. The mailbox of a client that
+	// reads is full only because the processor was busy with something else. The sender does not wait longer, because the
+	// goroutine that drains the mailbox may itself wait for a mailbox that this sender drains.
 	yields = 16
-	// keepBacklog is how many messages a backlog may have room for to be used again.
+	// keepBacklog is the largest number of messages for which a reused backlog may have room.
 	keepBacklog = 256
 )
 
-// mailbox runs its actor on the goroutine that sends to it. That is safe because no actor here blocks in Receive, and
-// it saves a goroutine switch a message. Messages that come while the actor runs wait, and the goroutine that runs it
-// takes them next; so an actor still handles one message at a time, in order, system messages first.
+// mailbox runs its actor on the goroutine that sends to it. That is safe because no actor here blocks in Receive. It saves a
+// goroutine switch for each message. Messages that come while the actor runs wait. The goroutine that runs the actor takes
+// them next. So an actor still handles one message at a time and in order, with system messages first.
 //
-// protoactor's own mailboxes drop in silence what waits for an actor that stops. This one hands it back.
+// When an actor stops, protoactor's own mailboxes silently drop the messages that wait for it. This one hands them back.
 //
-// Made with its actor, it ends with close, which the actor calls when it stops. A session is mostly its mailbox, and there
-// may be a million of them with nothing waiting: so what waits has its room elsewhere, and only while it waits.
+// A mailbox is made together with its actor. It ends with close, which the actor calls when it stops. A session consists mostly
+// of its mailbox. A million sessions may have no message waiting. So the memory for waiting messages is outside the mailbox,
+// and a mailbox has it only while messages wait.
 type mailbox struct {
 	invoker invoker
 	terms   *terms
 
 	mu        sync.Mutex
-	backlog   *backlog // what waits; nil where nothing does
+	backlog   *backlog // the waiting messages; nil if there are none
 	running   bool
 	suspended bool
 	closed    bool
 }
 
-// invoker is what runs the actor: protoactor's context.
+// invoker runs the actor. It is protoactor's context.
 type invoker interface {
 	actor.MessageInvoker
 	Self() *actor.PID
 	Actor() actor.Actor
 }
 
-// client is an actor that serves a client: a session. Both methods are called with mu held, and do not block.
+// client is an actor that serves a client, which is a session. The mailbox calls both methods with mu held. They do not block.
 type client interface {
 	// waiting returns how many bytes wait for the client outside the mailbox.
 	waiting() int
-	// crowd tells, on the goroutine that sends a [messages.Send], that more than the limit is held for the client.
+	// crowd says that the service holds more than the limit for the client. It is called on the goroutine that sends a
+	// [messages.Send] of the client.
 	crowd()
 }
 
-// terms are what all mailboxes of a system have in common.
+// terms holds what all mailboxes of a system share.
 type terms struct {
-	// limit is how many bytes the service holds for one client: [Options.QueueLimit].
+	// limit bounds how many bytes the service holds for one client. It is [Options.QueueLimit].
 	limit int
-	// handBack is told of every user message that an actor will not receive, with the reason. It runs on the goroutine
-	// of whoever sent or closed.
+	// handBack gets every user message that its actor will not receive, and the reason. It runs on the goroutine that sends
+	// the message or closes the mailbox.
 	handBack func(message any, reason messages.Code)
 }
 
-// backlog is what waits in one mailbox.
+// backlog holds the messages that wait in one mailbox.
 type backlog struct {
 	system, user queue
-	bytes        int // of all messages of clients in user
-	deliveries   int // of the deliveries among them
+	bytes        int // the bytes of all clients' messages in user
+	deliveries   int // the bytes of the deliveries among them
 }
 
-// backlogs holds backlogs between uses.
+// backlogs is a pool of backlogs.
 var backlogs = sync.Pool{New: func() any { return new(backlog) }}
 
 // queue holds messages, first in, first out.
 type queue struct {
-	messages []any // from head on
-	head     int
+	messages []any
+	head     int // the index of the first message that was not taken
 }
 
 func (q *queue) len() int { return len(q.messages) - q.head }
 
 func (q *queue) put(message any) {
 	if len(q.messages) == cap(q.messages) && q.head > len(q.messages)/2 {
-		// Or the room of what has been taken would grow for ever, where something always waits.
+		// Uses the room of the messages that were taken. Otherwise the queue would grow for ever if it never becomes
+		// empty.
 		n := copy(q.messages, q.messages[q.head:])
 		clear(q.messages[n:])
 		q.messages, q.head = q.messages[:n], 0
@@ -101,7 +104,7 @@ func (q *queue) take() any {
 	return message
 }
 
-// RegisterHandlers implements actor.Mailbox. The dispatcher is not asked: the sender's goroutine is the dispatcher.
+// RegisterHandlers implements actor.Mailbox. It ignores the dispatcher, because the sender's goroutine runs the actor.
 func (m *mailbox) RegisterHandlers(i actor.MessageInvoker, _ actor.Dispatcher) {
 	m.invoker = i.(invoker)
 }
@@ -128,7 +131,7 @@ func (m *mailbox) PostUserMessage(message any) {
 			m.mu.Unlock()
 			m.terms.handBack(message, messages.CodePeerUnavailable)
 			return
-		case !m.running && !m.suspended: // so nothing waits
+		case !m.running && !m.suspended: // no message waits then
 			m.running = true
 			m.mu.Unlock()
 			m.invoke(message, false)
@@ -147,10 +150,10 @@ func (m *mailbox) PostUserMessage(message any) {
 	}
 }
 
-// put has a user message wait, or returns false where too much waits already; the caller holds mu.
+// put adds a user message to those that wait. It returns false if too much already waits. The caller holds mu.
 //
-// What others send is refused over the limit. What the client itself sends, and what comes back to it, is not: a client
-// that is over the limit is read no more until its session has caught up.
+// Over the limit, put refuses messages of other clients. It never refuses the client's own messages, or those that come back
+// to it. Instead, the transport stops reading from the client until the session has acted on all of its messages.
 func (m *mailbox) put(message any) bool {
 	b := m.wait()
 	if size := sizeOf(message); size > 0 {
@@ -176,7 +179,7 @@ func (m *mailbox) put(message any) bool {
 	return true
 }
 
-// sizeOf returns how many bytes of the limit a message takes.
+// sizeOf returns how many bytes a message counts against the limit.
 func sizeOf(message any) int {
 	switch m := message.(type) {
 	case *messages.Send:
@@ -189,7 +192,7 @@ func sizeOf(message any) int {
 	return 0
 }
 
-// wait returns the backlog to be added to; the caller holds mu.
+// wait returns the backlog, to add a message to it. The caller holds mu.
 func (m *mailbox) wait() *backlog {
 	if m.backlog == nil {
 		m.backlog = backlogs.Get().(*backlog)
@@ -205,13 +208,13 @@ func (m *mailbox) PostSystemMessage(message any) {
 		m.mu.Unlock()
 		return
 	}
-	m.running = true // no system message waits where nothing runs
+	m.running = true // no system message waits while nothing runs
 	m.mu.Unlock()
 	m.invoke(message, true)
 	m.drain()
 }
 
-// drain handles what waits until nothing does; the caller has set running.
+// drain handles the waiting messages until there are none. The caller has set running.
 func (m *mailbox) drain() {
 	for range handOver {
 		m.mu.Lock()
@@ -227,7 +230,7 @@ func (m *mailbox) drain() {
 	go m.drain()
 }
 
-// next takes the message to handle now, nil if there is none; the caller holds mu.
+// next takes the message to handle now. It returns nil if there is none. The caller holds mu.
 func (m *mailbox) next() (message any, system bool) {
 	b := m.backlog
 	switch {
@@ -252,7 +255,7 @@ func (m *mailbox) next() (message any, system bool) {
 	return message, system
 }
 
-// invoke has the actor handle one message. A panic goes to the actor's supervisor, not to whoever sent the message.
+// invoke makes the actor handle one message. If the actor panics, its supervisor is told, and the sender goes on.
 func (m *mailbox) invoke(message any, system bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -279,7 +282,7 @@ func (m *mailbox) suspend(suspended bool) {
 	m.suspended = suspended
 }
 
-// close hands back what waits, and from now on whatever else is sent.
+// close hands back the messages that wait, and all that are sent from now on.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	m.closed = true

@@ -26,7 +26,7 @@ type (
 		connection *Connection
 	}
 
-	// caughtUp reaches a session behind all that its client has sent. Its connection is told then.
+	// caughtUp reaches a session after all messages that its client has sent. The session then tells the connection.
 	caughtUp struct{ connection *Connection }
 
 	// disconnected tells a session that its connection has ended.

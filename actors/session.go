@@ -10,33 +10,33 @@ import (
 	"p2p-messaging/messages"
 )
 
-// session is the actor that owns a login. The registry spawns it when it grants the login; it ends when the client
-// logs out, when the connection ends, when it panics, or with the system. All fields but the mailbox belong to the
-// goroutine that runs it.
+// session is the actor that owns a login. The registry spawns it when it grants the login. It ends when the client logs out,
+// when the connection ends, when it panics, or with the system. Only the goroutine that runs the actor uses the fields, except
+// mailbox.
 //
-// It takes one cache line, because there may be a million: what it needs besides is reached through its connection and
-// read off its address.
+// There may be a million sessions, so a session takes only one cache line. It gets everything else from its connection and
+// from its address.
 type session struct {
 	mailbox mailbox
 
 	connection *Connection
 
-	// departing is set once the client has given the login up or its connection has ended: there is no connection to
-	// close then.
+	// departing says that the client has given up the login, or that its connection has ended. The session then closes no
+	// connection when it stops.
 	departing bool
-	// loggingOut is set where the connection waits for the login to be free again.
+	// loggingOut says that the connection waits until the login is free again.
 	loggingOut bool
 	failed     bool
 }
 
-// Marks in a session's name. No login has a control character.
+// These marks stand in a session's name. No login has a control character, so they cannot be part of a login.
 const (
-	keyMark   = '\x01' // stands before the login's key where that is not what is shown
+	keyMark   = '\x01' // stands before the key of the login, if the key differs from the login as shown
 	shownMark = '\x02' // stands before the login as shown
 )
 
-// sessionName returns the name of the session that owns a login. It begins with what is unique, because protoactor frees
-// a name before its actor has ended.
+// sessionName returns the name of the session that owns a login. The name begins with a unique string, because protoactor
+// frees a name before its actor has ended.
 func sessionName(unique string, login messages.Login) string {
 	if login.Key == login.Shown {
 		return unique + string(shownMark) + login.Shown
@@ -99,7 +99,7 @@ func (s *session) crowd() { s.connection.crowded = true }
 func (s *session) link() Link      { return s.connection.link }
 func (s *session) system() *System { return s.connection.system }
 
-// send passes on what this session's client sent, if it may.
+// send passes on a message of this session's client, if the client may send it.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
 	refusal := messages.CodeWrongFrom
 	if s.owns(m.From) {
@@ -118,7 +118,7 @@ func (s *session) send(ctx actor.Context, m *messages.Send) {
 	(*messages.Relay)(m).Release()
 }
 
-// deliver writes another session's message to this session's client.
+// deliver passes another session's message to the link of this session's client.
 func (s *session) deliver(m *messages.Deliver) {
 	switch {
 	case s.departing:
@@ -149,9 +149,9 @@ func (s *session) depart(ctx actor.Context) {
 	ctx.Stop(ctx.Self())
 }
 
-// stopping is the session's last act.
+// stopping is the last thing that the session does.
 func (s *session) stopping() {
-	// A panic from here on would keep protoactor from ending this actor, and its parent from ever stopping.
+	// After a panic here, protoactor could not end this actor, and so could never stop its parent.
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause))
@@ -182,14 +182,14 @@ func (s *session) owns(login []byte) bool {
 	return ok && string(key) == own
 }
 
-// charge has the client pay for the comparison of a login that it has named.
+// charge charges the client for comparing a login that it has named. See [Link.Charge].
 func (s *session) charge(login []byte) {
 	if cost := messages.LoginCost(login); cost > 0 {
 		s.link().Charge(cost)
 	}
 }
 
-// reply tells this session's client of a message of its own that was refused.
+// reply tells this session's client that one of its own messages was refused.
 func (s *session) reply(code messages.Code, rawTo []byte) {
 	s.link().Send(messages.AppendError(nil, code, "", rawTo))
 }

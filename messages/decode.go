@@ -12,7 +12,7 @@ const (
 	MaxDepth        = 64       // arrays and objects inside each other, the message's own object included
 )
 
-// Envelope holds the members that the service reads of a client's message.
+// Envelope holds the members of a client's message that the service reads.
 //
 // The values are unescaped. A value that was written without escapes aliases
 // Text. Nearly all are. A value that was written with escapes is a copy. A
@@ -67,7 +67,7 @@ func Decode(text []byte) (e Envelope, err error) {
 	s := scanners.Get().(*scanner)
 	s.reset(text)
 	err = s.envelope(&e)
-	s.text = nil // or the pool would keep it alive
+	s.text = nil // the pool must not keep it alive
 	scanners.Put(s)
 	return e, err
 }

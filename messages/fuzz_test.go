@@ -18,7 +18,7 @@ import (
 // within the limits of this protocol.
 func FuzzDecode(f *testing.F) {
 	for _, v := range messageVectors(f) {
-		if len(v.Message) < 1000 { // fuzzing works best on what is small
+		if len(v.Message) < 1000 { // fuzzing works best on small messages
 			f.Add([]byte(v.Message))
 		}
 	}

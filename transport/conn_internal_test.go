@@ -21,7 +21,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// brokenSession fails at what it is told to fail at.
+// brokenSession panics in the methods that it is told to panic in.
 type brokenSession struct {
 	receive any
 	closed  any
@@ -51,7 +51,7 @@ func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))
 	t.Run(name+" by goroutines", func(t *testing.T) { test(t, CarryByGoroutines) })
 }
 
-// lockedBuffer is a log.
+// lockedBuffer holds a log. Several goroutines may write to it.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

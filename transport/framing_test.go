@@ -16,18 +16,18 @@ import (
 const (
 	loginFrame    = `{"type":"login","login":"alice"}`
 	loginAccepted = `{"type":"login","success":true}`
-	// stays, as a row's code, says that the connection goes on.
+	// stays is the code of a row after which the connection stays open.
 	stays = 0
-	// noStatus, as a row's code, says that a close frame without a code comes.
+	// noStatus is the code of a row that is answered with a close frame without a code.
 	noStatus = 1005
 )
 
-// row is something that a client may send, and how the service answers: with these texts and pongs, in order, and then
-// with this close code.
+// row is something that a client may send, and the service's answer. The answer is these texts and pongs, in order, and then
+// a close frame with this code.
 type row struct {
 	name    string
 	send    []byte
-	answers []string // a message, the code of an error, or "pong " and its payload
+	answers []string // each a message, the code of an error, or "pong " and the pong's payload
 	code    uint16
 }
 
@@ -204,7 +204,7 @@ var framing = append(reserved(), []row{
 	), nil, 1003},
 }...)
 
-// reserved has a row for each opcode that RFC 6455 reserves.
+// reserved returns a row for each opcode that RFC 6455 reserves.
 func reserved() []row {
 	var rows []row
 	for _, opcode := range []byte{3, 4, 5, 6, 7, 0xB, 0xC, 0xD, 0xE, 0xF} {
@@ -216,7 +216,7 @@ func reserved() []row {
 	return rows
 }
 
-// header returns the first bytes of a frame, without any of its payload.
+// header returns the header of a frame.
 func header(f rawws.Frame) []byte {
 	b := f.Append(nil)
 	return b[:len(b)-len(f.Payload)]
@@ -239,7 +239,7 @@ func inFragments(text string, size int) []byte {
 	return rawws.Frame{Opcode: opcode}.Append(b)
 }
 
-// wantAnswers reads what a row of framing says.
+// wantAnswers reads the answers of a row and checks them.
 func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 	t.Helper()
 	for _, want := range answers {
@@ -268,14 +268,14 @@ func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 			t.Errorf("a ping afterwards was answered with %v, %v; want its pong", f, err)
 		}
 		write(t, c, rawws.CloseFrame(1000, ""))
-		wantClose(t, c, 1000) // and the login is free for the next row
+		wantClose(t, c, 1000) // then the login is free for the next row
 	case noStatus:
 		if reason := wantClose(t, c, 0); reason != "" {
 			t.Errorf("the reason is %q, want none", reason)
 		}
 	default:
 		reason := wantClose(t, c, code)
-		// "close 1009" is the client's own, which is echoed.
+		// In the row "close 1009" the service echoes the client's own code.
 		if explained := code == 1002 || code == 1003 || code == 1007 || code == 1009; explained && reason == "" && !strings.HasSuffix(t.Name(), "/close_1009") {
 			t.Errorf("closed with %d without a reason", code)
 		}
@@ -300,7 +300,7 @@ func TestEachFrameIsAnsweredAsTheProtocolSays(t *testing.T) {
 	})
 }
 
-// tooLong keeps rows out whose bytes take long to send one by one.
+// tooLong reports whether it would take too long to send the bytes of a row one by one.
 func tooLong(b []byte) bool { return len(b) > 2000 }
 
 func TestFramesMayArriveByteByByte(t *testing.T) {
@@ -315,7 +315,7 @@ func TestFramesMayArriveByteByByte(t *testing.T) {
 					c := s.connect(t)
 					for i := range row.send {
 						write(t, c, row.send[i:i+1])
-						synctest.Wait() // until the service has read it
+						synctest.Wait() // waits until the service has read the byte
 					}
 					wantAnswers(t, c, row.answers, row.code)
 				})
@@ -356,7 +356,7 @@ func TestControlFramesDoNotCountAsPartsOfAMessage(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := by.listenInMemory(t, 64<<10)
 				c := s.connect(t)
-				const frames = 5000 // 640 KB, far more than any message may have
+				const frames = 5000 // 640 KB, which is much more than a message may have
 				feed(t, c, func(yield func([]byte) bool) {
 					yield(slices.Concat(
 						rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])}.Append(nil),

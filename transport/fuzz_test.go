@@ -15,8 +15,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// FuzzStream sends anything at all behind a handshake. Whatever it is, the service answers in proper frames, a close
-// frame is the last of them, the connection comes to its end, and nothing fails.
+// FuzzStream sends any bytes after a handshake. The service must answer with valid frames, the last of which is a close frame.
+// The connection must end, and nothing may fail.
 func FuzzStream(f *testing.F) {
 	for _, row := range framing {
 		if len(row.send) < 4096 {

@@ -12,14 +12,15 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// sampleKey is RFC 6455's example of a handshake's key.
+// sampleKey is the handshake key in the example of RFC 6455, section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// InPieces has a connection on a loop or by goroutines read a stream and its end, in the pieces given: each says how much comes
-// at once, 0 for all, and the first comes with the handshake. Nothing is left to chance but when an actor answers. Where
-// room is given, each says how much the network takes of one write on a loop. It returns what the service sent behind
-// the response to the handshake, and whether it closed its side in an orderly way. The error says what does not come to
-// its end.
+// InPieces makes a connection read a stream and its end. The connection is carried on a loop, or by goroutines. Each of pieces
+// says how many bytes come at once, where 0 means all. The first piece comes with the handshake. Each of room says how many
+// bytes of one write on a loop the network takes. Only the time when an actor answers is left to chance.
+//
+// InPieces returns what the service sent after the response to the handshake, and whether the service closed its sending
+// direction. The error says what has failed.
 func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
 	if !s.connections.enter() {
 		return nil, false, errors.New("the server is going down")
@@ -52,7 +53,7 @@ func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answ
 	return answers, m.halfway, nil
 }
 
-// sizes says how large pieces are, one after the other and over again.
+// sizes is a sequence of sizes. It begins again after its end.
 type sizes struct {
 	list []byte
 	next int
@@ -73,28 +74,28 @@ func (s *sizes) size(most int) int {
 	return min(n, most)
 }
 
-// inPieces is the socket of InPieces: as a descriptor, on a loop that is run, it is both.
+// inPieces is the socket of InPieces. On a loop it is both the descriptor and the loop, which run runs.
 type inPieces struct {
 	mu       sync.Mutex
 	changed  sync.Cond
 	tasks    []epoll.Task
-	stream   []byte // what is still to come
+	stream   []byte // the bytes that have not come yet
 	pieces   sizes
 	room     sizes
 	written  []byte
-	full     bool // the network takes nothing more until it has said so
-	readable bool // what is watched
+	full     bool // the network takes no more bytes until it has reported room
+	readable bool // readable and writable say what is watched for
 	writable bool
-	ended    bool // the handler knows of the stream's end
-	halfway  bool // the service has closed its side
-	shut     bool // both
+	ended    bool // the handler was told of the stream's end
+	halfway  bool // the service has closed its sending direction
+	shut     bool // the service has closed both directions
 	closed   bool
 	late     bool
 }
 
 func (m *inPieces) piece() []byte {
 	n := m.pieces.size(len(m.stream))
-	// Not one byte more than there is: what reads beyond it is found.
+	// A copy has no other bytes of the stream behind it. So a read beyond the piece is found.
 	piece := bytes.Clone(m.stream[:n:n])
 	m.stream = m.stream[n:]
 	return piece
@@ -177,7 +178,7 @@ func (m *inPieces) Shutdown() {
 
 func (m *inPieces) Close() { m.closed = true }
 
-// inPiecesConn is the socket for goroutines. It takes all that is written, and has no use for deadlines, since nothing waits.
+// inPiecesConn is the socket for goroutines. It takes all bytes that are written. It ignores deadlines, because nothing waits.
 type inPiecesConn struct{ *inPieces }
 
 func (m inPiecesConn) Read(p []byte) (int, error) {
@@ -207,5 +208,5 @@ func (m inPiecesConn) SetDeadline(time.Time) error      { return nil }
 func (m inPiecesConn) SetReadDeadline(time.Time) error  { return nil }
 func (m inPiecesConn) SetWriteDeadline(time.Time) error { return nil }
 
-// SetQueueLimit says above how many bytes of answers that wait to be written a connection is not read.
+// SetQueueLimit sets the number of bytes that may wait to be written before a connection is not read any more.
 func SetQueueLimit(s *Server, limit int) { s.queueLimit = int64(limit) }

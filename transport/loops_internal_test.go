@@ -19,10 +19,10 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// refuseLoops has a server make so many loops, and no more.
+// refuseLoops lets a server make so many loops and no more.
 func refuseLoops(s *Server, after int) {
 	l := s.carriers.(*loops)
-	l.mu.Lock() // The server may be serving.
+	l.mu.Lock() // the server may already be serving
 	defer l.mu.Unlock()
 	l.new = func() (*epoll.Loop, error) {
 		if after--; after < 0 {
@@ -32,7 +32,7 @@ func refuseLoops(s *Server, after int) {
 	}
 }
 
-// serve starts a server on a loopback socket, whose connections have the sessions given, in order.
+// serve starts a server on a loopback socket. Its connections get the given sessions, in order.
 func serve(t *testing.T, log *lockedBuffer, sessions ...session) (s *Server, dial func() *rawws.Conn) {
 	t.Helper()
 	next := make(chan session, len(sessions))
@@ -73,7 +73,7 @@ func serve(t *testing.T, log *lockedBuffer, sessions ...session) (s *Server, dia
 	}
 }
 
-// wantAnswer wants a connection to be well.
+// wantAnswer checks that a connection works.
 func wantAnswer(t *testing.T, c *rawws.Conn) {
 	t.Helper()
 	if _, err := c.Write(rawws.Message("{}")); err != nil {
@@ -139,7 +139,7 @@ func TestAConnectionThatCannotBeReadEnds(t *testing.T) {
 	if err := s.connections.wait(ctx); err != nil {
 		t.Fatal("the connection does not come to its end")
 	}
-	wantAnswer(t, dial()) // others are well
+	wantAnswer(t, dial()) // other connections still work
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed != 1 || c.Waiting() != 0 || !strings.Contains(log.String(), "could not be read") {
@@ -147,7 +147,7 @@ func TestAConnectionThatCannotBeReadEnds(t *testing.T) {
 	}
 }
 
-// failing is a session that fails at everything.
+// failing is a session that panics in every method.
 type failing struct{ brokenSession }
 
 func (*failing) Undelivered([]byte, messages.Address) { panic("the cause") }
@@ -162,7 +162,7 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	}
 	l := s.carriers.(*loops)
 	l.mu.Lock()
-	l.all, l.started = []*epoll.Loop{loop}, true // one for all
+	l.all, l.started = []*epoll.Loop{loop}, true // one loop for all connections
 	l.mu.Unlock()
 	first := dial()
 	wantAnswer(t, first)
@@ -170,7 +170,7 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	wantAnswer(t, c)
 	s.connections.each(func(c *conn) {
 		if c.session == failing {
-			for range 1000 { // more than the network takes, as there will be a cut
+			for range 1000 { // more than the network takes, because the connection is to be cut
 				c.Deliver(delivery(make([]byte, 60_000), address("sender")))
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"p2p-messaging/transport/internal/memnet"
 )
 
-// CarryOnLoops has a loop carry the connections of a server over a network in memory too, so that they can be tried with
+// CarryOnLoops makes a server carry its connections on a loop, even over a network in memory. So they can be tested with
 // testing/synctest.
 func CarryOnLoops(s *Server) { s.carriers = &memLoops{carriers: s.carriers} }
 
@@ -28,7 +28,7 @@ func (l *memLoops) adopt(socket net.Conn) *looped {
 	return c
 }
 
-// CarryByGoroutines has goroutines carry the connections of a server, also where a loop could.
+// CarryByGoroutines makes a server carry its connections by goroutines, even if a loop could carry them.
 func CarryByGoroutines(s *Server) { s.carriers = noLoops{} }
 
 type noLoops struct{}
@@ -37,7 +37,7 @@ func (noLoops) adopt(net.Conn) *looped      { return nil }
 func (noLoops) adoptDescriptor(int) *looped { return nil }
 func (noLoops) stop()                       {}
 
-// memLoop runs tasks one by one, on a goroutine that lives while there are any.
+// memLoop runs tasks one by one. Its goroutine exists only while there are tasks.
 type memLoop struct {
 	mu      sync.Mutex
 	tasks   []epoll.Task
@@ -70,16 +70,16 @@ func (l *memLoop) run() {
 	}
 }
 
-// memSocket is a socket in memory on a loop. A goroutine waits for it, in place of epoll.
+// memSocket is a socket in memory on a loop. A goroutine waits for its events, like epoll.
 type memSocket struct {
 	loop    *memLoop
 	near    *memnet.Conn
 	handler epoll.Handler
 	buffer  [64 << 10]byte
-	changed chan struct{} // something has been done with it
+	changed chan struct{} // has a value if the socket has been used since wait looked
 
 	mu                 sync.Mutex
-	readable, writable bool // what is watched
+	readable, writable bool // what is watched for
 	closed             bool
 }
 
@@ -124,7 +124,7 @@ func (s *memSocket) Close() {
 	s.wake()
 }
 
-// wait has the loop told of what is watched until the socket is closed.
+// wait tells the loop of the events that are watched for, until the socket is closed.
 func (s *memSocket) wait() {
 	served := make(chan struct{})
 	for {
@@ -156,7 +156,7 @@ type task func()
 
 func (t task) Run() { t() }
 
-// serve does what an epoll loop does for one event.
+// serve handles one event like an epoll loop.
 func (s *memSocket) serve() {
 	state, _, _ := s.near.State()
 	watched := func() (readable, writable, closed bool) {

@@ -25,14 +25,14 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// stream is what a network took of a connection's bytes. It may be made to take less.
+// stream holds the bytes of a connection that the network has taken. A test can make the network take less.
 type stream struct {
 	mu    sync.Mutex
 	bytes []byte
-	fault func(size int) (most int, err error) // how much of a write is taken at most, and what it fails with then
+	fault func(size int) (most int, err error) // the most bytes that the network takes of a write, and the error of that write
 }
 
-// write is called by one goroutine at a time.
+// write must be called by one goroutine at a time.
 func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err error) {
 	var fault error
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err er
 	return n, err
 }
 
-// tappedSocket is a socket on a loop, and tappedConn another one, whose stream can be seen.
+// tappedSocket is a socket on a loop. tappedConn is a connection by goroutines. Tests can see the stream of both.
 type (
 	tappedSocket struct {
 		descriptor
@@ -68,10 +68,10 @@ func (t tappedSocket) Write(b []byte, last bool) (int, error) {
 }
 func (t tappedConn) Write(b []byte) (int, error) { return t.write(b, t.Conn.Write) }
 
-// witness is a session that sees what becomes of a connection's outbox.
+// witness is a session that records what becomes of the messages in a connection's outbox.
 type witness struct {
-	decide func() (next bool) // what Receive returns; nil: true
-	panics func() bool        // whether Undelivered does
+	decide func() (next bool) // returns the result of Receive; nil: true
+	panics func() bool        // reports whether Undelivered panics
 
 	mu     sync.Mutex
 	taken  map[string][]string // by sender
@@ -99,8 +99,8 @@ func (w *witness) Undelivered(text []byte, sender messages.Address) {
 	}
 }
 
-// deliver delivers one sender's next message, brought by via, and reports whether it was taken. Each sender has one
-// goroutine.
+// deliver delivers the next message of one sender. Via is the message's Via. It reports whether the message was taken. Each
+// sender has one goroutine.
 func (w *witness) deliver(c actors.Link, sender string, n, size int, via any) bool {
 	text := fmt.Sprintf("%s %d %s", sender, n, strings.Repeat("x", size))
 	m := delivery([]byte(text), address(sender))
@@ -118,9 +118,13 @@ func newWitness() *witness {
 	return &witness{taken: make(map[string][]string), back: make(map[string][]string)}
 }
 
-// check wants that each message that was taken, and no other, has either gone into the stream whole or come back to its
-// sender, those that have gone before those that came back and both in order, and that a close frame is the stream's
-// last. It returns the codes of close frames.
+// check checks what has become of the messages:
+//
+//   - Each message that was taken, and no other, stands whole in the stream or has come back to its sender.
+//   - For each sender, the messages in the stream are the first ones, and those that came back are the rest. Both are in order.
+//   - No frame follows a close frame.
+//
+// It returns the codes of the close frames.
 func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16) {
 	t.Helper()
 	gone := make(map[string][]string)
@@ -149,7 +153,8 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 	for sender, taken := range w.taken {
 		got := slices.Concat(gone[sender], w.back[sender])
 		if n := len(w.back[sender]); n > 1 {
-			// Where a reader is given up on, the message that is half out still has its chance, and comes back last.
+			// When the service gives up on a reader, it still tries to send the rest of the message that is half out. If that
+			// fails, this message comes back last.
 			if half := w.back[sender][n-1]; len(gone[sender]) < len(taken) && taken[len(gone[sender])] == half {
 				got = slices.Concat(gone[sender], []string{half}, w.back[sender][:n-1])
 			}
@@ -180,7 +185,7 @@ func differs(a, b []string) int {
 	return len(a)
 }
 
-// headerSize returns how much of a frame frameSize needs to see.
+// headerSize returns how many bytes of a frame frameSize needs.
 func headerSize(b []byte) int {
 	switch b[1] {
 	case 126:
@@ -191,7 +196,7 @@ func headerSize(b []byte) int {
 	return 2
 }
 
-// openOn has a loop carry a connection whose stream can be seen.
+// openOn makes a loop carry a connection, and puts a tap on its stream.
 func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *stream) *looped {
 	t.Helper()
 	fd, err := epoll.Detach(near)
@@ -205,8 +210,8 @@ func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *
 	return c
 }
 
-// TestNothingThatWasTakenVanishesOnLoops has several goroutines and another connection's loop send to a connection
-// while it comes to its end in all the ways there are.
+// In TestNothingThatWasTakenVanishesOnLoops several goroutines and the loop of another connection send to a connection while it
+// ends, in all the ways there are.
 func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -224,7 +229,7 @@ func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	o := DefaultOptions()
 	o.Logger = slog.New(slog.DiscardHandler)
 	o.WriteTimeout = 50 * time.Millisecond
-	o.PingInterval = 100 * time.Millisecond // so that the sweep looks every 10 ms
+	o.PingInterval = 100 * time.Millisecond // makes the sweep look every 10 ms
 	s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +256,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		w.panics = func() bool { return true }
 	}
 	switch failAt := random.IntN(100 << 10); random.IntN(3) {
-	case 0: // cut anywhere
+	case 0: // the network takes only a part of some writes
 		own := rand.New(rand.NewPCG(random.Uint64(), 0))
 		tap.fault = func(size int) (int, error) {
 			if own.IntN(2) == 0 {
@@ -259,7 +264,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 			return own.IntN(size), epoll.ErrFull
 		}
-	case 1: // failing in the middle
+	case 1: // a write fails in the middle
 		tap.fault = func(size int) (int, error) {
 			if failAt -= size; failAt >= 0 {
 				return 0, nil
@@ -286,7 +291,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 		})
 	}
-	using.Go(func() { // who is on alice's loop
+	using.Go(func() { // the messages of alice come from her loop
 		for n := range each {
 			ran := make(chan bool)
 			alice.socket.Post(task(func() {
@@ -303,7 +308,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			n, err := io.CopyN(io.Discard, far, most)
 			read.Add(n)
 			if err != nil {
-				far.Close() // or else it waits
+				far.Close() // so that the service does not wait for the client
 			}
 		})
 	}
@@ -336,8 +341,8 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		}
 	case "cut":
 		bob.cut()
-	case "never reads", "reads a little": // the write's time-out
-		go func() { // where all of it fitted
+	case "never reads", "reads a little": // the write time-out ends the connection
+		go func() { // ends the connection if the network has taken everything
 			time.Sleep(4 * s.options.WriteTimeout)
 			bob.Close(messages.CloseNormal, "")
 			far.Close()
@@ -350,7 +355,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	case "closed by the client":
 		_, _ = far.Write(rawws.CloseFrame(1000, ""))
 	}
-	aliceFar.Close() // whose loop goes on
+	aliceFar.Close() // her loop goes on
 	ended := make(chan struct{})
 	go func() {
 		using.Wait()
@@ -363,7 +368,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	}
 	far.Close()
 	<-ended
-	// What was posted for its outbox has been done when both loops have gone round.
+	// After one more task on both loops, all tasks that were posted for the outbox have run.
 	for _, l := range loops {
 		done := make(chan struct{})
 		l.Post(task(func() { close(done) }))

@@ -24,7 +24,7 @@ func TestHowACloseFrameIsAnswered(t *testing.T) {
 		{append(code(4321), "Zo\xc3\xab"...), string(code(4321))},
 		{append(code(1000), 0xFF), encoding},
 		{append(code(1000), 0xC3), encoding},
-		{append(code(999), 0xFF), encoding}, // what is wrong twice is refused for its encoding
+		{append(code(999), 0xFF), encoding}, // this has two faults; it is refused because of its encoding
 		{append(code(999), "bye"...), protocol},
 	} {
 		if got := string(closeAnswer(c.payload)); got != c.want {

@@ -12,7 +12,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// What a loop is given at once must be what net/http would have let through: both ways are tried with each request.
+// If a request comes in one piece, the service hands the connection to a loop without net/http. It must accept exactly the
+// requests that net/http accepts. The test sends each request in both ways.
 func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	const rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	const host = "Host: service.test\r\n"
@@ -49,11 +50,11 @@ func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	}
 }
 
-// plainListener is a listener that is not known to be TCP's.
+// plainListener hides that a listener is a TCP listener.
 type plainListener struct{ net.Listener }
 
-// status sends a request with a login and an empty message behind it, and returns what it is answered with. Where it opens
-// a WebSocket, the messages must be answered too.
+// status sends a request and two messages after it, and returns the status of the answer. If the request opens a WebSocket,
+// the messages must be answered too.
 func status(t *testing.T, s *service, request string) int {
 	t.Helper()
 	socket, err := s.dial()

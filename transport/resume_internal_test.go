@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// undecided is a session that leaves every decision to the test.
+// undecided is a session. The test makes all its decisions.
 type undecided struct {
 	received int
 	closed   bool

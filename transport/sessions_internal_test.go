@@ -19,18 +19,18 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// simulation is a server whose connections are no sockets: what is written to them is gone, and what they send comes
-// from the test, which runs their loops too.
+// simulation is a server whose connections are not sockets. What is written to them is thrown away. The test sends what they
+// receive, and runs their loops.
 type simulation struct {
 	testing.TB
 	*Server
 	system *actors.System
 
 	loops   []*simulatedLoop
-	opening *simulatedLoop // whose the next connection is
+	opening *simulatedLoop // the loop of the next connection
 }
 
-// simulatedLoop has tasks, for run.
+// simulatedLoop collects tasks. Method run runs them.
 type simulatedLoop struct {
 	mu           sync.Mutex
 	tasks, spare []epoll.Task
@@ -42,7 +42,7 @@ func (l *simulatedLoop) Post(t epoll.Task) {
 	l.tasks = append(l.tasks, t)
 }
 
-// run runs the tasks until there are none. One goroutine calls it.
+// run runs the tasks until there are none. Only one goroutine may call it.
 func (l *simulatedLoop) run() {
 	for {
 		l.mu.Lock()
@@ -76,20 +76,20 @@ func simulate(t testing.TB) *simulation {
 	return m
 }
 
-// adopt returns a new connection of the loop that opening is.
+// adopt returns a new connection on the loop opening.
 func (m *simulation) adopt() *looped {
 	c := new(looped)
 	c.socket = &simulated{loop: m.opening, handler: c}
 	return c
 }
 
-// begin has the connections that open from now on be a new loop's.
+// begin starts a new loop. Connections that open from now on belong to it.
 func (m *simulation) begin() {
 	m.opening = new(simulatedLoop)
 	m.loops = append(m.loops, m.opening)
 }
 
-// open opens a connection, and logs in.
+// open opens a connection and logs in.
 func (m *simulation) open(login string) *looped {
 	m.connections.enter()
 	c := m.adopt()
@@ -99,19 +99,19 @@ func (m *simulation) open(login string) *looped {
 	return c
 }
 
-// receive has a connection's client send a message.
+// receive makes a connection's client send a message.
 func (m *simulation) receive(c *looped, text string) {
 	c.Receive(rawws.Message(text), time.Now())
 	m.opening.run()
 }
 
-// close has a connection's client go.
+// close makes a connection's client leave.
 func (m *simulation) close(c *looped) {
 	c.Ended(io.EOF)
 	m.opening.run()
 }
 
-// stop ends everything.
+// stop closes all connections and stops the actors.
 func (m *simulation) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -129,7 +129,7 @@ func (m *simulation) stop() {
 	}
 }
 
-// simulated is a socket that takes everything, and whose other side closes when it is told to.
+// simulated is a socket that takes all bytes. Its other side closes when the service closes its sending direction.
 type simulated struct {
 	loop    *simulatedLoop
 	handler epoll.Handler
@@ -147,7 +147,7 @@ type hangUp struct{ epoll.Handler }
 
 func (h hangUp) Run() { h.Ended(io.EOF) }
 
-// memory is what a process uses.
+// memory is the memory that the process uses.
 type memory struct{ heap, stacks, resident float64 }
 
 func measure() (m memory) {
@@ -175,8 +175,8 @@ func (m memory) report(b *testing.B, before memory, sessions int) {
 	b.ReportMetric((m.resident-before.resident)/n, "resident-B/session")
 }
 
-// BenchmarkSimulatedSessions holds a million idle sessions, logged in, over connections that are no sockets, and says
-// what each takes, for how long the collector stops the world at most, and how long it takes to end them all.
+// BenchmarkSimulatedSessions holds a million idle sessions, logged in, over connections that are not sockets. It measures the
+// memory of a session, the longest stop of the world by the garbage collector, and the time to end all sessions.
 func BenchmarkSimulatedSessions(b *testing.B) {
 	for _, sessions := range []int{100_000, 1_000_000} {
 		b.Run(strconv.Itoa(sessions), func(b *testing.B) {
@@ -205,8 +205,9 @@ func BenchmarkSimulatedSessions(b *testing.B) {
 	}
 }
 
-// BenchmarkCollector says what the collector's setting costs and saves a service with 100,000 idle sessions: bytes of
-// resident memory for each, while others connect, log in, relay once and go. The time is that of one of these.
+// BenchmarkCollector measures what the setting of the garbage collector costs and saves. A service has 100,000 idle sessions,
+// while other clients connect, log in, relay once and leave. The result is the resident memory of an idle session, in bytes,
+// and the time for one of the other clients.
 func BenchmarkCollector(b *testing.B) {
 	const sessions = 100_000
 	for _, percent := range []int{10, 25, 50, 100, 200} {
@@ -231,8 +232,8 @@ func BenchmarkCollector(b *testing.B) {
 	}
 }
 
-// BenchmarkRelayWithoutNetwork relays frames between pairs of connections that are no sockets, all the way from a read to
-// a write. With -cpu 1,2 it says what a second processor adds.
+// BenchmarkRelayWithoutNetwork relays frames between pairs of connections that are not sockets, from the read to the write.
+// With -cpu 1,2 it shows what a second processor adds.
 func BenchmarkRelayWithoutNetwork(b *testing.B) {
 	const pairs = 100 // for each processor
 	for _, size := range []int{300, 2 << 10} {
@@ -264,7 +265,7 @@ func BenchmarkRelayWithoutNetwork(b *testing.B) {
 				buffer := make([]byte, 0, 2*size)
 				at := time.Now()
 				for i := 0; pb.Next(); i++ {
-					buffer = append(buffer[:0], p.frames[i%pairs]...) // it is unmasked in place
+					buffer = append(buffer[:0], p.frames[i%pairs]...) // the service unmasks the frame in place
 					p.senders[i%pairs].Receive(buffer, at)
 					p.loop.run()
 				}

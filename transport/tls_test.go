@@ -11,8 +11,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// countedWaits counts the waits of whoever writes. A writer that waits over and over without waiting is made to wait,
-// or no test would come to its end.
+// countedWaits counts how often a writer begins to wait. If a writer begins again and again, countedWaits makes it sleep.
+// Otherwise the test would never end.
 type countedWaits struct {
 	net.Conn
 	writes *atomic.Int64
@@ -27,8 +27,8 @@ func (c countedWaits) SetWriteDeadline(deadline time.Time) error {
 	return c.Conn.SetWriteDeadline(deadline)
 }
 
-// flooded returns a service over TLS, a connection for which frames of 1,000 bytes wait of which it has read none, and
-// the sender.
+// flooded returns a service over TLS, a connection and a sender. Frames of 1,000 bytes from the sender wait for the
+// connection, which has read none of them.
 func flooded(t *testing.T, frames int) (s *service, reader, sender *rawws.Conn, waits *atomic.Int64) {
 	waits = new(atomic.Int64)
 	s = listenTLS(t, 1500, func(c net.Conn) net.Conn { return countedWaits{c, waits} })
