@@ -145,8 +145,8 @@ func TestNotificationsThatAreRefusedOrMissingAreSaidInWords(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	for want, script := range map[string]string{
-		"Notifications are blocked for this page":  fakeNotifications + `globalThis.answer = "denied"`,
-		"This browser shows no notifications here": `delete globalThis.Notification`,
+		"Notifications are blocked for this page":     fakeNotifications + `globalThis.answer = "denied"`,
+		"This browser cannot show notifications here": `delete globalThis.Notification`,
 	} {
 		p := newPage(t, "alice", s.url()+"icon.svg")
 		p.beforeEachLoad(script)
