@@ -24,7 +24,7 @@ type Flags struct {
 
 	Rate       int  `group:"limits" env:"P2P_RATE" default:"${rate}" placeholder:"N" help:"Messages a second that one connection may send in the long run. A connection that sends more is read more slowly. 0 means no limit. Default: ${default}."`
 	Burst      int  `group:"limits" env:"P2P_BURST" default:"${burst}" placeholder:"N" help:"Messages that one connection may send at once before --rate applies. Default: ${default}."`
-	QueueLimit size `group:"limits" env:"P2P_QUEUE_LIMIT" default:"${queue_limit}" placeholder:"SIZE" help:"How much may wait for one client, as a number of bytes, or such as 256KiB or 1MiB. Messages beyond that are refused. Default: ${default}."`
+	QueueLimit size `group:"limits" env:"P2P_QUEUE_LIMIT" default:"${queue_limit}" placeholder:"SIZE" help:"How much the service holds for one client, as a number of bytes, or such as 256KiB or 1MiB. Messages for it beyond that are refused. Default: ${default}."`
 
 	WriteTimeout     time.Duration `group:"timing" env:"P2P_WRITE_TIMEOUT" default:"${write_timeout}" placeholder:"TIME" help:"How long a client may read nothing of what is sent to it before it is cut off. Default: ${default}."`
 	PingInterval     time.Duration `group:"timing" env:"P2P_PING_INTERVAL" default:"${ping_interval}" placeholder:"TIME" help:"Time between two pings to a client. Default: ${default}."`
