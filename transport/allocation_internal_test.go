@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// Under the race detector a sync.Pool drops some of what it is given, so this is not part of that run.
+// This test does not run under the race detector, because there a sync.Pool drops some of its items at random.
 func TestARelayOnALoopAllocatesNothing(t *testing.T) {
 	m := simulate(t)
 	defer m.stop()
@@ -20,15 +20,15 @@ func TestARelayOnALoopAllocatesNothing(t *testing.T) {
 	frame := rawws.Message(fmt.Sprintf(`{"type":"offer","offer":"%s","from":"alice","to":"bob"}`, strings.Repeat("x", 300)))
 	buffer := make([]byte, len(frame))
 	at := time.Now()
-	// From what was read to what is written, a thousand times in one run, so that one allocation in so many is seen.
+	// One run has a thousand relays, each from a read to a write. So rare allocations count too.
 	const relays = 1000
 	if n := testing.AllocsPerRun(10, func() {
 		for range relays {
-			copy(buffer, frame) // it is unmasked in place
+			copy(buffer, frame) // Receive unmasks the frame in place
 			alice.Receive(buffer, at)
 			m.opening.run()
 		}
-	}); n > relays/100 { // a collection may take the pools' buffers away
+	}); n > relays/100 { // a garbage collection may empty the pools
 		t.Errorf("%d relays allocate %v times, want never", relays, n)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// FuzzStream sends anything at all behind a handshake. Whatever it is, the service answers in proper frames, a close
-// frame is the last of them, the connection comes to its end, and nothing fails.
+// FuzzStream sends arbitrary bytes after a handshake. For any bytes, the service must answer with valid frames. A close
+// frame must be the last frame. The connection must end, and the service must log no failure.
 func FuzzStream(f *testing.F) {
 	for _, row := range framing {
 		if len(row.send) < 4096 {

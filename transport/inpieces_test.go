@@ -12,14 +12,16 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// sampleKey is RFC 6455's example of a handshake's key.
+// sampleKey is the example of a handshake's key in RFC 6455, section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// InPieces has a connection on a loop or by goroutines read a stream and its end, in the pieces given: each says how much comes
-// at once, 0 for all, and the first comes with the handshake. Nothing is left to chance but when an actor answers. Where
-// room is given, each says how much the network takes of one write on a loop. It returns what the service sent behind
-// the response to the handshake, and whether it closed its side in an orderly way. The error says what does not come to
-// its end.
+// InPieces opens a connection that reads a stream and then its end. OnLoops says whether a loop or goroutines carry it.
+// Pieces are the sizes of the pieces in which the stream arrives. The first piece arrives with the handshake. Room says
+// how much the network takes of each write on a loop. See sizes for both lists. Only the time at which an actor answers is
+// left to chance.
+//
+// Answers are the bytes that the service sent after the response to the handshake. Orderly reports whether the service
+// closed its sending direction. The error says that the connection did not end, or was not opened.
 func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
 	if !s.connections.enter() {
 		return nil, false, errors.New("the server is going down")
@@ -52,7 +54,8 @@ func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answ
 	return answers, m.halfway, nil
 }
 
-// sizes says how large pieces are, one after the other and over again.
+// sizes is a list of sizes in bytes, which is repeated. The value 0 and an empty list stand for everything. A value n above
+// 200 stands for (n-200)*100 bytes.
 type sizes struct {
 	list []byte
 	next int
@@ -73,28 +76,28 @@ func (s *sizes) size(most int) int {
 	return min(n, most)
 }
 
-// inPieces is the socket of InPieces: as a descriptor, on a loop that is run, it is both.
+// inPieces is the socket of InPieces. It is a descriptor, and its method run is the loop.
 type inPieces struct {
 	mu       sync.Mutex
 	changed  sync.Cond
 	tasks    []epoll.Task
-	stream   []byte // what is still to come
+	stream   []byte // the bytes that have not arrived yet
 	pieces   sizes
 	room     sizes
 	written  []byte
-	full     bool // the network takes nothing more until it has said so
-	readable bool // what is watched
-	writable bool
-	ended    bool // the handler knows of the stream's end
-	halfway  bool // the service has closed its side
-	shut     bool // both
+	full     bool // the network takes nothing until run has reported room
+	readable bool // the loop watches for bytes
+	writable bool // the loop watches for room
+	ended    bool // the handler was told that the stream has ended
+	halfway  bool // the service has closed its sending direction
+	shut     bool // the service has shut down both directions
 	closed   bool
 	late     bool
 }
 
 func (m *inPieces) piece() []byte {
 	n := m.pieces.size(len(m.stream))
-	// Not one byte more than there is: what reads beyond it is found.
+	// The piece has no spare capacity, so an access beyond its end panics.
 	piece := bytes.Clone(m.stream[:n:n])
 	m.stream = m.stream[n:]
 	return piece
@@ -177,7 +180,8 @@ func (m *inPieces) Shutdown() {
 
 func (m *inPieces) Close() { m.closed = true }
 
-// inPiecesConn is the socket for goroutines. It takes all that is written, and has no use for deadlines, since nothing waits.
+// inPiecesConn is the socket for goroutines. It takes all bytes that are written. It ignores deadlines, because no call
+// waits.
 type inPiecesConn struct{ *inPieces }
 
 func (m inPiecesConn) Read(p []byte) (int, error) {
@@ -207,5 +211,5 @@ func (m inPiecesConn) SetDeadline(time.Time) error      { return nil }
 func (m inPiecesConn) SetReadDeadline(time.Time) error  { return nil }
 func (m inPiecesConn) SetWriteDeadline(time.Time) error { return nil }
 
-// SetQueueLimit says above how many bytes of answers that wait to be written a connection is not read.
+// SetQueueLimit sets the queue limit of s. If more than limit bytes wait to be written to a connection, it is not read.
 func SetQueueLimit(s *Server, limit int) { s.queueLimit = int64(limit) }

@@ -9,8 +9,8 @@ import (
 	"p2p-messaging/transport/internal/memnet"
 )
 
-// CarryOnLoops has a loop carry the connections of a server over a network in memory too, so that they can be tried with
-// testing/synctest.
+// CarryOnLoops makes a loop carry the connections of a server over a network in memory too. So tests can run connections
+// on a loop under testing/synctest.
 func CarryOnLoops(s *Server) { s.carriers = &memLoops{carriers: s.carriers} }
 
 type memLoops struct {
@@ -28,7 +28,7 @@ func (l *memLoops) adopt(socket net.Conn) *looped {
 	return c
 }
 
-// CarryByGoroutines has goroutines carry the connections of a server, also where a loop could.
+// CarryByGoroutines makes goroutines carry all connections of a server, even those that a loop could carry.
 func CarryByGoroutines(s *Server) { s.carriers = noLoops{} }
 
 type noLoops struct{}
@@ -37,7 +37,7 @@ func (noLoops) adopt(net.Conn) *looped      { return nil }
 func (noLoops) adoptDescriptor(int) *looped { return nil }
 func (noLoops) stop()                       {}
 
-// memLoop runs tasks one by one, on a goroutine that lives while there are any.
+// memLoop runs tasks one by one on a goroutine. The goroutine runs only while there are tasks.
 type memLoop struct {
 	mu      sync.Mutex
 	tasks   []epoll.Task
@@ -70,16 +70,16 @@ func (l *memLoop) run() {
 	}
 }
 
-// memSocket is a socket in memory on a loop. A goroutine waits for it, in place of epoll.
+// memSocket is a socket in memory on a loop. A goroutine waits for its events, in place of epoll.
 type memSocket struct {
 	loop    *memLoop
 	near    *memnet.Conn
 	handler epoll.Handler
 	buffer  [64 << 10]byte
-	changed chan struct{} // something has been done with it
+	changed chan struct{} // Watch or Close was called
 
 	mu                 sync.Mutex
-	readable, writable bool // what is watched
+	readable, writable bool // what the loop watches for
 	closed             bool
 }
 
@@ -124,7 +124,8 @@ func (s *memSocket) Close() {
 	s.wake()
 }
 
-// wait has the loop told of what is watched until the socket is closed.
+// wait posts a task to the loop whenever there is an event that the socket is watched for. It returns when the socket is
+// closed.
 func (s *memSocket) wait() {
 	served := make(chan struct{})
 	for {

@@ -25,14 +25,15 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// stream is what a network took of a connection's bytes. It may be made to take less.
+// stream records the bytes of a connection that the network took. A fault makes a write fail, or take less.
 type stream struct {
 	mu    sync.Mutex
 	bytes []byte
-	fault func(size int) (most int, err error) // how much of a write is taken at most, and what it fails with then
+	fault func(size int) (most int, err error) // for a write of size bytes: its error, and the most that it takes then
 }
 
-// write is called by one goroutine at a time.
+// write calls write with b, or with less if there is a fault, and records the bytes that were taken. One goroutine at a
+// time may call it.
 func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err error) {
 	var fault error
 	s.mu.Lock()
@@ -51,7 +52,7 @@ func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err er
 	return n, err
 }
 
-// tappedSocket is a socket on a loop, and tappedConn another one, whose stream can be seen.
+// tappedSocket is a socket on a loop, and tappedConn is a net.Conn. Both record the bytes that are written to them.
 type (
 	tappedSocket struct {
 		descriptor
@@ -68,10 +69,10 @@ func (t tappedSocket) Write(b []byte, last bool) (int, error) {
 }
 func (t tappedConn) Write(b []byte) (int, error) { return t.write(b, t.Conn.Write) }
 
-// witness is a session that sees what becomes of a connection's outbox.
+// witness is a session that records which messages the outbox of its connection took, and which came back.
 type witness struct {
-	decide func() (next bool) // what Receive returns; nil: true
-	panics func() bool        // whether Undelivered does
+	decide func() (next bool) // returns the result of Receive; nil means true
+	panics func() bool        // says whether Undelivered panics; nil means no
 
 	mu     sync.Mutex
 	taken  map[string][]string // by sender
@@ -99,8 +100,8 @@ func (w *witness) Undelivered(text []byte, sender messages.Address) {
 	}
 }
 
-// deliver delivers one sender's next message, brought by via, and reports whether it was taken. Each sender has one
-// goroutine.
+// deliver delivers message number n of a sender to c, and reports whether c took it. Via is the carrier that brought the
+// message, or nil. Only one goroutine may deliver the messages of a sender.
 func (w *witness) deliver(c actors.Link, sender string, n, size int, via any) bool {
 	text := fmt.Sprintf("%s %d %s", sender, n, strings.Repeat("x", size))
 	m := delivery([]byte(text), address(sender))
@@ -118,9 +119,10 @@ func newWitness() *witness {
 	return &witness{taken: make(map[string][]string), back: make(map[string][]string)}
 }
 
-// check wants that each message that was taken, and no other, has either gone into the stream whole or come back to its
-// sender, those that have gone before those that came back and both in order, and that a close frame is the stream's
-// last. It returns the codes of close frames.
+// check checks a connection that has ended. Each message that was taken must be whole in the stream, or have come back to
+// its sender, but not both. No other message may be there. The messages in the stream must be a sender's first messages,
+// and both groups must be in order. Nothing may follow a close frame in the stream. The result holds the codes of the
+// close frames.
 func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16) {
 	t.Helper()
 	gone := make(map[string][]string)
@@ -149,7 +151,8 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 	for sender, taken := range w.taken {
 		got := slices.Concat(gone[sender], w.back[sender])
 		if n := len(w.back[sender]); n > 1 {
-			// Where a reader is given up on, the message that is half out still has its chance, and comes back last.
+			// When the service gives up on a client, a half-written message stays in the outbox, because it may still be
+			// completed. If it is not completed, it comes back last.
 			if half := w.back[sender][n-1]; len(gone[sender]) < len(taken) && taken[len(gone[sender])] == half {
 				got = slices.Concat(gone[sender], []string{half}, w.back[sender][:n-1])
 			}
@@ -180,7 +183,7 @@ func differs(a, b []string) int {
 	return len(a)
 }
 
-// headerSize returns how much of a frame frameSize needs to see.
+// headerSize returns the number of bytes that frameSize needs. B holds at least 2 bytes of a frame.
 func headerSize(b []byte) int {
 	switch b[1] {
 	case 126:
@@ -191,7 +194,7 @@ func headerSize(b []byte) int {
 	return 2
 }
 
-// openOn has a loop carry a connection whose stream can be seen.
+// openOn opens a connection on a loop. Tap records its stream.
 func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *stream) *looped {
 	t.Helper()
 	fd, err := epoll.Detach(near)
@@ -205,8 +208,8 @@ func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *
 	return c
 }
 
-// TestNothingThatWasTakenVanishesOnLoops has several goroutines and another connection's loop send to a connection
-// while it comes to its end in all the ways there are.
+// TestNothingThatWasTakenVanishesOnLoops sends messages to a connection from several goroutines and from another
+// connection's loop, while the connection ends. Each round picks at random how it ends.
 func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -224,7 +227,7 @@ func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	o := DefaultOptions()
 	o.Logger = slog.New(slog.DiscardHandler)
 	o.WriteTimeout = 50 * time.Millisecond
-	o.PingInterval = 100 * time.Millisecond // so that the sweep looks every 10 ms
+	o.PingInterval = 100 * time.Millisecond // with these times the sweep runs every 5 ms
 	s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +254,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		w.panics = func() bool { return true }
 	}
 	switch failAt := random.IntN(100 << 10); random.IntN(3) {
-	case 0: // cut anywhere
+	case 0: // writes take a random part
 		own := rand.New(rand.NewPCG(random.Uint64(), 0))
 		tap.fault = func(size int) (int, error) {
 			if own.IntN(2) == 0 {
@@ -259,7 +262,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 			return own.IntN(size), epoll.ErrFull
 		}
-	case 1: // failing in the middle
+	case 1: // writes fail from some byte on
 		tap.fault = func(size int) (int, error) {
 			if failAt -= size; failAt >= 0 {
 				return 0, nil
@@ -286,7 +289,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 		})
 	}
-	using.Go(func() { // who is on alice's loop
+	using.Go(func() { // delivers on alice's loop
 		for n := range each {
 			ran := make(chan bool)
 			alice.socket.Post(task(func() {
@@ -303,7 +306,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			n, err := io.CopyN(io.Discard, far, most)
 			read.Add(n)
 			if err != nil {
-				far.Close() // or else it waits
+				far.Close() // otherwise the service waits for the client to close its side
 			}
 		})
 	}
@@ -336,8 +339,8 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		}
 	case "cut":
 		bob.cut()
-	case "never reads", "reads a little": // the write's time-out
-		go func() { // where all of it fitted
+	case "never reads", "reads a little": // a write times out
+		go func() { // ends the connection if the network took everything
 			time.Sleep(4 * s.options.WriteTimeout)
 			bob.Close(messages.CloseNormal, "")
 			far.Close()
@@ -350,7 +353,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	case "closed by the client":
 		_, _ = far.Write(rawws.CloseFrame(1000, ""))
 	}
-	aliceFar.Close() // whose loop goes on
+	aliceFar.Close() // her loop still runs
 	ended := make(chan struct{})
 	go func() {
 		using.Wait()
@@ -363,7 +366,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	}
 	far.Close()
 	<-ended
-	// What was posted for its outbox has been done when both loops have gone round.
+	// When both loops have run these tasks, they have run all tasks that were posted for bob's outbox before.
 	for _, l := range loops {
 		done := make(chan struct{})
 		l.Post(task(func() { close(done) }))

@@ -17,7 +17,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// outboxCase is one connection in memory whose outbox is tried.
+// outboxCase is one connection in memory. Its outbox is under test.
 type outboxCase struct {
 	*witness
 	*conn
@@ -29,7 +29,7 @@ type outboxCase struct {
 	sent   int
 }
 
-// sends delivers messages of 300 bytes and the service's own between them.
+// sends delivers n messages of 300 bytes. After every fourth it sends a message of the service's own.
 func (c *outboxCase) sends(n int) {
 	for range n {
 		c.deliver(c.link, fmt.Sprint("sender", c.sent%3), c.sent, 300, nil)
@@ -39,7 +39,8 @@ func (c *outboxCase) sends(n int) {
 	}
 }
 
-// eachOutbox runs a test in a bubble for each carrier, with a connection over a network that takes room bytes.
+// eachOutbox runs a test for each carrier, in a bubble of testing/synctest. The network takes room bytes from the
+// connection before the client reads.
 func eachOutbox(t *testing.T, name string, room int, test func(*testing.T, *outboxCase)) {
 	eachCarrier(t, name, func(t *testing.T, carry func(*Server)) {
 		synctest.Test(t, func(t *testing.T) {
@@ -68,11 +69,11 @@ func eachOutbox(t *testing.T, name string, room int, test func(*testing.T, *outb
 	})
 }
 
-// reads has the client read on until the end, and close.
+// reads makes the client read to the end and then close its side. It does not wait for that.
 func (c *outboxCase) reads() { go func() { _, _ = io.Copy(io.Discard, c.far); c.far.Close() }() }
 
-// outboxStates are what a connection may be in the middle of when its end comes. The network takes 1,000 bytes, or
-// none, so that even the handshake waits.
+// outboxStates bring a connection into each state in which its end may come. The network takes 1,000 bytes, or only 30, so
+// that even the response to the handshake waits.
 var outboxStates = map[string]func(*testing.T, *outboxCase){
 	"at rest":                 func(*testing.T, *outboxCase) {},
 	"about to write":          func(_ *testing.T, c *outboxCase) { synctest.Wait(); c.sends(2) },
@@ -153,7 +154,7 @@ var outboxStates = map[string]func(*testing.T, *outboxCase){
 	},
 }
 
-// outboxEnds are how it may end.
+// outboxEnds end the connection in each possible way.
 var outboxEnds = map[string]func(*testing.T, *outboxCase){
 	"cut": func(_ *testing.T, c *outboxCase) { c.cut() },
 	"cut by two": func(_ *testing.T, c *outboxCase) {
@@ -176,7 +177,7 @@ var outboxEnds = map[string]func(*testing.T, *outboxCase){
 		_ = c.far.CloseWrite()
 		c.reads()
 		time.Sleep(15 * time.Second)
-		c.far.Close() // who waits on purpose does not see that nothing more comes
+		c.far.Close() // a reader that waits on purpose does not see the end of the stream
 	},
 	"violated": func(_ *testing.T, c *outboxCase) {
 		go func() { _, _ = c.far.Write([]byte{0xFF, 0xFF, 0xFF, 0xFF}) }()
@@ -199,8 +200,8 @@ var outboxEnds = map[string]func(*testing.T, *outboxCase){
 	},
 }
 
-// TestNothingThatWasTakenVanishesInAnyState has connections end in each way while each of the things is under way that
-// may be, with an Undelivered that fails.
+// TestNothingThatWasTakenVanishesInAnyState ends a connection in each way in each state. Every second call of Undelivered
+// panics.
 func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 	for state, begin := range outboxStates {
 		for end, finish := range outboxEnds {
@@ -210,7 +211,7 @@ func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 					c.panics = func() bool { failing = !failing; return failing }
 					begin(t, c)
 					finish(t, c)
-					// Whatever happens, nothing takes longer than the client's silence, and a time-out for each direction.
+					// No end may take longer than the idle timeout and one more timeout for each direction.
 					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 					defer cancel()
 					if err := c.server.connections.wait(ctx); err != nil {
@@ -237,9 +238,9 @@ func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 func TestAConnectionThatIsClosedWhileItStallsHasItsWholeTime(t *testing.T) {
 	eachOutbox(t, "", 1000, func(t *testing.T, c *outboxCase) {
 		c.sends(20)
-		time.Sleep(9 * time.Second) // a second before it would be given up on
+		time.Sleep(9 * time.Second) // one second before the service would give up on the client
 		c.Close(messages.CloseNormal, "")
-		time.Sleep(8 * time.Second) // two seconds before it has had its time
+		time.Sleep(8 * time.Second) // two seconds before the client's time is over
 		c.reads()
 		synctest.Wait()
 		_ = c.server.connections.wait(t.Context())
@@ -249,8 +250,8 @@ func TestAConnectionThatIsClosedWhileItStallsHasItsWholeTime(t *testing.T) {
 	})
 }
 
-// TestAReaderGoesOnOnceItsAnswersCrowdNoMore has so much come from others, as fast as it goes out, that something waits
-// at every moment.
+// TestAReaderGoesOnOnceItsAnswersCrowdNoMore delivers messages from others as fast as the client reads. So frames wait for
+// the client all the time, but soon fewer bytes than the queue limit.
 func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 	eachOutbox(t, "", 1000, func(t *testing.T, c *outboxCase) {
 		synctest.Wait()
@@ -259,7 +260,7 @@ func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 		c.sends(10)
 		received := 0
 		c.decide = func() bool { received++; return true }
-		for range 2 { // after the first, more waits than may
+		for range 2 { // after the first message the reader stops, because more bytes wait than the limit
 			_, _ = c.far.Write(rawws.Message(`{"type":"login","login":"alice"}`))
 		}
 		synctest.Wait()
@@ -283,8 +284,8 @@ func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 	})
 }
 
-// TestAMessageThatCameByAServerThatIsGoneIsWritten has servers share their actors, and a
-// message come by a connection of one that has been shut down since.
+// TestAMessageThatCameByAServerThatIsGoneIsWritten has two servers, as if they shared one system of actors. A message came
+// over a connection of the first server. That server has been shut down since then.
 func TestAMessageThatCameByAServerThatIsGoneIsWritten(t *testing.T) {
 	w := newWitness()
 	var servers [2]*Server

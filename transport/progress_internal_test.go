@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// narrow is a simulated socket that has room for so many bytes.
+// narrow is a simulated socket that takes only room bytes more.
 type narrow struct {
 	descriptor
 	room int
@@ -23,7 +23,7 @@ func (s *narrow) Write(b []byte, _ bool) (int, error) {
 	return n, nil
 }
 
-// pass lets seconds pass, and has the loop look after a connection in each.
+// pass lets seconds pass, and wakes a connection once a second.
 func (m *simulation) pass(c *looped, seconds int) {
 	for range seconds {
 		time.Sleep(time.Second)
@@ -39,12 +39,12 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 		c := m.open("alice")
 		s := &narrow{c.socket, 100}
 		c.socket = s
-		for range 2 { // one is stuck, the other waits
+		for range 2 { // the first message is stuck, the second waits
 			c.Send(make([]byte, 1000))
 			m.opening.run()
 		}
 		time.Sleep(9 * time.Second)
-		s.room = len(c.outbox.out.bytes) - c.outbox.written // the client takes just the rest of the first
+		s.room = len(c.outbox.out.bytes) - c.outbox.written // the client takes exactly the rest of the first message
 		c.Writable()
 		m.opening.run()
 		for passed := range 10 {
@@ -62,7 +62,7 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 	})
 }
 
-// A system tells of room only once there is much of it: long after a client that reads slowly has taken something.
+// A system reports room only when there is much of it. A client that reads slowly has taken bytes long before that.
 func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := simulate(t)
@@ -74,7 +74,7 @@ func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
 		m.opening.run()
 		for range 3 {
 			m.pass(c, 5)
-			s.room = 10 // of which nobody is told
+			s.room = 10 // nobody reports this room to the loop
 			m.pass(c, 6)
 			if c.closing() {
 				t.Fatal("closed although the client has taken something in the last 10 s")

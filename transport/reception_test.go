@@ -12,7 +12,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// What a loop is given at once must be what net/http would have let through: both ways are tried with each request.
+// The reception may pass a request to a loop only if net/http would accept it. So this test sends each request both ways.
 func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	const rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	const host = "Host: service.test\r\n"
@@ -49,11 +49,11 @@ func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	}
 }
 
-// plainListener is a listener that is not known to be TCP's.
+// plainListener hides that a listener is a *[net.TCPListener]. So the server leaves every connection to net/http.
 type plainListener struct{ net.Listener }
 
-// status sends a request with a login and an empty message behind it, and returns what it is answered with. Where it opens
-// a WebSocket, the messages must be answered too.
+// status sends a request with two malformed messages behind it, and returns the status code of the answer. If the request
+// opens a WebSocket, both messages must be answered too. The status is 0 if there is no answer.
 func status(t *testing.T, s *service, request string) int {
 	t.Helper()
 	socket, err := s.dial()

@@ -11,8 +11,9 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// countedWaits counts the waits of whoever writes. A writer that waits over and over without waiting is made to wait,
-// or no test would come to its end.
+// countedWaits counts the write deadlines that are set, one for each wait of the writer. After manyWaits of them, it makes
+// each take a millisecond. Otherwise a writer that retries without a real wait would stop the clock of the bubble, and the
+// test would never end.
 type countedWaits struct {
 	net.Conn
 	writes *atomic.Int64
@@ -27,8 +28,8 @@ func (c countedWaits) SetWriteDeadline(deadline time.Time) error {
 	return c.Conn.SetWriteDeadline(deadline)
 }
 
-// flooded returns a service over TLS, a connection for which frames of 1,000 bytes wait of which it has read none, and
-// the sender.
+// flooded returns a service over TLS, a reader and a sender. The sender has sent frames of 1,000 bytes to the reader, which
+// has read none of them. Waits counts the waits of writers from now on.
 func flooded(t *testing.T, frames int) (s *service, reader, sender *rawws.Conn, waits *atomic.Int64) {
 	waits = new(atomic.Int64)
 	s = listenTLS(t, 1500, func(c net.Conn) net.Conn { return countedWaits{c, waits} })

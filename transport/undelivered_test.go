@@ -10,8 +10,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// refusals reads what a sender is told of frames to somebody until it has been told enough in all, and returns how many
-// times each code came.
+// refusals reads the refusals of a sender's frames to another login, until enough returns true for their number. It returns
+// how many times each code came.
 func refusals(t *testing.T, sender *rawws.Conn, to string, enough func(total int) bool) map[string]int {
 	t.Helper()
 	count := make(map[string]int)
@@ -40,7 +40,8 @@ func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
 		stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
 		text := offer("sender", "stalled", 60_000)
 		frames := append(rawws.Message(text), rawws.Message("{}")...)
-		// The buffers of the network fill, then the queue, then time passes; then the first frame is reported lost.
+		// First the buffers of the network fill, and then the queue. After the write timeout, the first frame is reported
+		// lost.
 		sent := 0
 		count := make(map[string]int)
 		for count["peer-unavailable"] == 0 {
@@ -73,7 +74,7 @@ func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
 			t.Errorf("%d frames arrived, refused were %v, want %d together", len(texts), count, sent)
 		}
 		write(t, sender, rawws.Message("{}"))
-		wantError(t, sender, "malformed") // and not one refusal too many
+		wantError(t, sender, "malformed") // no other refusal comes before this answer
 	})
 }
 
@@ -83,7 +84,7 @@ func TestTheFrameThatIsHalfOutIsReportedWhenItCannotBeCompleted(t *testing.T) {
 			const frames = 8
 			s := by.listenInMemory(t, 1500)
 			stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
-			write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // to itself: then there is nobody to tell
+			write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // this message to itself goes out whole, so the sender hears nothing of it
 			synctest.Wait()
 			for range frames {
 				write(t, sender, rawws.Message(offer("sender", "stalled", 1000)))
