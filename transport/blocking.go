@@ -22,7 +22,7 @@ const (
 )
 
 // blocking carries a connection over a socket whose reads and writes block. One goroutine is the reader for the whole life
-// of the connection. Another goroutine is the flusher, while there is something to write.
+// of the connection. A second goroutine is the flusher. It exists only while there is something to write.
 type blocking struct {
 	conn
 	socket net.Conn

@@ -49,7 +49,7 @@ func (p *buffers) put(b *buffer) {
 	p.pool.Put(b)
 }
 
-// opRaw, in place of an opcode, stands for bytes that are no frame: the response to the handshake.
+// opRaw stands in the place of an opcode for bytes that are not a frame: the response to the handshake.
 const opRaw frame.Opcode = 0xFF
 
 // append appends a frame. Sender is nil if the frame is the service's own.

@@ -46,7 +46,7 @@ type outbox struct {
 	queued *buffer    // complete frames; guarded by mu
 	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
 	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
-	// everything must be out. After linger, it is the time at which the socket is closed. Guarded by mu.
+	// all frames must be written. After linger, it is the time at which the socket is closed. Guarded by mu.
 	deadline int64
 
 	// The write under way. It belongs to the flusher, and in the state full to the loop.
@@ -154,7 +154,7 @@ type step int
 const (
 	stepWrite  step = iota // write what next has returned
 	stepFinish             // close the sending direction, then linger: everything is out
-	stepLose               // hand back what waits: the phase is cut
+	stepLose               // hand back the waiting messages: the phase is cut
 	stepDone               // stop: the caller is not the flusher any more
 )
 
@@ -227,8 +227,8 @@ func (o *outbox) linger(deadline int64) {
 }
 
 // giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
-// rest of a frame that is partly written stays, and a close frame with payload follows it, in case the client wakes up in
-// time. All other messages are handed back. The flusher calls giveUp, or in the state full the loop.
+// rest of a half-written frame stays. A close frame with payload follows it, in case the client wakes up in time. All other
+// messages are handed back. The flusher calls giveUp. In the state full, the loop calls it.
 func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
 	o.mu.Lock()
 	if !o.isOpen() {
@@ -251,8 +251,8 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack 
 	return true
 }
 
-// lose hands back all that waits, and goes to the state lingering until deadline. The flusher calls it when the phase is
-// cut.
+// lose hands back all waiting messages, and goes to the state lingering until deadline. The flusher calls it when the phase
+// is cut.
 func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
 	o.mu.Lock()
 	queued := o.queued

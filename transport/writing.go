@@ -72,7 +72,7 @@ func (c *conn) release() {
 	}
 }
 
-// cut ends the connection at once. What waits is handed back.
+// cut ends the connection at once. The waiting messages are handed back.
 func (c *conn) cut() {
 	c.outbox.cut(c.carrier.abort)
 	c.carrier.wake()
@@ -94,7 +94,7 @@ func (c *conn) giveUp() {
 	}
 }
 
-// lose hands back all that waits on a connection that is cut. The flusher calls it.
+// lose hands back the waiting messages of a connection that is cut. The flusher calls it.
 func (c *conn) lose() {
 	c.outbox.lose(&c.server.buffers, c.lingerDeadline(), c.handBack)
 	c.carrier.wake()
