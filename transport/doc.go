@@ -46,7 +46,7 @@
 //
 //	word      who        what
 //	Close     anybody    the service wants the connection to end, with a status code: seal, then release
-//	seal      anybody    the outbox takes no more frames; its last frame is a close frame
+//	seal      anybody    the outbox takes no more frames; if it has a close frame, that is the last
 //	release   anybody    a flusher starts for a sealed outbox that has none
 //	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
 //	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back
