@@ -278,7 +278,7 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		arguments, variable string
-		want                []string // in the line
+		want                []string // texts that the line must contain
 	}{
 		{arguments: "--port=abc", want: []string{"--port", `"abc"`, "65535"}},
 		{arguments: "--port=-1", want: []string{"--port", `"-1"`}},

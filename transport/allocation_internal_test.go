@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// This test does not run under the race detector, because a sync.Pool drops some items there.
+// This test does not run under the race detector, because there a sync.Pool drops some of its items at random.
 func TestARelayOnALoopAllocatesNothing(t *testing.T) {
 	m := simulate(t)
 	defer m.stop()
@@ -20,11 +20,11 @@ func TestARelayOnALoopAllocatesNothing(t *testing.T) {
 	frame := rawws.Message(fmt.Sprintf(`{"type":"offer","offer":"%s","from":"alice","to":"bob"}`, strings.Repeat("x", 300)))
 	buffer := make([]byte, len(frame))
 	at := time.Now()
-	// Each run relays a thousand frames, from the read to the write. So the test sees one allocation in a thousand relays.
+	// One run has a thousand relays, each from a read to a write. So rare allocations count too.
 	const relays = 1000
 	if n := testing.AllocsPerRun(10, func() {
 		for range relays {
-			copy(buffer, frame) // the service unmasks the frame in place
+			copy(buffer, frame) // Receive unmasks the frame in place
 			alice.Receive(buffer, at)
 			m.opening.run()
 		}

@@ -14,7 +14,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// BenchmarkRelay relays frames between two sessions over loopback sockets. Up to window frames are on their way at a time.
+// BenchmarkRelay relays frames between two sessions over loopback sockets. It sends window frames at a time.
 func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{300, 2 << 10} {
 		for _, window := range []int{1, 16} {
@@ -29,7 +29,7 @@ func BenchmarkRelay(b *testing.B) {
 				b.ReportAllocs()
 				for sent := 0; b.Loop(); sent++ {
 					if sent%window > 0 {
-						continue // the frame went out with the others of its burst
+						continue // this frame was sent with its burst
 					}
 					write(b, from, burst)
 					if _, err := io.ReadFull(to.Conn, answer); err != nil {
@@ -41,8 +41,8 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleSessions measures what an idle session costs, in bytes that Go uses and in bytes of the process's resident
-// memory. The clients' ends are sockets, which cost next to nothing here.
+// BenchmarkIdleSessions measures the memory of a logged-in session while nothing happens: the bytes that Go uses, and the
+// resident bytes of the process. The clients' ends are plain sockets, which need almost no memory in this process.
 func BenchmarkIdleSessions(b *testing.B) {
 	const sessions = 4000
 	for b.Loop() {
@@ -76,7 +76,8 @@ func BenchmarkIdleSessions(b *testing.B) {
 	}
 }
 
-// memory returns the bytes of heap and stacks in use, and the process's resident bytes if the system reports them.
+// memory returns the bytes of heap and stacks in use, and the resident bytes of the process. Resident is 0 if the system
+// does not report it.
 func memory() (inUse, resident float64) {
 	debug.FreeOSMemory()
 	var m runtime.MemStats

@@ -13,15 +13,16 @@ import (
 const (
 	// readSize is how many bytes are read at once.
 	readSize = 1 << 10
-	// progressChecks is the number of waits that a write's time-out is divided into. After each it is checked whether the
-	// client has taken anything, so that it counts as stalled after that time wherever in a write it has stopped.
+	// progressChecks is the number of parts into which the write timeout is divided. After each part the flusher checks
+	// whether the client has taken anything. So a client counts as stalled after the timeout, no matter at which point of a
+	// write it stopped.
 	progressChecks = 4
 	// maxTLSPlaintext is the most bytes that one record of TLS carries (RFC 8446, section 5.1).
 	maxTLSPlaintext = 16 << 10
 )
 
 // blocking carries a connection over a socket whose reads and writes block. One goroutine is the reader for the whole life
-// of the connection. Another goroutine is the flusher, while there is something to write.
+// of the connection. A second goroutine is the flusher. It exists only while there is something to write.
 type blocking struct {
 	conn
 	socket net.Conn
@@ -42,7 +43,8 @@ func (c *blocking) start(any) { go c.flush() }
 // press implements carrier. The flusher writes already.
 func (c *blocking) press() {}
 
-// wake implements carrier. When the connection ends, it interrupts a reader that waits for bytes, unless that drops them.
+// wake implements carrier. If the connection is ending, wake also interrupts a reader that waits for bytes. A reader that
+// drops bytes is not interrupted.
 func (c *blocking) wake() {
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
@@ -73,14 +75,15 @@ func (c *blocking) read(ahead []byte) {
 			c.received(buffer[:n], c.server.now())
 		}
 		if err != nil {
-			c.mayRead() // what came together with the end, as it does with TLS, may have to wait
+			c.mayRead() // bytes that came together with the error, as over TLS, may have to wait
 			break
 		}
 	}
 	c.finishAndRemove()
 }
 
-// mayRead waits while the reader must wait. It reports whether more may be read, or else the connection ends.
+// mayRead waits while the reader must wait. It returns true if the reader may read more, and false if the connection is
+// ending.
 func (c *blocking) mayRead() bool {
 	for {
 		c.goOn(c.server.now())
@@ -98,8 +101,8 @@ func (c *blocking) mayRead() bool {
 	}
 }
 
-// finishAndRemove is the end of the reader. It finishes, drops what still comes until the client has closed its side or has
-// had the time to, waits until the outbox lingers, and removes the connection.
+// finishAndRemove ends the reader. It finishes the reading, and drops all bytes until the client closes its side or its time
+// is over. Then it waits until the outbox lingers, and removes the connection.
 func (c *blocking) finishAndRemove() {
 	c.finish(nil)
 	c.inbox.drop(&c.server.buffers)
@@ -116,8 +119,8 @@ func (c *blocking) finishAndRemove() {
 	c.server.connections.remove(&c.conn)
 }
 
-// boundDropping sets the time until which the reader drops what still comes: lingerTimeout after everything is out, or
-// after it must be.
+// boundDropping sets the time until which the reader drops bytes. It is lingerTimeout after all frames were written. If they
+// are not written yet, it is lingerTimeout after the time by which they must be.
 func (c *blocking) boundDropping() {
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
@@ -128,7 +131,7 @@ func (c *blocking) boundDropping() {
 	_ = c.socket.SetReadDeadline(deadline)
 }
 
-// flush is the flusher's goroutine. It writes all that is queued in one write, again and again, until nothing is queued.
+// flush is the flusher's goroutine. It writes all queued frames in one write, and repeats this until none is queued.
 func (c *blocking) flush() {
 	progress := time.Now()
 	for do, b, _ := c.outbox.begin(scheduled); ; do, b, _ = c.outbox.next() {
@@ -155,12 +158,12 @@ func (c *blocking) flush() {
 }
 
 // write writes b or a part of it, or gives up on the client, or cuts the connection. Progress is the time of the last
-// progress; write returns the new one.
+// progress. The result is the new one.
 func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	timeout := c.server.options.WriteTimeout
 	deadline := time.Now().Add(timeout / progressChecks)
-	// After a write's time-out a TLS connection is of no use, because a record may be half out. So each record has the whole
-	// time-out for itself.
+	// After a write has timed out, a TLS connection cannot be used any more, because a record may be half written. So each
+	// record gets a whole write timeout.
 	_, final := c.socket.(*tls.Conn)
 	if final {
 		b, deadline = b[:min(len(b), maxTLSPlaintext)], c.recordDeadline()
@@ -175,7 +178,7 @@ func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	if err == nil {
 		return now
 	}
-	// A time-out that comes too early is left over from an earlier write. The socket is of no use then either.
+	// A timeout before the deadline is left over from an earlier write. Then too the socket cannot be used any more.
 	final = final || n == 0 && now.Before(deadline) || !errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case final || c.overdue(now):
@@ -195,7 +198,7 @@ func (c *blocking) recordDeadline() time.Time {
 	return deadline
 }
 
-// overdue reports whether everything should be out by now.
+// overdue reports whether all frames of a sealed outbox should have been written by now.
 func (c *blocking) overdue(now time.Time) bool {
 	closeBy, sealed := c.outbox.sealedUntil()
 	return sealed && !now.Before(c.server.time(closeBy))

@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// lastGasp is a socket whose Read returns the last bytes together with the end, as a tls.Conn does.
+// lastGasp is a socket whose Read returns the last bytes and io.EOF in the same call, as a tls.Conn does.
 type lastGasp struct {
 	*memnet.Conn
 	bytes []byte

@@ -15,13 +15,13 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// buffer holds bytes that wait: complete frames to be written, or what was read and not acted on yet.
+// buffer holds complete frames that wait to be written, or bytes that were read and wait to be acted on.
 type buffer struct {
 	bytes []byte
 	marks []mark // in the order of the frames
 }
 
-// mark says whose message the frame at an offset is. Frames without one are the service's own.
+// mark names the sender of the frame at an offset. A frame without a mark is the service's own.
 type mark struct {
 	offset uint32
 	sender messages.Address
@@ -44,15 +44,15 @@ func (p *buffers) put(b *buffer) {
 		return
 	}
 	b.bytes = b.bytes[:0]
-	clear(b.marks) // or a mark would keep a session that has ended
+	clear(b.marks) // otherwise a mark would keep an ended session in memory
 	b.marks = b.marks[:0]
 	p.pool.Put(b)
 }
 
-// opRaw, in place of an opcode, stands for bytes that are no frame: the response to the handshake.
+// opRaw stands in the place of an opcode for bytes that are not a frame: the response to the handshake.
 const opRaw frame.Opcode = 0xFF
 
-// append appends a frame. Sender is nil where the frame is the service's own.
+// append appends a frame. Sender is nil if the frame is the service's own.
 func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Address) {
 	if sender != nil {
 		b.marks = append(b.marks, mark{offset: uint32(len(b.bytes)), sender: sender})
@@ -64,8 +64,9 @@ func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Add
 	}
 }
 
-// frameSize returns the size of the frame at the start of b, which is complete and built by the service. The response to
-// the handshake waits in front of all frames and counts as one. Its first byte has no fin bit, so it can be told apart.
+// frameSize returns the size of the frame at the start of b. The service has built the frame, and it is complete. The
+// response to the handshake stands in front of all frames and counts as one. Its first byte has no FIN bit, which tells it
+// from a frame.
 func frameSize(b []byte) int {
 	h, _ := frame.ParseHeader(b)
 	if !h.Fin() {
@@ -74,7 +75,7 @@ func frameSize(b []byte) int {
 	return h.Size() + int(h.Length)
 }
 
-// framePayload returns the payload of the frame at the start of b, which is complete and built by the service.
+// framePayload returns the payload of the frame at the start of b. The service has built the frame, and it is complete.
 func framePayload(b []byte) []byte {
 	h, _ := frame.ParseHeader(b)
 	return b[h.Size():][:h.Length]

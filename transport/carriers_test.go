@@ -14,7 +14,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// framesOf returns the frames that the service sent, one frame a line.
+// framesOf returns the frames that the service sent, one for each line.
 func framesOf(t *testing.T, answers []byte) string {
 	t.Helper()
 	near, far := net.Pipe()
@@ -40,8 +40,8 @@ func framesOf(t *testing.T, answers []byte) string {
 	}
 }
 
-// FuzzCarriers gives the same stream, in pieces, to a connection on a loop and to one that goroutines carry. Both must give
-// the same answers, byte for byte, and end in the same way.
+// FuzzCarriers gives the same stream, in the same pieces, to a connection on a loop and to a connection that goroutines
+// carry. Both must send the same bytes and end in an orderly way.
 func FuzzCarriers(f *testing.F) {
 	add := func(stream []byte) {
 		for _, pieces := range []string{"", "\x01", "\x07\x01\x64", "\x00\x05"} {
@@ -88,7 +88,7 @@ func FuzzCarriers(f *testing.F) {
 	var services [2]*service
 	for i := range services {
 		services[i] = newService(f, "", nil)
-		transport.SetQueueLimit(services[i].Server, 600) // a few answers are enough to make the reader wait
+		transport.SetQueueLimit(services[i].Server, 600) // so small that a few answers make the reader wait
 		f.Cleanup(func() {
 			services[i].shutdown(f)
 			services[i].stop(f)

@@ -18,7 +18,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// sockets returns how many sockets, epoll instances and eventfds the process has open.
+// sockets returns the number of sockets, epoll instances and eventfds that the process has open.
 func sockets(t *testing.T) (n int) {
 	t.Helper()
 	files, err := os.ReadDir("/proc/self/fd")
@@ -34,8 +34,8 @@ func sockets(t *testing.T) (n int) {
 	return n
 }
 
-// In TestThousandsOfConnectionsComeAndGoWithoutATrace many connections come, log in, relay and end at the same time, in every
-// way there is. In the end nothing is left of them.
+// TestThousandsOfConnectionsComeAndGoWithoutATrace runs many clients at the same time. They connect, log in, relay, and end
+// in every possible way. Afterwards no session, socket or goroutine may be left.
 func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -45,7 +45,7 @@ func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 	if raceEnabled {
 		lasting = 3 * time.Second
 	}
-	// The process opens these once and keeps them.
+	// The first listener makes the process open descriptors that it keeps. They must not count as leaks.
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		l.Close()
 	}
@@ -58,7 +58,7 @@ func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 		for i := range clients {
 			living.Go(func() {
 				random := rand.New(rand.NewPCG(3, uint64(i)))
-				time.Sleep(time.Duration(random.Int64N(int64(lasting) / 2))) // so that they do not all dial at once
+				time.Sleep(time.Duration(random.Int64N(int64(lasting) / 2))) // otherwise all clients would dial at once
 				for time.Now().Before(end) {
 					ok, err := s.live(random, fmt.Sprint("client", i), fmt.Sprint("client", random.IntN(clients)))
 					if err != nil {
@@ -80,7 +80,7 @@ func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 		}
 		s.wantRelays(t)
 	})
-	// The service has been shut down.
+	// The service is shut down now, because the subtest has ended.
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		after, now := sockets(t), runtime.NumGoroutine()
 		if after <= before && now <= goroutines {
@@ -92,7 +92,8 @@ func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 	}
 }
 
-// live is the life of one connection. It reports whether the connection logged in. The error says what must never happen.
+// live opens one connection, uses it, and ends it in a random way. It reports whether the login was accepted. The error
+// describes something that must never happen.
 func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, err error) {
 	socket, err := s.dial()
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 	tcp := socket.(*net.TCPConn)
 	message := rawws.Message(`{"type":"login","login":"` + login + `"}`)
 	way := random.IntN(9)
-	if way == 0 { // leaves before the answer to the handshake
+	if way == 0 { // ends before the service answers the handshake
 		_, _ = socket.Write([]byte(rawws.Request("/", s.host)))
 		if random.IntN(2) == 0 {
 			_ = tcp.SetLinger(0)
@@ -113,7 +114,7 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 	if err != nil {
 		return false, err
 	}
-	if way == 1 { // leaves before the answer to the login
+	if way == 1 { // ends before the service answers the login
 		_ = tcp.SetLinger(0)
 		return false, nil
 	}
@@ -140,29 +141,29 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 		socket.Close()
 		<-sent
 	}()
-	for range random.IntN(count + 1) { // at least this many answers come
+	for range random.IntN(count + 1) { // at least count answers come
 		if _, err := c.ReadFrame(); err != nil {
-			break // the service has given up on the connection, which may happen on a busy machine
+			break // on a busy machine the service may give up on this client
 		}
 	}
 	switch way {
 	case 2, 3:
 		_ = tcp.SetLinger(0)
-	case 4: // closes its sending direction and reads on
+	case 4: // ends its sending direction, then reads to the end
 		<-sent
 		sent <- nil
 		_ = tcp.CloseWrite()
 		_, err = io.Copy(io.Discard, socket)
-	case 5: // stalls
+	case 5: // reads nothing for a while
 		time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
-	case 6: // closes in an orderly way
+	case 6: // ends with a close frame
 		<-sent
 		sent <- nil
 		_, _ = c.Write(rawws.CloseFrame(1000, ""))
 		_, err = io.Copy(io.Discard, socket)
-	case 7: // violates the protocol and does not read the answer
+	case 7: // breaks RFC 6455, and does not read the answer
 		_, _ = c.Write([]byte{0xFF})
-	case 8: // leaves in the middle of a frame
+	case 8: // ends in the middle of a frame
 		<-sent
 		sent <- nil
 		_, _ = c.Write(rawws.Message(login)[:5])

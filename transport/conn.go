@@ -40,14 +40,14 @@ type conn struct {
 	inbox  inbox
 	outbox outbox
 
-	lastRead atomic.Int64 // when bytes last came, in the server's nanoseconds
+	lastRead atomic.Int64 // when the last bytes came, in the server's nanoseconds
 	// dueAt is the time at which the frames that were charged for so far would have come at exactly the allowed rate, in
 	// the server's nanoseconds (the theoretical arrival time of the generic cell rate algorithm). It belongs to the reader.
 	dueAt int64
 	// extra is the number of frames to charge for in addition to the next one.
 	extra atomic.Int32
 
-	// Where the connection stands among the server's, and when it is pinged next; guarded by that shard's mutex.
+	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8
 	index    int32
 	nextPing int64
@@ -55,22 +55,23 @@ type conn struct {
 
 // carrier carries the bytes of one connection. Its methods may be called by anybody.
 type carrier interface {
-	// start starts a flusher. The outbox is in the state scheduled. Via is that of a [messages.Relay], or nil.
+	// start starts a flusher. The outbox is in the state scheduled. Via is the Via of the queued message, or nil.
 	start(via any)
-	// press says that so much is queued that it should be written now.
+	// press asks the carrier to write now, because many bytes are queued.
 	press()
-	// wake has the reader look at the states, because one of them may have changed.
+	// wake makes the reader look at the states, because one of them may have changed.
 	wake()
 	// abort ends both directions of the socket. The reader and the flusher get errors from it then. The caller holds the
 	// outbox's mutex and knows that the socket is not closed yet.
 	abort()
 }
 
-// check is the sweep's visit. It pings where a ping is due, closes a connection that is dead, wakes the reader when a
-// deadline of the outbox has passed, and returns the time of the next visit.
+// check is the sweep's visit. It sends a ping if one is due, closes a dead connection, and wakes the reader if a deadline of
+// the outbox has passed. It returns the time of the next visit.
 //
-// The caller holds the mutex of the connection's shard. So nothing that check calls may write, hand back, or add, hasten
-// or remove a connection: a session would be called with a lock held, or the shard's mutex would be locked twice.
+// The caller holds the mutex of the connection's shard. So nothing that check calls may write, hand back messages, or add,
+// hasten or remove a connection. Otherwise a session would be called with a lock held, or the shard's mutex would be locked
+// twice.
 func (c *conn) check(now int64) int64 {
 	alive := c.lastRead.Load()
 	if c.inbox.state().waits() {
@@ -92,7 +93,8 @@ func (c *conn) check(now int64) int64 {
 	return min(c.nextPing, deadline, due)
 }
 
-// endSession contains a panic of the session's: the connection must still come to its end.
+// endSession tells the session that its connection has ended. It recovers from a panic of the session, because the
+// connection must still be removed.
 func (c *conn) endSession() {
 	defer func() {
 		if cause := recover(); cause != nil {

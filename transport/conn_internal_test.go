@@ -21,7 +21,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// brokenSession panics in the methods that it is told to panic in.
+// brokenSession is a session that panics in Receive with receive, and in Closed with closed, if they are not nil.
 type brokenSession struct {
 	receive any
 	closed  any
@@ -51,7 +51,7 @@ func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))
 	t.Run(name+" by goroutines", func(t *testing.T) { test(t, CarryByGoroutines) })
 }
 
-// lockedBuffer holds a log. Several goroutines may write to it.
+// lockedBuffer collects a log. Several goroutines may use it.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -145,7 +145,7 @@ func TestAConnectionThatOpensDuringShutdownIsClosedToo(t *testing.T) {
 			shutdown := make(chan error, 1)
 			s, err := newServer(func(actors.Link) session {
 				go func() { shutdown <- s.Shutdown(t.Context()) }()
-				time.Sleep(time.Second) // Shutdown has looked for connections by now
+				time.Sleep(time.Second) // meanwhile Shutdown closes the connections that it finds
 				return new(brokenSession)
 			}, actors.DefaultQueueLimit, DefaultOptions())
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// unshared is a socket. It checks that nobody writes to it or closes it while the mutex of its connection's shard is held.
+// unshared is a socket that must not be written to or closed while the mutex of its connection's shard is held.
 type unshared struct {
 	descriptor
 	t     *testing.T
@@ -39,14 +39,14 @@ func (u *unshared) Close() {
 	u.descriptor.Close()
 }
 
-// The sweep pings connections, gives up on them and closes them while it holds a shard's mutex. It leaves the rest to the
-// connection's loop.
+// The sweep holds a shard's mutex while it pings, closes and wakes connections. So it must leave all writing and removing
+// to the connection's loop.
 func TestTheSweepNeitherWritesNorRemovesAConnection(t *testing.T) {
 	onLoop(t, 40_000, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
 		u := &unshared{descriptor: l.socket, t: t, shard: &c.server.connections.shards[l.shard]}
 		l.socket = u
 		done := make(chan struct{})
-		l.socket.Post(task(func() { // queues much before the sweep comes
+		l.socket.Post(task(func() { // more than pressSize is queued when the sweep comes
 			defer close(done)
 			l.outbox.put(&c.server.buffers, 1, bytes.Repeat([]byte("x"), 2*pressSize), nil)
 			l.outbox.mu.Lock()
@@ -71,7 +71,7 @@ func TestTheSweepNeitherWritesNorRemovesAConnection(t *testing.T) {
 	})
 }
 
-// reentered is a session that notes whether it is called while a method of its own link runs.
+// reentered is a session that counts the calls of Undelivered while a method of its own link runs.
 type reentered struct {
 	*witness
 	within bool
@@ -85,7 +85,8 @@ func (r *reentered) Undelivered(text []byte, sender messages.Address) {
 	r.witness.Undelivered(text, sender)
 }
 
-// Otherwise a session that delivers to its client would get a message while it handles another one.
+// If a Link method called the session, a session that delivers to its client would be called while it still handles
+// another message.
 func TestNoLinkMethodCallsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reentered{witness: newWitness()}
@@ -97,7 +98,7 @@ func TestNoLinkMethodCallsTheSession(t *testing.T) {
 		c.socket = unwritable{c.socket}
 		r.within = true
 		for n := range 100 {
-			r.deliver(c, "sender", n, pressSize/3, nil) // makes a write fail before the round has ended
+			r.deliver(c, "sender", n, pressSize/3, nil) // enough to press the carrier, so a write fails before the round ends
 		}
 		c.Send([]byte("own"))
 		c.Close(messages.CloseNormal, "")
@@ -120,7 +121,7 @@ type unwritable struct{ descriptor }
 
 func (unwritable) Write([]byte, bool) (int, error) { return 0, net.ErrClosed }
 
-// simulateWith returns a simulation. All its connections have the same session.
+// simulateWith returns a simulation whose connections all have the session s.
 func simulateWith(t *testing.T, s session) *simulation {
 	m := &simulation{TB: t}
 	m.begin()
@@ -131,7 +132,7 @@ func simulateWith(t *testing.T, s session) *simulation {
 	return m
 }
 
-// An idle session consists mostly of its connection, and there may be a million of them.
+// The connection takes most of the memory of an idle session, and there may be a million sessions.
 func TestAConnectionOnALoopTakesFewBytes(t *testing.T) {
 	if n := unsafe.Sizeof(looped{}); n > 192 {
 		t.Errorf("a connection on a loop takes %d bytes, want no more than 192", n)

@@ -15,8 +15,8 @@ const (
 	sweepInterval = time.Second
 )
 
-// connections holds all connections of a server. One goroutine, the sweep, visits those whose time has come, so that no
-// connection needs a timer. It runs only while there are connections.
+// connections holds all connections of a server. One goroutine, the sweep, visits each connection when its time has come.
+// So no connection needs a timer of its own. The sweep runs only while there are connections.
 type connections struct {
 	now      func() int64
 	ping     time.Duration // pings are spread over it
@@ -91,8 +91,8 @@ func (s *connections) refuse() {
 	s.refusing = true
 }
 
-// add has the sweep visit a connection that has entered. It reports whether connections may still enter. If they may not,
-// a call of each may have missed this one.
+// add makes the sweep visit a connection that has entered. It reports whether connections may still enter. If they may not,
+// a call of each may have missed this connection.
 func (s *connections) add(c *conn) bool {
 	now := s.now()
 	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
@@ -108,7 +108,7 @@ func (s *connections) add(c *conn) bool {
 	return !s.refusing
 }
 
-// remove ends the visits to a connection, and has it leave.
+// remove ends the visits to a connection, and calls leave for it.
 func (s *connections) remove(c *conn) {
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -124,7 +124,7 @@ func (s *connections) remove(c *conn) {
 	s.leave()
 }
 
-// hasten has the sweep visit a connection at a time, or sooner. Its caller does not hold the shard's mutex.
+// hasten makes the sweep visit a connection at the given time or sooner. The caller must not hold the shard's mutex.
 func (s *connections) hasten(c *conn, at int64) {
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -133,7 +133,8 @@ func (s *connections) hasten(c *conn, at int64) {
 	v.due = min(v.due, at)
 }
 
-// each calls f with every connection, and holds the mutex of its shard meanwhile: f must not add, remove or hasten.
+// each calls f with every connection. It holds the mutex of the connection's shard during the call, so f must not call add,
+// remove or hasten.
 func (s *connections) each(f func(*conn)) {
 	for i := range s.shards {
 		shard := &s.shards[i]
@@ -179,7 +180,7 @@ func (s *shard) sweep(now int64) {
 	}
 }
 
-// wait returns once there are no connections and no sweep any more, or ctx's error when it ends first.
+// wait returns when there are no connections and no sweep. If ctx ends first, wait returns ctx's error.
 func (s *connections) wait(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()

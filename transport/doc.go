@@ -4,18 +4,18 @@
 //
 // # How a connection begins
 //
-// [Server.Serve] looks at what has come on a new connection. It answers a proper handshake at once and leaves everything
-// else to net/http, and so to [Server.ServeHTTP]. That takes the handshakes that came in pieces, and all of them where
-// the Server is mounted in another one.
+// [Server.Serve] looks at the first bytes of a new connection. If they are a whole and valid handshake, it answers at once.
+// It leaves every other connection to net/http, which calls [Server.ServeHTTP]. So ServeHTTP answers the handshakes that
+// arrive in pieces. If the Server is mounted in another HTTP server, ServeHTTP answers all handshakes.
 //
 // # The layers
 //
 // From then on a connection has a carrier, which moves its bytes:
 //
-//   - Over plain TCP, on Linux, one of a few epoll loops reads the socket, without a goroutine for each (looped, package
-//     epoll). What one round of a loop brings for a client leaves in one write at the round's end.
-//   - Over TLS, and on other systems, one goroutine reads the socket, and another one writes to it while there is
-//     something to write (blocking). Package gws answers the handshake.
+//   - Over plain TCP, on Linux, one of a few epoll loops reads the socket, so a connection has no goroutine of its own
+//     (looped, package epoll). At the end of a round, the frames that the round produced for a client leave in one write.
+//   - Over TLS, and on other systems, one goroutine reads the socket. A second goroutine writes to it, and exists only while
+//     there is something to write (blocking). Package gws answers the handshake.
 //
 // Above the carrier everything is the same:
 //
@@ -26,36 +26,41 @@
 //	carrier  looped or blocking        received, goOn     begin, next, wrote
 //	socket   epoll.Socket or net.Conn  Receive or Read    Write
 //
-// A layer that changes the bytes, such as TLS on a loop, fits between carrier and socket: to the socket it is an
-// [epoll.Handler], to the connection a descriptor.
+// A layer that changes the bytes, such as TLS on a loop, fits between carrier and socket. The socket uses it as an
+// [epoll.Handler]. The connection uses it as a descriptor.
 //
 // # How a connection ends
 //
-// However a connection ends, it ends in the same steps. The outbox is sealed: nothing more is taken for the client. The
-// reading finishes: the session ends, and what still comes is dropped. What is queued and a close frame go out, and the
-// sending direction is closed. The connection lingers for a moment while the client's last bytes are dropped, because a
-// socket that is closed with unread input resets the connection and takes the close frame with it. Then the connection is
-// removed. Messages that were taken and cannot go out any more are handed back, and their senders told.
+// Every connection ends in the same steps:
+//
+//   - The outbox is sealed. It takes no more frames for the client.
+//   - The reading finishes. The session ends, and bytes that still arrive are dropped.
+//   - The queued frames and a close frame are written. The sending direction is closed.
+//   - The connection lingers for a moment, and the client's last bytes are dropped. If a socket is closed with unread input,
+//     the system resets the connection, and the client may lose the close frame.
+//   - The connection is removed.
+//
+// If messages that were taken cannot be written any more, they are handed back, and their senders are told.
 //
 // These words have one meaning each, in comments and in names:
 //
 //	word      who        what
 //	Close     anybody    the service wants the connection to end, with a status code: seal, then release
-//	seal      anybody    the outbox takes nothing more; a close frame is the last that it has
-//	release   anybody    what is sealed goes out, though nobody was writing
-//	finish    reader     the reading is over: the session ends, what comes is dropped; seals and releases
-//	give up   flusher    the client takes nothing: all is handed back but half a frame; seals with 4000
-//	cut       anybody    the connection ends at once; what waits is lost
-//	lose      flusher    what waits on a connection that is cut is handed back to its senders
-//	linger    flusher    everything is out or lost; the client may still close its side
+//	seal      anybody    the outbox takes no more frames; if it has a close frame, that is the last
+//	release   anybody    a flusher starts for a sealed outbox that has none
+//	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
+//	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back
+//	cut       anybody    the connection ends at once; the waiting frames are lost
+//	lose      flusher    the waiting messages of a connection that is cut are handed back to their senders
+//	linger    flusher    all frames are written or lost; the client may still close its side
 //	remove    carrier    the socket is closed and the server knows the connection no more
 //	abort     cut        both directions of the socket end: shutdown(2) on a loop, close for a goroutine
 //	Shutdown  operator   the Server ends: it Closes every connection, and cuts those that stay
 //
 //	reader    the connection's loop, or its reading goroutine
-//	flusher   whoever writes what is queued: a task on a loop, or a goroutine; one at a time
+//	flusher   a task on a loop, or a goroutine, that writes the queued frames; one at a time
 //	act       the reader does what a frame asks for
-//	wait      the reader leaves what comes alone: for the rate, for a decision, or for room
-//	wake      the carrier has the reader look at the states again
-//	press     so much is queued that the carrier should write before its round ends
+//	wait      the reader acts on no frame, until the rate allows it, a session has decided, or there is room
+//	wake      the carrier makes the reader look at the states again
+//	press     the carrier is asked to write before its round ends, because many bytes are queued
 package transport

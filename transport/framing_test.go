@@ -18,16 +18,16 @@ const (
 	loginAccepted = `{"type":"login","success":true}`
 	// stays is the code of a row after which the connection stays open.
 	stays = 0
-	// noStatus is the code of a row that is answered with a close frame without a code.
+	// noStatus is the code of a row that the service answers with a close frame without a status code.
 	noStatus = 1005
 )
 
-// row is something that a client may send, and the service's answer. The answer is these texts and pongs, in order, and then
-// a close frame with this code.
+// row is a stream of bytes that a client may send, and the answer of the service: text messages and pongs in this order,
+// and then a close frame with this code.
 type row struct {
 	name    string
 	send    []byte
-	answers []string // each a message, the code of an error, or "pong " and the pong's payload
+	answers []string // each is a message, an error code, or "pong " and the payload
 	code    uint16
 }
 
@@ -239,7 +239,7 @@ func inFragments(text string, size int) []byte {
 	return rawws.Frame{Opcode: opcode}.Append(b)
 }
 
-// wantAnswers reads the answers of a row and checks them.
+// wantAnswers checks that the service sends the answers of a row, and then ends the connection with the row's code.
 func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 	t.Helper()
 	for _, want := range answers {
@@ -268,14 +268,14 @@ func wantAnswers(t *testing.T, c *rawws.Conn, answers []string, code uint16) {
 			t.Errorf("a ping afterwards was answered with %v, %v; want its pong", f, err)
 		}
 		write(t, c, rawws.CloseFrame(1000, ""))
-		wantClose(t, c, 1000) // then the login is free for the next row
+		wantClose(t, c, 1000) // this frees the login for the next row
 	case noStatus:
 		if reason := wantClose(t, c, 0); reason != "" {
 			t.Errorf("the reason is %q, want none", reason)
 		}
 	default:
 		reason := wantClose(t, c, code)
-		// In the row "close 1009" the service echoes the client's own code.
+		// In the row "close 1009" the client sends this code, and the service echoes it without a reason.
 		if explained := code == 1002 || code == 1003 || code == 1007 || code == 1009; explained && reason == "" && !strings.HasSuffix(t.Name(), "/close_1009") {
 			t.Errorf("closed with %d without a reason", code)
 		}
@@ -300,7 +300,7 @@ func TestEachFrameIsAnsweredAsTheProtocolSays(t *testing.T) {
 	})
 }
 
-// tooLong reports whether it would take too long to send the bytes of a row one by one.
+// tooLong reports whether it would take long to send b byte by byte.
 func tooLong(b []byte) bool { return len(b) > 2000 }
 
 func TestFramesMayArriveByteByByte(t *testing.T) {

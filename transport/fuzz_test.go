@@ -15,8 +15,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// FuzzStream sends any bytes after a handshake. The service must answer with valid frames, the last of which is a close frame.
-// The connection must end, and nothing may fail.
+// FuzzStream sends arbitrary bytes after a handshake. For any bytes, the service must answer with valid frames. A close
+// frame must be the last frame. The connection must end, and the service must log no failure.
 func FuzzStream(f *testing.F) {
 	for _, row := range framing {
 		if len(row.send) < 4096 {

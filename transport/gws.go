@@ -9,11 +9,12 @@ import (
 )
 
 // Package gws answers the handshakes of connections that goroutines carry. It gets only requests that were checked before.
-// It never touches the socket: what it writes goes into the outbox, and it reads nothing. So the known faults of version
-// 1.8.9 cannot show: a frame whose length has its top bit set ends the process, a ping is answered without its payload, a
-// stalled client blocks the writer, and the reason in a close frame can contain an address of the service.
+// It never touches the socket: the bytes that it writes go into the outbox, and it reads nothing. So the known faults of
+// version 1.8.9 have no effect here. They are: a frame whose length has its top bit set ends the process, a ping is answered
+// without its payload, a stalled client blocks the writer, and the reason in a close frame can contain an address of the
+// service.
 
-// newGWSUpgrader returns what answers the handshakes.
+// newGWSUpgrader returns the upgrader that answers the handshakes.
 func newGWSUpgrader() *gws.Upgrader {
 	return gws.NewUpgrader(new(gws.BuiltinEventHandler), &gws.ServerOption{
 		Logger:     gwsSilence{},
@@ -23,7 +24,7 @@ func newGWSUpgrader() *gws.Upgrader {
 
 // answerByGWS queues the response to a handshake with this key. The handshake has been checked.
 func answerByGWS(upgrader *gws.Upgrader, c *blocking, key string) error {
-	// The headers have been checked. They are written anew, because gws accepts fewer forms of them than RFC 6455 does.
+	// The request has a canonical form of each header, because gws accepts fewer forms than RFC 6455 allows.
 	request := &http.Request{Method: http.MethodGet, Header: http.Header{
 		"Connection":            {"Upgrade"},
 		"Upgrade":               {"websocket"},
@@ -40,7 +41,7 @@ type gwsSocket struct {
 	conn *blocking
 }
 
-// Write puts what gws writes into the outbox.
+// Write puts the bytes that gws writes into the outbox.
 func (g gwsSocket) Write(p []byte) (int, error) {
 	g.conn.queue(opRaw, p, nil, nil)
 	return len(p), nil

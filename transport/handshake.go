@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// asksForWebSocket reports whether r asks for a WebSocket where there is one.
+// asksForWebSocket reports whether r asks for a WebSocket at a path that has one.
 func asksForWebSocket(r *http.Request) bool {
 	return (r.URL.Path == "/" || r.URL.Path == "/ws") && hasToken(r.Header, "Upgrade", "websocket")
 }
@@ -27,8 +27,8 @@ func (f *refusal) write(w http.ResponseWriter) {
 	http.Error(w, f.sentence, f.status)
 }
 
-// checkHandshake returns the refusal of a request for a WebSocket, or nil where the request is a proper handshake (RFC
-// 6455, section 4.2.1).
+// checkHandshake returns the refusal of a request for a WebSocket, or nil if the request is a valid handshake (RFC 6455,
+// section 4.2.1).
 func checkHandshake(r *http.Request) *refusal {
 	switch {
 	case r.Method != http.MethodGet:
@@ -38,7 +38,7 @@ func checkHandshake(r *http.Request) *refusal {
 	case !hasToken(r.Header, "Connection", "upgrade"):
 		return &refusal{status: http.StatusBadRequest, sentence: "The header Connection must contain upgrade. If there is a proxy before this service, let it pass Connection and Upgrade on."}
 	case r.ContentLength != 0:
-		// The connection is closed, or net/http would wait for the body before it answers.
+		// Without "Connection: close", net/http would wait for the body before it answers.
 		return &refusal{http.StatusBadRequest, "A request for a WebSocket has no body.", [2]string{"Connection", "close"}}
 	}
 	if version := r.Header["Sec-Websocket-Version"]; len(version) != 1 || version[0] != "13" {

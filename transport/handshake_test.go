@@ -16,7 +16,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// handler returns a Server that is not running. It serves requests that are no upgrades.
+// handler returns a Server that accepts no connections itself. Tests call its ServeHTTP with requests that do not become
+// WebSockets.
 func handler(t *testing.T, change ...func(*transport.Options)) *transport.Server {
 	t.Helper()
 	o := transport.DefaultOptions()
@@ -83,7 +84,7 @@ func TestAnImproperHandshakeIsRefusedWithASentence(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*http.Request)
 		status int
-		header string // a header that the answer must have
+		header string // a header line that the answer must have
 	}{
 		"POST":                   {func(r *http.Request) { r.Method = "POST" }, 405, "Allow: GET"},
 		"HTTP/1.0":               {func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0 }, 505, ""},
@@ -130,7 +131,7 @@ func TestOnlyPagesOfPermittedOriginsMayConnect(t *testing.T) {
 		file   bool
 		want   bool
 	}{
-		{"service.test", nil, no, yes}, // the client is no browser
+		{"service.test", nil, no, yes}, // not a browser
 		{"service.test", []string{"http://service.test"}, no, yes},
 		{"service.test", []string{"https://service.test"}, no, yes}, // behind a proxy
 		{"service.test", []string{"HTTP://Service.Test"}, no, yes},
@@ -189,7 +190,7 @@ func TestOnlyPagesOfPermittedOriginsMayConnect(t *testing.T) {
 			for _, origin := range row.origin {
 				r.Header.Add("Origin", origin)
 			}
-			w := httptest.NewRecorder() // a recorder cannot be hijacked, so status 500 means that the origin was accepted
+			w := httptest.NewRecorder() // it cannot be hijacked, so a request that passes the origin check gets 500
 			s.ServeHTTP(w, r)
 			want := http.StatusForbidden
 			if row.want {
@@ -204,11 +205,11 @@ func TestOnlyPagesOfPermittedOriginsMayConnect(t *testing.T) {
 
 func TestAServerCanBeMountedInAnotherHTTPServer(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
-		s := by.listen(t) // it makes checks when the test ends
+		s := by.listen(t) // its cleanup checks that nothing failed
 		mux := http.NewServeMux()
 		mux.Handle("/", s.Server)
 		outer := httptest.NewUnstartedServer(mux)
-		outer.Config.ReadTimeout = time.Second // this time-out must not apply after the handshake
+		outer.Config.ReadTimeout = time.Second // this limit must not apply after the handshake
 		outer.Start()
 		defer outer.Close()
 		s.host = strings.TrimPrefix(outer.URL, "http://")
@@ -247,7 +248,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 func TestBytesAreNotLostBetweenHTTPAndWebSocket(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		s := by.listen(t)
-		// The write has the handshake and more messages than any buffer holds.
+		// One write holds the handshake and more frames than fit into the 4 KiB that net/http reads at once.
 		var behind []byte
 		const frames = 500
 		for range frames {

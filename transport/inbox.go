@@ -6,19 +6,19 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// inbox holds what has come from one client and was not acted on yet, and the state of the reading. It belongs to the
-// connection's reader. The state alone may be read by anybody.
+// inbox holds the bytes that have come from one client and were not acted on yet, and the state of the reading. It belongs
+// to the connection's reader. Only the state may be read by anybody.
 type inbox struct {
 	stated  atomic.Uint32 // the state
 	taken   uint32        // bytes of held that were acted on
-	held    *buffer       // what waits to be acted on, from taken on; nil for nothing
+	held    *buffer       // its bytes from taken on wait to be acted on; nil for none
 	message *buffer       // the fragments of the unfinished message; nil for none
 	frames  frame.Reader
 }
 
-// readState says what becomes of the bytes that come. The reader changes it, and Resume, which anybody may call.
+// readState says what becomes of the bytes that come. The reader and Resume change it. Anybody may call Resume.
 //
-//	state             what comes   next
+//	state             a frame      next
 //	opening           waits        reading: the carrier begins to read
 //	reading           is acted on  awaitingRate: the next frame comes sooner than the rate allows
 //	                               awaitingRoom: too much waits for the client
@@ -30,7 +30,7 @@ type inbox struct {
 //	decided           waits        reading: the reader sees it
 //	all of these                   dropping: the outbox is sealed, or nothing more comes
 //	dropping          is dropped   ended: nothing more comes, or the client had the time to close its side
-//	ended             nothing      -
+//	ended             none comes   -
 type readState uint32
 
 const (
@@ -44,21 +44,21 @@ const (
 	ended
 )
 
-// waits reports whether the reader leaves alone on purpose what comes. The client's silence is no sign of death then.
+// waits reports whether the reader waits on purpose. The client's silence is then no sign that the connection is dead.
 func (s readState) waits() bool { return s >= awaitingRate && s <= decided }
 
-// watches reports whether the reader wants to be told of what comes.
+// watches reports whether the reader wants to be told of bytes that come.
 func (s readState) watches() bool { return s == reading || s == dropping }
 
 func (i *inbox) state() readState       { return readState(i.stated.Load()) }
 func (i *inbox) become(state readState) { i.stated.Store(uint32(state)) }
 
-// change changes the state if it is from, and reports whether it was.
+// change changes the state from one to another. It reports false, and changes nothing, if the state is not from.
 func (i *inbox) change(from, to readState) bool {
 	return i.stated.CompareAndSwap(uint32(from), uint32(to))
 }
 
-// join returns what is held with b behind it. Where nothing is held, that is b itself.
+// join returns the bytes that are held, with b behind them. If none are held, it returns b itself.
 func (i *inbox) join(b []byte) []byte {
 	if i.held == nil {
 		return b
@@ -68,7 +68,7 @@ func (i *inbox) join(b []byte) []byte {
 	return i.held.bytes
 }
 
-// waiting returns what is held.
+// waiting returns the bytes that are held.
 func (i *inbox) waiting() []byte {
 	if i.held == nil {
 		return nil
@@ -76,7 +76,7 @@ func (i *inbox) waiting() []byte {
 	return i.held.bytes[i.taken:]
 }
 
-// keep holds what b, which join or waiting has returned, has behind its first n bytes.
+// keep holds the bytes of b behind the first n. B is what join or waiting returned last.
 func (i *inbox) keep(pool *buffers, b []byte, n int) {
 	switch {
 	case n == len(b):
@@ -90,8 +90,8 @@ func (i *inbox) keep(pool *buffers, b []byte, n int) {
 	}
 }
 
-// fragment adds a fragment to the unfinished message. With the last fragment it returns the whole message, in a buffer that
-// belongs to the caller then.
+// fragment adds a fragment to the unfinished message. For the last fragment it returns the whole message, in a buffer that
+// then belongs to the caller.
 func (i *inbox) fragment(pool *buffers, payload []byte, last bool) (whole *buffer) {
 	if i.message == nil {
 		i.message = pool.get()
@@ -103,7 +103,7 @@ func (i *inbox) fragment(pool *buffers, payload []byte, last bool) (whole *buffe
 	return whole
 }
 
-// drop drops all that is held.
+// drop drops all bytes that are held, and the unfinished message.
 func (i *inbox) drop(pool *buffers) {
 	pool.put(i.held)
 	pool.put(i.message)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzInbox gives a stream to an inbox in pieces. After each piece it takes a part of the bytes, like a reader that takes whole
-// frames. It must get the bytes back in order.
+// FuzzInbox gives a stream to an inbox in pieces. After each piece it takes a part of the bytes and keeps the rest, as a
+// reader does with incomplete frames. The bytes must come back in order.
 func FuzzInbox(f *testing.F) {
 	f.Add([]byte("some bytes that come in pieces"), []byte{3, 1, 10, 0, 5, 5, 2, 9})
 	f.Add([]byte("some bytes that come in pieces"), []byte{255, 255})
@@ -18,12 +18,12 @@ func FuzzInbox(f *testing.F) {
 		var got []byte
 		come := 0
 		for n, move := range moves {
-			b := i.waiting() // the reader goes on
+			b := i.waiting() // the reader goes on without new bytes
 			if n%2 == 0 {
 				piece := bytes.Clone(stream[come:min(come+int(move), len(stream))])
 				come += len(piece)
 				b = i.join(piece)
-				defer clear(piece) // the loop uses its buffer again
+				defer clear(piece) // the piece belongs to the loop
 			}
 			take := min(len(b), int(move)/2)
 			got = append(got, b[:take]...)
@@ -75,7 +75,7 @@ func (r *resumable) wake() {
 	r.woken++
 }
 
-// In TestAResumeIsSeenWheneverItComes a call of Resume comes before the session has returned, afterwards, and in between.
+// TestAResumeIsSeenWheneverItComes calls Resume before the session returns, after it returns, and at the same moment.
 func TestAResumeIsSeenWheneverItComes(t *testing.T) {
 	for range 1000 {
 		r := new(resumable)
@@ -88,7 +88,7 @@ func TestAResumeIsSeenWheneverItComes(t *testing.T) {
 		}
 		resuming.Wait()
 		switch state := c.inbox.state(); {
-		case state == reading && r.woken == 0: // Resume was called before the session returned
+		case state == reading && r.woken == 0: // Resume came before the session returned
 		case state == decided && r.woken == 1:
 		default:
 			t.Fatalf("the state is %d, and the reader was woken %d times", state, r.woken)

@@ -12,15 +12,16 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// sampleKey is the handshake key in the example of RFC 6455, section 1.3.
+// sampleKey is the example of a handshake's key in RFC 6455, section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// InPieces makes a connection read a stream and its end. The connection is carried on a loop, or by goroutines. Each of pieces
-// says how many bytes come at once, where 0 means all. The first piece comes with the handshake. Each of room says how many
-// bytes of one write on a loop the network takes. Only the time when an actor answers is left to chance.
+// InPieces opens a connection that reads a stream and then its end. OnLoops says whether a loop or goroutines carry it.
+// Pieces are the sizes of the pieces in which the stream arrives. The first piece arrives with the handshake. Room says
+// how much the network takes of each write on a loop. See sizes for both lists. Only the time at which an actor answers is
+// left to chance.
 //
-// InPieces returns what the service sent after the response to the handshake, and whether the service closed its sending
-// direction. The error says what has failed.
+// Answers are the bytes that the service sent after the response to the handshake. Orderly reports whether the service
+// closed its sending direction. The error says that the connection did not end, or was not opened.
 func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
 	if !s.connections.enter() {
 		return nil, false, errors.New("the server is going down")
@@ -53,7 +54,8 @@ func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answ
 	return answers, m.halfway, nil
 }
 
-// sizes is a sequence of sizes. It begins again after its end.
+// sizes is a list of sizes in bytes, which is repeated. The value 0 and an empty list stand for everything. A value n above
+// 200 stands for (n-200)*100 bytes.
 type sizes struct {
 	list []byte
 	next int
@@ -74,28 +76,28 @@ func (s *sizes) size(most int) int {
 	return min(n, most)
 }
 
-// inPieces is the socket of InPieces. On a loop it is both the descriptor and the loop, which run runs.
+// inPieces is the socket of InPieces. It is a descriptor, and its method run is the loop.
 type inPieces struct {
 	mu       sync.Mutex
 	changed  sync.Cond
 	tasks    []epoll.Task
-	stream   []byte // the bytes that have not come yet
+	stream   []byte // the bytes that have not arrived yet
 	pieces   sizes
 	room     sizes
 	written  []byte
-	full     bool // the network takes no more bytes until it has reported room
-	readable bool // readable and writable say what is watched for
-	writable bool
-	ended    bool // the handler was told of the stream's end
+	full     bool // the network takes nothing until run has reported room
+	readable bool // the loop watches for bytes
+	writable bool // the loop watches for room
+	ended    bool // the handler was told that the stream has ended
 	halfway  bool // the service has closed its sending direction
-	shut     bool // the service has closed both directions
+	shut     bool // the service has shut down both directions
 	closed   bool
 	late     bool
 }
 
 func (m *inPieces) piece() []byte {
 	n := m.pieces.size(len(m.stream))
-	// A copy has no other bytes of the stream behind it. So a read beyond the piece is found.
+	// The piece has no spare capacity, so an access beyond its end panics.
 	piece := bytes.Clone(m.stream[:n:n])
 	m.stream = m.stream[n:]
 	return piece
@@ -178,7 +180,8 @@ func (m *inPieces) Shutdown() {
 
 func (m *inPieces) Close() { m.closed = true }
 
-// inPiecesConn is the socket for goroutines. It takes all bytes that are written. It ignores deadlines, because nothing waits.
+// inPiecesConn is the socket for goroutines. It takes all bytes that are written. It ignores deadlines, because no call
+// waits.
 type inPiecesConn struct{ *inPieces }
 
 func (m inPiecesConn) Read(p []byte) (int, error) {
@@ -208,5 +211,5 @@ func (m inPiecesConn) SetDeadline(time.Time) error      { return nil }
 func (m inPiecesConn) SetReadDeadline(time.Time) error  { return nil }
 func (m inPiecesConn) SetWriteDeadline(time.Time) error { return nil }
 
-// SetQueueLimit sets the number of bytes that may wait to be written before a connection is not read any more.
+// SetQueueLimit sets the queue limit of s. If more than limit bytes wait to be written to a connection, it is not read.
 func SetQueueLimit(s *Server, limit int) { s.queueLimit = int64(limit) }

@@ -15,7 +15,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// sweep is how late the service may be with something that is due, because it looks only once a second.
+// sweep is how late the service may act on a time limit, because it checks its connections once a second.
 const sweep = time.Second
 
 func wantAfter(t *testing.T, what string, since time.Time, want time.Duration) {
@@ -91,7 +91,7 @@ func TestAConnectionWithoutASignOfLifeIsClosedAfter60Seconds(t *testing.T) {
 			if n := s.system.Sessions(); n != 0 {
 				t.Errorf("%d sessions are left, want none", n)
 			}
-			// The client never closed its sending direction. The service does not wait for that.
+			// The client never closes its side. The service waits 3 s for that, and then closes the socket.
 			time.Sleep(4 * time.Second)
 			if _, err := c.Write([]byte{0}); err == nil {
 				t.Error("the socket is still open 4 s after the close frame")
@@ -122,7 +122,7 @@ func TestAConnectionThatIsReadMoreSlowlyIsNotTakenForDead(t *testing.T) {
 	})
 }
 
-// Each frame except the last counts against the rate, whatever its answer is and whatever carries the connection.
+// On every carrier each frame counts against the rate, whatever its content. Only a close frame is free.
 func TestFragmentsAndLoginsThatTakeLongArePaidForAndGoodbyesAreNot(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestFragmentsAndLoginsThatTakeLongArePaidForAndGoodbyesAreNot(t *testing.T)
 				t.Fatal(err)
 			}
 			took("the login", 0)
-			// These 192 bytes take as long to compare as 16 messages.
+			// This login has 192 bytes. To compare it takes as long as to handle 16 messages.
 			write(t, c, rawws.Message(`{"type":"bye","from":"alice","to":"`+strings.Repeat("\uFDFA", 64)+`"}`))
 			wantError(t, c, "peer-unavailable")
 			took("the bye", time.Second)
@@ -173,7 +173,7 @@ func TestFramesOverTheRateAreReadMoreSlowlyAndNoneIsLost(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := by.listenInMemory(t, 64<<10, func(o *transport.Options) {
 				o.Rate, o.Burst = rate, burst
-				o.PingInterval, o.IdleTimeout = 1<<61, 1<<62 // no ping must come between the answers
+				o.PingInterval, o.IdleTimeout = 1<<61, 1<<62 // so that no ping comes between the answers
 			})
 			a, other := s.connect(t), s.connect(t)
 			start := time.Now()
@@ -199,7 +199,7 @@ func TestFramesOverTheRateAreReadMoreSlowlyAndNoneIsLost(t *testing.T) {
 					}
 				}
 			}
-			// After some time the full burst is allowed again.
+			// After this time a whole burst is allowed again.
 			time.Sleep(burst * time.Second / rate)
 			start = time.Now()
 			write(t, a, bytes.Repeat(rawws.Message("{}"), burst))
@@ -248,7 +248,7 @@ func TestHeadersThatNeverEndAreCutOffAfter10Seconds(t *testing.T) {
 				defer socket.Close()
 				start := time.Now()
 				feed(t, socket, func(yield func([]byte) bool) {
-					// A byte from time to time does not help.
+					// Sending a byte from time to time does not extend the time limit.
 					for i := 0; i < len(header) && yield([]byte{header[i]}); i++ {
 						time.Sleep(time.Second / 8)
 					}
@@ -325,7 +325,7 @@ func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
 			s := by.listenInMemory(t, 64<<10)
 			c := s.connect(t)
 			gone := make(chan struct{})
-			go func() { // the client sends on and never closes
+			go func() { // the client goes on sending and never closes its side
 				defer close(gone)
 				for err := error(nil); err == nil; {
 					_, err = c.Write(rawws.Frame{Opcode: rawws.Pong}.Append(nil))
@@ -336,7 +336,7 @@ func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
 			if err := s.Shutdown(t.Context()); err != nil {
 				t.Errorf("Shutdown: %v", err)
 			}
-			wantAfter(t, "the end of Shutdown", start, 3*time.Second) // that is how long a closed connection lingers
+			wantAfter(t, "the end of Shutdown", start, 3*time.Second) // a closed connection lingers for 3 s
 			<-gone
 		})
 	})

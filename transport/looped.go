@@ -10,8 +10,8 @@ import (
 )
 
 // looped carries a connection over a socket on a loop, without a goroutine of its own. The loop is the reader. It does not
-// watch the socket for bytes while the next frame must wait. The flusher is a task. It runs at the end of the round that
-// brought what it writes, on the connection's own loop or on the loop of the connection that the message came from.
+// watch the socket for bytes while the next frame must wait. The flusher is a task. It runs at the end of the round in which
+// its frames were queued. It runs on the connection's own loop, or on the loop of the connection that a message came from.
 //
 // [loops.adopt] makes a looped, and an openTask begins to read it. The loop runs attend whenever a state may have changed.
 // When the reading has ended and the outbox lingers, attend removes the connection.
@@ -41,7 +41,7 @@ type (
 	attendTask looped
 )
 
-// Run begins a connection's life.
+// Run starts a connection.
 func (o openTask) Run() {
 	s := o.conn
 	s.inbox.become(reading)
@@ -61,10 +61,10 @@ func (o openTask) Run() {
 	s.attend()
 }
 
-// Run writes what is queued, unless there is a flusher already.
+// Run writes the queued frames, unless there is a flusher already.
 func (f *flushTask) Run() { (*looped)(f).flush(scheduled) }
 
-// Run looks after what has changed.
+// Run acts on a state that has changed.
 func (a *attendTask) Run() { (*looped)(a).attend() }
 
 // start implements carrier.
@@ -106,10 +106,10 @@ func (s *looped) Ended(err error) {
 // Writable implements [epoll.Handler].
 func (s *looped) Writable() { s.continueFlush() }
 
-// watch has the loop watch the socket for what the states wait for.
+// watch makes the loop watch the socket for bytes if the reader wants them, and for room if the outbox is full.
 func (s *looped) watch() { s.socket.Watch(s.inbox.state().watches(), s.outbox.isFull()) }
 
-// attend does what the states ask for. The loop calls it whenever one of them may have changed. Where none has, it does
+// attend does what the states ask for. The loop calls it whenever one of them may have changed. If none has, attend does
 // nothing.
 func (s *looped) attend() {
 	if s.inbox.state() == opening || s.outbox.isGone() {
@@ -120,7 +120,7 @@ func (s *looped) attend() {
 	}
 	now := s.server.now()
 	if now >= s.outbox.due() {
-		if !s.outbox.isFull() { // it lingers, and the client has had its time
+		if !s.outbox.isFull() { // it lingers, and the client's time is over
 			s.inbox.become(ended)
 		} else if s.outbox.phase() != phaseCut {
 			s.stalled()
@@ -135,7 +135,7 @@ func (s *looped) attend() {
 		return
 	case s.outbox.phase() == phaseCut && s.outbox.isFull():
 		s.continueFlush()
-		return // losing wakes, and attend is called again
+		return // lose wakes the reader, so attend is called again
 	case s.inbox.state() >= dropping:
 		s.inbox.drop(&s.server.buffers)
 	default:
@@ -147,9 +147,9 @@ func (s *looped) attend() {
 	}
 }
 
-// stalled deals with a client that seems to have taken nothing for too long. While the outbox is open, it first tries to
-// write, which shows whether the client has taken anything. A system reports room only when a third of its buffer is
-// free, which may be megabytes, and a client that reads slowly all the time needs longer than the time-out for that.
+// stalled deals with a client that seems to have taken nothing for too long. While the outbox is open, stalled first tries
+// to write, which shows whether the client has taken anything. The system reports room only when a third of its buffer is
+// free. That may be megabytes, and a client that reads slowly but steadily may need longer than the write timeout for them.
 func (s *looped) stalled() {
 	if !s.outbox.isOpen() {
 		s.cut()
@@ -162,20 +162,20 @@ func (s *looped) stalled() {
 	s.wake()
 }
 
-// continueFlush goes on with a write that waits for room. It is called on the loop, when there is room, or when it is time
-// to try without.
+// continueFlush goes on with a write that waits for room. The loop calls it when the system reports room, and sometimes to
+// try without a report.
 func (s *looped) continueFlush() {
 	s.flush(full)
-	// Until now the socket was watched for room without a pause. After a pause epoll would report room at once, even where
-	// the system only seems to have some.
+	// The flush does not interrupt the watch for room. If the watch were interrupted, epoll would report room at once when it
+	// begins again, even if the system has hardly any.
 	s.watch()
 }
 
-// flush makes its caller the flusher if the state is from. It writes all that is queued in one write, again and again, until
-// nothing is queued or there is no more room.
+// flush makes its caller the flusher if the state is from. It writes all queued frames in one write, and repeats this until
+// none is queued or there is no more room.
 //
 // From the state scheduled, flush may run on another connection's loop, or in a Link method that a session has called. So
-// it hands nothing back then, but goes to the state full, which leaves that to the connection's own loop.
+// it must not hand back messages. It goes to the state full instead, and the connection's own loop hands them back.
 func (s *looped) flush(from writeState) {
 	for do, b, last := s.outbox.begin(from); ; do, b, last = s.outbox.next() {
 		switch do {

@@ -15,7 +15,7 @@ import (
 
 const loginMessage = `{"type":"login","login":"alice"}`
 
-// look makes a connection on a loop check whether it can go on. The service may do that at any time.
+// look wakes the reader of a connection on a loop. A connection may be woken at any time.
 func (c *outboxCase) look() {
 	if l, ok := c.carrier.(*looped); ok {
 		l.wake()
@@ -23,7 +23,7 @@ func (c *outboxCase) look() {
 	synctest.Wait()
 }
 
-// ends makes the client leave, and checks that the connection ends.
+// ends closes the connection while the client reads to the end. It checks that no message was lost.
 func (c *outboxCase) ends(t *testing.T) {
 	t.Helper()
 	c.reads()
@@ -32,7 +32,7 @@ func (c *outboxCase) ends(t *testing.T) {
 	c.witness.check(t, c.link, c.tap)
 }
 
-// drains makes the client read until nothing is there.
+// drains lets the client read until no more bytes arrive.
 func (c *outboxCase) drains() {
 	for synctest.Wait(); ; synctest.Wait() {
 		if state, _, _ := c.far.State(); !state.Readable {
@@ -143,7 +143,7 @@ func TestEachStallHasItsOwnTime(t *testing.T) {
 		c.drains()
 		time.Sleep(20 * time.Second)
 		c.drains()
-		c.Send(bytes.Repeat([]byte("x"), 996)) // as much as the network takes
+		c.Send(bytes.Repeat([]byte("x"), 996)) // with a header of 4 bytes, this is all that the network takes
 		synctest.Wait()
 		c.Send([]byte("more"))
 		time.Sleep(8 * time.Second)
@@ -182,7 +182,8 @@ func TestWhoseAnswersStillCrowdIsNotRead(t *testing.T) {
 	})
 }
 
-// watchful is a socket that checks how it is used.
+// watchful is a socket on a loop that checks how it is used. After Close, only Post is allowed. Watch is allowed only
+// after Open.
 type watchful struct {
 	descriptor
 	t        *testing.T
@@ -217,7 +218,7 @@ func (w *watchful) Watch(readable, writable bool) {
 	w.descriptor.Watch(readable, writable)
 }
 
-// onLoop runs a test with a connection on a loop in memory.
+// onLoop runs a test with an open connection on a loop in memory. Room is that of eachOutbox.
 func onLoop(t *testing.T, room int, test func(*testing.T, *outboxCase, *looped, *watchful)) {
 	eachOutbox(t, "", room, func(t *testing.T, c *outboxCase) {
 		l, ok := c.carrier.(*looped)
@@ -291,7 +292,7 @@ func TestMuchIsWrittenAtOnce(t *testing.T) {
 	onLoop(t, 1<<20, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
 		done := make(chan struct{})
 		l.wake()
-		l.socket.Post(task(func() { // the loop does nothing else during the task
+		l.socket.Post(task(func() { // during this task the loop does nothing else
 			defer close(done)
 			for n := range 200 {
 				c.deliver(l, "other", n, 1000, nil)
@@ -306,8 +307,8 @@ func TestMuchIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-// In TestAFlushThatComesTooLateDoesNothing a flush task runs although everything has gone out since it was posted. The
-// connection is sealed, and its session has not ended yet.
+// TestAFlushThatComesTooLateDoesNothing runs a flushTask after its frames have been written. The connection is sealed, and
+// its session has not ended yet.
 func TestAFlushThatComesTooLateDoesNothing(t *testing.T) {
 	onLoop(t, 1<<20, func(t *testing.T, c *outboxCase, l *looped, w *watchful) {
 		done := make(chan struct{})
@@ -335,14 +336,14 @@ func TestRoomIsNoReasonToWriteBesideAnother(t *testing.T) {
 			defer close(done)
 			before := len(c.tap.bytes)
 			l.Send(nil)
-			l.outbox.begin(scheduled) // another loop begins to write
+			l.outbox.begin(scheduled) // another loop becomes the flusher
 			c.deliver(l, "other", 1, 10, nil)
 			l.Writable()
 			if len(c.tap.bytes) != before {
 				t.Error("two write at once")
 			}
 			l.outbox.state = full
-			l.Writable() // now the other loop waits for room
+			l.Writable() // in the state full, the connection's own loop may write
 		}))
 		<-done
 		c.ends(t)

@@ -10,8 +10,8 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// carriers puts connections on loops. Both adopt methods return nil where no loop can carry the connection. Otherwise the
-// loop owns the socket.
+// carriers puts connections on loops. Both adopt methods return nil if no loop can carry the connection. Otherwise the loop
+// owns the socket.
 type carriers interface {
 	adopt(net.Conn) *looped
 	adoptDescriptor(fd int) *looped
@@ -26,8 +26,8 @@ type loops struct {
 
 	mu      sync.Mutex
 	started bool
-	all     []*epoll.Loop // empty where the system has no epoll, or refuses it
-	next    int           // which of them gets the next connection
+	all     []*epoll.Loop // empty if the system has no epoll, or refuses it
+	next    int           // the index in all of the loop that got the last connection
 }
 
 // adopt implements carriers: loops carry connections over plain TCP.

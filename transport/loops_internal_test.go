@@ -19,7 +19,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// refuseLoops lets a server make so many loops and no more.
+// refuseLoops lets a server start the given number of loops. Every further start fails.
 func refuseLoops(s *Server, after int) {
 	l := s.carriers.(*loops)
 	l.mu.Lock() // the server may already be serving
@@ -32,7 +32,8 @@ func refuseLoops(s *Server, after int) {
 	}
 }
 
-// serve starts a server on a loopback socket. Its connections get the given sessions, in order.
+// serve starts a server on a loopback socket. Its connections get the given sessions, in this order. Dial opens a
+// connection to it.
 func serve(t *testing.T, log *lockedBuffer, sessions ...session) (s *Server, dial func() *rawws.Conn) {
 	t.Helper()
 	next := make(chan session, len(sessions))
@@ -73,7 +74,7 @@ func serve(t *testing.T, log *lockedBuffer, sessions ...session) (s *Server, dia
 	}
 }
 
-// wantAnswer checks that a connection works.
+// wantAnswer checks that the service still answers on a connection.
 func wantAnswer(t *testing.T, c *rawws.Conn) {
 	t.Helper()
 	if _, err := c.Write(rawws.Message("{}")); err != nil {
@@ -147,7 +148,7 @@ func TestAConnectionThatCannotBeReadEnds(t *testing.T) {
 	}
 }
 
-// failing is a session that panics in every method.
+// failing is a brokenSession that panics in Undelivered too.
 type failing struct{ brokenSession }
 
 func (*failing) Undelivered([]byte, messages.Address) { panic("the cause") }
@@ -162,7 +163,7 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	}
 	l := s.carriers.(*loops)
 	l.mu.Lock()
-	l.all, l.started = []*epoll.Loop{loop}, true // one loop for all connections
+	l.all, l.started = []*epoll.Loop{loop}, true // one loop carries all connections
 	l.mu.Unlock()
 	first := dial()
 	wantAnswer(t, first)
@@ -170,7 +171,7 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	wantAnswer(t, c)
 	s.connections.each(func(c *conn) {
 		if c.session == failing {
-			for range 1000 { // more than the network takes, because the connection is to be cut
+			for range 1000 { // more than the network takes, so that messages are handed back at the end
 				c.Deliver(delivery(make([]byte, 60_000), address("sender")))
 			}
 		}

@@ -9,8 +9,8 @@ import (
 	"p2p-messaging/transport/internal/memnet"
 )
 
-// CarryOnLoops makes a server carry its connections on a loop, even over a network in memory. So they can be tested with
-// testing/synctest.
+// CarryOnLoops makes a loop carry the connections of a server over a network in memory too. So tests can run connections
+// on a loop under testing/synctest.
 func CarryOnLoops(s *Server) { s.carriers = &memLoops{carriers: s.carriers} }
 
 type memLoops struct {
@@ -28,7 +28,7 @@ func (l *memLoops) adopt(socket net.Conn) *looped {
 	return c
 }
 
-// CarryByGoroutines makes a server carry its connections by goroutines, even if a loop could carry them.
+// CarryByGoroutines makes goroutines carry all connections of a server, even those that a loop could carry.
 func CarryByGoroutines(s *Server) { s.carriers = noLoops{} }
 
 type noLoops struct{}
@@ -37,7 +37,7 @@ func (noLoops) adopt(net.Conn) *looped      { return nil }
 func (noLoops) adoptDescriptor(int) *looped { return nil }
 func (noLoops) stop()                       {}
 
-// memLoop runs tasks one by one. Its goroutine exists only while there are tasks.
+// memLoop runs tasks one by one on a goroutine. The goroutine runs only while there are tasks.
 type memLoop struct {
 	mu      sync.Mutex
 	tasks   []epoll.Task
@@ -70,16 +70,16 @@ func (l *memLoop) run() {
 	}
 }
 
-// memSocket is a socket in memory on a loop. A goroutine waits for its events, like epoll.
+// memSocket is a socket in memory on a loop. A goroutine waits for its events, in place of epoll.
 type memSocket struct {
 	loop    *memLoop
 	near    *memnet.Conn
 	handler epoll.Handler
 	buffer  [64 << 10]byte
-	changed chan struct{} // has a value if the socket has been used since wait looked
+	changed chan struct{} // Watch or Close was called
 
 	mu                 sync.Mutex
-	readable, writable bool // what is watched for
+	readable, writable bool // what the loop watches for
 	closed             bool
 }
 
@@ -124,7 +124,8 @@ func (s *memSocket) Close() {
 	s.wake()
 }
 
-// wait tells the loop of the events that are watched for, until the socket is closed.
+// wait posts a task to the loop whenever there is an event that the socket is watched for. It returns when the socket is
+// closed.
 func (s *memSocket) wait() {
 	served := make(chan struct{})
 	for {

@@ -20,26 +20,27 @@ type Options struct {
 	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
 	// this service serves itself.
 	AllowedOrigins []string
-	// FileOrigin lets pages connect that were opened from disk. Their origin is "null" or "file://".
+	// FileOrigin allows pages that were opened from disk to connect. Their origin is "null" or "file://".
 	FileOrigin bool
 
-	// Rate is how many frames a second a connection may send in the long run, after a Burst. A connection over it is
-	// read more slowly; nothing is lost. 0: no limit. Memory does not depend on the rate: a connection for whose client
-	// the service holds more than [actors.Options.QueueLimit] is not read, with any rate or none.
+	// Rate is how many frames a second a connection may send in the long run, after a Burst. 0 means no limit. A
+	// connection that sends more is read more slowly, and nothing is lost. Memory does not depend on the rate: while more
+	// than [actors.Options.QueueLimit] waits for a client, the service does not read its connection.
 	Rate int
-	// Burst is how many frames a connection may send at once before Rate applies; at least one.
+	// Burst is how many frames a connection may send at once before Rate applies. It must be at least 1 if there is a Rate.
 	Burst int
 
-	// WriteTimeout is how long a write may make no progress before the connection is ended as too slow a reader (close
-	// code 4000), and how long a connection that is being closed has to take what waits for it. Default: 10 s.
+	// WriteTimeout is how long a write may make no progress. After that the service ends the connection, because its
+	// client reads too slowly (close code 4000). WriteTimeout is also how long the client of a connection that is being
+	// closed has to take the waiting frames. Default: 10 s.
 	WriteTimeout time.Duration
 	// PingInterval is the time between two pings to a connection. Default: 25 s.
 	PingInterval time.Duration
-	// IdleTimeout is how long nothing at all, not even a pong, may come from a client before its connection is ended
-	// (close code 4001). It must be longer than PingInterval. Default: 60 s.
+	// IdleTimeout is how long a client may send nothing, not even a pong. After that the service ends the connection
+	// (close code 4001). IdleTimeout must be longer than PingInterval. Default: 60 s.
 	IdleTimeout time.Duration
-	// HandshakeTimeout is how long a client may take to send a request's headers. [Server.Serve] enforces it. Where the
-	// Server is mounted in another http.Server, that one's ReadHeaderTimeout counts. Default: 10 s.
+	// HandshakeTimeout is how long a client may take to send a request's headers. [Server.Serve] enforces it. If the Server
+	// is mounted in another [http.Server], the ReadHeaderTimeout of that server applies instead. Default: 10 s.
 	HandshakeTimeout time.Duration
 }
 

@@ -26,7 +26,8 @@ func newOrigins(o Options) (origins, error) {
 	return origins{allowed: allowed, file: o.FileOrigin}, nil
 }
 
-// permits reports whether the page that sent r may connect. A request without an Origin comes from no browser.
+// permits reports whether the page that sent r may connect. A request without an Origin does not come from a browser, and
+// is permitted.
 func (o origins) permits(r *http.Request) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 {
@@ -43,8 +44,8 @@ func (o origins) permits(r *http.Request) bool {
 	return ok && (o.allowed[normal] || isOwn(origin, r.Host))
 }
 
-// isOwn reports whether a page at origin was served by host, a Host header. Behind a proxy that ends TLS the request
-// does not tell http from https, so host's missing port is whatever the origin's scheme has by default.
+// isOwn reports whether a page at origin was served by host, which is a Host header. Behind a proxy that terminates TLS, the
+// request does not tell http from https. So a host without a port gets the default port of the origin's scheme.
 func isOwn(origin, host string) bool {
 	scheme, ours, found := strings.Cut(origin, "://")
 	if !found || !(strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
@@ -55,8 +56,8 @@ func isOwn(origin, host string) bool {
 	return ok && theirs == mine
 }
 
-// normalOrigin writes an origin (RFC 6454, section 6.2) in the one way in which equal ones are equal strings. It
-// reports false for what is no origin with a host.
+// normalOrigin returns the normal form of an origin (RFC 6454, section 6.2). Equal origins have the same normal form. It
+// reports false if the string is not an origin with a host.
 func normalOrigin(origin string) (string, bool) {
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" ||

@@ -8,12 +8,12 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// outbox holds what waits to be written to one client. Any goroutine may add to it without blocking. One goroutine at a
-// time is the flusher: it takes out what is there and writes it, until nothing is left.
+// outbox holds the frames that wait to be written to one client. Any goroutine may add frames without blocking. One goroutine
+// at a time is the flusher. It takes out the frames and writes them, until none is left.
 //
 // The phase says what becomes of a frame. It never goes back:
 //
-//	phase    put         what waits            next
+//	phase    put         a waiting frame       next
 //	open     takes it    is written            sealed by seal or giveUp, cut by cut
 //	sealed   refuses it  is written            cut by cut
 //	cut      refuses it  is lost, handed back  -
@@ -35,8 +35,8 @@ import (
 //
 // Only a connection on a loop is ever full. A goroutine that writes blocks instead, and loses in the state flushing.
 //
-// The methods take the pool of buffers and the function that hands back as arguments, because there may be a million
-// outboxes. They call handBack without holding mu: the sender may be the connection's own client.
+// The methods take the pool of buffers and the function that hands back as arguments. That saves memory, because there may
+// be a million outboxes. They call handBack without holding mu, because the sender may be the connection's own client.
 type outbox struct {
 	waiting atomic.Int64  // bytes queued, and bytes of the write under way that the network has not taken
 	phased  atomic.Uint32 // the phase; written with mu held
@@ -46,7 +46,7 @@ type outbox struct {
 	queued *buffer    // complete frames; guarded by mu
 	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
 	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
-	// everything must be out. After linger, it is the time at which the socket is closed. Guarded by mu.
+	// all frames must be written. After linger, it is the time at which the socket is closed. Guarded by mu.
 	deadline int64
 
 	// The write under way. It belongs to the flusher, and in the state full to the loop.
@@ -79,7 +79,7 @@ func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 // isOpen reports whether the phase is open, which may change at once unless mu is held.
 func (o *outbox) isOpen() bool { return o.phase() == phaseOpen }
 
-// put adds a frame. Sender is nil where the frame is the service's own. Put reports whether the frame was taken, whether
+// put adds a frame. Sender is nil if the frame is the service's own. Put reports whether the frame was taken, whether
 // the caller must start a flusher, and how many bytes are queued.
 func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
 	o.mu.Lock()
@@ -91,7 +91,7 @@ func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender 
 	return true, o.scheduleLocked(), len(o.queued.bytes)
 }
 
-// append appends to what is queued. The caller holds mu.
+// append appends a frame to those that are queued. The caller holds mu.
 func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) {
 	if o.queued == nil {
 		o.queued = pool.get()
@@ -101,8 +101,9 @@ func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, send
 	o.waiting.Add(int64(len(o.queued.bytes) - before))
 }
 
-// seal ends the phase open, and reports whether it was open. The last frame is a close frame with payload; where payload
-// is nil there is none. Everything must be out by deadline. In the state idle, what is queued waits for schedule.
+// seal ends the phase open, and reports whether it was open. The last frame is a close frame with payload. If payload is
+// nil, there is no close frame. All frames must be written by deadline. In the state idle, the queued frames wait for
+// schedule.
 func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,8 +132,8 @@ func (o *outbox) cut(abort func()) {
 	}
 }
 
-// schedule leaves the state idle, and reports whether it did: the caller must start a flusher then, which finds at least
-// that the phase has ended.
+// schedule goes from idle to scheduled, and reports whether it did. If so, the caller must start a flusher. Even if no frame
+// is queued, the flusher finds that the phase open has ended.
 func (o *outbox) schedule() (start bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -153,12 +154,12 @@ type step int
 const (
 	stepWrite  step = iota // write what next has returned
 	stepFinish             // close the sending direction, then linger: everything is out
-	stepLose               // hand back what waits: the phase is cut
+	stepLose               // hand back the waiting messages: the phase is cut
 	stepDone               // stop: the caller is not the flusher any more
 )
 
-// begin makes the caller the flusher and returns its first step, as next does. It returns stepDone where the state is not
-// from. From is scheduled, or full for a caller on the loop.
+// begin makes the caller the flusher and returns its first step, as next does. It returns stepDone if the state is not from.
+// From is scheduled, or full for a caller on the loop.
 func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -169,7 +170,7 @@ func (o *outbox) begin(from writeState) (do step, b []byte, last bool) {
 	return o.nextLocked()
 }
 
-// next returns what the flusher does next, and the bytes to write. Last says that nothing will follow those.
+// next returns what the flusher does next, and the bytes to write. Last says that no bytes will follow these.
 func (o *outbox) next() (do step, b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,8 +227,8 @@ func (o *outbox) linger(deadline int64) {
 }
 
 // giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
-// rest of a frame that is partly written stays, and a close frame with payload follows it, in case the client wakes up in
-// time. All other messages are handed back. The flusher calls giveUp, or in the state full the loop.
+// rest of a half-written frame stays. A close frame with payload follows it, in case the client wakes up in time. All other
+// messages are handed back. The flusher calls giveUp. In the state full, the loop calls it.
 func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
 	o.mu.Lock()
 	if !o.isOpen() {
@@ -250,8 +251,8 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack 
 	return true
 }
 
-// lose hands back all that waits, and goes to the state lingering until deadline. The flusher calls it when the phase is
-// cut.
+// lose hands back all waiting messages, and goes to the state lingering until deadline. The flusher calls it when the phase
+// is cut.
 func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
 	o.mu.Lock()
 	queued := o.queued
@@ -265,7 +266,7 @@ func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, 
 	o.linger(deadline)
 }
 
-// drop drops what b has behind its first n bytes, and hands back each message of which a part is dropped.
+// drop drops the bytes of b behind the first n. It hands back each message that loses a byte.
 func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messages.Address)) {
 	if b == nil {
 		return
@@ -283,8 +284,8 @@ func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messag
 	b.bytes = b.bytes[:n]
 }
 
-// due returns the deadline in the states full and lingering. In the others it returns never: a flusher is at work there, or
-// soon will be.
+// due returns the deadline in the states full and lingering. In the other states it returns never: a flusher is at work or
+// soon will be, or there is nothing to do.
 func (o *outbox) due() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -308,7 +309,8 @@ func (o *outbox) isGone() bool {
 	return o.state == gone
 }
 
-// sealedUntil returns the time by which everything must be out, and whether there is such a time: the phase is not open.
+// sealedUntil returns the time by which all frames must be written. It reports false while the phase is open, because then
+// there is no such time.
 func (o *outbox) sealedUntil() (deadline int64, sealed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

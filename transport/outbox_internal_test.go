@@ -22,11 +22,11 @@ type address string
 func (address) GetAddress() string { return "test" }
 func (a address) GetId() string    { return string(a) }
 
-// returns is a session that keeps the messages that are handed back.
+// returns is a session that records the messages that are handed back.
 type returns struct {
 	mu    sync.Mutex
-	texts []string // each is a sender and a text
-	fail  any      // the value with which Undelivered panics, once
+	texts []string // sender and text of each message
+	fail  any      // if not nil, the next call of Undelivered panics with it
 }
 
 func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
@@ -42,7 +42,7 @@ func (r *returns) Undelivered(text []byte, sender messages.Address) {
 	}
 }
 
-// counted counts the bytes that the network has taken.
+// counted is a TCP connection that counts the bytes that were written to it.
 type counted struct {
 	*net.TCPConn
 	written atomic.Int64
@@ -54,7 +54,7 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// loopback returns the two ends of a connection with small buffers.
+// loopback returns the two ends of a TCP connection with small buffers.
 func loopback(t *testing.T) (near, far *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -79,7 +79,7 @@ func loopback(t *testing.T) (near, far *net.TCPConn) {
 	return near, far
 }
 
-// openWith returns a connection with a session. The caller is its reader.
+// openWith returns a connection with the given session. The caller is its reader.
 func openWith(s *Server, socket net.Conn, session session) *blocking {
 	c := newBlocking(s, socket)
 	c.session = session
@@ -108,8 +108,8 @@ func delivery(text []byte, sender messages.Address) *messages.Deliver {
 	return &messages.Deliver{Envelope: messages.Envelope{Text: text}, Sender: sender}
 }
 
-// fill sends messages of others and, between them, some of the service's own. It returns the messages of others, and the
-// position in the stream where each of them ends.
+// fill delivers messages from several senders, with messages of the service's own between them. Texts are the senders and
+// texts of the delivered messages. Ends are the offsets in the stream at which their frames end.
 func fill(t *testing.T, c *blocking, frames, size int) (texts []string, ends []int64) {
 	t.Helper()
 	end := int64(0)
@@ -138,7 +138,7 @@ func TestNothingOfAResetConnectionsOutboxVanishes(t *testing.T) {
 			socket := &counted{TCPConn: near}
 			session := new(returns)
 			c := openOutbox(t, socket, session)
-			texts, ends := fill(t, c, 8<<20/size, size) // more than all buffers take
+			texts, ends := fill(t, c, 8<<20/size, size) // more than the network's buffers hold
 			_ = far.SetLinger(0)
 			far.Close()
 			c.finishAndRemove()
@@ -205,7 +205,7 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 		c := openOutbox(t, socket, new(returns))
 		b := &buffer{}
 		m := delivery([]byte("a message"), address("sender"))
-		c.outbox.state = scheduled // so that nobody writes the queued messages
+		c.outbox.state = scheduled // so no flusher starts and takes the frames
 		fill := func() {
 			c.outbox.queued = b
 			for range 100 {

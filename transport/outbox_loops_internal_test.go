@@ -25,14 +25,15 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// stream holds the bytes of a connection that the network has taken. A test can make the network take less.
+// stream records the bytes of a connection that the network took. A fault makes a write fail, or take less.
 type stream struct {
 	mu    sync.Mutex
 	bytes []byte
-	fault func(size int) (most int, err error) // the most bytes that the network takes of a write, and the error of that write
+	fault func(size int) (most int, err error) // for a write of size bytes: its error, and the most that it takes then
 }
 
-// write must be called by one goroutine at a time.
+// write calls write with b, or with less if there is a fault, and records the bytes that were taken. One goroutine at a
+// time may call it.
 func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err error) {
 	var fault error
 	s.mu.Lock()
@@ -51,7 +52,7 @@ func (s *stream) write(b []byte, write func([]byte) (int, error)) (n int, err er
 	return n, err
 }
 
-// tappedSocket is a socket on a loop. tappedConn is a connection by goroutines. Tests can see the stream of both.
+// tappedSocket is a socket on a loop, and tappedConn is a net.Conn. Both record the bytes that are written to them.
 type (
 	tappedSocket struct {
 		descriptor
@@ -68,10 +69,10 @@ func (t tappedSocket) Write(b []byte, last bool) (int, error) {
 }
 func (t tappedConn) Write(b []byte) (int, error) { return t.write(b, t.Conn.Write) }
 
-// witness is a session that records what becomes of the messages in a connection's outbox.
+// witness is a session that records which messages the outbox of its connection took, and which came back.
 type witness struct {
-	decide func() (next bool) // returns the result of Receive; nil: true
-	panics func() bool        // reports whether Undelivered panics
+	decide func() (next bool) // returns the result of Receive; nil means true
+	panics func() bool        // says whether Undelivered panics; nil means no
 
 	mu     sync.Mutex
 	taken  map[string][]string // by sender
@@ -99,8 +100,8 @@ func (w *witness) Undelivered(text []byte, sender messages.Address) {
 	}
 }
 
-// deliver delivers the next message of one sender. Via is the message's Via. It reports whether the message was taken. Each
-// sender has one goroutine.
+// deliver delivers message number n of a sender to c, and reports whether c took it. Via is the carrier that brought the
+// message, or nil. Only one goroutine may deliver the messages of a sender.
 func (w *witness) deliver(c actors.Link, sender string, n, size int, via any) bool {
 	text := fmt.Sprintf("%s %d %s", sender, n, strings.Repeat("x", size))
 	m := delivery([]byte(text), address(sender))
@@ -118,13 +119,10 @@ func newWitness() *witness {
 	return &witness{taken: make(map[string][]string), back: make(map[string][]string)}
 }
 
-// check checks what has become of the messages:
-//
-//   - Each message that was taken, and no other, stands whole in the stream or has come back to its sender.
-//   - For each sender, the messages in the stream are the first ones, and those that came back are the rest. Both are in order.
-//   - No frame follows a close frame.
-//
-// It returns the codes of the close frames.
+// check checks a connection that has ended. Each message that was taken must be whole in the stream, or have come back to
+// its sender, but not both. No other message may be there. The messages in the stream must be a sender's first messages,
+// and both groups must be in order. Nothing may follow a close frame in the stream. The result holds the codes of the
+// close frames.
 func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16) {
 	t.Helper()
 	gone := make(map[string][]string)
@@ -153,8 +151,8 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 	for sender, taken := range w.taken {
 		got := slices.Concat(gone[sender], w.back[sender])
 		if n := len(w.back[sender]); n > 1 {
-			// When the service gives up on a reader, it still tries to send the rest of the message that is half out. If that
-			// fails, this message comes back last.
+			// When the service gives up on a client, a half-written message stays in the outbox, because it may still be
+			// completed. If it is not completed, it comes back last.
 			if half := w.back[sender][n-1]; len(gone[sender]) < len(taken) && taken[len(gone[sender])] == half {
 				got = slices.Concat(gone[sender], []string{half}, w.back[sender][:n-1])
 			}
@@ -185,7 +183,7 @@ func differs(a, b []string) int {
 	return len(a)
 }
 
-// headerSize returns how many bytes of a frame frameSize needs.
+// headerSize returns the number of bytes that frameSize needs. B holds at least 2 bytes of a frame.
 func headerSize(b []byte) int {
 	switch b[1] {
 	case 126:
@@ -196,7 +194,7 @@ func headerSize(b []byte) int {
 	return 2
 }
 
-// openOn makes a loop carry a connection, and puts a tap on its stream.
+// openOn opens a connection on a loop. Tap records its stream.
 func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *stream) *looped {
 	t.Helper()
 	fd, err := epoll.Detach(near)
@@ -210,8 +208,8 @@ func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *
 	return c
 }
 
-// In TestNothingThatWasTakenVanishesOnLoops several goroutines and the loop of another connection send to a connection while it
-// ends, in all the ways there are.
+// TestNothingThatWasTakenVanishesOnLoops sends messages to a connection from several goroutines and from another
+// connection's loop, while the connection ends. Each round picks at random how it ends.
 func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -229,7 +227,7 @@ func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
 	o := DefaultOptions()
 	o.Logger = slog.New(slog.DiscardHandler)
 	o.WriteTimeout = 50 * time.Millisecond
-	o.PingInterval = 100 * time.Millisecond // makes the sweep look every 10 ms
+	o.PingInterval = 100 * time.Millisecond // with these times the sweep runs every 5 ms
 	s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +254,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		w.panics = func() bool { return true }
 	}
 	switch failAt := random.IntN(100 << 10); random.IntN(3) {
-	case 0: // the network takes only a part of some writes
+	case 0: // writes take a random part
 		own := rand.New(rand.NewPCG(random.Uint64(), 0))
 		tap.fault = func(size int) (int, error) {
 			if own.IntN(2) == 0 {
@@ -264,7 +262,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 			return own.IntN(size), epoll.ErrFull
 		}
-	case 1: // a write fails in the middle
+	case 1: // writes fail from some byte on
 		tap.fault = func(size int) (int, error) {
 			if failAt -= size; failAt >= 0 {
 				return 0, nil
@@ -291,7 +289,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			}
 		})
 	}
-	using.Go(func() { // the messages of alice come from her loop
+	using.Go(func() { // delivers on alice's loop
 		for n := range each {
 			ran := make(chan bool)
 			alice.socket.Post(task(func() {
@@ -308,7 +306,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			n, err := io.CopyN(io.Discard, far, most)
 			read.Add(n)
 			if err != nil {
-				far.Close() // so that the service does not wait for the client
+				far.Close() // otherwise the service waits for the client to close its side
 			}
 		})
 	}
@@ -341,8 +339,8 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		}
 	case "cut":
 		bob.cut()
-	case "never reads", "reads a little": // the write time-out ends the connection
-		go func() { // ends the connection if the network has taken everything
+	case "never reads", "reads a little": // a write times out
+		go func() { // ends the connection if the network took everything
 			time.Sleep(4 * s.options.WriteTimeout)
 			bob.Close(messages.CloseNormal, "")
 			far.Close()
@@ -355,7 +353,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	case "closed by the client":
 		_, _ = far.Write(rawws.CloseFrame(1000, ""))
 	}
-	aliceFar.Close() // her loop goes on
+	aliceFar.Close() // her loop still runs
 	ended := make(chan struct{})
 	go func() {
 		using.Wait()
@@ -368,7 +366,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 	}
 	far.Close()
 	<-ended
-	// After one more task on both loops, all tasks that were posted for the outbox have run.
+	// When both loops have run these tasks, they have run all tasks that were posted for bob's outbox before.
 	for _, l := range loops {
 		done := make(chan struct{})
 		l.Post(task(func() { close(done) }))

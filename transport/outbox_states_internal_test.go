@@ -17,7 +17,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// outboxCase tests the outbox of one connection in memory.
+// outboxCase is one connection in memory. Its outbox is under test.
 type outboxCase struct {
 	*witness
 	*conn
@@ -29,7 +29,7 @@ type outboxCase struct {
 	sent   int
 }
 
-// sends delivers n messages of 300 bytes and, between them, some of the service's own.
+// sends delivers n messages of 300 bytes. After every fourth it sends a message of the service's own.
 func (c *outboxCase) sends(n int) {
 	for range n {
 		c.deliver(c.link, fmt.Sprint("sender", c.sent%3), c.sent, 300, nil)
@@ -39,7 +39,8 @@ func (c *outboxCase) sends(n int) {
 	}
 }
 
-// eachOutbox runs a test in a synctest bubble for each carrier. The connection's network takes room bytes.
+// eachOutbox runs a test for each carrier, in a bubble of testing/synctest. The network takes room bytes from the
+// connection before the client reads.
 func eachOutbox(t *testing.T, name string, room int, test func(*testing.T, *outboxCase)) {
 	eachCarrier(t, name, func(t *testing.T, carry func(*Server)) {
 		synctest.Test(t, func(t *testing.T) {
@@ -68,11 +69,11 @@ func eachOutbox(t *testing.T, name string, room int, test func(*testing.T, *outb
 	})
 }
 
-// reads makes the client read to the end and close.
+// reads makes the client read to the end and then close its side. It does not wait for that.
 func (c *outboxCase) reads() { go func() { _, _ = io.Copy(io.Discard, c.far); c.far.Close() }() }
 
-// outboxStates has the states in which a connection may be when its end comes. The network takes 1,000 bytes, or only 30, so
-// that even the handshake waits.
+// outboxStates bring a connection into each state in which its end may come. The network takes 1,000 bytes, or only 30, so
+// that even the response to the handshake waits.
 var outboxStates = map[string]func(*testing.T, *outboxCase){
 	"at rest":                 func(*testing.T, *outboxCase) {},
 	"about to write":          func(_ *testing.T, c *outboxCase) { synctest.Wait(); c.sends(2) },
@@ -153,7 +154,7 @@ var outboxStates = map[string]func(*testing.T, *outboxCase){
 	},
 }
 
-// outboxEnds has the ways in which a connection may end.
+// outboxEnds end the connection in each possible way.
 var outboxEnds = map[string]func(*testing.T, *outboxCase){
 	"cut": func(_ *testing.T, c *outboxCase) { c.cut() },
 	"cut by two": func(_ *testing.T, c *outboxCase) {
@@ -176,7 +177,7 @@ var outboxEnds = map[string]func(*testing.T, *outboxCase){
 		_ = c.far.CloseWrite()
 		c.reads()
 		time.Sleep(15 * time.Second)
-		c.far.Close() // a reader that waits for a decision or for the rate does not see the end of the stream
+		c.far.Close() // a reader that waits on purpose does not see the end of the stream
 	},
 	"violated": func(_ *testing.T, c *outboxCase) {
 		go func() { _, _ = c.far.Write([]byte{0xFF, 0xFF, 0xFF, 0xFF}) }()
@@ -199,7 +200,7 @@ var outboxEnds = map[string]func(*testing.T, *outboxCase){
 	},
 }
 
-// In TestNothingThatWasTakenVanishesInAnyState connections end in each way, in each state. Every second call of Undelivered
+// TestNothingThatWasTakenVanishesInAnyState ends a connection in each way in each state. Every second call of Undelivered
 // panics.
 func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 	for state, begin := range outboxStates {
@@ -210,7 +211,7 @@ func TestNothingThatWasTakenVanishesInAnyState(t *testing.T) {
 					c.panics = func() bool { failing = !failing; return failing }
 					begin(t, c)
 					finish(t, c)
-					// The longest case is a silent client and then a time-out for each direction.
+					// No end may take longer than the idle timeout and one more timeout for each direction.
 					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 					defer cancel()
 					if err := c.server.connections.wait(ctx); err != nil {
@@ -239,7 +240,7 @@ func TestAConnectionThatIsClosedWhileItStallsHasItsWholeTime(t *testing.T) {
 		c.sends(20)
 		time.Sleep(9 * time.Second) // one second before the service would give up on the client
 		c.Close(messages.CloseNormal, "")
-		time.Sleep(8 * time.Second) // two seconds before the time for the close is over
+		time.Sleep(8 * time.Second) // two seconds before the client's time is over
 		c.reads()
 		synctest.Wait()
 		_ = c.server.connections.wait(t.Context())
@@ -249,7 +250,8 @@ func TestAConnectionThatIsClosedWhileItStallsHasItsWholeTime(t *testing.T) {
 	})
 }
 
-// In TestAReaderGoesOnOnceItsAnswersCrowdNoMore messages of others come as fast as they go out, so that some always wait.
+// TestAReaderGoesOnOnceItsAnswersCrowdNoMore delivers messages from others as fast as the client reads. So frames wait for
+// the client all the time, but soon fewer bytes than the queue limit.
 func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 	eachOutbox(t, "", 1000, func(t *testing.T, c *outboxCase) {
 		synctest.Wait()
@@ -258,7 +260,7 @@ func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 		c.sends(10)
 		received := 0
 		c.decide = func() bool { received++; return true }
-		for range 2 { // after the first, more bytes wait than the limit allows
+		for range 2 { // after the first message the reader stops, because more bytes wait than the limit
 			_, _ = c.far.Write(rawws.Message(`{"type":"login","login":"alice"}`))
 		}
 		synctest.Wait()
@@ -282,8 +284,8 @@ func TestAReaderGoesOnOnceItsAnswersCrowdNoMore(t *testing.T) {
 	})
 }
 
-// In TestAMessageThatCameByAServerThatIsGoneIsWritten two servers share their actors. A message comes by a connection of one
-// server, and that server is shut down before the message is written.
+// TestAMessageThatCameByAServerThatIsGoneIsWritten has two servers, as if they shared one system of actors. A message came
+// over a connection of the first server. That server has been shut down since then.
 func TestAMessageThatCameByAServerThatIsGoneIsWritten(t *testing.T) {
 	w := newWitness()
 	var servers [2]*Server

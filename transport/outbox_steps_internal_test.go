@@ -15,7 +15,7 @@ type box struct {
 	*testing.T
 	outbox
 	pool buffers
-	back []string // the messages that were handed back, each as sender and text
+	back []string // sender and text of each message that was handed back
 }
 
 func (b *box) handBack(text []byte, sender messages.Address) {
@@ -34,8 +34,7 @@ func (b *box) sends(text string, sender messages.Address, wantStart bool) {
 	}
 }
 
-// wants checks a step. Its arguments are the three results of begin or next. The function that it returns takes the wanted
-// ones.
+// wants takes the three results of begin or next. It returns a function that compares them with the wanted results.
 func (b *box) wants(do step, written []byte, last bool) func(want step, wantWritten string, wantLast bool) {
 	return func(want step, wantWritten string, wantLast bool) {
 		b.Helper()
@@ -66,12 +65,12 @@ func TestAnOutboxIsWrittenInOneGoAndRestsAgain(t *testing.T) {
 	if b.schedule() {
 		t.Error("two flushers are started")
 	}
-	b.wants(b.begin(full))(stepDone, "", false) // the loop has room, but nobody has waited for it
+	b.wants(b.begin(full))(stepDone, "", false) // the write does not belong to the loop
 	both := text("a") + text("b")
 	b.wants(b.begin(scheduled))(stepWrite, both, false)
 	b.wants(b.begin(scheduled))(stepDone, "", false) // a second flusher comes too late
 	b.is(flushing, never)
-	b.sends("c", nil, false) // during the write
+	b.sends("c", nil, false) // a write is under way
 	b.wrote(&b.pool, 4)
 	if n, want := b.waiting.Load(), int64(len(both)+len(text("c"))-4); n != want {
 		t.Errorf("%d bytes wait, want %d", n, want)
@@ -98,7 +97,7 @@ func TestASealedOutboxEndsWithItsCloseFrame(t *testing.T) {
 	if taken, start, _ := b.put(&b.pool, frame.Text, nil, nil); taken || start {
 		t.Error("a sealed outbox takes a frame")
 	}
-	b.wants(b.next())(stepWrite, text("a"), false) // the close frame still follows
+	b.wants(b.next())(stepWrite, text("a"), false) // not the last bytes: the close frame follows
 	b.wrote(&b.pool, len(text("a")))
 	b.wants(b.next())(stepWrite, closing("\x03\xe8"), true)
 	b.wrote(&b.pool, 2)
@@ -117,7 +116,7 @@ func TestASealedOutboxEndsWithItsCloseFrame(t *testing.T) {
 	b.cut(func() { t.Error("a closed socket is aborted") })
 }
 
-// A connection is sealed before its session has ended. It is released afterwards.
+// A connection that finishes seals its outbox, then ends its session, and then releases the outbox.
 func TestASealedOutboxAtRestWaitsToBeReleased(t *testing.T) {
 	b := &box{T: t}
 	b.seal(&b.pool, nil, 70)
@@ -136,9 +135,9 @@ func TestAWriteThatMakesNoProgressHasATimeOfItsOwn(t *testing.T) {
 	b.block(false, 100)
 	b.is(full, 100)
 	b.begin(full)
-	b.is(flushing, never) // a flusher is at work
+	b.is(flushing, never) // the loop is writing
 	b.block(false, 200)
-	b.is(full, 100) // the deadline stays, because the network has taken nothing
+	b.is(full, 100) // the client has taken nothing, so the deadline stays
 	b.begin(full)
 	b.wrote(&b.pool, 1)
 	b.block(true, 300)
@@ -148,7 +147,7 @@ func TestAWriteThatMakesNoProgressHasATimeOfItsOwn(t *testing.T) {
 	b.begin(full)
 	b.wrote(&b.pool, 1)
 	b.block(true, 400)
-	b.is(full, 250) // the deadline of the seal stays
+	b.is(full, 250) // the deadline of seal stays
 	b.begin(full)
 	b.wrote(&b.pool, len(text("message"))-2)
 	b.wants(b.next())(stepFinish, "", false)
@@ -161,7 +160,7 @@ func TestTheNextStallHasItsWholeTime(t *testing.T) {
 	b.block(false, 100)
 	b.sends("b", nil, false)
 	b.begin(full)
-	b.wrote(&b.pool, len(text("a"))) // the end of a batch is progress too
+	b.wrote(&b.pool, len(text("a"))) // the end of a write is progress too
 	b.wants(b.next())(stepWrite, text("b"), false)
 	b.block(false, 200)
 	b.is(full, 200)
@@ -222,8 +221,8 @@ func TestAClientThatIsGivenUpOnGetsTheRestOfAFrameAndACloseFrame(t *testing.T) {
 	b.wants(b.next())(stepFinish, "", false)
 }
 
-// FuzzOutbox does anything in any order that the tables of outbox allow. Each frame that was taken must go out whole or come
-// back, in order.
+// FuzzOutbox does things to an outbox in any order that the tables of outbox allow. Each frame that was taken must be
+// written whole or come back, in order.
 func FuzzOutbox(f *testing.F) {
 	for _, s := range []string{"", "pfwwwd", "pppfwp5wbuwwpwd", "ppfw1bgu9w", "ppf3wpcl", "psrfwww", "pfbc", "ppfbsu5wc", "fpsrfn"} {
 		f.Add(s)
@@ -297,7 +296,7 @@ func FuzzOutbox(f *testing.F) {
 				t.Fatalf("less than nothing waits after %q", actions)
 			}
 		}
-		// At the end the connection is cut, in whatever state it is.
+		// At the end the outbox is cut, in any state.
 		b.cut(func() {})
 		if b.schedule() || started {
 			b.begin(scheduled)
@@ -312,7 +311,7 @@ func FuzzOutbox(f *testing.F) {
 		if n := b.waiting.Load(); n != 0 || b.state != lingering {
 			t.Fatalf("after %q, %d bytes wait in state %d", actions, n, b.state)
 		}
-		gone, prefix := 0, 0 // the number of messages that went out whole, and of their bytes
+		gone, prefix := 0, 0 // messages that were written whole, and their bytes
 		for rest := network; len(rest) > 1 && frameSize(rest) <= len(rest); rest = rest[frameSize(rest):] {
 			if h, _ := frame.ParseHeader(rest); h.Opcode() == frame.Text {
 				gone, prefix = gone+1, prefix+frameSize(rest)
@@ -323,7 +322,7 @@ func FuzzOutbox(f *testing.F) {
 		}
 		back := slices.Clone(b.back)
 		if n := len(back); n > 1 && gone < len(texts) && back[n-1] == texts[gone] {
-			back = append(back[n-1:], back[:n-1]...) // it was half out when the service gave up on the client
+			back = append(back[n-1:], back[:n-1]...) // the message that was half written at giveUp comes back last
 		}
 		if !slices.Equal(back, texts[gone:]) {
 			t.Fatalf("after %q, %d frames have gone and %q came back, of %q", actions, gone, b.back, texts)

@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// page serves the client's files from memory, compressed once, when it is made.
+// page serves the client's files from memory. It compresses them once, when it is made.
 type page struct {
 	files map[string]*file // by path, such as "/app.js"; "/" is index.html
 }
 
-// file is one file of the page, as it is and, where that is shorter, compressed.
+// file is one file of the page, in its plain form and, if that is shorter, in a compressed form.
 type file struct {
 	contentType string
 	plain       representation
-	gzip        representation // no body: none
+	gzip        representation // without a body if there is no compressed form
 }
 
 // representation is one form of a file (RFC 9110, section 3.2), each with an ETag of its own.
@@ -34,7 +34,7 @@ type representation struct {
 	etag string
 }
 
-// newPage reads all of files; nil makes a page without any.
+// newPage reads all files. If files is nil, the page has none.
 func newPage(files fs.FS) (*page, error) {
 	p := &page{files: make(map[string]*file)}
 	if files == nil {
@@ -76,7 +76,8 @@ func newFile(name string, body []byte) *file {
 	return f
 }
 
-// contentType does not ask the machine's own tables about what the page is made of.
+// contentType returns the media type of a file. It uses the tables of the machine only for types of files that the page does
+// not consist of.
 func contentType(name string) string {
 	extension := path.Ext(name)
 	switch extension {
@@ -136,7 +137,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(form.body))
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
+// acceptsGzip reports whether Accept-Encoding allows gzip (RFC 9110, section 12.5.3).
 func acceptsGzip(header http.Header) bool {
 	for _, value := range header.Values("Accept-Encoding") {
 		for part := range strings.SplitSeq(value, ",") {
@@ -152,11 +153,11 @@ func acceptsGzip(header http.Header) bool {
 	return false
 }
 
-// hostHeader is what a Host header may look like to be repeated in a policy.
+// hostHeader matches a Host header that is safe to repeat in a policy.
 var hostHeader = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
-// contentSecurityPolicy allows the page what it has to do and nothing else. WebSockets are allowed by name because not
-// every browser counts them as 'self'.
+// contentSecurityPolicy returns a policy that allows only what the page needs. The policy names the addresses of the
+// WebSockets, because not every browser counts them as 'self'.
 func contentSecurityPolicy(host string) string {
 	connect := "'self'"
 	if hostHeader.MatchString(host) {

@@ -22,7 +22,7 @@ var pageFiles = fstest.MapFS{
 
 func withPage(o *transport.Options) { o.Page = pageFiles }
 
-// get sends a request with these header lines to s.
+// get sends a request with the given header lines to s.
 func get(s http.Handler, method, path string, lines ...string) *http.Response {
 	r := httptest.NewRequest(method, "http://service.test:7777"+path, nil)
 	for _, line := range lines {

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// narrow is a simulated socket that has room for only some bytes.
+// narrow is a simulated socket that takes only room bytes more.
 type narrow struct {
 	descriptor
 	room int
@@ -23,7 +23,7 @@ func (s *narrow) Write(b []byte, _ bool) (int, error) {
 	return n, nil
 }
 
-// pass lets seconds pass. In each second it makes the loop look after the connection.
+// pass lets seconds pass, and wakes a connection once a second.
 func (m *simulation) pass(c *looped, seconds int) {
 	for range seconds {
 		time.Sleep(time.Second)
@@ -39,12 +39,12 @@ func TestTheEndOfABatchIsProgressToo(t *testing.T) {
 		c := m.open("alice")
 		s := &narrow{c.socket, 100}
 		c.socket = s
-		for range 2 { // the first message is stuck, and the second waits
+		for range 2 { // the first message is stuck, the second waits
 			c.Send(make([]byte, 1000))
 			m.opening.run()
 		}
 		time.Sleep(9 * time.Second)
-		s.room = len(c.outbox.out.bytes) - c.outbox.written // the client takes only the rest of the first message
+		s.room = len(c.outbox.out.bytes) - c.outbox.written // the client takes exactly the rest of the first message
 		c.Writable()
 		m.opening.run()
 		for passed := range 10 {
@@ -74,7 +74,7 @@ func TestAClientThatTakesSomethingUnnoticedIsNotTakenForStuck(t *testing.T) {
 		m.opening.run()
 		for range 3 {
 			m.pass(c, 5)
-			s.room = 10 // the system does not report this room
+			s.room = 10 // nobody reports this room to the loop
 			m.pass(c, 6)
 			if c.closing() {
 				t.Fatal("closed although the client has taken something in the last 10 s")

@@ -7,7 +7,7 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// What the service says to a client whose frames it does not accept, and where it fails itself.
+// The reasons in the close frames for frames that the service does not accept, and for a failure of the service.
 const (
 	reasonProtocol  = "the frames break RFC 6455"
 	reasonEncoding  = "the text is not valid UTF-8"
@@ -17,8 +17,8 @@ const (
 	reasonFailed    = "the service failed on this connection: please come back"
 )
 
-// accepted says which frames the service accepts. The longest message may come with one byte in each fragment, and with as
-// many empty fragments.
+// accepted says which frames the service accepts. The longest message may come in fragments of one byte, with as many empty
+// fragments between them.
 var accepted = &frame.Rules{FromClient: true, MaxMessage: messages.MaxMessageBytes, MaxFragments: 2 * messages.MaxMessageBytes}
 
 // farewell returns the payload of the close frame that answers a frame which is not acceptable.
@@ -38,15 +38,15 @@ func farewell(fault error) []byte {
 	return frame.AppendClose(nil, f.Code(), reason)
 }
 
-// closeAnswer returns the payload of the close frame that answers one with this payload: the same status code, or why it
-// is not acceptable.
+// closeAnswer returns the payload of the close frame that answers a close frame with this payload. It has the same status
+// code. If the payload is not acceptable, the answer says why.
 func closeAnswer(payload []byte) []byte {
 	answer, fault := frame.AnswerClose(payload)
 	switch {
 	case fault != nil:
 		return farewell(fault)
 	case answer == nil:
-		return []byte{} // without a status code too; nil would send no close frame
+		return []byte{} // a close frame without a status code; nil means none
 	}
 	return answer
 }
@@ -59,8 +59,8 @@ func (c *conn) received(b []byte, now int64) {
 	}
 }
 
-// proceed acts on the frames in b, which is all that has come, and holds what is left. Paid says that the first frame has
-// been charged for.
+// proceed acts on the whole frames in b and holds the rest. B has all bytes that have come and were not acted on. Paid says
+// that the first frame has been charged for.
 func (c *conn) proceed(b []byte, paid bool, now int64) {
 	n := c.act(b, paid, now)
 	if c.inbox.state() < dropping {
@@ -88,7 +88,7 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 		if more > 0 {
 			return taken
 		}
-		// A close frame costs no more than the end of the connection does without one.
+		// A close frame is free. It costs the service no more than a connection that ends without one.
 		if h.Opcode() != frame.Close && !paid && !c.pay(now) {
 			return taken
 		}
@@ -116,12 +116,12 @@ func (c *conn) pay(now int64) bool {
 	return false
 }
 
-// settle has the reader wait if too much waits for the client.
+// settle makes the reader wait for room if too many bytes wait for the client.
 func (c *conn) settle() {
 	if !c.crowded() || !c.inbox.change(reading, awaitingRoom) {
 		return
 	}
-	if !c.crowded() { // a flusher may have made room just before it could see that the reader waits
+	if !c.crowded() { // a flusher may have made room before it could see the new state
 		c.inbox.become(reading)
 	}
 }
@@ -162,7 +162,7 @@ func (c *conn) text(text []byte) {
 	}
 }
 
-// awaitDecision has the reader wait for Resume, unless that was called before the session has returned.
+// awaitDecision makes the reader wait for Resume, unless Resume was called before the session returned.
 func (c *conn) awaitDecision() {
 	if !c.inbox.change(reading, awaitingDecision) {
 		c.inbox.change(decided, reading)
@@ -210,7 +210,7 @@ func (c *conn) Resume() {
 	}
 }
 
-// ready reports whether the reader need not wait any longer.
+// ready reports whether the reader may stop waiting.
 func (c *conn) ready(now int64) bool {
 	switch c.inbox.state() {
 	case awaitingRate:
@@ -223,7 +223,7 @@ func (c *conn) ready(now int64) bool {
 	return true
 }
 
-// goOn goes on if the reader waits and need not wait any longer. The reader calls it whenever it is woken.
+// goOn ends the reader's wait if the reader is ready. The reader calls goOn whenever it is woken.
 func (c *conn) goOn(now int64) {
 	state := c.inbox.state()
 	if !state.waits() || !c.ready(now) {
@@ -237,8 +237,9 @@ func (c *conn) goOn(now int64) {
 	c.proceed(c.inbox.waiting(), state == awaitingRate, now)
 }
 
-// finish ends the reading, if it has not ended yet. What comes from now on is dropped, the session ends, and what waits for
-// the client goes out. If the outbox is still open, payload is the payload of its close frame; nil means no close frame.
+// finish ends the reading, if it has not ended yet. From now on all bytes that come are dropped. The session ends, and the
+// frames that wait for the client are written. If the outbox is still open, payload is the payload of its close frame. Nil
+// means no close frame.
 func (c *conn) finish(payload []byte) {
 	if c.inbox.state() >= dropping {
 		return

@@ -24,14 +24,14 @@ func TestHowACloseFrameIsAnswered(t *testing.T) {
 		{append(code(4321), "Zo\xc3\xab"...), string(code(4321))},
 		{append(code(1000), 0xFF), encoding},
 		{append(code(1000), 0xC3), encoding},
-		{append(code(999), 0xFF), encoding}, // this has two faults; it is refused because of its encoding
+		{append(code(999), 0xFF), encoding}, // the code is wrong too; the encoding decides
 		{append(code(999), "bye"...), protocol},
 	} {
 		if got := string(closeAnswer(c.payload)); got != c.want {
 			t.Errorf("%x is answered with %x, want %x", c.payload, got, c.want)
 		}
 	}
-	// RFC 6455, section 7.4, and IANA's registry of close codes.
+	// The codes below 3000 that a close frame may have (RFC 6455, section 7.4, and IANA's registry of close codes).
 	may := map[uint16]bool{1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true, 1010: true, 1011: true, 1012: true, 1013: true}
 	for c := range 1 << 16 {
 		c := uint16(c)

@@ -27,14 +27,14 @@ const politeness = 16
 
 // reception is the listener that net/http accepts connections from. Nearly all connections of a signaling service begin
 // with a proper handshake for a WebSocket. Those go to a loop at once, and net/http never sees them: a goroutine and
-// buffers for each would cost more than everything that the session does later. All other connections are passed on
-// untouched.
+// buffers for each would cost more than everything that the session does later. The reception passes all other connections
+// on to net/http, and reads nothing from them.
 type reception struct {
 	*epoll.Listener
 	server *Server
 
-	// These belong to the one goroutine that accepts.
-	more   bool      // more connections may wait that came together with the last one
+	// Only the goroutine that accepts uses these.
+	more   bool      // further connections may have come together with the last one
 	row    int       // connections taken without a pause
 	warned time.Time // when the last warning was logged
 	peeked [maxPeek]byte
@@ -42,8 +42,8 @@ type reception struct {
 	reader *bufio.Reader
 }
 
-// newReception returns a reception for l, or l itself where the system has no loops or does not give its connections to
-// them.
+// newReception returns a reception for l. It returns l itself if the system has no loops, or if the connections of l cannot
+// be given to a loop.
 func newReception(s *Server, l net.Listener) net.Listener {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
@@ -73,24 +73,25 @@ func (r *reception) Accept() (net.Conn, error) {
 		if err == nil {
 			return c, nil
 		}
-		// The fault is this connection's, or there are no descriptors left; then the next accept fails too.
+		// Either this connection has a fault, or there are no descriptors left. In the second case the next accept fails too.
 		r.server.options.Logger.Debug("a connection was closed", slog.Any("error", err))
 	}
 }
 
-// passingError is a fault of one connection, or of the system for a while.
+// passingError is a fault that affects one connection only, or the system for a while.
 type passingError struct{ error }
 
 func (e passingError) Unwrap() error { return e.error }
 
-// Temporary has net/http wait a moment and go on.
+// Temporary makes net/http wait a moment and accept again.
 func (passingError) Temporary() bool { return true }
 
-// Timeout makes it a [net.Error].
+// Timeout completes [net.Error].
 func (passingError) Timeout() bool { return false }
 
-// passing turns an error of accept into one that passes, unless the listener is closed. A service with a hundred thousand
-// connections must not end because one could not be accepted; accept(2) lists the faults that a connection brings with it.
+// passing turns an error of accept into a passingError, unless the listener is closed. A service with a hundred thousand
+// connections must not end because one connection could not be accepted. The manual page accept(2) lists the faults that
+// one connection may cause.
 func passing(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return err
@@ -98,7 +99,8 @@ func passing(err error) error {
 	return passingError{err}
 }
 
-// failed returns the error for net/http, which logs none that passes. So failed tells the operator, once in a while.
+// failed returns the error for net/http. The log of net/http is at debug level. So failed warns the operator, at most once
+// in a warnInterval.
 func (r *reception) failed(err error) error {
 	err = passing(err)
 	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(r.warned) >= warnInterval {
@@ -108,8 +110,8 @@ func (r *reception) failed(err error) error {
 	return err
 }
 
-// accept takes the next connection. Package net makes a net.Conn for each that it accepts, so it is asked only for the
-// first of those that came together.
+// accept takes the next connection. Package net allocates a net.Conn for each connection that it accepts. So accept uses
+// package net only to wait for a connection, and takes those that came together with it without package net.
 func (r *reception) accept() (fd int, err error) {
 	if r.more {
 		if fd, err = r.TryAccept(); err == nil {
@@ -118,7 +120,7 @@ func (r *reception) accept() (fd int, err error) {
 			}
 			return fd, nil
 		}
-		// There is none, or there is a fault that package net will meet too.
+		// There is no connection, or there is a fault that package net meets too.
 	}
 	r.more = false
 	c, err := r.AcceptTCP()

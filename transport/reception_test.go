@@ -12,8 +12,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// If a request comes in one piece, the service hands the connection to a loop without net/http. It must accept exactly the
-// requests that net/http accepts. The test sends each request in both ways.
+// The reception may pass a request to a loop only if net/http would accept it. So this test sends each request both ways.
 func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	const rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	const host = "Host: service.test\r\n"
@@ -50,11 +49,11 @@ func TestWhatIsAcceptedDoesNotDependOnTheWay(t *testing.T) {
 	}
 }
 
-// plainListener hides that a listener is a TCP listener.
+// plainListener hides that a listener is a *[net.TCPListener]. So the server leaves every connection to net/http.
 type plainListener struct{ net.Listener }
 
-// status sends a request and two messages after it, and returns the status of the answer. If the request opens a WebSocket,
-// the messages must be answered too.
+// status sends a request with two malformed messages behind it, and returns the status code of the answer. If the request
+// opens a WebSocket, both messages must be answered too. The status is 0 if there is no answer.
 func status(t *testing.T, s *service, request string) int {
 	t.Helper()
 	socket, err := s.dial()

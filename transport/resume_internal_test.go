@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// undecided is a session. The test makes all its decisions.
+// undecided is a session that has not decided when Receive returns. The test calls Resume.
 type undecided struct {
 	received int
 	closed   bool

@@ -20,7 +20,7 @@ import (
 const (
 	// maxHeaderBytes bounds a request's headers; a browser's take one or two kilobytes.
 	maxHeaderBytes = 16 << 10
-	// pageTimeout bounds the sending of a file to a slow reader.
+	// pageTimeout is the longest time that the answer to a request for the page may take.
 	pageTimeout = 30 * time.Second
 	// keepAliveTimeout is how long an HTTP connection without a request stays open.
 	keepAliveTimeout = 30 * time.Second
@@ -106,9 +106,9 @@ func (s *Server) since(at time.Time) int64 { return int64(at.Sub(s.started)) }
 func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(at)) }
 
 // Serve accepts connections from l until Shutdown is called or l fails. It may be called for several listeners at once.
-// After Shutdown the error is [http.ErrServerClosed]. On Linux it sets an option on a TCP listener that holds a
-// connection back until something has come on it, for a second at most. The service pings its clients and does not rely
-// on TCP's own probes, which may or may not be sent.
+// After Shutdown the error is [http.ErrServerClosed]. On Linux, Serve sets TCP_DEFER_ACCEPT on a TCP listener: the system
+// holds a connection back until its first bytes have arrived, for about a second at most. The service sends its own pings,
+// and does not depend on TCP's keep-alive probes.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
@@ -116,7 +116,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.options.Logger.Error("a request failed", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
-			panic(http.ErrAbortHandler) // it is logged already, and net/http does not log this one
+			panic(http.ErrAbortHandler) // the failure is logged above, and net/http does not log this value
 		}
 	}()
 	switch {
@@ -151,17 +151,17 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This service cannot open WebSockets here.", http.StatusInternalServerError)
 		return
 	}
-	_ = socket.SetDeadline(time.Time{}) // clears those of the HTTP server
+	_ = socket.SetDeadline(time.Time{}) // clears the deadlines of the HTTP server
 	var ahead []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead = make([]byte, n)
-		_, _ = buffered.Reader.Read(ahead) // they are in memory
+		_, _ = buffered.Reader.Read(ahead) // cannot fail: the bytes are in memory
 	}
 	key := r.Header.Get("Sec-Websocket-Key")
 	s.open(socket, key, ahead)
 }
 
-// open begins the life of a connection that has entered. Ahead is what the client has sent behind its handshake.
+// open starts a connection that has entered. Ahead holds the bytes that came behind the client's handshake.
 func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 	if l := s.carriers.adopt(socket); l != nil {
 		s.openLooped(l, key, ahead)
@@ -174,7 +174,7 @@ func (s *Server) open(socket net.Conn, key string, ahead []byte) {
 func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 	l.server, l.carrier = s, l
 	l.session = s.connect(l)
-	// The openTask is the first flusher. Until it runs, what others queue waits behind the response to the handshake.
+	// The openTask is the first flusher. Until it runs, frames that others queue wait behind the response to the handshake.
 	l.outbox.state = scheduled
 	var response [192]byte
 	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
@@ -200,14 +200,14 @@ func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
 	go c.read(ahead)
 }
 
-// goingDown returns what clients are told when the service shuts down.
+// goingDown returns the status code and the reason of the close frames that clients get when the service shuts down.
 func goingDown() (messages.CloseCode, string) {
 	delay := minRetryDelay + rand.N(maxRetryDelay-minRetryDelay)
 	return messages.CloseGoingAway, fmt.Sprintf("retry=%d", delay.Milliseconds())
 }
 
 // Shutdown accepts no more connections and closes the open ones, with code 1001 and a delay after which to come back. It
-// returns when all are gone. When ctx ends first, Shutdown cuts the connections that are left and returns ctx's error. A
+// returns when all are gone. If ctx ends first, Shutdown cuts the connections that are left and returns ctx's error. A
 // Server cannot be used again afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.connections.refuse()

@@ -26,10 +26,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds waits. A wait that succeeds takes no time.
+// patience is the longest time that a test waits for something that should happen at once.
 const patience = 20 * time.Second
 
-// carrier makes a server carry its connections in one of the ways there are.
+// carrier sets what carries a server's connections: loops or goroutines.
 type carrier func(*transport.Server)
 
 var (
@@ -37,7 +37,7 @@ var (
 	byGoroutines carrier = transport.CarryByGoroutines
 )
 
-// eachCarrier runs a test for each carrier. A service must do the same with each of them.
+// eachCarrier runs a test for each carrier, because what a service does must not depend on the carrier.
 func eachCarrier(t *testing.T, test func(*testing.T, carrier)) {
 	t.Run("loops", func(t *testing.T) { test(t, onLoops) })
 	t.Run("goroutines", func(t *testing.T) { test(t, byGoroutines) })
@@ -52,14 +52,14 @@ type service struct {
 	host   string
 }
 
-// listen starts a service on a loopback socket. The service is shut down when the test ends. If anything has failed in it, the
-// test fails.
+// listen starts a service on a loopback socket. When the test ends, the service is shut down. The test fails if the
+// service has logged a failure.
 func (by carrier) listen(t testing.TB, change ...func(*transport.Options)) *service {
 	t.Helper()
 	return by.listenWith(t, func(l net.Listener) net.Listener { return l }, change...)
 }
 
-// listenWith is like listen, but the service accepts from the listener that wrap returns.
+// listenWith is like listen. The service accepts from the listener that wrap returns.
 func (by carrier) listenWith(t testing.TB, wrap func(net.Listener) net.Listener, change ...func(*transport.Options)) *service {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,15 +77,15 @@ func (by carrier) listenWith(t testing.TB, wrap func(net.Listener) net.Listener,
 	return by.start(t, wrap(l), host, dial, change...)
 }
 
-// listenInMemory starts a service on a network in memory, which holds up to buffer unread bytes in each direction.
+// listenInMemory starts a service on a network in memory. Each direction of a connection holds up to buffer bytes.
 func (by carrier) listenInMemory(t testing.TB, buffer int, change ...func(*transport.Options)) *service {
 	t.Helper()
 	l := memnet.Listen(buffer)
 	return by.start(t, l, "service.test", func() (net.Conn, error) { return l.Dial() }, change...)
 }
 
-// listenTLS starts a service that is mounted in another HTTP server. That server serves TLS on a network in memory. beneath
-// wraps the service's end of each connection, under TLS.
+// listenTLS starts a service that is mounted in another HTTP server. That server serves TLS on a network in memory.
+// Beneath may wrap the service's end of each connection, below TLS.
 func listenTLS(t testing.TB, buffer int, beneath func(net.Conn) net.Conn, change ...func(*transport.Options)) *service {
 	t.Helper()
 	l := memnet.Listen(buffer)
@@ -174,7 +174,8 @@ func (s *service) stop(t testing.TB) {
 	}
 }
 
-// connect opens a raw connection. It is closed when the test ends.
+// connect opens a raw connection, and sends the bytes of behind together with the handshake. The connection is closed when
+// the test ends.
 func (s *service) connect(t testing.TB, behind ...byte) *rawws.Conn {
 	t.Helper()
 	socket, err := s.dial()
@@ -198,7 +199,7 @@ func (s *service) login(t testing.TB, login string) *rawws.Conn {
 	return c
 }
 
-// client opens a connection with package client and logs in.
+// client opens a connection with the Go client and logs in.
 func (s *service) client(t testing.TB, login string) *client.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -214,7 +215,7 @@ func (s *service) client(t testing.TB, login string) *client.Client {
 	return c
 }
 
-// wantRelays checks that a service works: a new pair of logins relays to each other.
+// wantRelays checks that a service still works: it relays a message between two new logins.
 func (s *service) wantRelays(t testing.TB) {
 	t.Helper()
 	a, b := s.login(t, "bystander a"), s.login(t, "bystander b")
@@ -235,7 +236,7 @@ func write(t testing.TB, c net.Conn, b []byte) {
 	}
 }
 
-// feed writes pieces on a goroutine of its own. It returns the number of pieces written so far.
+// feed starts a goroutine that writes piece after piece. It returns the count of pieces written so far.
 func feed(t testing.TB, c net.Conn, pieces iter.Seq[[]byte]) *atomic.Int64 {
 	sent := new(atomic.Int64)
 	go func() {
@@ -261,7 +262,7 @@ func wantText(t testing.TB, c *rawws.Conn, want string) {
 	}
 }
 
-// wantError reads an error message and returns it.
+// wantError reads one message, which must be an error with this code, and returns it.
 func wantError(t testing.TB, c *rawws.Conn, code string) string {
 	t.Helper()
 	got, err := c.ReadText()
@@ -283,7 +284,7 @@ func wantClose(t testing.TB, c *rawws.Conn, code uint16) (reason string) {
 	return reason
 }
 
-// record keeps log records.
+// record is a [slog.Handler] that keeps every line.
 type record struct {
 	mu    sync.Mutex
 	lines []string
@@ -306,7 +307,7 @@ func (r *record) Handle(_ context.Context, entry slog.Record) error {
 	return nil
 }
 
-// failures returns the records above debug level.
+// failures returns the lines that were logged above debug level.
 func (r *record) failures() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// simulation is a server whose connections are not sockets. What is written to them is thrown away. The test sends what they
-// receive, and runs their loops.
+// simulation is a server whose connections have no sockets. The bytes that it writes to them are discarded. The test
+// provides the bytes that it reads from them, and runs their loops.
 type simulation struct {
 	testing.TB
 	*Server
@@ -30,7 +30,7 @@ type simulation struct {
 	opening *simulatedLoop // the loop of the next connection
 }
 
-// simulatedLoop collects tasks. Method run runs them.
+// simulatedLoop keeps the tasks that are posted until run runs them.
 type simulatedLoop struct {
 	mu           sync.Mutex
 	tasks, spare []epoll.Task
@@ -42,7 +42,7 @@ func (l *simulatedLoop) Post(t epoll.Task) {
 	l.tasks = append(l.tasks, t)
 }
 
-// run runs the tasks until there are none. Only one goroutine may call it.
+// run runs tasks until there are none. Only one goroutine at a time may call it.
 func (l *simulatedLoop) run() {
 	for {
 		l.mu.Lock()
@@ -76,14 +76,14 @@ func simulate(t testing.TB) *simulation {
 	return m
 }
 
-// adopt returns a new connection on the loop opening.
+// adopt returns a new connection on the loop m.opening.
 func (m *simulation) adopt() *looped {
 	c := new(looped)
 	c.socket = &simulated{loop: m.opening, handler: c}
 	return c
 }
 
-// begin starts a new loop. Connections that open from now on belong to it.
+// begin makes a new loop, on which connections open from now on.
 func (m *simulation) begin() {
 	m.opening = new(simulatedLoop)
 	m.loops = append(m.loops, m.opening)
@@ -99,19 +99,19 @@ func (m *simulation) open(login string) *looped {
 	return c
 }
 
-// receive makes a connection's client send a message.
+// receive gives a connection a message from its client.
 func (m *simulation) receive(c *looped, text string) {
 	c.Receive(rawws.Message(text), time.Now())
 	m.opening.run()
 }
 
-// close makes a connection's client leave.
+// close ends a connection from the client's side.
 func (m *simulation) close(c *looped) {
 	c.Ended(io.EOF)
 	m.opening.run()
 }
 
-// stop closes all connections and stops the actors.
+// stop ends all connections, then the server and the system of actors.
 func (m *simulation) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -129,7 +129,7 @@ func (m *simulation) stop() {
 	}
 }
 
-// simulated is a socket that takes all bytes. Its other side closes when the service closes its sending direction.
+// simulated is a socket that takes all bytes. Its other side closes when the service closes its sending direction, or both.
 type simulated struct {
 	loop    *simulatedLoop
 	handler epoll.Handler
@@ -147,7 +147,7 @@ type hangUp struct{ epoll.Handler }
 
 func (h hangUp) Run() { h.Ended(io.EOF) }
 
-// memory is the memory that the process uses.
+// memory is the memory that the process uses, in bytes.
 type memory struct{ heap, stacks, resident float64 }
 
 func measure() (m memory) {
@@ -175,8 +175,9 @@ func (m memory) report(b *testing.B, before memory, sessions int) {
 	b.ReportMetric((m.resident-before.resident)/n, "resident-B/session")
 }
 
-// BenchmarkSimulatedSessions holds a million idle sessions, logged in, over connections that are not sockets. It measures the
-// memory of a session, the longest stop of the world by the garbage collector, and the time to end all sessions.
+// BenchmarkSimulatedSessions holds 100,000 and then a million idle sessions. They are logged in over connections without
+// sockets. It reports the memory for each session, the longest pause of the garbage collector, and the time that it takes
+// to end all sessions.
 func BenchmarkSimulatedSessions(b *testing.B) {
 	for _, sessions := range []int{100_000, 1_000_000} {
 		b.Run(strconv.Itoa(sessions), func(b *testing.B) {
@@ -205,9 +206,9 @@ func BenchmarkSimulatedSessions(b *testing.B) {
 	}
 }
 
-// BenchmarkCollector measures what the setting of the garbage collector costs and saves. A service has 100,000 idle sessions,
-// while other clients connect, log in, relay once and leave. The result is the resident memory of an idle session, in bytes,
-// and the time for one of the other clients.
+// BenchmarkCollector measures what the setting of the garbage collector costs and saves in a service with 100,000 idle
+// sessions. Meanwhile other clients connect, log in, relay one message and leave. It reports the resident memory for each
+// idle session. The time is that of one other client.
 func BenchmarkCollector(b *testing.B) {
 	const sessions = 100_000
 	for _, percent := range []int{10, 25, 50, 100, 200} {
@@ -232,8 +233,8 @@ func BenchmarkCollector(b *testing.B) {
 	}
 }
 
-// BenchmarkRelayWithoutNetwork relays frames between pairs of connections that are not sockets, from the read to the write.
-// With -cpu 1,2 it shows what a second processor adds.
+// BenchmarkRelayWithoutNetwork relays frames between pairs of connections without sockets. It covers everything from the
+// read to the write. With -cpu 1,2 it shows what a second processor adds.
 func BenchmarkRelayWithoutNetwork(b *testing.B) {
 	const pairs = 100 // for each processor
 	for _, size := range []int{300, 2 << 10} {
@@ -265,7 +266,7 @@ func BenchmarkRelayWithoutNetwork(b *testing.B) {
 				buffer := make([]byte, 0, 2*size)
 				at := time.Now()
 				for i := 0; pb.Next(); i++ {
-					buffer = append(buffer[:0], p.frames[i%pairs]...) // the service unmasks the frame in place
+					buffer = append(buffer[:0], p.frames[i%pairs]...) // Receive unmasks the frame in place
 					p.senders[i%pairs].Receive(buffer, at)
 					p.loop.run()
 				}

@@ -22,7 +22,7 @@ func offer(from, to string, size int) string {
 	return fmt.Sprintf(`{"type":"offer","offer":"%s","from":"%s","to":"%s"}`, strings.Repeat("x", size), from, to)
 }
 
-// stuck returns a connection that is logged in as "stuck" and does not read. More bytes wait for it than its network takes.
+// stuck returns a connection that is logged in as "stuck" and does not read. More bytes wait for it than its network holds.
 func (s *service) stuck(t *testing.T) *rawws.Conn {
 	t.Helper()
 	c, sender := s.login(t, "stuck"), s.login(t, "sender")
@@ -56,7 +56,7 @@ func TestAReaderThatTakesNothingFor10SecondsIsEnded(t *testing.T) {
 			// The login is free again at once.
 			again := s.login(t, "stuck")
 			again.Close()
-			// If the client reads now, it gets whole frames and then the close code.
+			// A client that wakes up now reads whole frames, and then the close frame.
 			code, _, texts, err := c.ReadClose()
 			if code != 4000 || err != nil {
 				t.Errorf("closed with %d, %v; want 4000", code, err)
@@ -116,13 +116,13 @@ func TestAClientThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := by.listenInMemory(t, 4<<10)
 			c := s.connect(t)
-			const frames = 20_000 // their answers have several times as many bytes as may wait
+			const frames = 20_000 // their answers are several times the queue limit
 			sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
 			synctest.Wait()
 			if n := sent.Load(); n > frames/2 {
 				t.Errorf("%d of %d frames were read although no answer was", n, frames)
 			}
-			time.Sleep(9 * time.Second) // the client is not a slow reader yet
+			time.Sleep(9 * time.Second) // less than the write timeout of 10 s
 			for range frames {
 				wantError(t, c, "malformed")
 			}
@@ -137,7 +137,7 @@ func TestAClientThatReadsItsAnswersSlowlyIsNotTakenForDead(t *testing.T) {
 			c := s.connect(t)
 			const frames = 10_000
 			feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
-			// For five minutes so many answers wait that the service reads nothing from the client.
+			// For five minutes the service does not read from the client, because too many bytes wait for it.
 			var first []byte
 			for range 5 * 60 / 9 {
 				time.Sleep(9 * time.Second)
@@ -160,7 +160,8 @@ func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := by.listenInMemory(t, 4<<10)
 			c := s.connect(t)
-			// The client sends 8 MB in two seconds. The close frame comes at the beginning, and the client reads it at the end.
+			// The client sends 8 MiB in two seconds. The service sends its close frame at the beginning of that time. The
+			// client reads it at the end.
 			write(t, c, rawws.Frame{Opcode: rawws.Text, Length: 8 << 20}.Append(nil))
 			for range 64 {
 				time.Sleep(2 * time.Second / 64)
@@ -173,7 +174,8 @@ func TestAClientThatStillSendsSeesTheCloseFrame(t *testing.T) {
 
 func TestAFloodedReaderThatDoesNotReadHarmsNobody(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
-		// The flood is larger than the heap may grow. Both numbers are smaller if each byte takes long.
+		// The flood is much larger than the allowed growth of the heap. So the test fails if the service holds most of the
+		// flood. Short runs and the race detector use smaller numbers.
 		total, most := 300<<20, int64(64<<20)
 		if testing.Short() || raceEnabled {
 			total, most = 24<<20, 12<<20
@@ -217,7 +219,7 @@ func TestAFloodedReaderThatDoesNotReadHarmsNobody(t *testing.T) {
 					return
 				case strings.Contains(answer, `"code":"peer-overloaded"`) && strings.HasSuffix(answer, `"to":"stalled"}`):
 					overloaded++
-				case strings.Contains(answer, `"code":"malformed"`): // the last message, so all are answered
+				case strings.Contains(answer, `"code":"malformed"`): // the answer to the last frame
 					return
 				default:
 					t.Errorf("the flooder was told %s", answer)
@@ -225,7 +227,7 @@ func TestAFloodedReaderThatDoesNotReadHarmsNobody(t *testing.T) {
 			}
 		}()
 
-		// Others relay during the flood.
+		// Meanwhile two other clients relay messages.
 		relays := 0
 		relay := offer("a", "b", 300)
 		for done := false; !done; relays++ {
@@ -240,21 +242,21 @@ func TestAFloodedReaderThatDoesNotReadHarmsNobody(t *testing.T) {
 				wantBounded()
 			}
 		}
-		wantBounded() // the stalled reader and all messages that wait for it are still there
+		wantBounded() // the stalled reader is still connected, and its frames wait
 		t.Logf("%d of %d frames were refused while %d relays of others went on, %.1f MB of heap afterwards",
 			overloaded, frames, relays, float64(int64(heap())-int64(before))/(1<<20))
 		if overloaded == 0 {
 			t.Error("the flooder was never told that the other is overloaded")
 		}
 
-		// When the stalled client reads again, it gets all messages that were not refused.
+		// When the stalled reader wakes up, it gets every frame that was not refused.
 		for range frames - overloaded {
 			if got, err := stalled.ReadText(); err != nil || got != text {
 				t.Fatalf("the stalled reader received %.100q, %v", got, err)
 			}
 		}
 		write(t, stalled, rawws.Message("{}"))
-		wantError(t, stalled, "malformed") // no other message comes before
+		wantError(t, stalled, "malformed") // no other frame comes before this answer
 	})
 }
 

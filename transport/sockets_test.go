@@ -81,7 +81,7 @@ func TestOfHundredsRacingForOneLoginExactlyOneGetsIt(t *testing.T) {
 			if err := winner.Load().Logout(ctx); err != nil {
 				t.Fatal(err)
 			}
-			// A login with another name shows that the service has acted on the logout.
+			// The service answers this login only after it has acted on the logout.
 			if err := winner.Load().Login(ctx, "somebody else"); err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +107,7 @@ func TestALoginIsGivenUpAndTakenAgainOverAndOver(t *testing.T) {
 			wantText(t, c, loginAccepted)
 		}
 
-		// Two connections take turns with one login. Each takes it after the other has given it up.
+		// Now two connections take turns. Each logs in after the other has given up the login.
 		clients := s.dialAll(t, 2)
 		ctx, cancel := contextFor(t, patience)
 		defer cancel()
@@ -179,8 +179,8 @@ func TestLoginsThatNobodyShouldHaveAreRefusedWithAReason(t *testing.T) {
 	})
 }
 
-// pairs makes clients relay to each other in pairs until stop is closed, and at least this number of frames. It checks that
-// each frame arrives unchanged and in order.
+// pairs makes clients relay frames to each other in pairs. Each pair relays at least least frames, and goes on until stop is
+// closed. Each frame must arrive unchanged and in order.
 func (s *service) pairs(t *testing.T, clients []*client.Client, least int, stop <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := contextFor(t, 3*patience)
@@ -235,10 +235,10 @@ func TestManyPairsRelayInOrderAndToTheByte(t *testing.T) {
 	})
 }
 
-// closings is a listener. It tells when the service has closed its end of a connection.
+// closings is a listener that tells when the service has closed its end of a connection.
 type closings struct {
 	net.Listener
-	byClient sync.Map // a chan struct{} for each client, by its address
+	byClient sync.Map // from a client's address to a chan struct{}
 }
 
 func (l *closings) of(client net.Addr) chan struct{} {
@@ -287,9 +287,9 @@ func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
 						return
 					}
 					closed := l.of(c.LocalAddr())
-					// The client drops in the middle of a message. An answer that it does not read is on its way.
+					// The client stops in the middle of a frame. It does not read an answer that is on its way.
 					_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
-					_ = c.Conn.(*net.TCPConn).SetLinger(0) // makes Close reset the connection
+					_ = c.Conn.(*net.TCPConn).SetLinger(0) // Close resets the connection
 					_ = c.Close()
 					select {
 					case <-closed:
@@ -317,7 +317,7 @@ func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
 	})
 }
 
-// connectAs opens a raw connection. The login stands in the same write as the handshake.
+// connectAs opens a raw connection and logs in. The login is in the same write as the handshake.
 func (s *service) connectAs(login string) (*rawws.Conn, error) {
 	socket, err := s.dial()
 	if err != nil {
@@ -341,7 +341,8 @@ func TestWhoSendsToSomebodyGoneIsTold(t *testing.T) {
 		a, b := s.login(t, "alice"), s.login(t, "bob")
 		_ = b.Conn.(*net.TCPConn).SetLinger(0)
 		b.Close()
-		// Until the service notices the end, frames go out. Then each frame is refused, and so are those that still wait.
+		// The service takes frames for bob until it notices the reset. Then it refuses each frame, and also those that still
+		// wait for him.
 		for told := false; !told; {
 			write(t, a, rawws.Message(offer("alice", "bob", 10)))
 			write(t, a, rawws.Message("{}"))

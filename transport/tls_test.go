@@ -11,8 +11,9 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// countedWaits counts how often a writer begins to wait. If a writer begins again and again, countedWaits makes it sleep.
-// Otherwise the test would never end.
+// countedWaits counts the write deadlines that are set, one for each wait of the writer. After manyWaits of them, it makes
+// each take a millisecond. Otherwise a writer that retries without a real wait would stop the clock of the bubble, and the
+// test would never end.
 type countedWaits struct {
 	net.Conn
 	writes *atomic.Int64
@@ -27,8 +28,8 @@ func (c countedWaits) SetWriteDeadline(deadline time.Time) error {
 	return c.Conn.SetWriteDeadline(deadline)
 }
 
-// flooded returns a service over TLS, a connection and a sender. Frames of 1,000 bytes from the sender wait for the
-// connection, which has read none of them.
+// flooded returns a service over TLS, a reader and a sender. The sender has sent frames of 1,000 bytes to the reader, which
+// has read none of them. Waits counts the waits of writers from now on.
 func flooded(t *testing.T, frames int) (s *service, reader, sender *rawws.Conn, waits *atomic.Int64) {
 	waits = new(atomic.Int64)
 	s = listenTLS(t, 1500, func(c net.Conn) net.Conn { return countedWaits{c, waits} })

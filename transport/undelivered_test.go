@@ -10,8 +10,8 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// refusals reads the errors that a sender gets about its frames to one login, until there are enough of them. It returns how
-// often each code came.
+// refusals reads the refusals of a sender's frames to another login, until enough returns true for their number. It returns
+// how many times each code came.
 func refusals(t *testing.T, sender *rawws.Conn, to string, enough func(total int) bool) map[string]int {
 	t.Helper()
 	count := make(map[string]int)
@@ -40,7 +40,8 @@ func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
 		stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
 		text := offer("sender", "stalled", 60_000)
 		frames := append(rawws.Message(text), rawws.Message("{}")...)
-		// First the buffers of the network become full, and then the queue. After the time-out the first frame is reported lost.
+		// First the buffers of the network fill, and then the queue. After the write timeout, the first frame is reported
+		// lost.
 		sent := 0
 		count := make(map[string]int)
 		for count["peer-unavailable"] == 0 {
@@ -73,7 +74,7 @@ func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
 			t.Errorf("%d frames arrived, refused were %v, want %d together", len(texts), count, sent)
 		}
 		write(t, sender, rawws.Message("{}"))
-		wantError(t, sender, "malformed") // there is no further refusal
+		wantError(t, sender, "malformed") // no other refusal comes before this answer
 	})
 }
 
@@ -83,7 +84,7 @@ func TestTheFrameThatIsHalfOutIsReportedWhenItCannotBeCompleted(t *testing.T) {
 			const frames = 8
 			s := by.listenInMemory(t, 1500)
 			stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
-			write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // a frame to itself, so nobody is told if it is lost
+			write(t, stalled, rawws.Message(offer("stalled", "stalled", 1000))) // this message to itself goes out whole, so the sender hears nothing of it
 			synctest.Wait()
 			for range frames {
 				write(t, sender, rawws.Message(offer("sender", "stalled", 1000)))

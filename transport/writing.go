@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// pressSize is how many bytes may be queued before the carrier is pressed to write. Without it, what one round of a
-	// loop brings for one client could reach the queue limit although the socket would have taken it.
+	// pressSize is how many bytes may be queued before the carrier is pressed to write. Otherwise the frames of one round of
+	// a loop for one client could reach the queue limit, although the socket has room for them.
 	pressSize = 32 << 10
 	// lingerTimeout is how long a client may still send into a connection that the service has closed before the
 	// socket is closed too.
@@ -34,8 +34,8 @@ func (c *conn) Close(code messages.CloseCode, reason string) {
 	}
 }
 
-// queue puts a frame into the outbox and has it written. It reports whether the frame was taken. Sender is nil where the
-// frame is the service's own. Via is what brought the frame, or nil.
+// queue puts a frame into the outbox, and starts a flusher if there is none. It reports whether the frame was taken. Sender
+// is nil if the frame is the service's own. Via is the carrier that brought the frame, or nil.
 func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Address, via any) bool {
 	taken, start, queued := c.outbox.put(&c.server.buffers, opcode, payload, sender)
 	if start {
@@ -47,7 +47,7 @@ func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Addres
 	return taken
 }
 
-// ping has a ping written. Its caller holds the mutex of the connection's shard, so it never presses the carrier.
+// ping queues a ping. Its caller holds the mutex of the connection's shard, so ping never presses the carrier.
 func (c *conn) ping() {
 	if _, start, _ := c.outbox.put(&c.server.buffers, frame.Ping, nil, nil); start {
 		c.carrier.start(nil)
@@ -55,7 +55,7 @@ func (c *conn) ping() {
 }
 
 // seal seals the outbox and wakes the reader. It reports whether the outbox was open. The last frame is a close frame with
-// payload; where payload is nil there is none.
+// payload. If payload is nil, there is no close frame.
 func (c *conn) seal(payload []byte) bool {
 	if !c.outbox.seal(&c.server.buffers, payload, c.writeDeadline()) {
 		return false
@@ -64,14 +64,15 @@ func (c *conn) seal(payload []byte) bool {
 	return true
 }
 
-// release has what waits in a sealed outbox written, or handed back where the connection is cut.
+// release starts a flusher for a sealed outbox that has none. The flusher writes the waiting frames, or hands them back if
+// the connection is cut.
 func (c *conn) release() {
 	if c.outbox.schedule() {
 		c.carrier.start(nil)
 	}
 }
 
-// cut ends the connection at once. What waits is handed back.
+// cut ends the connection at once. The waiting messages are handed back.
 func (c *conn) cut() {
 	c.outbox.cut(c.carrier.abort)
 	c.carrier.wake()
@@ -93,14 +94,14 @@ func (c *conn) giveUp() {
 	}
 }
 
-// lose hands back all that waits on a connection that is cut. The flusher calls it.
+// lose hands back the waiting messages of a connection that is cut. The flusher calls it.
 func (c *conn) lose() {
 	c.outbox.lose(&c.server.buffers, c.lingerDeadline(), c.handBack)
 	c.carrier.wake()
 }
 
-// handBack hands back a message that will not go out. It contains a panic of the session's, because nothing above it on
-// this goroutine does.
+// handBack hands back a message that will not be written. It recovers from a panic of the session, because no caller on this
+// goroutine does.
 func (c *conn) handBack(text []byte, sender messages.Address) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -116,7 +117,7 @@ func (c *conn) writeDeadline() int64 { return c.server.now() + int64(c.server.op
 // lingerDeadline returns the time until which a client whose connection lingers from now on may close its side.
 func (c *conn) lingerDeadline() int64 { return c.server.now() + int64(lingerTimeout) }
 
-// crowded reports whether more waits for the client than the queue limit. The client is not read then, so that memory is
-// bounded and nothing is lost: a client that does not read causes no more answers. Messages of others do not crowd by
-// themselves, because the session refuses them at the limit; what exceeds it are answers to the client's own frames.
+// crowded reports whether more bytes wait for the client than the queue limit. If so, the connection is not read. A client
+// that does not read then causes no more answers, so memory is bounded and nothing is lost. The session refuses messages of
+// others at the limit. So only answers to the client's own frames exceed it.
 func (c *conn) crowded() bool { return c.outbox.waiting.Load() > c.server.queueLimit }

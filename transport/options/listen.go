@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Listen opens the port that the flags name. Its error says what to do about it; it is a *[UsageError] if this machine
+// Listen opens the port that the flags name. Its error says what the operator can do. It is a *[UsageError] if this machine
 // does not have the address.
 func (f *Flags) Listen() (net.Listener, error) {
 	// An IPv6 address may stand in brackets, as it does in a URL.

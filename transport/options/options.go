@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/transport"
 )
 
-// UsageError says what is wrong with the command line. It is a sentence for the person who wrote that.
+// UsageError says what is wrong with the command line, in a sentence for the person who typed it.
 type UsageError struct{ Reason string }
 
 func (e *UsageError) Error() string { return e.Reason }
@@ -20,8 +20,8 @@ func usage(format string, arguments ...any) error {
 	return &UsageError{fmt.Sprintf(format, arguments...)}
 }
 
-// Check finds values that kong takes and the service cannot use. Its error is a *[UsageError]. [transport.New] checks
-// the rest of what [Flags.Transport] returns.
+// Check finds values that kong accepts but the service cannot use. Its error is a *[UsageError]. [transport.New] checks the
+// other values that [Flags.Transport] returns.
 func (f *Flags) Check() error {
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))

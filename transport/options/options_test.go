@@ -20,7 +20,7 @@ import (
 	"p2p-messaging/transport"
 )
 
-// parse parses a command line that has only these flags, with none of their variables set.
+// parse parses a command line with these arguments. Until the test ends, no environment variable of a flag is set.
 func parse(t *testing.T, arguments ...string) *Flags {
 	t.Helper()
 	var f Flags

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Announce prints the URLs under which people open the page of a service that listens at host and port. An empty or
-// unspecified host means all addresses of this machine; an IPv6 address may stand in brackets.
+// Announce prints the URLs of the page of a service that listens at host and port. An empty or unspecified host means all
+// addresses of this machine. An IPv6 address may stand in brackets.
 func Announce(w io.Writer, host string, port int) {
 	page := func(host string) string {
 		return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/"}).String()

@@ -1,5 +1,5 @@
-// Package service runs the signaling service as a process does: from the open port, over the line that says where the
-// page is, to the end, when every client hears that the service goes away.
+// Package service runs the signaling service in a process. It serves an open port and prints where the page is. At the end
+// it tells every client that the service goes away.
 package service
 
 import (
@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// goodbye is how long clients have to read that the service goes away. After 3 s the sweep lets go of clients that
-	// never close their side. The process ends within 5 s, with the time that the server needs to cut off the rest.
+	// goodbye is how long clients have to read that the service goes away. After 3 s the server stops waiting for clients
+	// that have read it and do not close their side. Then the server takes up to 250 ms to cut off the rest. Together with
+	// cleanup, this ends the process within 5 s.
 	goodbye = 4250 * time.Millisecond
 	// cleanup is how long sessions have to end after their connections have ended.
 	cleanup = 500 * time.Millisecond
@@ -30,10 +31,10 @@ type Service struct {
 	server *transport.Server
 
 	ended chan struct{} // closed when serving has ended
-	err   error         // why serving has ended; to be read after that
+	err   error         // why serving has ended; read it after ended is closed
 }
 
-// Start serves the connections of l.
+// Start begins to serve the connections of l, and does not wait.
 func Start(logger *slog.Logger, system *actors.System, server *transport.Server, l net.Listener) *Service {
 	s := &Service{logger: logger, system: system, server: server, ended: make(chan struct{})}
 	go func() {
@@ -51,8 +52,8 @@ func (s *Service) Wait(ctx context.Context) {
 	}
 }
 
-// Stop tells every client that the service goes away, and returns when all connections and sessions have ended. It
-// takes at most 5 s. The error says why serving has failed, if it had.
+// Stop tells every client that the service goes away. It returns when all connections and sessions have ended, or after
+// 5 s. The error says why serving failed, if it did.
 func (s *Service) Stop() error {
 	s.logger.Info("stopping", slog.Int("sessions", s.system.Sessions()))
 	told, cancelTold := context.WithTimeout(context.Background(), goodbye)

@@ -7,7 +7,7 @@ import (
 )
 
 func TestTheAcceptValueIsTheOneOfTheStandard(t *testing.T) {
-	// The example of RFC 6455, section 1.3.
+	// This is the example of RFC 6455, section 1.3.
 	const key, want = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 	if got := frame.AppendAccept([]byte("Accept: "), key); string(got) != "Accept: "+want {
 		t.Errorf("%q is answered with %q, want %q", key, got, want)

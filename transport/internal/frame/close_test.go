@@ -32,7 +32,7 @@ func TestACloseFrameIsAnsweredWithItsCodeOrRefused(t *testing.T) {
 			t.Errorf("%x is answered with %x, %v; want %x, %v", c.payload, got, err, c.want, c.fault)
 		}
 	}
-	// RFC 6455, section 7.4, and IANA's registry of close codes.
+	// The codes below 3000 that a close frame may have (RFC 6455, section 7.4, and IANA's registry of close codes).
 	may := map[uint16]bool{1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true, 1010: true, 1011: true, 1012: true, 1013: true}
 	for c := range 1 << 16 {
 		c := uint16(c)

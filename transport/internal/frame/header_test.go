@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
-// Sizes around those where a header grows.
+// sizes are payload sizes around those at which the header grows.
 var sizes = []int{0, 1, 2, 124, 125, 126, 127, 128, 65534, 65535, 65536, 65537, 100_000}
 
 func TestFramesAreReadAsTheyWereWritten(t *testing.T) {

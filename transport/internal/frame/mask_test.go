@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/internal/frame"
 )
 
-// FuzzUnmask unmasks as RFC 6455, section 5.3, says it, and wants the same.
+// FuzzUnmask compares Mask with the algorithm of RFC 6455, section 5.3, which takes one byte at a time.
 func FuzzUnmask(f *testing.F) {
 	for _, size := range []int{0, 1, 7, 8, 9, 31, 32, 33, 64, 100, 1000} {
 		b := make([]byte, size)
@@ -24,7 +24,7 @@ func FuzzUnmask(f *testing.F) {
 		for i := range want {
 			want[i] ^= mask[i%4]
 		}
-		// The payload may begin anywhere in memory, and not one byte beyond its end may change.
+		// The payload may begin at any address. The bytes behind it must not change.
 		for shift := range 8 {
 			room := append(append(make([]byte, shift), b...), "beyond"...)
 			frame.Mask(room[shift:shift+len(b)], key)

@@ -13,16 +13,16 @@ const maxMessage = 64 << 10
 
 var fromClient = &frame.Rules{FromClient: true, MaxMessage: maxMessage, MaxFragments: 2 * maxMessage}
 
-// fragment is a frame of a message, or a control frame, as parseFrame finds it.
+// fragment is the header of a frame, as parseFrame reads it.
 type fragment struct {
 	fin, rsv, masked bool
 	opcode           byte
 	length           uint64
-	shortest         bool // the length is written in the shortest form
-	header           int  // bytes
+	shortest         bool // the length has the shortest form
+	header           int  // size of the header in bytes
 }
 
-// parseFrame reads the header at the start of a stream; ok is false where it is cut off.
+// parseFrame reads the header at the start of a stream. Ok is false if the header is incomplete.
 func parseFrame(stream []byte) (f fragment, ok bool) {
 	if len(stream) < 2 {
 		return f, false
@@ -48,11 +48,11 @@ func parseFrame(stream []byte) (f fragment, ok bool) {
 	return f, true
 }
 
-// parseStream reads whole frames, one after the other, and returns where the first begins that is not acceptable, and
-// the close code for it. Where there is none, code is 0. Certain is false where the stream ends inside a header, which
-// may or may not be refused already.
+// parseStream reads one frame after the other. It returns the offset of the first frame that is not acceptable, and the
+// close code for it. If there is no such frame, code is 0. Certain is false if the stream ends inside a header. A reader
+// may refuse such a header before it is complete.
 func parseStream(stream []byte, rules *frame.Rules) (at int, code uint16, certain bool) {
-	var message []uint64 // the lengths of its fragments
+	var message []uint64 // the lengths of its fragments; nil if there is no message
 	for {
 		f, ok := parseFrame(stream[at:])
 		if !ok {
@@ -87,12 +87,13 @@ func parseStream(stream []byte, rules *frame.Rules) (at int, code uint16, certai
 	}
 }
 
-// follow gives a reader a stream in pieces, as its users do: what is not yet a whole frame is kept and comes again with
-// what follows. It returns how many bytes of whole frames were taken, how many bytes had come when a frame was refused,
-// and the fault, nil where there was none.
+// follow gives a stream to a Reader in pieces, as the users of a Reader do: it keeps the bytes of an incomplete frame and
+// gives them again together with the next piece. Each value of pieces is the size of a piece minus 1. The rest of the
+// stream is one piece. Taken is the number of bytes in the frames that were taken. Seen is the number of bytes that were
+// given until a frame was refused, or in all. Err is the fault, or nil.
 func follow(t *testing.T, stream, pieces []byte, rules *frame.Rules) (taken, seen int, err error) {
 	var r frame.Reader
-	wanted := 0 // no frame is whole before so much has come
+	wanted := 0 // the reader asked for this many bytes before it can go on
 	for i := 0; seen < len(stream) && err == nil; i++ {
 		n := len(stream) - seen
 		if i < len(pieces) {
@@ -126,7 +127,8 @@ func follow(t *testing.T, stream, pieces []byte, rules *frame.Rules) (taken, see
 	return taken, seen, err
 }
 
-// FuzzFrames reads a stream in pieces and compares the outcome with that of reading it whole.
+// FuzzFrames gives a stream to a Reader in pieces, and compares the result with that of parseStream, which gets the whole
+// stream.
 func FuzzFrames(f *testing.F) {
 	server := func(opcode byte, payload string, more bool) []byte {
 		return rawws.Frame{Opcode: opcode, Payload: []byte(payload), More: more, Unmasked: true}.Append(nil)
@@ -163,8 +165,8 @@ func FuzzFrames(f *testing.F) {
 		if got != 0 && taken != at {
 			t.Fatalf("%d bytes were taken, want the %d before the frame", taken, at)
 		}
-		// A frame is refused with the first byte that makes it unacceptable, and so with no later piece than one that
-		// ends at that byte.
+		// The first byte that makes a frame unacceptable is one of its first 10 bytes. A Reader refuses the frame with the
+		// piece that holds this byte. A piece of the list has at most 256 bytes.
 		if got != 0 {
 			if _, earliest, _ := follow(t, stream, bytes.Repeat([]byte{0}, len(stream)), rules); earliest > at+10 || seen > earliest+256 && len(pieces) >= len(stream) {
 				t.Fatalf("the frame at %d was refused after %d bytes, at %d at the earliest", at, seen, earliest)
@@ -178,7 +180,7 @@ func TestAFrameIsRefusedWithTheFirstByteThatMakesItUnacceptable(t *testing.T) {
 	fromServer := &frame.Rules{MaxMessage: maxMessage}
 	for _, c := range []struct {
 		name   string
-		before []byte // frames that are taken
+		before []byte // frames that the reader accepts
 		header []byte
 		rules  *frame.Rules
 		want   frame.Fault
@@ -247,7 +249,7 @@ func TestFollowingFramesAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkFrames follows a frame of 300 bytes.
+// BenchmarkFrames reads a frame with a payload of 300 bytes.
 func BenchmarkFrames(b *testing.B) {
 	stream := rawws.Message(string(make([]byte, 300)))
 	var r frame.Reader
