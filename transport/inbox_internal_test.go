@@ -19,15 +19,16 @@ func FuzzInbox(f *testing.F) {
 		come := 0
 		for n, move := range moves {
 			b := i.waiting() // the reader goes on without new bytes
+			var piece []byte
 			if n%2 == 0 {
-				piece := bytes.Clone(stream[come:min(come+int(move), len(stream))])
+				piece = bytes.Clone(stream[come:min(come+int(move), len(stream))])
 				come += len(piece)
 				b = i.join(piece)
-				defer clear(piece) // the piece belongs to the loop
 			}
 			take := min(len(b), int(move)/2)
 			got = append(got, b[:take]...)
 			i.keep(&pool, b, take)
+			clear(piece) // it belongs to the loop, which reads into it again
 			if waits := i.waiting(); !bytes.Equal(waits, stream[len(got):come]) {
 				t.Fatalf("%q waits, want %q", waits, stream[len(got):come])
 			}
