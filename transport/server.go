@@ -187,13 +187,13 @@ func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 // openBlocking opens a connection that goroutines carry.
 func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
 	c := newBlocking(s, socket)
+	c.session = s.connect(c)
 	if err := answerByGWS(s.upgrader, c, key); err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
 		c.cut()
 		s.connections.leave()
 		return
 	}
-	c.session = s.connect(c)
 	if !s.connections.add(&c.conn) {
 		c.Close(goingDown())
 	}
