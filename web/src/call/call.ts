@@ -252,7 +252,7 @@ export class Call {
   /** The service is ready again. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
-    if (this.phase !== "open") return;
+    if (this.phase !== "open" || this.bare) return;
     // An offer that was sent just before the service went away may not have arrived.
     if (this.#negotiation.offering) this.restart();
     else this.#negotiation.restartIfDue();
