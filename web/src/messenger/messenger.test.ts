@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
 import type { Database } from "../conversation/database.js";
 import type { Keeper } from "../conversation/history.js";
@@ -241,4 +241,28 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.equal(front?.phase, "off");
   theirs("new");
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
+});
+
+test("a lost call is restored when the network is back, even if the connection to the service survived", async () => {
+  await knowsCarol();
+  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === "offer").length;
+  const before = offers();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    messenger.networkLost();
+    mock.timers.tick(10_000);
+    await settled();
+    assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before]);
+    messenger.networkChanged();
+    mock.timers.tick(4_000);
+    await settled();
+    assert.equal(offers(), before, "the connection to the service may be dead");
+    FakeSocket.latest.says({ type: "presence", online: [], offline: [] });
+    mock.timers.tick(10_000);
+    await settled();
+    assert.equal(offers(), before + 1);
+  } finally {
+    messenger.signOut();
+    mock.timers.reset();
+  }
 });

@@ -103,7 +103,7 @@ export class Messenger {
   /** The device has a network again, or another one. */
   networkChanged(): void {
     this.#networkAway = false;
-    this.#service.hurry();
+    this.#service.hurry(() => this.#switchboard?.recovery.resume());
     this.#switchboard?.calls.networkChanged();
   }
 

@@ -62,9 +62,9 @@ export class Switchboard implements CallsListener {
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
-      serviceReady: () => service.ready,
+      canSignal,
       call: ({ peer }) => {
-        if (this.calls.with(peer) !== undefined || !canSignal()) return;
+        if (this.calls.with(peer) !== undefined) return;
         this.#attach(this.calls.call(peer));
         changed();
       },
@@ -75,7 +75,7 @@ export class Switchboard implements CallsListener {
   /** The service is ready again. */
   serviceReady(): void {
     this.calls.serviceReady();
-    this.recovery.serviceReady();
+    this.recovery.resume();
   }
 
   /**
