@@ -112,7 +112,7 @@ export class Messenger {
   }
 
   /** Whether the service is ready: connected and logged in, so that others can be called. */
-  get ready(): boolean {
+  get serviceReady(): boolean {
     return this.#service.ready;
   }
 
