@@ -121,12 +121,13 @@ async function alice() {
       for (const change of changes) if ("value" in change) kept.set(JSON.stringify(change.key), change.value);
     },
   } as Partial<Database> as Database;
+  const saved: string[] = [];
   const settings = new Settings(undefined);
   const contacts = new Contacts(Promise.resolve(database), () => false);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: { keeping: false, load: async () => [], save() {}, saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    keeper: { keeping: false, load: async () => [], save: (_me, { peer }) => void saved.push(peer), saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
@@ -136,7 +137,7 @@ async function alice() {
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
-  return { reading, contacts, settings };
+  return { reading, contacts, settings, saved };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -241,6 +242,16 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.equal(front?.phase, "off");
   theirs("new");
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
+});
+
+test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
+  const { saved } = await knowsCarol();
+  messenger.networkLost();
+  const { front } = messenger;
+  assert.equal(front?.phase, "reconnecting");
+  saved.length = 0;
+  await messenger.delete(front!);
+  assert.deepEqual([saved, front!.restoring, messenger.conversations], [[], false, []]);
 });
 
 test("a lost call is restored when the network is back, even if the connection to the service survived", async () => {

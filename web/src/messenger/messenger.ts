@@ -353,7 +353,8 @@ export class Messenger {
 
   /** Deletes a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: LiveConversation): Promise<void> {
-    this.#switchboard?.hangUp(conversation);
+    this.#switchboard?.recovery.stop(conversation);
+    conversation.call?.end("hung-up");
     await this.#account?.delete(conversation);
   }
 
