@@ -100,7 +100,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
   const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.ready) return;
+  if (inviter === undefined || messenger.login === undefined || !messenger.serviceReady) return;
   view.invitedBy = undefined;
   window.history.replaceState(null, "", location.pathname + location.search);
   messenger.connect(inviter);

@@ -1,8 +1,8 @@
 import type { Correspondence, Letter, Received } from "../conversation/correspondence.js";
 
 /**
- * Keeps what the other page says about texts until it is let in. Another person may have taken the login of the one to whom the
- * conversation belongs, and must change nothing in it. There is one admission for a channel, made when the hello of the other page comes.
+ * Keeps what the other page says about texts until it is let in. Somebody else may have taken the login of the conversation's
+ * other person. They must not change the conversation. Each channel has one admission. It is made when the other page's hello comes.
  */
 export class Admission {
   /**
@@ -28,7 +28,7 @@ export class Admission {
     return this.#pending === undefined;
   }
 
-  /** Lets the other page in. What it has said counts now. Returns the letters that it has, and the last text that is read there; 0: none is. */
+  /** Lets the other page in. What it has said counts now. Returns the letters that it has, and the last text that was read there, or 0. */
   grant(): { delivered: Letter[]; read: number } {
     const { has, read, taken } = this.#pending ?? { has: undefined, read: 0, taken: 0 };
     this.#pending = undefined;
@@ -46,7 +46,7 @@ export class Admission {
     return true;
   }
 
-  /** The person there has seen the text `id` and all before it. Returns the last text that counts as read now; 0: none does. */
+  /** The person there has seen the text `id` and all before it. Returns the last text that counts as read now, or 0. */
   read(id: number): number {
     if (this.#pending === undefined) return Math.min(id, this.correspondence.sent);
     this.#pending.read = Math.max(this.#pending.read, id);

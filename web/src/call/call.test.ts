@@ -15,6 +15,7 @@ function sdp(byte: string, ufrag = "other"): string {
 class FakeChannel {
   readyState = "open";
   bufferedAmount = 0;
+  onopen: (() => void) | undefined;
   onmessage: ((event: { data: unknown }) => void) | undefined;
   onclose: (() => void) | undefined;
   addEventListener() {}
@@ -104,14 +105,14 @@ async function pass(ms: number): Promise<void> {
 }
 
 /** A call of alice's, or to her, that is open. */
-async function open(outgoing: boolean) {
+async function open(outgoing: boolean, bare = false) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
   const service = { ready: true };
   const call = new Call({
     id: "call",
     peer: "bob",
-    bare: false,
+    bare,
     outgoing,
     configuration: {},
     correspondence: new Correspondence("alice's page"),
@@ -138,12 +139,13 @@ async function open(outgoing: boolean) {
   if (outgoing) {
     call.offer();
     await settled();
-    call.receiveAnswer(sdp("01"), false);
+    call.receiveAnswer(sdp("01"), bare);
   } else call.receiveOffer(sdp("01"));
   await settled();
   connection.becomes("connected");
   const hears = (frame: Parameters<typeof encodeFrame>[0]) => connection.channels[0]!.onmessage?.({ data: encodeFrame(frame).buffer });
-  hears({ kind: "hello", instance: "bob's page", received: undefined });
+  if (bare) connection.channels[0]!.onopen?.();
+  else hears({ kind: "hello", instance: "bob's page", received: undefined });
   assert.equal(call.phase, "open");
   sent.length = 0;
   return { call, connection, sent, ends, service, hears };
@@ -253,6 +255,18 @@ test("a restart waits for the service, up to a minute", async () => {
   await pass(61_000);
   assert.deepEqual(ends, ["lost"]);
   assert.equal(call.restoresHere, true);
+});
+
+test("a client without framing gets no restart when the service is ready again", async () => {
+  const { call, connection, sent, service } = await open(true, true);
+  service.ready = false;
+  connection.becomes("disconnected");
+  await pass(1_000);
+  service.ready = true;
+  call.serviceReady();
+  await settled();
+  assert.deepEqual(types(sent), []);
+  call.end("hung-up");
 });
 
 test("a network that was back before the browser noticed that it was away was away", async () => {

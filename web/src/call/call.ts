@@ -56,7 +56,7 @@ export interface CallOptions {
   id: string;
   /** The other's login, as it is shown. */
   peer: string;
-  /** The other is a client that does not number its calls, and so knows no framing either. */
+  /** Whether the other is a client that does not number its calls. Such a client knows no framing. */
   bare: boolean;
   outgoing: boolean;
   configuration: RTCConfiguration;
@@ -74,8 +74,8 @@ export interface CallOptions {
 type Channels = { texts: FramedChannel; files: CallFiles } | { texts: BareChannel; files: undefined };
 
 /**
- * One call: from the offer to the end of its RTCPeerConnection, which it owns. `Calls` makes it. Either side, a timer or the loss
- * of the connection ends it; then `ended` is called, once.
+ * One call, from the offer to the end of its RTCPeerConnection. It owns that connection. `Calls` makes it. Either side, a timer or the
+ * loss of the connection ends it. Then `ended` is called once.
  */
 export class Call {
   readonly id: string;
@@ -137,8 +137,8 @@ export class Call {
   }
 
   /**
-   * Whether this side restores the call when it is lost, by calling again. It does where its own network was away, because the other
-   * side cannot know when that is back. It also does where the other side had responded to the restart: that side is there, and a new
+   * Whether this side restores the call when it is lost, by calling again. It does if its own network was away, because the other
+   * side cannot know when that is back. It also does if the other side had responded to the restart: that side is there, and a new
    * call may find a route.
    */
   get restoresHere(): boolean {
@@ -197,7 +197,7 @@ export class Call {
     });
   }
 
-  /** Whether an offer or an answer comes from the same end of the other side as this call, and so renegotiates it. */
+  /** Whether an offer or an answer has the certificate of this call's other end. If so, it renegotiates this call. */
   continues(sdp: string): boolean {
     const known = this.fingerprints?.peer;
     return known !== undefined && known === fingerprintOf(sdp);
@@ -252,7 +252,7 @@ export class Call {
   /** The service is ready again. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
-    if (this.phase !== "open") return;
+    if (this.phase !== "open" || this.bare) return;
     // An offer that was sent just before the service went away may not have arrived.
     if (this.#negotiation.offering) this.restart();
     else this.#negotiation.restartIfDue();
@@ -282,7 +282,7 @@ export class Call {
     this.options.listener.ended(this, end);
   }
 
-  /** Closes the channels and the connection. What was sent on them goes out first where it can still arrive. */
+  /** Closes the channels and the connection. What was sent on them goes out first if it can still arrive. */
   #close(end: CallEnd, told: boolean): void {
     const connection = this.#connection;
     const { texts } = this.#channels;
@@ -345,7 +345,7 @@ export class Call {
     this.options.listener.reconnectingChanged(this);
   }
 
-  /** Nothing comes from the other side. An outage that is on has its own time limit, unless it must be the other side that is gone. */
+  /** Nothing comes from the other side. During an outage only its own time limit counts, unless the other side must be gone. */
   #silent(gone: boolean): void {
     if (!gone) this.#inTrouble();
     else if (this.#outage?.peerSilent !== false) this.end("lost");

@@ -38,7 +38,7 @@ export class CallFiles {
     }
   }
 
-  /** The other page says something about files. @throws {FrameError} where the message makes no sense */
+  /** The other page says something about files. @throws {FrameError} if the message makes no sense */
   receive(message: FileMessage): void {
     if (this.#state.kind === "carried") this.#state.transfers.receive(message);
     else if (this.#state.messages.length < MAX_WAITING) this.#state.messages.push(message);

@@ -2,9 +2,9 @@
 const MAX_INCOMING = 8;
 /** Most calls at once. A browser has room for some hundred connections. */
 export const MAX_CALLS = 64;
-/** Most calls of others that are taken within `TAKEN_WITHIN`: one who calls over and over again gets no further. */
+/** Most calls of others that are taken within `TAKEN_WITHIN`. It stops somebody who calls again and again. */
 const MAX_TAKEN = 32;
-/** In ms. */
+/** The time in which taken calls are counted, in ms. */
 const TAKEN_WITHIN = 10_000;
 
 /** Limits what calls of others cost: each taken call makes an RTCPeerConnection. */

@@ -28,7 +28,7 @@ export interface CallsOptions {
 export interface CallsListener extends CallListener {
   /** Somebody's call is taken. */
   began(call: Call): void;
-  /** Somebody wants to connect; `accept` or `decline` it. */
+  /** Somebody wants to connect. The person decides by `accept` or `decline`. */
   requested(request: Request): void;
   /** The request is accepted, declined or given up. */
   settled(request: Request): void;
@@ -82,13 +82,13 @@ export class Calls {
     return call;
   }
 
-  /** Takes a call that the person was asked about. undefined: it is no longer there. */
+  /** Accepts a request. Returns undefined if it does not wait any more. */
   accept(request: Request): Call | undefined {
     const offer = this.#requests.settle(request);
     return offer === undefined ? undefined : this.#take(offer);
   }
 
-  /** Declines a call that the person was asked about. */
+  /** Declines a request. */
   decline(request: Request): void {
     if (this.#requests.settle(request) !== undefined) this.#refuse("declined", request.peer, request.id);
   }
@@ -137,7 +137,7 @@ export class Calls {
   /** The service could not do what a frame asked for. Returns whether that was about a call. */
   serviceError(error: ServiceError): boolean {
     if (error.to === undefined) {
-      // If the service cannot read a frame, it does not say for whom the frame was. It is an offer to a login that cannot exist.
+      // If the service cannot read a frame, it cannot say whom the frame was for. The frame is an offer to a login that cannot exist.
       const call = this.all.filter(({ phase }) => phase === "calling").at(-1);
       if (error.code !== "malformed" || call === undefined) return false;
       call.end("unreadable");
@@ -217,7 +217,7 @@ export class Calls {
   #answered(frame: PeerFrame & { type: "answer" }): void {
     const call = this.#find(frame);
     if (call?.outgoing === true && call.phase === "calling") {
-      // The other's own spelling of its login counts. Another login that answers stands for the one that was called, and has to prove to be it.
+      // The login is shown as the other side spells it. If another login answers, recognition finds out whether it is the one that was called.
       if (loginKey(frame.from) === loginKey(call.peer)) call.peer = frame.from;
       note(call, frame);
       call.receiveAnswer(frame.sdp, frame.call === undefined);
@@ -257,14 +257,14 @@ export class Calls {
     return call;
   }
 
-  /** Refuses a call of which none was made. */
+  /** Refuses an offer. */
   #refuse(reason: ByeReason, to: string, call: string): void {
     this.#ended.add(call);
     this.options.send({ ...byeFrame(reason), to, call });
   }
 
   /**
-   * Somebody goes on with a call that has ended here: tells them.
+   * If somebody continues a call that has ended here, tells them.
    * @param otherwise what they are told if this page remembers no such call; undefined: nothing
    * @returns whether they were told
    */
@@ -277,8 +277,8 @@ export class Calls {
   }
 
   /**
-   * The call that a frame is about: the one with its id, however the other spells its login. A client that does not number its
-   * calls has one at a time.
+   * The call that a frame is about. It is found by its id, because the other side may spell its login in several ways. A client that
+   * does not number its calls has one call at a time.
    */
   #find(frame: PeerFrame): Call | undefined {
     return frame.call === undefined ? this.with(frame.from) : this.all.find(({ id }) => id === frame.call);
@@ -304,7 +304,7 @@ export class Calls {
   }
 }
 
-/** Enters a frame about a call, which has come, in the call's journal. */
+/** Writes a frame that has come into the journal of its call. */
 function note(call: Call, { type, text }: { type: string; text?: string | undefined }): void {
   call.journal.add("received", type, text ?? "");
 }

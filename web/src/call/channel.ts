@@ -3,7 +3,7 @@ import type { FileMessage } from "../files/frames.js";
 
 /** While more bytes than this wait in the browser's send buffer, no more texts are put into it. */
 export const BUFFER_HIGH = 1024 * 1024;
-/** When the send buffer has drained to this many bytes, sending goes on. */
+/** When the send buffer has drained to this many bytes, sending continues. */
 export const BUFFER_LOW = 256 * 1024;
 
 /** Why a channel ended: the other side said goodbye, the channel broke, or the other side sent nonsense. */
@@ -24,7 +24,7 @@ export interface ChannelListener {
   sent(letters: Letter[]): void;
   /** The certificate with this fingerprint will follow the one that the other side has now. */
   next(fingerprint: string): void;
-  /** The other page says something about files. @throws {FrameError} where the message makes no sense */
+  /** The other page says something about files. @throws {FrameError} if the message makes no sense */
   file(message: FileMessage): void;
   /**
    * Nothing has come for a while, from the other browser either. Called again while that lasts.

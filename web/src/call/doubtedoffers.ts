@@ -6,9 +6,9 @@ import type { Call } from "./call.js";
 export type OfferFrame = PeerFrame & { type: "offer" };
 
 /**
- * New offers of somebody with whom a call is open. Whoever calls anew has given up the call that is open; but only the service says
- * that such an offer comes from the same person. So the page at the other end of the call is probed. If it replies, it has not given
- * up the call, and the offer is refused.
+ * New offers of somebody with whom a call is open. A page that calls again has given up the open call. But only the service says that
+ * the offer comes from that page, so the page at the other end of the open call is probed. If it replies, it has not given up the call,
+ * and the offer is refused.
  */
 export class DoubtedOffers {
   /** The newest offer of each other login, by its key. */
@@ -17,7 +17,7 @@ export class DoubtedOffers {
   /** @param settled the probe is over. `gone`: the page at the other end of the call did not reply, or the call has ended meanwhile */
   constructor(private readonly settled: (call: Call, offer: OfferFrame, gone: boolean) => void) {}
 
-  /** Probes the page at the other end of `call`. If an older offer is in doubt already, that one is refused and this one waits for the same probe. */
+  /** Probes the page at the other end of `call`. If an older offer is in doubt, it is refused. The new one waits for the same probe. */
   add(call: Call, offer: OfferFrame): void {
     const key = loginKey(offer.from);
     const before = this.#offers.get(key);

@@ -17,7 +17,7 @@ export type CallEnd =
 
 /**
  * What the other side is told, by way of the service, when this side ends a call. undefined: nothing, because the other side is
- * gone, knows, or cannot be told. A call that ends because the other side or the service said so tells nothing either.
+ * gone, knows, or cannot be told. If a call ends because the other side or the service said so, nothing is told either.
  */
 export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "hung-up": "left",

@@ -6,7 +6,7 @@ import { type ChannelFrame, TextAssembler, decodeFrame, encodeFrame } from "./fr
 import { Heartbeat } from "./heartbeat.js";
 import { LetterChunks } from "./letters.js";
 
-/** Shortest time between two frames which say that the person goes on typing, in ms. */
+/** Shortest time between two frames which say that the person is still typing, in ms. */
 const TYPING_INTERVAL = 2_000;
 
 /** The framed channel (framing.ts) between two pages of this kind. */

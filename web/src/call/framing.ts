@@ -109,7 +109,7 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
   }
 }
 
-/** Reads one frame. @throws {FrameError} where the frame is cut short or makes no sense */
+/** Reads one frame. @throws {FrameError} if the frame is cut short or makes no sense */
 export function decodeFrame(bytes: Uint8Array): ChannelFrame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (bytes[0]) {
@@ -185,7 +185,7 @@ export class TextAssembler {
 
   /**
    * Takes a chunk. Returns the text if this chunk completes it.
-   * @throws {FrameError} where chunks of two texts are mixed, or a text is too long, has too many chunks or is not UTF-8
+   * @throws {FrameError} if chunks of two texts are mixed, or a text is too long, has too many chunks or is not UTF-8
    */
   add(frame: { id: number; last: boolean; part: Uint8Array }): string | undefined {
     if (this.#parts.length > 0 && frame.id !== this.#id) throw new FrameError("chunks of two texts mixed");

@@ -13,7 +13,7 @@ export type NegotiationFrame =
 
 export interface NegotiationOptions {
   connection: RTCPeerConnection;
-  /** Whether this side called. Of two offers that cross the caller's stands. */
+  /** Whether this side called. When two offers cross, the caller's stands. */
   outgoing: boolean;
   /** Whether the other is a client without framing. */
   bare: () => boolean;

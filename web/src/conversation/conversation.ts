@@ -25,7 +25,7 @@ export type Entry = { readonly id: string; readonly time: Date } & (
 
 /** How much text a conversation holds in memory if the device keeps the rest, in UTF-16 units. */
 const MAX_TEXT = 64_000_000;
-/** How much it holds at most, where the device keeps nothing or an unfinished file holds older entries in memory. */
+/** How much it holds at most. It comes so far if the device keeps nothing, or if an unfinished file holds older entries in memory. */
 const MOST_TEXT = 2 * MAX_TEXT;
 
 /** How much text an entry has, in UTF-16 units. */
@@ -48,7 +48,7 @@ export interface KeptConversation {
 
 /**
  * What is remembered of what two logins have said to each other: the discussion, the draft of the next message, and which texts
- * have arrived. It lives until the page is closed or joined under another login, and longer where the device keeps it.
+ * have arrived. It lives until the page is closed or joined under another login, and longer if the device keeps it.
  */
 export class Conversation {
   /** The other's login as it is shown. */
@@ -120,7 +120,7 @@ export class Conversation {
   }
 
   /**
-   * Removes the oldest entries while there is too much text. Call it only where the device keeps them. A file that is unfinished or
+   * Removes the oldest entries while there is too much text. Call it only if the device keeps them. A file that is unfinished or
    * whose bytes are here stays, with all entries after it. Returns `bearable`.
    */
   trim(): boolean {

@@ -30,14 +30,14 @@ export function below(...logins: string[]): IDBKeyRange {
   return IDBKeyRange.bound(logins, [...logins, []]);
 }
 
-/** The database, as the page uses it. Every method rejects with a DOMException where the browser cannot do it. */
+/** The database, as the page uses it. Every method rejects with a DOMException if the browser cannot do it. */
 export interface Database {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
   /** Returns values in the order of their keys. */
   all(store: StoreName, range?: IDBKeyRange): Promise<unknown[]>;
   /** Passes values to `take`, the last one first, until `take` returns false or there are no more. */
   newest(store: StoreName, range: IDBKeyRange, take: (value: unknown) => boolean): Promise<void>;
-  /** Makes all changes in one transaction, or none. Where there is no room it rejects with a QuotaExceededError. */
+  /** Makes all changes in one transaction, or none. If there is no room it rejects with a QuotaExceededError. */
   change(changes: readonly Change[]): Promise<void>;
   /** Stores a value if there is none under the key. Returns the one that is there afterwards. */
   claim(store: StoreName, key: IDBValidKey, value: unknown): Promise<unknown>;

@@ -7,7 +7,7 @@ import { type Change, type Database, below } from "./database.js";
 
 /** How many entries of a conversation are read at once, at most. */
 const PAGE_ENTRIES = 200;
-/** Reading stops earlier where the entries have this much text, in UTF-16 units. */
+/** Reading stops earlier if the entries have this much text, in UTF-16 units. */
 const PAGE_TEXT = 1_000_000;
 /**
  * How much text is read on Join, in UTF-16 units. The conversations with the newest entries come first. The bound keeps others from
@@ -38,7 +38,7 @@ export interface Keeper {
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void;
   /** Writes the conversation once it has not changed for a moment. */
   saveSoon(me: string, conversation: Conversation): void;
-  /** Deletes the conversation with the login `key`. Rejects where the device fails. */
+  /** Deletes the conversation with the login `key`. Rejects if the device fails. */
   delete(me: string, key: string): Promise<void>;
 }
 

@@ -193,7 +193,7 @@ export class Account {
     this.host.changed();
   }
 
-  /** The other person has seen text `id` and all before it. Whoever sends no read receipts sees none either. */
+  /** The other person has seen text `id` and all before it. A person who sends no read receipts sees none either. */
   read(conversation: LiveConversation, id: number): void {
     if (!this.host.settings.choices.readReceipts) return;
     const marked = conversation.markRead(id);

@@ -19,7 +19,7 @@ export type ConversationPhase =
 
 type Timer = ReturnType<typeof setTimeout>;
 
-/** A call that was lost and is not back yet. */
+/** A call that was lost and has not been restored yet. */
 export type Loss =
   /** The other side restores it. `since` is when it was lost, as Date.now() returns it. */
   | { readonly kind: "peer-restores"; readonly since: number }
@@ -34,7 +34,7 @@ export interface ConversationHost {
   changed(): void;
 }
 
-/** A conversation as it goes on in this page: beside what is remembered, its call and what is known of the other end now. */
+/** A conversation in this page. Besides what is remembered, it has its call and what is known of the other end now. */
 export class LiveConversation extends Conversation {
   /** Whether the other login is online. It is undefined if the service does not say. */
   online: boolean | undefined;

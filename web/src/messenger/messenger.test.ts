@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
 import type { Database } from "../conversation/database.js";
 import type { Keeper } from "../conversation/history.js";
@@ -121,12 +121,13 @@ async function alice() {
       for (const change of changes) if ("value" in change) kept.set(JSON.stringify(change.key), change.value);
     },
   } as Partial<Database> as Database;
+  const saved: string[] = [];
   const settings = new Settings(undefined);
   const contacts = new Contacts(Promise.resolve(database), () => false);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: { keeping: false, load: async () => [], save() {}, saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    keeper: { keeping: false, load: async () => [], save: (_me, { peer }) => void saved.push(peer), saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
@@ -136,7 +137,7 @@ async function alice() {
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
-  return { reading, contacts, settings };
+  return { reading, contacts, settings, saved };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -241,4 +242,38 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.equal(front?.phase, "off");
   theirs("new");
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
+});
+
+test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
+  const { saved } = await knowsCarol();
+  messenger.networkLost();
+  const { front } = messenger;
+  assert.equal(front?.phase, "reconnecting");
+  saved.length = 0;
+  await messenger.delete(front!);
+  assert.deepEqual([saved, front!.restoring, messenger.conversations], [[], false, []]);
+});
+
+test("a lost call is restored when the network is back, even if the connection to the service survived", async () => {
+  await knowsCarol();
+  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === "offer").length;
+  const before = offers();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    messenger.networkLost();
+    mock.timers.tick(10_000);
+    await settled();
+    assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before]);
+    messenger.networkChanged();
+    mock.timers.tick(4_000);
+    await settled();
+    assert.equal(offers(), before, "the connection to the service may be dead");
+    FakeSocket.latest.says({ type: "presence", online: [], offline: [] });
+    mock.timers.tick(10_000);
+    await settled();
+    assert.equal(offers(), before + 1);
+  } finally {
+    messenger.signOut();
+    mock.timers.reset();
+  }
 });

@@ -103,7 +103,7 @@ export class Messenger {
   /** The device has a network again, or another one. */
   networkChanged(): void {
     this.#networkAway = false;
-    this.#service.hurry();
+    this.#service.hurry(() => this.#switchboard?.recovery.resume());
     this.#switchboard?.calls.networkChanged();
   }
 
@@ -112,7 +112,7 @@ export class Messenger {
   }
 
   /** Whether the service is ready: connected and logged in, so that others can be called. */
-  get ready(): boolean {
+  get serviceReady(): boolean {
     return this.#service.ready;
   }
 
@@ -353,7 +353,8 @@ export class Messenger {
 
   /** Deletes a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: LiveConversation): Promise<void> {
-    this.#switchboard?.hangUp(conversation);
+    this.#switchboard?.recovery.stop(conversation);
+    conversation.call?.end("hung-up");
     await this.#account?.delete(conversation);
   }
 

@@ -31,7 +31,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   "no-connection": always({ alert: "noConnection" }),
 };
 
-/** Returns what is said when a call is over. It is undefined if that needs no words. */
+/** Returns what is said when a call is over. It is undefined if nothing is said. */
 export function noticeOf(end: CallEnd, { wasOpen, outgoing }: { wasOpen: boolean; outgoing: boolean }): Notice | undefined {
   return NOTICES[end][wasOpen ? "open" : outgoing ? "outgoing" : "incoming"];
 }

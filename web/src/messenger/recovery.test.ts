@@ -33,7 +33,7 @@ function page() {
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const recovery = new Recovery({
     conversations: () => [conversation],
-    serviceReady: () => state.ready,
+    canSignal: () => state.ready,
     call: () => state.attempts++,
     changed: () => state.changes++,
   });
@@ -98,11 +98,11 @@ test("attempts wait for the service", () => {
   pass(MINUTE);
   assert.equal(state.attempts, 0);
   state.ready = true;
-  recovery.serviceReady();
+  recovery.resume();
   pass(1_000);
   assert.equal(state.attempts, 1);
   conversation.begin({ phase: "calling" } as unknown as Call);
-  recovery.serviceReady();
+  recovery.resume();
   pass(20_000);
   assert.equal(state.attempts, 1, "a call that is being set up needs no second one");
 });

@@ -10,9 +10,9 @@ const NOTICED_WITHIN = 60_000;
 export interface RecoveryHost {
   /** All conversations of the account. */
   conversations(): Iterable<LiveConversation>;
-  /** Whether the service is ready. */
-  serviceReady(): boolean;
-  /** Calls the other of a conversation, unless there is a call with them or calls cannot go out now. */
+  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  canSignal(): boolean;
+  /** Calls the other of a conversation, unless there is a call with them already. */
   call(conversation: LiveConversation): void;
   /** Something has changed: look again. */
   changed(): void;
@@ -62,8 +62,8 @@ export class Recovery {
     }
   }
 
-  /** The service is ready again. */
-  serviceReady(): void {
+  /** Calls can go out again. */
+  resume(): void {
     for (const conversation of this.host.conversations()) {
       if (conversation.call === undefined) this.#attemptSoon(conversation);
     }
@@ -90,17 +90,18 @@ export class Recovery {
       if (conversation.call === undefined) this.#giveUp(conversation);
     }, until - Date.now());
     conversation.loss = { kind: "restoring", until, giveUp, attempt: undefined };
-    if (this.host.serviceReady()) this.#attemptSoon(conversation);
+    this.#attemptSoon(conversation);
   }
 
+  /** Calls after the back-off. If calls cannot go out, `resume` attempts it again. */
   #attemptSoon(conversation: LiveConversation): void {
     const { loss } = conversation;
-    if (loss?.kind !== "restoring") return;
+    if (loss?.kind !== "restoring" || !this.host.canSignal()) return;
     clearTimeout(loss.attempt);
     loss.attempt = setTimeout(() => {
       // A device that was asleep runs this timer late.
       if (Date.now() >= loss.until) this.#giveUp(conversation);
-      else this.host.call(conversation);
+      else if (this.host.canSignal()) this.host.call(conversation);
     }, this.#backoff.next());
   }
 

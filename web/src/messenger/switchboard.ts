@@ -62,9 +62,9 @@ export class Switchboard implements CallsListener {
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
-      serviceReady: () => service.ready,
+      canSignal,
       call: ({ peer }) => {
-        if (this.calls.with(peer) !== undefined || !canSignal()) return;
+        if (this.calls.with(peer) !== undefined) return;
         this.#attach(this.calls.call(peer));
         changed();
       },
@@ -75,7 +75,7 @@ export class Switchboard implements CallsListener {
   /** The service is ready again. */
   serviceReady(): void {
     this.calls.serviceReady();
-    this.recovery.serviceReady();
+    this.recovery.resume();
   }
 
   /**
@@ -150,7 +150,7 @@ export class Switchboard implements CallsListener {
 
   began(call: Call): void {
     const conversation = this.#attach(call);
-    // Whoever looks at a conversation that is off, or at none, sees the one that begins.
+    // A person who looks at no conversation, or at one that is off, sees the one that begins.
     const { front } = this.account;
     if (front === undefined || (front.phase === "off" && front.draft === "")) this.account.show(conversation);
   }
@@ -187,15 +187,15 @@ export class Switchboard implements CallsListener {
   }
 
   delivered(call: Call, letters: readonly Letter[]): void {
-    this.#carriedBy(call, (conversation) => this.account.delivered(conversation, letters, "delivered"));
+    this.#inConversation(call, (conversation) => this.account.delivered(conversation, letters, "delivered"));
   }
 
   sent(call: Call, letters: readonly Letter[]): void {
-    this.#carriedBy(call, (conversation) => this.account.delivered(conversation, letters, "sent"));
+    this.#inConversation(call, (conversation) => this.account.delivered(conversation, letters, "sent"));
   }
 
   read(call: Call, id: number): void {
-    this.#carriedBy(call, (conversation) => this.account.read(conversation, id));
+    this.#inConversation(call, (conversation) => this.account.read(conversation, id));
   }
 
   typing(call: Call, typing: boolean): void {
@@ -207,14 +207,14 @@ export class Switchboard implements CallsListener {
   }
 
   reconnectingChanged(call: Call): void {
-    this.#carriedBy(call, (conversation) => {
+    this.#inConversation(call, (conversation) => {
       if (!call.reconnecting) this.account.seen(conversation);
     });
     this.host.changed();
   }
 
   ended(call: Call, end: CallEnd): void {
-    this.#carriedBy(call, (conversation) => this.#ended(conversation, call, end));
+    this.#inConversation(call, (conversation) => this.#ended(conversation, call, end));
   }
 
   #ended(conversation: LiveConversation, call: Call, end: CallEnd): void {
@@ -252,19 +252,19 @@ export class Switchboard implements CallsListener {
     return conversation;
   }
 
-  /** Does something with the conversation of a call, unless that has been deleted. */
-  #carriedBy(call: Call, act: (conversation: LiveConversation) => void): void {
+  /** Does something with the conversation of a call, unless it has been deleted. */
+  #inConversation(call: Call, act: (conversation: LiveConversation) => void): void {
     const conversation = this.account.carriedBy(call);
     if (conversation !== undefined) act(conversation);
   }
 
-  /** What is done with an offer of somebody. */
+  /** What happens to an offer of somebody. */
   #policy(peer: string): "take" | "ask" | "decline" | "ignore" {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
     if (relayOnly && !service.relayed) return "decline"; // It could not connect.
-    // The person has accepted somebody whose open or lost call it continues.
+    // The person has accepted somebody whose call is open, or is being restored by this page.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";
   }

@@ -114,12 +114,12 @@ test("the wait that the service asks for is kept, but for none at all", () => {
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
   const { service } = connected();
   latest().ends(1006);
-  service.hurry();
+  service.hurry(() => {});
   assert.equal(FakeSocket.all.length, 2, "a connection that waited is tried now");
 
   latest().open();
   latest().ends(1008);
-  service.hurry();
+  service.hurry(() => {});
   assert.equal(FakeSocket.all.length, 2, "a connection that was stopped stays so");
   assert.equal(service.state.kind, "stopped");
 
@@ -210,22 +210,26 @@ async function watching(logins: string[]) {
 test("a connection that carries nothing after the network has changed is let go, and one that does stays", async () => {
   const { service, heard } = await watching(["bob"]);
   latest().says(unknownType); // There is no presence.
+  let working = 0;
+  const works = () => void working++;
   for (const answer of [unknownType, { type: "presence", online: [], offline: ["bob"] }]) {
-    service.hurry();
+    service.hurry(works);
     assert.equal(latest().sent.at(-1)?.type, "watch");
     mock.timers.tick(4_999);
     latest().says(answer);
     mock.timers.tick(10_000);
     assert.equal(service.ready, true);
   }
+  assert.equal(working, 2);
   assert.deepEqual(heard, []);
-  service.hurry();
+  service.hurry(works);
   mock.timers.tick(3_000);
-  service.hurry();
+  service.hurry(works);
   mock.timers.tick(4_999);
   assert.equal(service.ready, true);
   mock.timers.tick(1);
   assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "waiting", 1]);
+  assert.equal(working, 2, "a connection that is dropped does not work");
   mock.timers.tick(1_000);
   assert.equal(FakeSocket.all.length, 2);
 });

@@ -64,7 +64,8 @@ class Connection {
   unanswered = 0;
   connectTimer: Timer;
   holdTimer: Timer;
-  probeTimer: Timer;
+  /** Finds out whether the connection still works. */
+  probe: { works: () => void; timer: Timer } | undefined;
   loginTimer: Timer;
   iceTimer: Timer;
 
@@ -85,8 +86,16 @@ class Connection {
     this.send({ type: "watch", logins });
   }
 
+  /** Something has come from the service, so that the connection works. */
+  answersProbe(): void {
+    const { probe } = this;
+    this.probe = undefined;
+    clearTimeout(probe?.timer);
+    probe?.works();
+  }
+
   stopTimers(): void {
-    for (const timer of [this.connectTimer, this.holdTimer, this.probeTimer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
+    for (const timer of [this.connectTimer, this.holdTimer, this.probe?.timer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
   }
 }
 
@@ -183,14 +192,15 @@ export class ServiceConnection {
   /**
    * The device's network has changed. If the page waits, it connects now. If it is connected, it finds out whether the
    * connection still works: browsers do not report a connection that is dead.
+   * @param works is called when the service has answered on the same connection
    */
-  hurry(): void {
+  hurry(works: () => void): void {
     if (this.#state.kind === "waiting") this.connect();
     const connection = this.#connection;
     if (connection?.loggedIn !== true || !connection.open) return;
     connection.watch(this.#watched); // The service always answers, with presence or an error.
-    clearTimeout(connection.probeTimer);
-    connection.probeTimer = setTimeout(() => this.#drop(connection), PROBE_TIMEOUT);
+    clearTimeout(connection.probe?.timer);
+    connection.probe = { works, timer: setTimeout(() => this.#drop(connection), PROBE_TIMEOUT) };
   }
 
   /** Asks for a login. While it is being asked for, a further call is the same request. */
@@ -293,7 +303,7 @@ export class ServiceConnection {
   }
 
   #received(connection: Connection, data: string): void {
-    clearTimeout(connection.probeTimer);
+    connection.answersProbe();
     const frame = parseFrame(data);
     if (frame === undefined) return;
     if (frame.type === "login") {

@@ -5,7 +5,7 @@ import type { DialogContent, Page } from "./page.js";
 /** The page's only dialog element. It is always in the page, so that the browser can return the focus when it closes. */
 export function dialogElement(page: Page, content: DialogContent | undefined): TemplateResult {
   const dismissed = () => {
-    if (content?.urgent === true || (content?.unasked === true && !page.ready)) return;
+    if (content?.urgent === true || (content?.unasked === true && !page.takesDecisions)) return;
     content?.dismissed?.();
     if (content?.unasked !== true) page.open(undefined); // A dialog that the person has opened is still behind it.
   };
@@ -33,7 +33,7 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
               <h2 id="dialog-title" dir="auto" tabindex="-1" ?autofocus=${content.focused !== true}>${content.title(page.words)}</h2>
               ${content.urgent === true
                 ? nothing
-                : html`<button type="button" class="btn-close" aria-label=${page.words.close} ?disabled=${content.unasked === true && !page.ready} @click=${dismissed}></button>`}
+                : html`<button type="button" class="btn-close" aria-label=${page.words.close} ?disabled=${content.unasked === true && !page.takesDecisions} @click=${dismissed}></button>`}
             </div>
             <div class="dialog-body">${content.body(page)}</div>
           `}
@@ -59,11 +59,11 @@ export function confirmation(title: (words: Words) => string, question: string, 
     body: (page) => html`
       <p dir="auto">${question}</p>
       <div class="dialog-actions">
-        <button type="button" class="btn btn-outline-secondary" autofocus ?disabled=${!page.ready} @click=${() => page.open(undefined)}>${page.words.cancel}</button>
+        <button type="button" class="btn btn-outline-secondary" autofocus ?disabled=${!page.takesDecisions} @click=${() => page.open(undefined)}>${page.words.cancel}</button>
         <button
           type="button"
           class="btn btn-danger"
-          ?disabled=${!page.ready}
+          ?disabled=${!page.takesDecisions}
           @click=${() => {
             page.open(undefined);
             act();

@@ -12,13 +12,13 @@ export class Dialogs {
   /** The dialog that asks for a decision. */
   #urgent: DialogContent | undefined;
   #shown: DialogContent | undefined;
-  #ready = true;
+  #takesDecisions = true;
 
   constructor(private readonly page: Page) {}
 
   /** Whether the open dialog takes decisions. */
-  get ready(): boolean {
-    return this.#ready;
+  get takesDecisions(): boolean {
+    return this.#takesDecisions;
   }
 
   /** The ID of the dialog that was shown last. */
@@ -37,19 +37,19 @@ export class Dialogs {
     // A dialog keeps its content while it is open.
     if (urgent?.id !== this.#urgent?.id) this.#urgent = urgent;
     const dialog = this.#urgent ?? this.opened;
-    if (dialog?.id !== this.#shown?.id) this.#getReady(dialog);
+    if (dialog?.id !== this.#shown?.id) this.#notice(dialog);
     this.#shown = dialog;
     return dialog;
   }
 
-  /** Another dialog is shown. */
-  #getReady(dialog: DialogContent | undefined): void {
+  /** Gives the person time to notice that another dialog is shown. */
+  #notice(dialog: DialogContent | undefined): void {
     // A click that was meant for a dialog that opened by itself may hit the one behind it as well.
-    this.#ready = dialog === undefined || (dialog.unasked !== true && this.#shown?.unasked !== true);
-    if (this.#ready) return;
+    this.#takesDecisions = dialog === undefined || (dialog.unasked !== true && this.#shown?.unasked !== true);
+    if (this.#takesDecisions) return;
     setTimeout(() => {
       if (this.#shown?.id !== dialog?.id) return;
-      this.#ready = true;
+      this.#takesDecisions = true;
       this.page.changed();
     }, NOTICED_AFTER);
   }

@@ -13,7 +13,7 @@ export interface Page {
   /** BCP 47 tag of the page's language. */
   readonly language: Language;
   /** False for a moment after a dialog has opened by itself. A click or a key was meant for something else then. */
-  readonly ready: boolean;
+  readonly takesDecisions: boolean;
   /** Renders the page again soon. */
   changed(): void;
   /** Opens a dialog in place of the open one; undefined: only closes that. */
@@ -31,7 +31,7 @@ export interface DialogContent {
   /** An element of the body gets the focus first. Otherwise the title gets it. */
   focused?: boolean;
   /**
-   * It opens by itself, perhaps while somebody types or clicks. Its buttons are disabled until the page is `ready`,
+   * It opens by itself, perhaps while somebody types or clicks. Its buttons are disabled until the page takes decisions,
    * and none of them gets the focus first.
    */
   unasked?: boolean;

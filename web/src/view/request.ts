@@ -19,12 +19,12 @@ export function requestDialog(page: Page, request: Request): DialogContent {
     title: ({ requestFrom }) => requestFrom(peer),
     unasked: true,
     dismissed: decline,
-    body: ({ ready }) => html`
+    body: ({ takesDecisions }) => html`
       <p dir="auto">${words.requestText(peer)}</p>
       <div class="dialog-actions">
-        <button type="button" class="btn btn-link block" ?disabled=${!ready} @click=${() => messenger.block(peer)}>${words.block(peer)}</button>
-        <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${decline}>${words.decline}</button>
-        <button type="button" class="btn btn-primary" ?disabled=${!ready} @click=${decide((newest) => messenger.accept(newest))}>${words.accept}</button>
+        <button type="button" class="btn btn-link block" ?disabled=${!takesDecisions} @click=${() => messenger.block(peer)}>${words.block(peer)}</button>
+        <button type="button" class="btn btn-outline-secondary" ?disabled=${!takesDecisions} @click=${decline}>${words.decline}</button>
+        <button type="button" class="btn btn-primary" ?disabled=${!takesDecisions} @click=${decide((newest) => messenger.accept(newest))}>${words.accept}</button>
       </div>
     `,
   };

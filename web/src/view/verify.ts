@@ -45,15 +45,15 @@ export function changedDialog(page: Page, conversation: LiveConversation): Dialo
     title: ({ identityChanged }) => identityChanged(peer),
     urgent: true,
     unasked: true,
-    body: ({ ready }): TemplateResult => html`
+    body: ({ takesDecisions }): TemplateResult => html`
       <p dir="auto">${words.identityChangedText(peer)}</p>
       ${trust?.kind === "changed" && trust.wasVerified ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
       <div class="dialog-actions">
-        <button type="button" class="btn btn-outline-secondary" ?disabled=${!ready} @click=${() => void messenger.goOn(conversation)}>${words.goOn}</button>
+        <button type="button" class="btn btn-outline-secondary" ?disabled=${!takesDecisions} @click=${() => void messenger.goOn(conversation)}>${words.goOn}</button>
         <button
           type="button"
           class="btn btn-primary"
-          ?disabled=${!ready}
+          ?disabled=${!takesDecisions}
           aria-label=${words.disconnectFrom(peer)}
           @click=${() => call !== undefined && messenger.disconnect(call)}
         >

@@ -55,8 +55,8 @@ export class View implements Page {
     return languageFor(this.settings.choices.language, navigator.languages);
   }
 
-  get ready(): boolean {
-    return this.#dialogs.ready;
+  get takesDecisions(): boolean {
+    return this.#dialogs.takesDecisions;
   }
 
   get words(): Words {
