@@ -21,9 +21,9 @@ func AppendClose(b []byte, code uint16, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, code), reason...)
 }
 
-// AnswerClose returns the payload of the close frame that answers one with this payload: the same status code, or none
-// where there is none (RFC 6455, section 5.5.1). The result is part of payload. The error is a [Fault] and says why
-// payload is not acceptable. Where several things are wrong with it, the reason's encoding comes first.
+// AnswerClose returns the payload of the close frame that answers one with this payload: the same status code, or none if
+// payload has none (RFC 6455, section 5.5.1). The result is part of payload. The error is a [Fault] and says why payload is
+// not acceptable. If several things are wrong, the error is about the encoding of the reason.
 func AnswerClose(payload []byte) ([]byte, error) {
 	switch {
 	case len(payload) == 0:

@@ -39,7 +39,7 @@ const (
 // Header is the header of a frame.
 type Header struct {
 	first, second byte
-	// Key is the masking key, as [Mask] wants it; 0 where the frame is not masked.
+	// Key is the masking key, as [Mask] takes it; 0 if the frame is not masked.
 	Key uint32
 	// Length is how many bytes the payload has.
 	Length uint64

@@ -2,8 +2,8 @@ package frame
 
 // Rules say which frames a [Reader] accepts besides what RFC 6455 prescribes.
 type Rules struct {
-	// FromClient is set where a client sends the frames: they must be masked then, and otherwise must not be (RFC 6455,
-	// section 5.1).
+	// FromClient says that a client sends the frames. A client's frames must be masked, a server's frames must not be (RFC
+	// 6455, section 5.1).
 	FromClient bool
 	// Binary lets messages be binary.
 	Binary bool
@@ -62,7 +62,8 @@ func (r *Reader) Take(h Header) {
 	}
 }
 
-// check returns what is wrong with a header of which n bytes, or all, have come; 0 where nothing is so far.
+// check returns the fault of a header, as far as its first n bytes show it; 0 if they show none. The header is what
+// ParseHeader returns for n bytes.
 func (r *Reader) check(h Header, n int, rules *Rules) Fault {
 	if n < 1 {
 		return 0
