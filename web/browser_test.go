@@ -63,7 +63,7 @@ const watch = `(() => {
 		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
 		changed,
 		get changes() { return changes; },
-		after: (n) => new Promise((resolve) => changes > n ? resolve() : wake.push(resolve)),
+		after: (n) => new Promise((resolve) => changes > n ? resolve(changes) : wake.push(() => resolve(changes))),
 	};
 })()`
 
@@ -333,16 +333,19 @@ func call[T any](ctx context.Context, e element, function string, arguments ...a
 	return chromedp.Run(ctx, chromedp.CallFunctionOn[T](function, byObject, arguments...))
 }
 
-// untilIt waits until there is one element of a role and a name of which a JavaScript function says true.
-func (p *page) untilIt(role, name, function string) {
+// untilIt waits until there is one element of a role and a name of which a JavaScript function says true, and returns it.
+func (p *page) untilIt(role, name, function string) element {
 	p.t.Helper()
+	var found []element
 	p.until(fmt.Sprintf("one %s %q as it should be", role, name), func(ctx context.Context) (bool, error) {
-		found, err := p.query(ctx, role, name)
+		var err error
+		found, err = p.query(ctx, role, name)
 		if err != nil || len(found) != 1 {
 			return false, err
 		}
 		return call[bool](ctx, found[0], function)
 	})
+	return found[0]
 }
 
 // read waits for the element and returns its text.
@@ -373,8 +376,7 @@ func (p *page) shows(role, name, want string) {
 // click clicks in the middle of the element, as a mouse does, once it may be clicked.
 func (p *page) click(role, name string) {
 	p.t.Helper()
-	p.untilIt(role, name, "function() { return this.disabled !== true }")
-	x, y := p.position(p.find(role, name))
+	x, y := p.position(p.untilIt(role, name, "function() { return this.disabled !== true }"))
 	p.clickAt(x, y, 1)
 }
 

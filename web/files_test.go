@@ -450,7 +450,6 @@ func TestWhatIsTooLargeIsSaidOnBothSidesBeforeItGoes(t *testing.T) {
 
 func TestAHostilePageAndItsFiles(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
 	for _, attack := range []struct{ name, script, shows string }{
 		{"bytes before acceptance", `testing.sayOfFile({ file: "offer", id: 1, name: "x", size: 4, type: "" });
 			testing.channels[101].send(Uint8Array.of(0, 0, 0, 1, 1, 2, 3, 4))`, "could not be read"},
@@ -465,6 +464,7 @@ func TestAHostilePageAndItsFiles(t *testing.T) {
 		{"a wrong SHA-256", `testing.sayOfFile({ file: "offer", id: 1, name: "wrong.bin", size: 1, type: "" })`, "wrong.bin"},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
+			s := startService(t) // Its pages end with the subtest.
 			eve, bob := s.open("eve"), s.open("bob")
 			eval[bool](eve, chunkHold+" ?? true")
 			eve.connectTo("bob")

@@ -173,16 +173,14 @@ func TestWhereThereIsLittleRoomThereIsRoomToRead(t *testing.T) {
 	keep("French")
 }
 
-// screens are those on which every view is looked at.
+// screens are the screens on which a test looks at every view, each of them light and dark.
 var screens = []struct {
 	name          string
 	width, height int64
-	scheme        string
-	// rules: axe looks too, which takes a second a view. Each width and each scheme has it once.
-	rules bool
+	// rules is the scheme in which axe looks, too. It takes a second for each view, so each width and each scheme has it once.
+	rules string
 }{
-	{"phone-light", 360, 720, "light", true}, {"phone-dark", 360, 720, "dark", false},
-	{"desk-light", 1100, 760, "light", false}, {"desk-dark", 1100, 760, "dark", true},
+	{"phone", 360, 720, "light"}, {"desk", 1100, 760, "dark"},
 }
 
 // TestEveryViewIsAccessibleAndFitsItsScreen goes through all that the page shows. With -screenshots it keeps a picture of each.
@@ -199,26 +197,31 @@ func TestEveryViewIsAccessibleAndFitsItsScreen(t *testing.T) {
 		t.Run(screen.name, func(t *testing.T) {
 			s := startService(t)
 			p := newPage(t, "alice", s.url())
-			p.view(screen.width, screen.height, screen.scheme)
+			p.view(screen.width, screen.height, "light")
 			views := 0
 			look := func(what string) {
 				t.Helper()
-				p.name = what
-				eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
-				if screen.rules || *screenshots != "" {
-					p.axe(string(script))
-				}
-				if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
-					t.Errorf("%s: %d h1, want one", what, h1)
-				}
-				if wide := eval[string](p, `[document.documentElement, ...document.querySelectorAll("dialog[open], main, .conversations, #discussion, .peer")]
-					.filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + "." + e.className).join()`); wide != "" {
-					t.Errorf("%s: wider than its place: %s", what, wide)
-				}
-				if views++; *screenshots != "" {
-					name := fmt.Sprintf("%s-%02d-%s.png", screen.name, views, strings.ReplaceAll(what, " ", "-"))
-					if err := os.WriteFile(filepath.Join(*screenshots, name), p.screenshot(), 0o644); err != nil {
-						t.Fatal(err)
+				views++
+				for _, scheme := range []string{"light", "dark"} {
+					p.name = what + ", " + scheme
+					p.view(screen.width, screen.height, scheme)
+					p.untilTheme(scheme)
+					eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
+					if screen.rules == scheme || *screenshots != "" {
+						p.axe(string(script))
+					}
+					if h1 := eval[int](p, "document.querySelectorAll('h1').length"); h1 != 1 {
+						t.Errorf("%s: %d h1, want one", p.name, h1)
+					}
+					if wide := eval[string](p, `[document.documentElement, ...document.querySelectorAll("dialog[open], main, .conversations, #discussion, .peer")]
+						.filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + "." + e.className).join()`); wide != "" {
+						t.Errorf("%s: wider than its place: %s", p.name, wide)
+					}
+					if *screenshots != "" {
+						name := fmt.Sprintf("%s-%s-%02d-%s.png", screen.name, scheme, views, strings.ReplaceAll(what, " ", "-"))
+						if err := os.WriteFile(filepath.Join(*screenshots, name), p.screenshot(), 0o644); err != nil {
+							t.Fatal(err)
+						}
 					}
 				}
 			}

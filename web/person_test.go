@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // browserTab is what a test does in a page, whichever browser shows it.
@@ -72,8 +74,8 @@ func (p *person) until(what string, condition func(ctx context.Context) (bool, e
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
+	changes, err := evaluate[int](ctx, p, "testing.changes")
 	for {
-		changes, err := evaluate[int](ctx, p, "testing.changes")
 		var ok bool
 		if err == nil {
 			ok, err = condition(ctx)
@@ -82,15 +84,18 @@ func (p *person) until(what string, condition func(ctx context.Context) (bool, e
 			return
 		}
 		if err == nil {
-			_, err = p.evaluate(ctx, fmt.Sprintf("testing.after(%d)", changes))
+			changes, err = evaluate[int](ctx, p, fmt.Sprintf("testing.after(%d)", changes))
 		}
 		if ctx.Err() != nil {
 			p.t.Fatalf("%s: %s: not within %v. The page shows:\n%s\nfaults: %q", p.name, what, patience,
 				eval[string](p, "document.body.innerText.slice(0, 2000)"), eval[[]string](p, "testing.faults"))
 		}
 		// A node may go away between two questions about it: then the tree has changed, and is asked again.
-		if err != nil && !p.refused(err) {
-			p.t.Fatalf("%s: %s: %v", p.name, what, err)
+		if err != nil {
+			if !p.refused(err) {
+				p.t.Fatalf("%s: %s: %v", p.name, what, err)
+			}
+			changes, err = evaluate[int](ctx, p, "testing.changes")
 		}
 	}
 }
@@ -215,14 +220,24 @@ func (p *person) say(text string) {
 // hears waits for a message of author with this text.
 func (p *person) hears(author, text string) {
 	p.t.Helper()
-	p.until(fmt.Sprintf("a message %.100q by %s", text, author), func(context.Context) (bool, error) {
-		for _, m := range p.messages() {
-			if m.Author == author && m.Text == text {
-				return true, nil
-			}
-		}
-		return false, nil
+	// The page picks the texts by their author and their length in UTF-16 code units: a whole discussion may be long.
+	candidates := fmt.Sprintf(`[...document.querySelectorAll("[role=log] li.message:not(.transfer)")]
+		.filter((li) => li.querySelector("strong").textContent === %s)
+		.map((li) => li.querySelector(".bubble").textContent)
+		.filter((text) => text.length === %d)`, quoted(author), len(utf16.Encode([]rune(text))))
+	p.until(fmt.Sprintf("a message %.100q by %s", text, author), func(ctx context.Context) (bool, error) {
+		texts, err := evaluate[[]string](ctx, p, candidates)
+		return slices.Contains(texts, text), err
 	})
+}
+
+// quoted returns text as a JavaScript string.
+func quoted(text string) string {
+	literal, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // A string is always JSON.
+	}
+	return string(literal)
 }
 
 // message is one in the discussion, as it is shown.
