@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -211,9 +212,13 @@ func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *
 // TestNothingThatWasTakenVanishesOnLoops sends messages to a connection from several goroutines and from another
 // connection's loop, while the connection ends. Each round picks at random how it ends.
 func TestNothingThatWasTakenVanishesOnLoops(t *testing.T) {
+	t.Parallel()
 	rounds := 300
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		rounds = 60
+	case os.Getenv("P2P_TEST_LONG") == "": // which .ci/run sets
+		rounds = 100
 	}
 	var loops [2]*epoll.Loop
 	for i := range loops {

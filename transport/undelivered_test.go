@@ -35,6 +35,7 @@ func errorCode(text string) string {
 }
 
 func TestWhatAStalledReaderNeverGetsIsReportedToItsSender(t *testing.T) {
+	t.Parallel()
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		s := by.listen(t, func(o *transport.Options) { o.WriteTimeout = 2 * time.Second })
 		stalled, sender := s.login(t, "stalled"), s.login(t, "sender")
