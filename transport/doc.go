@@ -4,34 +4,40 @@
 //
 // # How a connection begins
 //
-// [Server.Serve] looks at the first bytes of a new connection. If they are a whole and valid handshake, it answers at once.
-// It leaves every other connection to net/http, which calls [Server.ServeHTTP]. So ServeHTTP answers the handshakes that
-// arrive in pieces. If the Server is mounted in another HTTP server, ServeHTTP answers all handshakes.
+// On a listener for TCP, where there are loops, [Server.Serve] looks at the first bytes of a new connection. If they are a
+// whole and valid handshake, it answers at once. It leaves every other connection to net/http, which calls
+// [Server.ServeHTTP]. So ServeHTTP answers the handshakes that arrive in pieces. If the Server is mounted in another HTTP
+// server, ServeHTTP answers all handshakes.
 //
 // # The layers
 //
-// From then on a connection has a carrier, which moves its bytes:
+// After its handshake a connection has a carrier, which moves its bytes:
 //
 //   - Over plain TCP, on Linux, one of a few epoll loops reads the socket, so a connection has no goroutine of its own
-//     (looped, package epoll). At the end of a round, the frames that the round produced for a client leave in one write.
-//   - Over TLS, and on other systems, one goroutine reads the socket. A second goroutine writes to it, and exists only while
-//     there is something to write (blocking). Package gws answers the handshake.
+//     (looped, package epoll). A loop works in rounds: it reads what has arrived on many sockets, then writes. The frames
+//     that a round produced for a client leave in one write.
+//   - Over TLS, if the listener or the HTTP server around this one speaks it, and on other systems, one goroutine reads the
+//     socket. A second goroutine writes to it, and exists only while there is something to write (blocking). Package gws
+//     answers the handshake.
 //
 // Above the carrier everything is the same:
 //
-//	layer    what it is                reading            writing
-//	session  actors.Connection         Receive            Send, Deliver, Close (actors.Link)
-//	conn     messages, rate, states    reading.go         writing.go
-//	framing  package frame             inbox              outbox
-//	carrier  looped or blocking        received, goOn     begin, next, wrote
-//	socket   epoll.Socket or net.Conn  Receive or Read    Write
+//	layer    what it is                where reading is    where writing is
+//	session  actors.Connection         its method Receive  actors.Link: Send, Deliver, Close
+//	conn     messages, rate, states    reading.go          writing.go
+//	framing  package frame             inbox.go            outbox.go
+//	carrier  looped or blocking        looped.go, blocking.go
+//	socket   epoll.Socket or net.Conn  package epoll, package net
 //
-// A layer that changes the bytes, such as TLS on a loop, fits between carrier and socket. The socket uses it as an
-// [epoll.Handler]. The connection uses it as a descriptor.
+// Package frame decides whether a frame is acceptable (Reader.Peek). The function farewell in reading.go answers one that is
+// not with a close frame.
+//
+// A layer that changes the bytes, such as TLS on a loop, fits between carrier and socket. To the socket it is an
+// [epoll.Handler]. To the connection it is a descriptor.
 //
 // # How a connection ends
 //
-// Every connection ends in the same steps:
+// A connection that is not cut ends in these steps:
 //
 //   - The outbox is sealed. It takes no more frames for the client.
 //   - The reading finishes. The session ends, and bytes that still arrive are dropped.
@@ -40,17 +46,19 @@
 //     the system resets the connection, and the client may lose the close frame.
 //   - The connection is removed.
 //
-// If messages that were taken cannot be written any more, they are handed back, and their senders are told.
+// If the connection is cut, nothing more is written, and the other steps remain. Messages that were taken and cannot be
+// written any more are handed back, and their senders are told.
 //
-// These words have one meaning each, in comments and in names:
+// These words have one meaning each in this package. (A socket's Close and Shutdown are those of the operating system.)
 //
 //	word      who        what
 //	Close     anybody    the service wants the connection to end, with a status code: seal, then release
 //	seal      anybody    the outbox takes no more frames; if it has a close frame, that is the last
 //	release   anybody    a flusher starts for a sealed outbox that has none
 //	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
-//	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back
-//	cut       anybody    the connection ends at once; the waiting frames are lost
+//	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back.
+//	                     If a write on a loop waits for room, the loop gives up.
+//	cut       anybody    the connection ends at once; a flusher then loses the waiting frames
 //	lose      flusher    the waiting messages of a connection that is cut are handed back to their senders
 //	linger    flusher    all frames are written or lost; the client may still close its side
 //	remove    carrier    the socket is closed and the server knows the connection no more

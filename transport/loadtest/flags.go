@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Flags are the command line of a load test, for kong. Their defaults are in [Vars].
+// Flags are the command line of a load test, for kong. A flag without a default of its own gets it from package options.
 type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 

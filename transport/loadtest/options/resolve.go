@@ -19,8 +19,8 @@ func UsageErrorf(format string, arguments ...any) error {
 	return &UsageError{fmt.Sprintf(format, arguments...)}
 }
 
-// Resolve returns o with all defaults filled in. The error is a *[UsageError]: it says which option cannot be used, and
-// why.
+// Resolve returns o with the defaults that do not depend on a scenario. [Options.PairsOf] has the default of Pairs. The error
+// is a *[UsageError]: it says which option cannot be used, and why.
 func (o Options) Resolve() (Options, error) {
 	if len(o.Scenarios) == 0 {
 		o.Scenarios = []Scenario{ScenarioRelay}
