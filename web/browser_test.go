@@ -162,6 +162,8 @@ type page struct {
 	person
 	// marked is set once a test has changed the tab in a way that the next test would see.
 	marked bool
+	// document is the page's document. It is nil if the browser must be asked for it.
+	document *runtime.RemoteObject
 }
 
 // newPage opens url in a tab with a browser context of its own. When the test ends, the page must have broken no rule.
@@ -236,6 +238,7 @@ func open(t testing.TB, tab *tab, name, url string, done func(*page)) *page {
 
 func (p *page) navigate(url string) {
 	p.t.Helper()
+	p.document = nil
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
@@ -282,13 +285,11 @@ type element struct {
 
 // query returns what the accessibility tree has of a role and a name now; an empty name is any.
 func (p *page) query(ctx context.Context, role, name string) ([]element, error) {
-	document, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject]("document"))
-	if err != nil {
-		return nil, err
+	result, err := p.queryTree(ctx, role, name)
+	if p.document != nil && err != nil && p.refused(err) { // the page has been loaded again meanwhile
+		p.document = nil
+		result, err = p.queryTree(ctx, role, name)
 	}
-	result, err := chromedp.Call(ctx, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{
-		ObjectID: document.ObjectID, Role: role, AccessibleName: name,
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -299,6 +300,18 @@ func (p *page) query(ctx context.Context, role, name string) ([]element, error) 
 		}
 	}
 	return found, nil
+}
+
+// queryTree asks the accessibility tree below the page's document.
+func (p *page) queryTree(ctx context.Context, role, name string) (result accessibility.QueryAXTreeResult, err error) {
+	if p.document == nil {
+		if p.document, err = chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject]("document")); err != nil {
+			return result, err
+		}
+	}
+	return chromedp.Call(ctx, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{
+		ObjectID: p.document.ObjectID, Role: role, AccessibleName: name,
+	})
 }
 
 func text(value *accessibility.Value) string {

@@ -180,6 +180,8 @@ func TestSeveralRequestsWaitForTheirTurn(t *testing.T) {
 	bob.find("dialog", "Incoming request from robot two")
 	bob.click("button", "Accept")
 	bob.find("dialog", "Incoming request from robot three")
+	// At first the dialog takes no key, because a key may be meant for something else.
+	bob.untilIt("button", "Accept", "function() { return !this.disabled }")
 	bob.press(kb.Escape)
 	bob.vanish("dialog", "Incoming request from robot three")
 	bob.connected("robot two")

@@ -566,6 +566,7 @@ func TestFilesAreAccessible(t *testing.T) {
 func (p *page) memory() float64 { return eval[float64](p, "performance.memory.usedJSHeapSize") }
 
 func TestALargeFile(t *testing.T) {
+	t.Parallel()
 	size := int64(64 << 20)
 	if *large {
 		size = 1 << 30
