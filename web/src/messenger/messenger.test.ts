@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
-import type { Database } from "../conversation/database.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
-import { Contacts } from "../identity/contacts.js";
+import { contactsInMemory } from "../identity/contacts.fixture.js";
 import type { Identity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
 import { Messenger } from "./messenger.js";
@@ -110,20 +109,9 @@ async function settled(): Promise<void> {
 
 /** Alice's page. Her contacts can be read when the test says so. */
 async function alice() {
-  const reading = { may: Promise.resolve() };
-  const kept = new Map<string, unknown>();
-  const database = {
-    get: async (_store, key) => {
-      await reading.may;
-      return kept.get(JSON.stringify(key));
-    },
-    change: async (changes) => {
-      for (const change of changes) if ("value" in change) kept.set(JSON.stringify(change.key), change.value);
-    },
-  } as Partial<Database> as Database;
+  const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const settings = new Settings(undefined);
-  const contacts = new Contacts(Promise.resolve(database), () => false);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Call } from "../call/call.js";
 import type { CallEnd } from "../call/ends.js";
-import type { Database } from "../conversation/database.js";
-import { Contacts } from "../identity/contacts.js";
+import { contactsInMemory } from "../identity/contacts.fixture.js";
 import type { Phrase } from "../words.js";
 import { LiveConversation } from "./liveconversation.js";
 import { Recognition } from "./recognition.js";
@@ -11,18 +10,7 @@ import { Recognition } from "./recognition.js";
 /** Alice's page with a conversation with bob. Her contacts can be read when the test says so. */
 function page() {
   const log: string[] = [];
-  const reading = { may: Promise.resolve() };
-  const kept = new Map<string, unknown>();
-  const database = {
-    get: async (_store, key) => {
-      await reading.may;
-      return kept.get(JSON.stringify(key));
-    },
-    change: async (changes) => {
-      for (const change of changes) if ("value" in change) kept.set(JSON.stringify(change.key), change.value);
-    },
-  } as Partial<Database> as Database;
-  const contacts = new Contacts(Promise.resolve(database), () => false);
+  const { contacts, reading } = contactsInMemory();
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const account = {
     key: "alice",
