@@ -158,9 +158,9 @@ func (m *mailbox) put(message any) bool {
 	b := m.wait()
 	if size := sizeOf(message); size > 0 {
 		waiting := 0
-		client, ok := m.invoker.Actor().(client)
+		served, ok := m.invoker.Actor().(client)
 		if ok {
-			waiting = client.waiting()
+			waiting = served.waiting()
 		}
 		switch message.(type) {
 		case *messages.Deliver:
@@ -170,7 +170,7 @@ func (m *mailbox) put(message any) bool {
 			b.deliveries += size
 		case *messages.Send:
 			if ok && waiting+b.bytes+size > m.terms.limit {
-				client.crowd()
+				served.crowd()
 			}
 		}
 		b.bytes += size
