@@ -108,11 +108,14 @@ func TestACallOfferThatTheServiceRefusesFailsAtOnce(t *testing.T) {
 	s := services.NewRelay(t, services.Refuses, 1, times+1, func(s *services.Relay) {
 		s.SpareFirst = false
 		s.Rules.Relay = func(text []byte) bool {
+			if !strings.HasPrefix(string(text), `{"type":"offer"`) {
+				return false // candidates after a refused offer belong to no call
+			}
 			if s.Begun == times {
-				cancel()
+				cancel() // the next offer shows that the tool has read the last refusal
 				return false
 			}
-			return strings.HasPrefix(string(text), `{"type":"offer"`) // candidates after a refused offer belong to no call
+			return true
 		}
 	})
 	r := callFor(t, ctx, options.Options{URL: s.URL, Pairs: 1, Duration: time.Hour}, 0)
