@@ -4,7 +4,17 @@ import { type CallEnd, FAREWELLS } from "./ends.js";
 
 test("the other side is told of an end that it cannot know", () => {
   const told = (farewell: string | undefined) => (Object.keys(FAREWELLS) as CallEnd[]).filter((end) => FAREWELLS[end] === farewell).sort();
-  assert.deepEqual(told("left"), ["garbled", "hung-up", "no-answer", "no-connection", "undeliverable"]);
+  assert.deepEqual(told("left"), [
+    "garbled",
+    "hung-up",
+    "missing-fingerprint",
+    "no-answer",
+    "no-connection",
+    "other-certificate",
+    "several-fingerprints",
+    "undeliverable",
+    "unreadable-fingerprint",
+  ]);
   assert.deepEqual(told("lost"), ["lost"]);
   assert.deepEqual(told(undefined), ["busy", "declined", "left", "superseded", "unavailable", "unreadable"]);
 });

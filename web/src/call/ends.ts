@@ -1,3 +1,4 @@
+import type { FingerprintFault } from "../identity/fingerprints.js";
 import type { ByeReason } from "../signaling/frames.js";
 
 /** Why a call is over. */
@@ -12,6 +13,8 @@ export type CallEnd =
   | "no-answer" // the offer was not answered in time
   | "no-connection" // both sides are there, but ICE found no route between them
   | "lost" // it was open, and the connection broke
+  | FingerprintFault // the other side's description does not say which certificate it has
+  | "other-certificate" // the browser has taken or met another certificate than this page has compared
   | "garbled" // the other page sent something that makes no sense
   | "superseded"; // another call of the same two takes its place
 
@@ -30,6 +33,10 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "no-answer": "left",
   "no-connection": "left",
   lost: "lost",
+  "missing-fingerprint": "left",
+  "several-fingerprints": "left",
+  "unreadable-fingerprint": "left",
+  "other-certificate": "left",
   garbled: "left",
   superseded: undefined,
 };

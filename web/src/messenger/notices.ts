@@ -1,10 +1,12 @@
 import type { CallEnd } from "../call/ends.js";
 import { type Phrase, phrase } from "../words.js";
 
+type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFingerprint" | "otherCertificate";
+
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
   | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteLost" | "noteGarbled" }
-  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "noConnection" };
+  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
 interface Notices {
@@ -29,6 +31,10 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   declined: always({ alert: "declined" }),
   "no-answer": always({ alert: "didNotAnswer" }),
   "no-connection": always({ alert: "noConnection" }),
+  "missing-fingerprint": always({ alert: "missingFingerprint" }),
+  "several-fingerprints": always({ alert: "severalFingerprints" }),
+  "unreadable-fingerprint": always({ alert: "unreadableFingerprint" }),
+  "other-certificate": always({ alert: "otherCertificate" }),
 };
 
 /** Returns what is said when a call is over. It is undefined if nothing is said. */

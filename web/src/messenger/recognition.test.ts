@@ -19,12 +19,13 @@ function page() {
   };
   const recognition = new Recognition(account, { contacts, changed() {}, accepted: () => log.push("accepted") });
   /** Bob calls, and proves to have the certificate `peer`. */
-  const opens = (peer: string | undefined) => {
+  const opens = (peer: string | undefined, { another = false } = {}) => {
     const call = {
       phase: "open",
       peer: "bob",
       bare: false,
       fingerprints: peer === undefined ? undefined : { own: "alice's", peer },
+      showsAnother: async () => another,
       end: (end: CallEnd) => log.push(end),
     } as unknown as Call;
     conversation.begin(call);
@@ -115,8 +116,11 @@ test("only a certificate that is accepted vouches for the next one", async () =>
   assert.equal((await contacts.meet("alice", "bob", "next", true)).kind, "known");
 });
 
-test("a call whose other end proves nothing ends", async () => {
-  const { log, opens } = page();
+test("a call whose other end proves nothing, or to be another one than it says, ends", async () => {
+  const { log, contacts, opens } = page();
   await opens(undefined).recognised;
-  assert.deepEqual(log, ["garbled"]);
+  assert.deepEqual(log.splice(0), ["garbled"]);
+  await opens("old", { another: true }).recognised;
+  assert.deepEqual(log, ["other-certificate"]);
+  assert.equal((await contacts.meet("alice", "bob", "new", true)).kind, "new", "nothing is remembered of it");
 });

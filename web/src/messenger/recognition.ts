@@ -61,6 +61,7 @@ export class Recognition {
     const { fingerprints } = call;
     // A connection cannot open without them.
     if (fingerprints === undefined) return call.end("garbled");
+    if (await call.showsAnother()) return call.end("other-certificate");
     const lasting = !call.bare;
     const meeting = await this.host.contacts.meet(this.account.key, conversation.key, fingerprints.peer, lasting);
     const changed = meeting.kind === "changed";
