@@ -317,7 +317,7 @@ export class Call {
       console.info("a renegotiation fails:", error);
       return;
     }
-    console.warn("a call fails:", error);
+    if (unproven === undefined) console.warn("a call fails:", error);
     this.end(unproven ?? "no-connection");
   }
 
