@@ -1,4 +1,5 @@
 import { openDatabase } from "./conversation/database.js";
+import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
@@ -78,6 +79,20 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
       alarm(phrase("deviceFailed"));
       return undefined;
     }),
+  readImport: async (file) => {
+    try {
+      const document = await readDocument(file);
+      const summary = await history.import(document, true);
+      const bringIn = async () => {
+        const done = await history.import(document, false);
+        await messenger.refresh();
+        return done;
+      };
+      return { summary, bringIn: () => bringIn().catch(whyNotImported) };
+    } catch (error) {
+      return whyNotImported(error);
+    }
+  },
   deleteEverything: async () => {
     await messenger.forget();
     await history.drop();
@@ -96,6 +111,12 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     if (!deleted) alarm(phrase("deviceFailed"));
   },
 });
+
+function whyNotImported(error: unknown): Phrase {
+  if (error instanceof ImportRefused) return error.said;
+  const name = error instanceof DOMException ? error.name : "";
+  return phrase(name === "QuotaExceededError" ? "importNoRoom" : name === "NotReadableError" || name === "NotFoundError" ? "importUnreadable" : "importFailed");
+}
 
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
@@ -119,6 +140,11 @@ addEventListener("storage", () => settings.reread());
 addEventListener("pagehide", () => {
   messenger.leavePage();
   history.hurry();
+  view.leavePage();
+});
+addEventListener("pageshow", (event) => {
+  // The browser has kept the page while another one was in the tab, or several were.
+  if (event.persisted) view.comeBack();
 });
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();

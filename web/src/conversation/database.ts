@@ -3,42 +3,35 @@
  * library. If it needs more, idb (1.2 KB compressed) is a good one.
  */
 
-const NAME = "p2p-messaging";
-const VERSION = 1;
-
-/** The object stores of the database. */
-export type StoreName =
-  /** This browser's certificates, by name (identity/identity.ts). */
-  | "identity"
-  /** Contacts, by [own login, other login]. Logins in keys are as loginKey returns them. */
-  | "contacts"
-  /** Conversations without their entries, by [own login, other login]. */
-  | "conversations"
-  /** Entries, by [own login, other login, time in ms, id]. */
-  | "entries";
-
-const STORES: readonly StoreName[] = ["identity", "contacts", "conversations", "entries"];
+import { NAME, ORDER, STORES, type StoreName, VERSION, upgrade } from "./schema.js";
 
 /** A change of one record, or the deletion of several. */
 export type Change =
   | { store: StoreName; key: IDBValidKey; value: unknown }
   | { store: StoreName; delete: IDBValidKey | IDBKeyRange };
 
-/** The range of keys that begin with these logins. */
-export function below(...logins: string[]): IDBKeyRange {
-  // An array is greater than every number and string (W3C, Indexed Database API, "compare two keys").
-  return IDBKeyRange.bound(logins, [...logins, []]);
+/** What can be done in one transaction. It ends when the page waits for anything but a method of it. */
+export interface Transaction {
+  get(store: StoreName, key: IDBValidKey): Promise<unknown>;
+  /** Passes values to `take`, in the order of their keys, and entries in the order of ORDER. `range` is one of that order. */
+  each(store: StoreName, range: IDBKeyRange, take: (value: unknown) => void): Promise<void>;
+  put(store: StoreName, key: IDBValidKey, value: unknown): void;
 }
 
 /** The database, as the page uses it. Every method rejects with a DOMException if the browser cannot do it. */
 export interface Database {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
-  /** Returns values in the order of their keys. */
+  /** Returns values in the order of their keys, and entries in the order of ORDER (schema.ts). `range` is one of that order. */
   all(store: StoreName, range?: IDBKeyRange): Promise<unknown[]>;
-  /** Passes values to `take`, the last one first, until `take` returns false or there are no more. */
+  /** Passes values to `take`, the last one of that order first, until `take` returns false or there are no more. */
   newest(store: StoreName, range: IDBKeyRange, take: (value: unknown) => boolean): Promise<void>;
   /** Makes all changes in one transaction, or none. If there is no room it rejects with a QuotaExceededError. */
   change(changes: readonly Change[]): Promise<void>;
+  /**
+   * Makes the changes of `work` in one transaction, or none of them. No other transaction changes these stores meanwhile, also in other
+   * tabs. If there is no room it rejects with a QuotaExceededError. What `work` throws is passed on.
+   */
+  write<T>(stores: readonly StoreName[], work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Stores a value if there is none under the key. Returns the one that is there afterwards. */
   claim(store: StoreName, key: IDBValidKey, value: unknown): Promise<unknown>;
   /** Deletes everything. */
@@ -59,6 +52,23 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
+function inOrder(transaction: IDBTransaction, store: StoreName): IDBObjectStore | IDBIndex {
+  const objects = transaction.objectStore(store);
+  return store === "entries" ? objects.index(ORDER) : objects;
+}
+
+function each(request: IDBRequest<IDBCursorWithValue | null>, take: (value: unknown) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const cursor = request.result;
+      if (cursor === null) return resolve();
+      take(cursor.value);
+      cursor.continue();
+    };
+  });
+}
+
 /** How long a browser may take to open the database, in ms. A browser in trouble may never finish. */
 const OPEN_TIMEOUT = 5_000;
 
@@ -74,11 +84,7 @@ export async function openDatabase(): Promise<Database | undefined> {
   let database: IDBDatabase;
   try {
     const request = indexedDB.open(NAME, VERSION);
-    request.onupgradeneeded = () => {
-      for (const store of STORES) {
-        if (!request.result.objectStoreNames.contains(store)) request.result.createObjectStore(store);
-      }
-    };
+    request.onupgradeneeded = () => upgrade(request.transaction!);
     database = await inTime(done(request));
   } catch {
     return undefined; // A private mode, a full disk, or a database of a later version.
@@ -87,10 +93,10 @@ export async function openDatabase(): Promise<Database | undefined> {
   database.onversionchange = () => database.close();
   return {
     get: async (store, key) => done(database.transaction(store).objectStore(store).get(key)),
-    all: async (store, range) => done(database.transaction(store).objectStore(store).getAll(range)),
+    all: async (store, range) => done(inOrder(database.transaction(store), store).getAll(range)),
     newest: (store, range, take) =>
       new Promise<void>((resolve, reject) => {
-        const request = database.transaction(store).objectStore(store).openCursor(range, "prev");
+        const request = inOrder(database.transaction(store), store).openCursor(range, "prev");
         request.onerror = () => reject(request.error);
         request.onsuccess = () => {
           const cursor = request.result;
@@ -107,6 +113,28 @@ export async function openDatabase(): Promise<Database | undefined> {
         else objects.put(change.value, change.key);
       }
       await committed(transaction);
+    },
+    write: async (stores, work) => {
+      const transaction = database.transaction([...stores], "readwrite");
+      const commit = committed(transaction);
+      commit.catch(() => {}); // It is awaited below, unless the work fails first.
+      try {
+        const result = await work({
+          get: (store, key) => done(transaction.objectStore(store).get(key)),
+          each: (store, range, take) => each(inOrder(transaction, store).openCursor(range), take),
+          put: (store, key, value) => transaction.objectStore(store).put(value, key),
+        });
+        await commit;
+        return result;
+      } catch (error) {
+        const { error: reason } = transaction; // The work fails, too, if the transaction has failed.
+        try {
+          transaction.abort();
+        } catch {
+          // It is over.
+        }
+        throw reason ?? error;
+      }
     },
     claim: async (store, key, value) => {
       const transaction = database.transaction(store, "readwrite");

@@ -20,6 +20,7 @@ function memory(): Promise<Database> {
         else values.set(name(change.store, change.key), structuredClone(change.value));
       }
     },
+    write: () => Promise.reject(new DOMException("no", "NotSupportedError")),
     claim: async (store, key, value) => {
       const there = values.get(name(store, key));
       if (there === undefined) values.set(name(store, key), value);

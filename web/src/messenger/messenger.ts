@@ -75,6 +75,8 @@ export class Messenger {
       },
       loginRegained: () => {
         if (this.alert === this.#loginAlert) this.alert = undefined;
+        // The login may have been in use in another tab, which has gone on with the conversations.
+        void this.refresh();
         options.changed();
       },
     });
@@ -349,6 +351,12 @@ export class Messenger {
   /** Loads older entries of a conversation from the device. */
   async showEarlier(conversation: LiveConversation): Promise<void> {
     await this.#account?.showEarlier(conversation);
+  }
+
+  /** Takes what has been written to the device by anybody but this page. */
+  async refresh(): Promise<void> {
+    await this.#account?.refresh();
+    this.options.changed();
   }
 
   /** Deletes a conversation, here and on the device. A call that is on ends. */

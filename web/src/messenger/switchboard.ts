@@ -59,7 +59,7 @@ export class Switchboard implements CallsListener {
       policy: (peer) => this.#policy(peer),
       listener: this,
     });
-    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
+    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
       canSignal,
@@ -235,8 +235,12 @@ export class Switchboard implements CallsListener {
   }
 
   /** What the person sends may go out on this call. */
-  #accepted(call: Call, conversation: LiveConversation): void {
+  async #accepted(call: Call, conversation: LiveConversation): Promise<void> {
     const { account, host } = this;
+    if (conversation.undelivered) {
+      await account.catchUp(conversation);
+      if (conversation.call !== call) return;
+    }
     call.admit();
     if (!call.bare) call.carry(account.transfers(conversation));
     const next = host.ownIdentity()?.next;

@@ -26,7 +26,7 @@ const MIN_RETRY = 250;
 export type ServiceState =
   | { kind: "connecting" }
   | { kind: "connected" }
-  /** The next attempt comes at `until`, a `Date.now()`. */
+  /** The next attempt comes at `until`, in ms of `performance.now()`. */
   | { kind: "waiting"; until: number }
   /** The page does not connect again by itself. `reason` is for people. */
   | { kind: "stopped"; reason: Phrase };
@@ -350,7 +350,7 @@ export class ServiceConnection {
     }
     const wait = retryAfter(reason) ?? this.backoff.next();
     this.#retryTimer = setTimeout(() => this.connect(), wait);
-    this.#setState({ kind: "waiting", until: Date.now() + wait });
+    this.#setState({ kind: "waiting", until: performance.now() + wait });
   }
 }
 

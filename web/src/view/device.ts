@@ -1,4 +1,14 @@
-import type { ExportedHistory } from "../conversation/history.js";
+import type { ExportedHistory } from "../conversation/exported.js";
+import type { ImportSummary } from "../conversation/importing.js";
+import type { Phrase } from "../words.js";
+
+/** A file that can be imported. */
+export interface Import {
+  /** What the import does. */
+  readonly summary: ImportSummary;
+  /** Does it. Returns what it has done, or why nothing was imported. */
+  bringIn(): Promise<ImportSummary | Phrase>;
+}
 
 /** What the view needs from the device beyond the messenger. */
 export interface Device {
@@ -10,6 +20,8 @@ export interface Device {
   askForNotifications(): Promise<void>;
   /** Returns undefined if the history cannot be read. An alert has said so then. */
   export(): Promise<ExportedHistory | undefined>;
+  /** Reads a file that Export has saved. Returns why not, if it cannot be imported. */
+  readImport(file: Blob): Promise<Import | Phrase>;
   /** Deletes everything that this page keeps on the device. */
   deleteEverything(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-ht
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
 import { confirmation } from "./dialog.js";
+import { importDialog } from "./import.js";
 import type { DialogContent, Page } from "./page.js";
 
 /** The settings. */
@@ -34,6 +35,10 @@ function settings(page: Page): TemplateResult {
     link.download = `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save the file by then.
+  };
+  const chosenFile = (event: Event) => {
+    const file = (event.target as HTMLInputElement).files?.[0];
+    if (file !== undefined) page.open(importDialog(page, file));
   };
   const deleteAll = () => page.open(confirmation(({ deleteAll }) => deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
   const renew = () => page.open(confirmation(({ newIdentity }) => newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
@@ -75,6 +80,8 @@ function settings(page: Page): TemplateResult {
     <p class="quiet">${messenger.identityKept === false ? words.identityPassing : words.identityHint}</p>
     <div class="dialog-actions">
       <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.exportHint} @click=${() => void save()}>${words.exportAll}</button>
+      <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.importHint} @click=${() => document.getElementById("import-file")?.click()}>${words.importFile}</button>
+      <input id="import-file" type="file" accept=".json,application/json" hidden @change=${chosenFile} />
       <button type="button" class="btn btn-sm btn-outline-secondary" @click=${renew}>${words.newIdentity}</button>
       <button type="button" class="btn btn-sm btn-outline-danger" @click=${deleteAll}>${words.deleteAll}</button>
     </div>

@@ -83,9 +83,21 @@ export class View implements Page {
     setTimeout(show, UNSEEN_DELAY);
   }
 
+  /** The page is going away. */
+  leavePage(): void {
+    this.#composer.leavePage();
+  }
+
+  /** The page comes back as it was, after others have been in its tab. What they have written is shown. */
+  comeBack(): void {
+    this.#composer.comeBack();
+    void this.messenger.refresh();
+  }
+
   /** Everything has been deleted: the view forgets the last login too. */
   forget(): void {
     this.#lastLogin = "";
+    this.#composer.forget();
     const field = document.getElementById("login") as HTMLInputElement | null;
     if (field !== null) field.value = "";
     this.changed();
