@@ -3,6 +3,7 @@
  * to say as a Phrase, because the person may choose another language later.
  */
 
+import { legible } from "./characters.js";
 import { size } from "./sizes.js";
 
 const en = {
@@ -66,6 +67,7 @@ const en = {
   delivered: "delivered",
   read: "read",
   sent: "sent",
+  invisible: "(invisible characters only)",
   isTyping: (name: string) => `${name} is typing…`,
   message: "Message",
   send: "Send",
@@ -103,6 +105,7 @@ const en = {
   typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
+  invisibleText: "This message consists of spaces or invisible characters. It was not sent and is kept here.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
   noFolders: "Folders cannot be sent. Choose the files in the folder instead.",
   takesNoFiles: (name: string) => `The page of ${name} does not accept files.`,
@@ -306,6 +309,7 @@ const fr: Words = {
   delivered: "remis",
   read: "lu",
   sent: "envoyé",
+  invisible: "(uniquement des caractères invisibles)",
   isTyping: (name) => `${name} est en train d’écrire…`,
   message: "Votre message",
   send: "Envoyer",
@@ -341,6 +345,7 @@ const fr: Words = {
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
+  invisibleText: "Ce message ne contient que des espaces ou des caractères invisibles. Il n’a pas été envoyé et reste ici.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
   noFolders: "Un dossier ne peut pas être envoyé. Choisissez les fichiers qu’il contient.",
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
@@ -477,8 +482,17 @@ const fr: Words = {
   fileCameToNothing: "Il n’est pas arrivé.",
 };
 
+/** Makes every sentence show the names in it legibly. */
+function withLegibleNames(words: Words): Words {
+  const changed = Object.entries(words).map(([key, said]: [string, string | ((...args: string[]) => string)]) => [
+    key,
+    typeof said === "function" ? (...args: string[]) => said(...args.map(legible)) : said,
+  ]);
+  return Object.fromEntries(changed) as Words;
+}
+
 /** The languages, by tag (RFC 5646). */
-export const languages = { en, fr } as const;
+export const languages = { en: withLegibleNames(en), fr: withLegibleNames(fr) } as const;
 
 export type Language = keyof typeof languages;
 

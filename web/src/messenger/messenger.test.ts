@@ -265,3 +265,17 @@ test("a lost call is restored when the network is back, even if the connection t
     mock.timers.reset();
   }
 });
+
+test("a text in which nothing can be seen is not sent, and the person is told why", async () => {
+  await alice();
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  for (const text of [" ", "\n\n", "\u200b", "\u2800\u2800", "\u3164", "\u202e\u2060"]) {
+    messenger.dismissAlert();
+    assert.deepEqual([messenger.send(text), messenger.alert?.key], [false, "invisibleText"], JSON.stringify(text));
+  }
+  messenger.dismissAlert();
+  assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
+  messenger.send("\u200b.");
+  assert.deepEqual(channel.texts, ["\u200b."]);
+});

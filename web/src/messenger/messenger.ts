@@ -1,6 +1,7 @@
 import type { Call } from "../call/call.js";
 import type { Request } from "../call/calls.js";
 import { MAX_TEXT_BYTES } from "../call/framing.js";
+import { firstSeen } from "../characters.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import type { Transfers } from "../files/transfers.js";
@@ -304,7 +305,11 @@ export class Messenger {
 
   /** Sends a text in the front conversation. Returns false if it cannot be sent now; then it stays in its field. */
   send(text: string): boolean {
-    if (text.trim() === "") return false;
+    if (text === "") return false;
+    if (firstSeen(text) < 0) {
+      this.#warn(phrase("invisibleText"));
+      return false;
+    }
     const { front } = this;
     if (front?.phase !== "open" && front?.phase !== "reconnecting") {
       this.#warn(phrase("nobodyYet"));

@@ -1,4 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import { alert } from "./alert.js";
 import type { Composer } from "./composer.js";
@@ -86,7 +87,7 @@ export class ConversationView {
         </button>
         ${avatar(peer)}
         <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
-          <span class="who-state">${text}</span> <strong dir="auto">${peer}</strong>${moving ? "…" : ""}
+          <span class="who-state">${text}</span> <strong dir="auto">${legible(peer)}</strong>${moving ? "…" : ""}
           ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
         </span>
         <span class="tools">
