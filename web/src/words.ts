@@ -6,6 +6,9 @@
 import { legible } from "./characters.js";
 import { size } from "./sizes.js";
 
+/** Joins the sentences that are not empty. */
+const sentences = (...all: string[]) => all.filter((sentence) => sentence !== "").join(" ");
+
 const en = {
   language: "English",
 
@@ -107,7 +110,15 @@ const en = {
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
   invisibleText: "This message consists of spaces or invisible characters. It was not sent and is kept here.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
-  noFolders: "Folders cannot be sent. Choose the files in the folder instead.",
+  nothingToAttach: "There was no file in it that this page can read. Choose the file with “Attach file”.",
+  /** @param names of folders, of files that cannot be read, and of files that are too large; "": none @param offered "": nothing was offered */
+  leftOut: (folders: string, unreadable: string, large: string, name: string, limit: string, offered: string) =>
+    sentences(
+      folders && `Folders cannot be sent: ${folders}. Choose the files in them instead.`,
+      unreadable && `These files cannot be read: ${unreadable}.`,
+      large && `Too large: ${large}. The browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
+      offered && "The other files were offered.",
+    ),
   takesNoFiles: (name: string) => `The page of ${name} does not accept files.`,
   fileTooLargeForPeer: (file: string, name: string, limit: string) =>
     `${file} is too large: the browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
@@ -347,7 +358,14 @@ const fr: Words = {
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
   invisibleText: "Ce message ne contient que des espaces ou des caractères invisibles. Il n’a pas été envoyé et reste ici.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
-  noFolders: "Un dossier ne peut pas être envoyé. Choisissez les fichiers qu’il contient.",
+  nothingToAttach: "Il n’y avait là aucun fichier que cette page puisse lire. Choisissez le fichier avec « Joindre un fichier ».",
+  leftOut: (folders, unreadable, large, name, limit, offered) =>
+    sentences(
+      folders && `Un dossier ne peut pas être envoyé : ${folders}. Choisissez les fichiers qu’il contient.`,
+      unreadable && `Ces fichiers ne peuvent pas être lus : ${unreadable}.`,
+      large && `Trop grand : ${large}. Le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
+      offered && "Les autres fichiers ont été proposés.",
+    ),
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
   fileTooLargeForPeer: (file, name, limit) =>
     `${file} est trop grand : le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,

@@ -13,8 +13,17 @@ import { ServiceConnection, type ServiceState } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
-import { refusal } from "./notices.js";
+import { leftOut, refusal } from "./notices.js";
 import { Switchboard, type SwitchboardHost } from "./switchboard.js";
+
+/** What a person wants to send. */
+export interface Attachments {
+  readonly files: readonly File[];
+  /** The names of folders. They cannot be sent. */
+  readonly folders?: readonly string[];
+  /** The names of files that the browser does not hand over. */
+  readonly unreadable?: readonly string[];
+}
 
 /** What the messenger works with. */
 export interface MessengerOptions {
@@ -336,19 +345,16 @@ export class Messenger {
     return front?.call?.phase === "open" && !front.call.bare ? this.transfers(front) : undefined;
   }
 
-  /** Offers files in the front conversation. */
-  attach(files: readonly File[]): void {
+  /** Offers files in the front conversation, and says which were left out. */
+  attach({ files, folders = [], unreadable = [] }: Attachments): void {
     const { front } = this;
     if (front?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
     const limit = this.files?.peerLimit;
     if (limit === undefined) return this.#warn(phrase("takesNoFiles", front.peer));
-    if (files.length === 0) return this.#warn(phrase("noFolders"));
-    this.alert = undefined;
-    for (const file of files) {
-      if (file.size > limit) this.#warn(phrase("fileTooLargeForPeer", file.name, front.peer, String(limit)));
-      else this.#account?.offer(front, this.login ?? "", file);
-    }
-    this.options.changed();
+    if (files.length + folders.length + unreadable.length === 0) return this.#warn(phrase("nothingToAttach"));
+    const large = files.filter(({ size }) => size > limit).map(({ name }) => name);
+    for (const file of files) if (file.size <= limit) this.#account?.offer(front, this.login ?? "", file);
+    this.#warn(leftOut({ folders, unreadable, large, offered: files.length - large.length }, front.peer, limit));
   }
 
   /** Loads older entries of a conversation from the device. */

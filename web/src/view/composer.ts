@@ -50,18 +50,18 @@ export class Composer {
       if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
     };
     const paste = (event: ClipboardEvent) => {
-      const files = pastedFiles(event.clipboardData);
-      if (files.length === 0) return;
+      const pasted = pastedFiles(event.clipboardData);
+      if (pasted === undefined) return;
       event.preventDefault();
-      messenger.attach(files);
+      messenger.attach(pasted);
     };
     const choose = () => {
-      if (messenger.files?.peerLimit === undefined) messenger.attach([]);
+      if (messenger.files?.peerLimit === undefined) messenger.attach({ files: [] });
       else document.getElementById("files")?.click();
     };
     const chosen = (event: Event) => {
       const input = event.target as HTMLInputElement;
-      if (input.files !== null && input.files.length > 0) messenger.attach([...input.files]);
+      if (input.files !== null && input.files.length > 0) messenger.attach({ files: [...input.files] });
       input.value = ""; // Choosing the same file again is a change then.
     };
     const { front } = messenger;
@@ -98,6 +98,14 @@ export class Composer {
         <div id="message-hint" class="hint">${offTheRecord}${hint}</div>
       </form>
     `;
+  }
+
+  /** Adds a text that was dropped to what is in the field. */
+  insert(text: string): void {
+    const field = document.getElementById("message") as HTMLTextAreaElement;
+    field.value = /\S$/u.test(field.value) ? `${field.value} ${text}` : field.value + text;
+    this.#typed(field);
+    field.focus();
   }
 
   /** Puts the draft of the front conversation into the field when that has changed. Call it after each rendering. */

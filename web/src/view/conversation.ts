@@ -6,7 +6,7 @@ import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";
 import { confirmation } from "./dialog.js";
 import type { Discussion } from "./discussion.js";
-import { carriesFiles, droppedFiles } from "./attaching.js";
+import { carriesFiles, droppedFiles, droppedText, isField } from "./attaching.js";
 import { avatar, icon, iconButton } from "./icons.js";
 import type { Page } from "./page.js";
 import { side } from "./side.js";
@@ -16,12 +16,17 @@ import { verifyDialog } from "./verify.js";
 export class ConversationView {
   /** Whether files are being dragged over the conversation. */
   #dropping = false;
+  /** Whether what is being dragged is a part of this page. */
+  #draggingOwn = false;
 
   constructor(
     private readonly page: Page,
     private readonly discussion: Discussion,
     private readonly composer: Composer,
-  ) {}
+  ) {
+    addEventListener("dragstart", () => (this.#draggingOwn = true));
+    addEventListener("dragend", () => (this.#draggingOwn = false));
+  }
 
   render(): TemplateResult {
     const { messenger, words } = this.page;
@@ -33,13 +38,20 @@ export class ConversationView {
     };
     const dragged = (event: DragEvent) => {
       if (carriesFiles(event)) drag(true);
+      else if (isField(event.target) || this.#draggingOwn) return;
+      event.preventDefault();
     };
     const dragLeft = (event: DragEvent) => {
       if (!(event.currentTarget as Node).contains(event.relatedTarget as Node | null)) drag(false);
     };
     const dropped = (event: DragEvent) => {
       drag(false);
-      if (event.dataTransfer !== null && carriesFiles(event)) messenger.attach(droppedFiles(event.dataTransfer));
+      const { dataTransfer } = event;
+      const files = carriesFiles(event);
+      if (dataTransfer === null || (!files && (isField(event.target) || this.#draggingOwn))) return;
+      event.preventDefault();
+      if (files) messenger.attach(droppedFiles(dataTransfer));
+      else this.composer.insert(droppedText(dataTransfer));
     };
     // A phone shows the list, unless a conversation is in front or the list is empty.
     const listed = front === undefined && messenger.conversations.length > 0;

@@ -2,7 +2,7 @@ import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-htm
 import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
 import { type Language, type Words, languageFor, languages } from "../words.js";
-import { carriesFiles } from "./attaching.js";
+import { carriesFiles, isField } from "./attaching.js";
 import { bar } from "./bar.js";
 import { Composer } from "./composer.js";
 import { ConversationView } from "./conversation.js";
@@ -41,10 +41,12 @@ export class View implements Page {
     setInterval(() => {
       if (messenger.service.kind === "waiting") this.changed();
     }, 1_000);
-    // The browser would open a file that is dropped beside the conversation, in place of the page.
+    // The browser would open a file or a link that is dropped beside the conversation, in place of the page.
     for (const type of ["dragover", "drop"] as const) {
       addEventListener(type, (event) => {
-        if (carriesFiles(event)) event.preventDefault();
+        if (event.defaultPrevented || (isField(event.target) && !carriesFiles(event))) return;
+        event.preventDefault();
+        if (event.dataTransfer !== null) event.dataTransfer.dropEffect = "none";
       });
     }
     addEventListener("online", () => this.changed());
