@@ -8,7 +8,7 @@ import { Messenger } from "./messenger/messenger.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
 import { freshId } from "./signaling/ids.js";
-import { invitedBy } from "./view/invitelink.js";
+import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
@@ -107,7 +107,9 @@ function connectToInviter(): void {
 }
 
 function readInvitation(): void {
-  view.invitedBy = invitedBy(location.href);
+  const invitation = invitationAt(location.href);
+  view.invitedBy = undefined;
+  if (invitation !== undefined) view.follow(invitation);
   view.changed();
   connectToInviter();
 }
@@ -140,6 +142,5 @@ network?.addEventListener?.("change", () => {
   networkType = network.type;
   messenger.networkChanged();
 });
-view.invitedBy = invitedBy(location.href);
 messenger.connectToService();
-view.changed();
+readInvitation();

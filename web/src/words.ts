@@ -37,6 +37,8 @@ const en = {
   explanation: "The service only introduces you to each other. What you write goes straight to the other person.",
   login: "Login",
   join: "Join",
+  joining: "Joining…",
+  joinWaits: "Waiting for the service…",
   invitedBy: (name: string) => `Join to be connected to ${name}.`,
 
   // Connect and conversations
@@ -96,6 +98,9 @@ const en = {
 
   // Alerts
   typeLogin: "Please type the login that you want.",
+  inviteDamaged: "This invite link is damaged: it does not say whom to connect to. Please ask for the link again.",
+  inviteElsewhere: (host: string) => `This invite is for another service: ${host}. Open the link in the address bar of the browser.`,
+  inviteTyped: (name: string) => `This link invites you to talk to ${name}. Now type the login that you want for yourself.`,
   inUse: (login: string) => `${login} is already in use. Please choose another login.`,
   lostLogin: (login: string) => `${login} is already in use. If this does not change, sign out and join under another login.`,
   refusedAgain: "The service refused this login after a reconnect. This page keeps trying.",
@@ -289,6 +294,8 @@ const fr: Words = {
   explanation: "Le service vous met seulement en relation. Ce que vous écrivez va droit à l’autre personne.",
   login: "Identifiant",
   join: "Rejoindre",
+  joining: "Un instant…",
+  joinWaits: "En attente du service…",
   invitedBy: (name) => `Rejoignez le service pour être mis en relation avec ${name}.`,
 
   otherLogin: "Autre identifiant",
@@ -344,6 +351,9 @@ const fr: Words = {
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
 
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
+  inviteDamaged: "Ce lien d’invitation est abîmé : il ne dit pas qui appeler. Veuillez redemander le lien.",
+  inviteElsewhere: (host) => `Cette invitation est pour un autre service : ${host}. Ouvrez le lien dans la barre d’adresse du navigateur.`,
+  inviteTyped: (name) => `Ce lien vous invite à parler avec ${name}. Tapez maintenant l’identifiant que vous voulez pour vous-même.`,
   inUse: (login) => `${login} est déjà pris. Veuillez choisir un autre identifiant.`,
   lostLogin: (login) => `${login} est déjà pris. Si cela dure, déconnectez-vous et choisissez un autre identifiant.`,
   refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Cette page continue d’essayer.",

@@ -67,8 +67,9 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string };
 
-/** A service that accepts every login. */
+/** A service that accepts every login, if it answers. */
 class FakeSocket {
+  static answers = true;
   static readonly OPEN = 1;
   static latest: FakeSocket;
   readyState = 1;
@@ -82,7 +83,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login") queueMicrotask(() => this.says({ type: "login", success: true }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", success: true }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -95,6 +96,7 @@ let messenger: Messenger;
 
 beforeEach(() => {
   FakeConnection.all = [];
+  FakeSocket.answers = true;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
@@ -278,4 +280,25 @@ test("a text in which nothing can be seen is not sent, and the person is told wh
   assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
   messenger.send("\u200b.");
   assert.deepEqual(channel.texts, ["\u200b."]);
+});
+
+test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
+  await alice();
+  messenger.signOut();
+  FakeSocket.answers = false;
+  const first = messenger.join("alice");
+  await settled();
+  assert.equal(messenger.joining, true);
+  messenger.cancelJoin();
+  assert.deepEqual([messenger.joining, messenger.alert], [false, undefined]);
+  await first;
+  assert.deepEqual([messenger.login, messenger.alert], [undefined, undefined]);
+
+  // Before the device has been read.
+  const second = messenger.join("bob");
+  messenger.cancelJoin();
+  FakeSocket.answers = true;
+  await messenger.join("carol");
+  await second;
+  assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
 });

@@ -49,13 +49,12 @@ export interface MessengerOptions {
 export class Messenger {
   /** What a person must know now. */
   alert: Phrase | undefined;
-  /** Whether a Join is under way. */
-  joining = false;
-
   readonly #service: ServiceConnection;
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
+  /** The Join that is under way. */
+  #join: object | undefined;
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
@@ -164,20 +163,35 @@ export class Messenger {
     if (login === "") return this.#warn(phrase("typeLogin"));
     if (login.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     this.alert = undefined;
-    this.joining = true;
+    const join = {};
+    this.#join = join;
     this.options.changed();
     const key = loginKey(login);
     const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
     // Both come before the request to the service, because calls may come in as soon as it has answered.
     await Promise.all([account.load(), this.#prove()]);
+    if (this.#join !== join) return;
     const result = await this.#service.join(login);
-    this.joining = false;
+    if (this.#join !== join) return;
+    this.#join = undefined;
     if (result.joined) {
       if (this.#account !== account) void this.#account?.close();
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
     } else this.#warn(refusal(login, result));
+    this.options.changed();
+  }
+
+  /** Whether a Join is under way. */
+  get joining(): boolean {
+    return this.#join !== undefined;
+  }
+
+  /** Gives up the Join that is under way. */
+  cancelJoin(): void {
+    this.#join = undefined;
+    this.#service.cancelJoin();
     this.options.changed();
   }
 

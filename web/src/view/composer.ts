@@ -3,6 +3,7 @@ import type { LiveConversation } from "../messenger/liveconversation.js";
 import { direction } from "./direction.js";
 import { pastedFiles } from "./attaching.js";
 import { icon } from "./icons.js";
+import { composes } from "./keys.js";
 import type { Page } from "./page.js";
 
 /** The key of the draft in this tab's session storage. It survives a reload that comes before the history has the draft, and browsers that keep no history. */
@@ -41,7 +42,7 @@ export class Composer {
       send();
     };
     const keydown = (event: KeyboardEvent) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || composes(event)) return;
       event.preventDefault();
       send();
     };

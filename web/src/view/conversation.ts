@@ -98,7 +98,7 @@ export class ConversationView {
           ${icon("back")}
         </button>
         ${avatar(peer)}
-        <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
+        <span class="who" role="status" aria-live=${moving ? "polite" : "off"}>
           <span class="who-state">${text}</span> <strong dir="auto">${legible(peer)}</strong>${moving ? "…" : ""}
           ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
         </span>

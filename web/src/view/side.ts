@@ -5,6 +5,8 @@ import type { Words } from "../words.js";
 import { alert } from "./alert.js";
 import { inviteDialog } from "./invite.js";
 import { avatar, icon } from "./icons.js";
+import { invitationIn } from "./invitelink.js";
+import { keepFromSubmitting } from "./keys.js";
 import type { Page } from "./page.js";
 
 /** How much of a text is examined for something that can be seen, in UTF-16 units. */
@@ -18,7 +20,15 @@ export function side(page: Page, alerts: boolean): TemplateResult {
   const { messenger, words } = page;
   const connect = (event: SubmitEvent) => {
     event.preventDefault();
-    messenger.connect((document.getElementById("other-login") as HTMLInputElement).value);
+    const field = document.getElementById("other-login") as HTMLInputElement;
+    const invitation = invitationIn(field.value, location.href);
+    if (invitation !== undefined && "fault" in invitation) {
+      messenger.alert = invitation.fault;
+      page.changed();
+      return;
+    }
+    if (invitation !== undefined) field.value = invitation.login;
+    messenger.connect(field.value);
   };
   const conversations = messenger.conversations;
   return html`
@@ -34,6 +44,7 @@ export function side(page: Page, alerts: boolean): TemplateResult {
             autocapitalize="none"
             spellcheck="false"
             dir="auto"
+            @keydown=${keepFromSubmitting}
           />
           <label for="other-login">${words.otherLogin}</label>
         </div>

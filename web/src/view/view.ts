@@ -1,7 +1,7 @@
 import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
 import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
-import { type Language, type Words, languageFor, languages } from "../words.js";
+import { type Language, type Words, languageFor, languages, phrase } from "../words.js";
 import { carriesFiles, isField } from "./attaching.js";
 import { bar } from "./bar.js";
 import { Composer } from "./composer.js";
@@ -11,7 +11,9 @@ import { dialogElement, settleDialog } from "./dialog.js";
 import { Dialogs } from "./dialogs.js";
 import { Discussion } from "./discussion.js";
 import { Focus } from "./focus.js";
-import { joinView } from "./join.js";
+import type { Invitation } from "./invitelink.js";
+import { type JoinHost, joinView } from "./join.js";
+import { composes } from "./keys.js";
 import { keepLastLogin, readLastLogin } from "./lastlogin.js";
 import type { DialogContent, Page } from "./page.js";
 
@@ -49,6 +51,9 @@ export class View implements Page {
         if (event.dataTransfer !== null) event.dataTransfer.dropEffect = "none";
       });
     }
+    addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !composes(event) && this.#dialogs.shown === undefined) this.#cancelWaiting(event.target as Element);
+    });
     addEventListener("online", () => this.changed());
     addEventListener("offline", () => this.changed());
   }
@@ -63,6 +68,13 @@ export class View implements Page {
 
   get words(): Words {
     return languages[this.language];
+  }
+
+  /** Takes up an invitation, or says what is wrong with it. */
+  follow(invitation: Invitation): void {
+    if ("login" in invitation) this.invitedBy = invitation.login;
+    else this.messenger.alert = invitation.fault;
+    this.changed();
   }
 
   open(dialog: DialogContent | undefined): void {
@@ -93,6 +105,16 @@ export class View implements Page {
     this.changed();
   }
 
+  /** The person has pressed Escape. It cancels what they wait for, unless they are busy elsewhere. */
+  #cancelWaiting(target: Element): void {
+    const { messenger } = this;
+    const { front } = messenger;
+    if (messenger.joining) messenger.cancelJoin();
+    else if ((front?.phase === "calling" || front?.phase === "connecting") && (target === document.body || target.closest("#connect, .peer") !== null)) {
+      messenger.hangUp(front);
+    }
+  }
+
   #render(): void {
     const { unread } = this.messenger;
     const active = document.activeElement;
@@ -114,7 +136,15 @@ export class View implements Page {
 
   #page(dialog: DialogContent | undefined): TemplateResult {
     const joined = this.messenger.login !== undefined;
-    const typed = (login: string) => this.#typedLogin(login);
-    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
+    const join: JoinHost = {
+      lastLogin: this.#lastLogin,
+      invitedBy: this.invitedBy,
+      typed: (login) => this.#typedLogin(login),
+      invited: (invitation) => {
+        this.follow(invitation);
+        if ("login" in invitation) this.messenger.alert = phrase("inviteTyped", invitation.login);
+      },
+    };
+    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, join)} ${dialogElement(this, dialog)}`;
   }
 }
