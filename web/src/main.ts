@@ -99,11 +99,9 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
 
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
-  const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.serviceReady) return;
-  view.invitedBy = undefined;
+  if (view.invitedBy === undefined || messenger.login === undefined || !messenger.serviceReady) return;
   window.history.replaceState(null, "", location.pathname + location.search);
-  messenger.connect(inviter);
+  view.connectToInviter();
 }
 
 function readInvitation(): void {

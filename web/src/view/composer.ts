@@ -44,7 +44,7 @@ export class Composer {
     const keydown = (event: KeyboardEvent) => {
       if (event.key !== "Enter" || event.shiftKey || composes(event)) return;
       event.preventDefault();
-      send();
+      if (!event.repeat) send(); // The key may be down since it was pressed somewhere else.
     };
     // Synthesised keys may insert the line break although the keydown was prevented.
     const keypress = (event: KeyboardEvent) => {

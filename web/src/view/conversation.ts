@@ -117,7 +117,7 @@ export class ConversationView {
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
         ${phase === "off" || phase === "asking"
-          ? html`<button type="button" class="btn btn-sm btn-quiet" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
+          ? html`<button type="button" class="btn btn-sm btn-quiet call" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
               ${words.callPeer}
             </button>`
           : open

@@ -27,6 +27,8 @@ export class View implements Page {
 
   #scheduled = false;
   #lastLogin = readLastLogin();
+  /** Whether the open dialog has opened beside what the person types. */
+  #beside = false;
   readonly #dialogs = new Dialogs(this);
   readonly #composer = new Composer(this);
   readonly #discussion = new Discussion(this);
@@ -77,6 +79,15 @@ export class View implements Page {
     this.changed();
   }
 
+  /** Connects to the person whose invite link this page was opened with. */
+  connectToInviter(): void {
+    const { invitedBy } = this;
+    if (invitedBy === undefined) return;
+    this.invitedBy = undefined;
+    this.#focus.called();
+    this.messenger.connect(invitedBy);
+  }
+
   open(dialog: DialogContent | undefined): void {
     this.#dialogs.opened = dialog;
     this.changed();
@@ -110,23 +121,24 @@ export class View implements Page {
     const { messenger } = this;
     const { front } = messenger;
     if (messenger.joining) messenger.cancelJoin();
-    else if ((front?.phase === "calling" || front?.phase === "connecting") && (target === document.body || target.closest("#connect, .peer") !== null)) {
+    else if ((front?.phase === "calling" || front?.phase === "connecting") && (!this.#focus.typing || target.closest("#connect") !== null)) {
       messenger.hangUp(front);
     }
   }
 
   #render(): void {
     const { unread } = this.messenger;
-    const active = document.activeElement;
+    const path = this.#focus.path();
     const before = this.#dialogs.shown;
     const dialog = this.#dialogs.show();
+    if (dialog?.id !== before) this.#beside = dialog?.unasked === true && this.#focus.typing;
     document.documentElement.lang = this.language;
     document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
     render(this.#page(dialog), this.root);
     this.#composer.settle();
     this.#discussion.follow();
-    settleDialog(this.root, dialog, before);
-    this.#focus.settle(dialog === undefined ? active : undefined);
+    settleDialog(this.root, dialog, before, this.#beside);
+    this.#focus.settle(path);
   }
 
   #typedLogin(login: string): void {
@@ -145,6 +157,6 @@ export class View implements Page {
         if ("login" in invitation) this.messenger.alert = phrase("inviteTyped", invitation.login);
       },
     };
-    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, join)} ${dialogElement(this, dialog)}`;
+    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, join)} ${dialogElement(this, dialog, this.#beside)}`;
   }
 }
