@@ -9,7 +9,7 @@ import { Messenger } from "./messenger/messenger.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
 import { freshId } from "./signaling/ids.js";
-import { invitedBy } from "./view/invitelink.js";
+import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
@@ -120,15 +120,15 @@ function whyNotImported(error: unknown): Phrase {
 
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
-  const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.serviceReady) return;
-  view.invitedBy = undefined;
+  if (view.invitedBy === undefined || messenger.login === undefined || !messenger.serviceReady) return;
   window.history.replaceState(null, "", location.pathname + location.search);
-  messenger.connect(inviter);
+  view.connectToInviter();
 }
 
 function readInvitation(): void {
-  view.invitedBy = invitedBy(location.href);
+  const invitation = invitationAt(location.href);
+  view.invitedBy = undefined;
+  if (invitation !== undefined) view.follow(invitation);
   view.changed();
   connectToInviter();
 }
@@ -166,6 +166,5 @@ network?.addEventListener?.("change", () => {
   networkType = network.type;
   messenger.networkChanged();
 });
-view.invitedBy = invitedBy(location.href);
 messenger.connectToService();
-view.changed();
+readInvitation();

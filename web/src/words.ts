@@ -3,7 +3,11 @@
  * to say as a Phrase, because the person may choose another language later.
  */
 
+import { legible } from "./characters.js";
 import { size } from "./sizes.js";
+
+/** Joins the sentences that are not empty. */
+const sentences = (...all: string[]) => all.filter((sentence) => sentence !== "").join(" ");
 
 const en = {
   language: "English",
@@ -33,6 +37,8 @@ const en = {
   explanation: "The service only introduces you to each other. What you write goes straight to the other person.",
   login: "Login",
   join: "Join",
+  joining: "Joining…",
+  joinWaits: "Waiting for the service…",
   invitedBy: (name: string) => `Join to be connected to ${name}.`,
 
   // Connect and conversations
@@ -67,6 +73,7 @@ const en = {
   read: "read",
   sent: "sent",
   undelivered: "not delivered when exported",
+  invisible: "(invisible characters only)",
   isTyping: (name: string) => `${name} is typing…`,
   message: "Message",
   send: "Send",
@@ -92,6 +99,9 @@ const en = {
 
   // Alerts
   typeLogin: "Please type the login that you want.",
+  inviteDamaged: "This invite link is damaged: it does not say whom to connect to. Please ask for the link again.",
+  inviteElsewhere: (host: string) => `This invite is for another service: ${host}. Open the link in the address bar of the browser.`,
+  inviteTyped: (name: string) => `This link invites you to talk to ${name}. Now type the login that you want for yourself.`,
   inUse: (login: string) => `${login} is already in use. Please choose another login.`,
   lostLogin: (login: string) => `${login} is already in use. If this does not change, sign out and join under another login.`,
   refusedAgain: "The service refused this login after a reconnect. This page keeps trying.",
@@ -104,8 +114,17 @@ const en = {
   typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
+  invisibleText: "This message consists of spaces or invisible characters. It was not sent and is kept here.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
-  noFolders: "Folders cannot be sent. Choose the files in the folder instead.",
+  nothingToAttach: "There was no file in it that this page can read. Choose the file with “Attach file”.",
+  /** @param names of folders, of files that cannot be read, and of files that are too large; "": none @param offered "": nothing was offered */
+  leftOut: (folders: string, unreadable: string, large: string, name: string, limit: string, offered: string) =>
+    sentences(
+      folders && `Folders cannot be sent: ${folders}. Choose the files in them instead.`,
+      unreadable && `These files cannot be read: ${unreadable}.`,
+      large && `Too large: ${large}. The browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
+      offered && "The other files were offered.",
+    ),
   takesNoFiles: (name: string) => `The page of ${name} does not accept files.`,
   fileTooLargeForPeer: (file: string, name: string, limit: string) =>
     `${file} is too large: the browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
@@ -301,6 +320,8 @@ const fr: Words = {
   explanation: "Le service vous met seulement en relation. Ce que vous écrivez va droit à l’autre personne.",
   login: "Identifiant",
   join: "Rejoindre",
+  joining: "Un instant…",
+  joinWaits: "En attente du service…",
   invitedBy: (name) => `Rejoignez le service pour être mis en relation avec ${name}.`,
 
   otherLogin: "Autre identifiant",
@@ -333,6 +354,7 @@ const fr: Words = {
   read: "lu",
   sent: "envoyé",
   undelivered: "non remis au moment de l’exportation",
+  invisible: "(uniquement des caractères invisibles)",
   isTyping: (name) => `${name} est en train d’écrire…`,
   message: "Votre message",
   send: "Envoyer",
@@ -356,6 +378,9 @@ const fr: Words = {
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
 
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
+  inviteDamaged: "Ce lien d’invitation est abîmé : il ne dit pas qui appeler. Veuillez redemander le lien.",
+  inviteElsewhere: (host) => `Cette invitation est pour un autre service : ${host}. Ouvrez le lien dans la barre d’adresse du navigateur.`,
+  inviteTyped: (name) => `Ce lien vous invite à parler avec ${name}. Tapez maintenant l’identifiant que vous voulez pour vous-même.`,
   inUse: (login) => `${login} est déjà pris. Veuillez choisir un autre identifiant.`,
   lostLogin: (login) => `${login} est déjà pris. Si cela dure, déconnectez-vous et choisissez un autre identifiant.`,
   refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Cette page continue d’essayer.",
@@ -368,8 +393,16 @@ const fr: Words = {
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
+  invisibleText: "Ce message ne contient que des espaces ou des caractères invisibles. Il n’a pas été envoyé et reste ici.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
-  noFolders: "Un dossier ne peut pas être envoyé. Choisissez les fichiers qu’il contient.",
+  nothingToAttach: "Il n’y avait là aucun fichier que cette page puisse lire. Choisissez le fichier avec « Joindre un fichier ».",
+  leftOut: (folders, unreadable, large, name, limit, offered) =>
+    sentences(
+      folders && `Un dossier ne peut pas être envoyé : ${folders}. Choisissez les fichiers qu’il contient.`,
+      unreadable && `Ces fichiers ne peuvent pas être lus : ${unreadable}.`,
+      large && `Trop grand : ${large}. Le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
+      offered && "Les autres fichiers ont été proposés.",
+    ),
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
   fileTooLargeForPeer: (file, name, limit) =>
     `${file} est trop grand : le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
@@ -529,8 +562,17 @@ const fr: Words = {
   fileCameToNothing: "Il n’est pas arrivé.",
 };
 
+/** Makes every sentence show the names in it legibly. */
+function withLegibleNames(words: Words): Words {
+  const changed = Object.entries(words).map(([key, said]: [string, string | ((...args: string[]) => string)]) => [
+    key,
+    typeof said === "function" ? (...args: string[]) => said(...args.map(legible)) : said,
+  ]);
+  return Object.fromEntries(changed) as Words;
+}
+
 /** The languages, by tag (RFC 5646). */
-export const languages = { en, fr } as const;
+export const languages = { en: withLegibleNames(en), fr: withLegibleNames(fr) } as const;
 
 export type Language = keyof typeof languages;
 

@@ -67,8 +67,9 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string };
 
-/** A service that accepts every login. */
+/** A service that accepts every login, if it answers. */
 class FakeSocket {
+  static answers = true;
   static readonly OPEN = 1;
   static latest: FakeSocket;
   readyState = 1;
@@ -82,7 +83,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login") queueMicrotask(() => this.says({ type: "login", success: true }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", success: true }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -95,6 +96,7 @@ let messenger: Messenger;
 
 beforeEach(() => {
   FakeConnection.all = [];
+  FakeSocket.answers = true;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
@@ -264,4 +266,39 @@ test("a lost call is restored when the network is back, even if the connection t
     messenger.signOut();
     mock.timers.reset();
   }
+});
+
+test("a text in which nothing can be seen is not sent, and the person is told why", async () => {
+  await alice();
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  for (const text of [" ", "\n\n", "\u200b", "\u2800\u2800", "\u3164", "\u202e\u2060"]) {
+    messenger.dismissAlert();
+    assert.deepEqual([messenger.send(text), messenger.alert?.key], [false, "invisibleText"], JSON.stringify(text));
+  }
+  messenger.dismissAlert();
+  assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
+  messenger.send("\u200b.");
+  assert.deepEqual(channel.texts, ["\u200b."]);
+});
+
+test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
+  await alice();
+  messenger.signOut();
+  FakeSocket.answers = false;
+  const first = messenger.join("alice");
+  await settled();
+  assert.equal(messenger.joining, true);
+  messenger.cancelJoin();
+  assert.deepEqual([messenger.joining, messenger.alert], [false, undefined]);
+  await first;
+  assert.deepEqual([messenger.login, messenger.alert], [undefined, undefined]);
+
+  // Before the device has been read.
+  const second = messenger.join("bob");
+  messenger.cancelJoin();
+  FakeSocket.answers = true;
+  await messenger.join("carol");
+  await second;
+  assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
 });

@@ -1,6 +1,7 @@
 import type { Call } from "../call/call.js";
 import type { Request } from "../call/calls.js";
 import { MAX_TEXT_BYTES } from "../call/framing.js";
+import { firstSeen } from "../characters.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import type { Transfers } from "../files/transfers.js";
@@ -12,8 +13,17 @@ import { ServiceConnection, type ServiceState } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
-import { refusal } from "./notices.js";
+import { leftOut, refusal } from "./notices.js";
 import { Switchboard, type SwitchboardHost } from "./switchboard.js";
+
+/** What a person wants to send. */
+export interface Attachments {
+  readonly files: readonly File[];
+  /** The names of folders. They cannot be sent. */
+  readonly folders?: readonly string[];
+  /** The names of files that the browser does not hand over. */
+  readonly unreadable?: readonly string[];
+}
 
 /** What the messenger works with. */
 export interface MessengerOptions {
@@ -39,13 +49,12 @@ export interface MessengerOptions {
 export class Messenger {
   /** What a person must know now. */
   alert: Phrase | undefined;
-  /** Whether a Join is under way. */
-  joining = false;
-
   readonly #service: ServiceConnection;
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
+  /** The Join that is under way. */
+  #join: object | undefined;
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
@@ -156,20 +165,35 @@ export class Messenger {
     if (login === "") return this.#warn(phrase("typeLogin"));
     if (login.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     this.alert = undefined;
-    this.joining = true;
+    const join = {};
+    this.#join = join;
     this.options.changed();
     const key = loginKey(login);
     const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
     // Both come before the request to the service, because calls may come in as soon as it has answered.
     await Promise.all([account.load(), this.#prove()]);
+    if (this.#join !== join) return;
     const result = await this.#service.join(login);
-    this.joining = false;
+    if (this.#join !== join) return;
+    this.#join = undefined;
     if (result.joined) {
       if (this.#account !== account) void this.#account?.close();
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
     } else this.#warn(refusal(login, result));
+    this.options.changed();
+  }
+
+  /** Whether a Join is under way. */
+  get joining(): boolean {
+    return this.#join !== undefined;
+  }
+
+  /** Gives up the Join that is under way. */
+  cancelJoin(): void {
+    this.#join = undefined;
+    this.#service.cancelJoin();
     this.options.changed();
   }
 
@@ -306,7 +330,11 @@ export class Messenger {
 
   /** Sends a text in the front conversation. Returns false if it cannot be sent now; then it stays in its field. */
   send(text: string): boolean {
-    if (text.trim() === "") return false;
+    if (text === "") return false;
+    if (firstSeen(text) < 0) {
+      this.#warn(phrase("invisibleText"));
+      return false;
+    }
     const { front } = this;
     if (front?.phase !== "open" && front?.phase !== "reconnecting") {
       this.#warn(phrase("nobodyYet"));
@@ -333,19 +361,16 @@ export class Messenger {
     return front?.call?.phase === "open" && !front.call.bare ? this.transfers(front) : undefined;
   }
 
-  /** Offers files in the front conversation. */
-  attach(files: readonly File[]): void {
+  /** Offers files in the front conversation, and says which were left out. */
+  attach({ files, folders = [], unreadable = [] }: Attachments): void {
     const { front } = this;
     if (front?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
     const limit = this.files?.peerLimit;
     if (limit === undefined) return this.#warn(phrase("takesNoFiles", front.peer));
-    if (files.length === 0) return this.#warn(phrase("noFolders"));
-    this.alert = undefined;
-    for (const file of files) {
-      if (file.size > limit) this.#warn(phrase("fileTooLargeForPeer", file.name, front.peer, String(limit)));
-      else this.#account?.offer(front, this.login ?? "", file);
-    }
-    this.options.changed();
+    if (files.length + folders.length + unreadable.length === 0) return this.#warn(phrase("nothingToAttach"));
+    const large = files.filter(({ size }) => size > limit).map(({ name }) => name);
+    for (const file of files) if (file.size <= limit) this.#account?.offer(front, this.login ?? "", file);
+    this.#warn(leftOut({ folders, unreadable, large, offered: files.length - large.length }, front.peer, limit));
   }
 
   /** Loads older entries of a conversation from the device. */

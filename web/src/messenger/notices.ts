@@ -61,3 +61,18 @@ export function refusal(login: string, { code, message, reason }: { code: string
       return message === "" ? phrase("inUse", login) : phrase("verbatim", message);
   }
 }
+
+/** How many names are said. */
+const MAX_NAMES = 5;
+
+/** Says which files were not offered, and why; undefined: all were. @param limit the largest file that the other page takes, in bytes */
+export function leftOut(
+  { folders, unreadable, large, offered }: { folders: readonly string[]; unreadable: readonly string[]; large: readonly string[]; offered: number },
+  peer: string,
+  limit: number,
+): Phrase | undefined {
+  const names = (all: readonly string[]) => all.slice(0, MAX_NAMES).join(", ") + (all.length > MAX_NAMES ? ", …" : "");
+  if (folders.length + unreadable.length + large.length === 0) return undefined;
+  if (large.length === 1 && folders.length + unreadable.length + offered === 0) return phrase("fileTooLargeForPeer", large[0]!, peer, String(limit));
+  return phrase("leftOut", names(folders), names(unreadable), names(large), peer, String(limit), offered === 0 ? "" : "offered");
+}

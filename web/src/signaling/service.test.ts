@@ -309,3 +309,32 @@ test("a service without presence is asked again before it has said so, and nobod
   latest().says(unknown);
   assert.deepEqual(heard, ["unknown-type"], "an error that nobody has asked for is heard");
 });
+
+test("a Join that waits can be given up, and a late answer gives the page no login", async () => {
+  const { service } = connected();
+  const first = latest();
+  const join = service.join("alice");
+  service.cancelJoin();
+  assert.deepEqual(await join, { joined: false, code: "cancelled", message: "" });
+  first.says(accepted);
+  assert.deepEqual([service.login, service.ready], [undefined, false]);
+  assert.equal(first.readyState, 3, "the service gives the login to somebody else");
+  // The page is ready for the next Join at once.
+  assert.notEqual(latest(), first);
+  latest().open();
+  assert.deepEqual(latest().sent, []);
+  const again = service.join("bob");
+  latest().says(accepted);
+  assert.deepEqual(await again, { joined: true });
+});
+
+test("a Join that waits for the service to come back can be given up", async () => {
+  const { service } = connected();
+  latest().ends(1006);
+  const join = service.join("alice");
+  service.cancelJoin();
+  service.cancelJoin();
+  assert.equal((await join).joined, false);
+  latest().open();
+  assert.deepEqual([service.state.kind, latest().sent], ["connected", []]);
+});

@@ -206,13 +206,7 @@ export class ServiceConnection {
   /** Asks for a login. While it is being asked for, a further call is the same request. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        const connection = this.#connection;
-        const open = connection?.open === true;
-        finish({ joined: false, code: open ? "no-reply" : "unreachable", message: "" });
-        // A late answer would give this page a login that it does not want any more.
-        if (open) this.#drop(connection);
-      }, JOIN_TIMEOUT);
+      const timer = setTimeout(() => this.#giveUpJoin(this.#connection?.open === true ? "no-reply" : "unreachable"), JOIN_TIMEOUT);
       const finish = (result: JoinResult) => {
         clearTimeout(timer);
         this.#joining = undefined;
@@ -222,6 +216,20 @@ export class ServiceConnection {
       if (this.#connection?.open === true) this.#sendLogin(this.#connection);
       else this.connect();
     });
+  }
+
+  /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
+  cancelJoin(): void {
+    if (this.#joining === undefined) return;
+    this.#giveUpJoin("cancelled");
+    this.connect();
+  }
+
+  #giveUpJoin(code: string): void {
+    this.#joining?.finish({ joined: false, code, message: "" });
+    // A late answer would give this page a login that it does not want any more.
+    const connection = this.#connection;
+    if (connection?.open === true) this.#drop(connection);
   }
 
   /** Gives the login up. The connection stays. */

@@ -3,6 +3,7 @@ import type { LiveConversation } from "../messenger/liveconversation.js";
 import { direction } from "./direction.js";
 import { pastedFiles } from "./attaching.js";
 import { icon } from "./icons.js";
+import { composes } from "./keys.js";
 import type { Page } from "./page.js";
 
 /**
@@ -53,27 +54,27 @@ export class Composer {
       send();
     };
     const keydown = (event: KeyboardEvent) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || composes(event)) return;
       event.preventDefault();
-      send();
+      if (!event.repeat) send(); // The key may be down since it was pressed somewhere else.
     };
     // Synthesised keys may insert the line break although the keydown was prevented.
     const keypress = (event: KeyboardEvent) => {
       if (event.key === "Enter" && !event.shiftKey) event.preventDefault();
     };
     const paste = (event: ClipboardEvent) => {
-      const files = pastedFiles(event.clipboardData);
-      if (files.length === 0) return;
+      const pasted = pastedFiles(event.clipboardData);
+      if (pasted === undefined) return;
       event.preventDefault();
-      messenger.attach(files);
+      messenger.attach(pasted);
     };
     const choose = () => {
-      if (messenger.files?.peerLimit === undefined) messenger.attach([]);
+      if (messenger.files?.peerLimit === undefined) messenger.attach({ files: [] });
       else document.getElementById("files")?.click();
     };
     const chosen = (event: Event) => {
       const input = event.target as HTMLInputElement;
-      if (input.files !== null && input.files.length > 0) messenger.attach([...input.files]);
+      if (input.files !== null && input.files.length > 0) messenger.attach({ files: [...input.files] });
       input.value = ""; // Choosing the same file again is a change then.
     };
     const { front } = messenger;
@@ -110,6 +111,14 @@ export class Composer {
         <div id="message-hint" class="hint">${offTheRecord}${hint}</div>
       </form>
     `;
+  }
+
+  /** Adds a text that was dropped to what is in the field. */
+  insert(text: string): void {
+    const field = document.getElementById("message") as HTMLTextAreaElement;
+    field.value = /\S$/u.test(field.value) ? `${field.value} ${text}` : field.value + text;
+    this.#typed(field);
+    field.focus();
   }
 
   /** Puts the draft of the front conversation into the field when that has changed. Call it after each rendering. */

@@ -1,4 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
 import { confirmation } from "./dialog.js";
@@ -63,7 +64,7 @@ function settings(page: Page): TemplateResult {
           <ul class="blocked">
             ${choices.blocked.map(
               (key) => html`<li>
-                <span dir="auto">${key}</span>
+                <span dir="auto">${legible(key)}</span>
                 <button
                   type="button"
                   class="btn btn-sm btn-outline-secondary"
