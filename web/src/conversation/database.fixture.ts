@@ -44,18 +44,23 @@ export function databaseInMemory() {
   const objects = (name: StoreName) => stores.get(name) ?? stores.set(name, new Map()).get(name)!;
   const inOrder = (name: StoreName, range: unknown) =>
     [...objects(name).values()]
-      .map(({ key, value }) => ({ key: name === "entries" ? [value["me"], value["key"], value["seq"]] : key, value }))
       .filter(({ key }) => within(key, range as Range | undefined))
       .sort((a, b) => compare(a.key, b.key))
       .map(({ value }) => structuredClone(value));
   const transaction: Transaction = {
     get: async (store, key) => structuredClone(objects(store).get(JSON.stringify(key))?.value),
+    entry: async (me, key, id) => {
+      const found = [...objects("entries").values()].find(({ value }) => value["id"] === id && value["me"] === me && value["key"] === key);
+      return structuredClone(found?.value);
+    },
     each: async (store, range, take) => inOrder(store, range).forEach(take),
     put: (store, key, value) => void objects(store).set(JSON.stringify(key), { key, value: structuredClone(value) as Record<string, unknown> }),
+    delete: (store, key) => void objects(store).delete(JSON.stringify(key)),
   };
   let turn: Promise<unknown> = Promise.resolve();
   const database: Database = {
     get: transaction.get,
+    entry: transaction.entry,
     all: async (store, range) => inOrder(store, range),
     newest: async (store, range, take) => {
       for (const value of inOrder(store, range).reverse()) if (!take(value)) return;

@@ -3,7 +3,7 @@
  * library. If it needs more, idb (1.2 KB compressed) is a good one.
  */
 
-import { NAME, ORDER, STORES, type StoreName, VERSION, upgrade } from "./schema.js";
+import { IDS, NAME, STORES, type StoreName, VERSION, upgrade } from "./schema.js";
 
 /** A change of one record, or the deletion of several. */
 export type Change =
@@ -13,17 +13,22 @@ export type Change =
 /** What can be done in one transaction. It ends when the page waits for anything but a method of it. */
 export interface Transaction {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
-  /** Passes values to `take`, in the order of their keys, and entries in the order of ORDER. `range` is one of that order. */
+  /** Returns the entry with an id, of the conversation of `me` with `key`. */
+  entry(me: string, key: string, id: string): Promise<unknown>;
+  /** Passes values to `take`, in the order of their keys. */
   each(store: StoreName, range: IDBKeyRange, take: (value: unknown) => void): Promise<void>;
   put(store: StoreName, key: IDBValidKey, value: unknown): void;
+  delete(store: StoreName, key: IDBValidKey): void;
 }
 
 /** The database, as the page uses it. Every method rejects with a DOMException if the browser cannot do it. */
 export interface Database {
   get(store: StoreName, key: IDBValidKey): Promise<unknown>;
-  /** Returns values in the order of their keys, and entries in the order of ORDER (schema.ts). `range` is one of that order. */
+  /** Returns the entry with an id, of the conversation of `me` with `key`. */
+  entry(me: string, key: string, id: string): Promise<unknown>;
+  /** Returns values in the order of their keys. */
   all(store: StoreName, range?: IDBKeyRange): Promise<unknown[]>;
-  /** Passes values to `take`, the last one of that order first, until `take` returns false or there are no more. */
+  /** Passes values to `take`, the last one first, until `take` returns false or there are no more. */
   newest(store: StoreName, range: IDBKeyRange, take: (value: unknown) => boolean): Promise<void>;
   /** Makes all changes in one transaction, or none. If there is no room it rejects with a QuotaExceededError. */
   change(changes: readonly Change[]): Promise<void>;
@@ -52,9 +57,9 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
-function inOrder(transaction: IDBTransaction, store: StoreName): IDBObjectStore | IDBIndex {
-  const objects = transaction.objectStore(store);
-  return store === "entries" ? objects.index(ORDER) : objects;
+/** The entry with an id. */
+function entry(transaction: IDBTransaction, ...id: [me: string, key: string, id: string]): Promise<unknown> {
+  return done(transaction.objectStore("entries").index(IDS).get(id));
 }
 
 function each(request: IDBRequest<IDBCursorWithValue | null>, take: (value: unknown) => void): Promise<void> {
@@ -93,10 +98,11 @@ export async function openDatabase(): Promise<Database | undefined> {
   database.onversionchange = () => database.close();
   return {
     get: async (store, key) => done(database.transaction(store).objectStore(store).get(key)),
-    all: async (store, range) => done(inOrder(database.transaction(store), store).getAll(range)),
+    entry: async (...id) => entry(database.transaction("entries"), ...id),
+    all: async (store, range) => done(database.transaction(store).objectStore(store).getAll(range)),
     newest: (store, range, take) =>
       new Promise<void>((resolve, reject) => {
-        const request = inOrder(database.transaction(store), store).openCursor(range, "prev");
+        const request = database.transaction(store).objectStore(store).openCursor(range, "prev");
         request.onerror = () => reject(request.error);
         request.onsuccess = () => {
           const cursor = request.result;
@@ -121,8 +127,10 @@ export async function openDatabase(): Promise<Database | undefined> {
       try {
         const result = await work({
           get: (store, key) => done(transaction.objectStore(store).get(key)),
-          each: (store, range, take) => each(inOrder(transaction, store).openCursor(range), take),
+          entry: (...id) => entry(transaction, ...id),
+          each: (store, range, take) => each(transaction.objectStore(store).openCursor(range), take),
           put: (store, key, value) => transaction.objectStore(store).put(value, key),
+          delete: (store, key) => transaction.objectStore(store).delete(key),
         });
         await commit;
         return result;

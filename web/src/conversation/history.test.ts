@@ -10,12 +10,13 @@ function slow() {
   const writes: { end: (error?: Error) => void }[] = [];
   const database: Database = {
     get: async () => undefined,
+    entry: async () => undefined,
     all: async () => [],
     newest: async () => {},
     change: async () => {},
     write: (_stores, work) =>
       new Promise((resolve, reject) => {
-        const transaction = { get: async () => undefined, each: async () => {}, put() {} };
+        const transaction = { get: async () => undefined, entry: async () => undefined, each: async () => {}, put() {}, delete() {} };
         writes.push({ end: (error) => (error === undefined ? resolve(work(transaction)) : reject(error)) });
       }),
     claim: async (_store, _key, value) => value,

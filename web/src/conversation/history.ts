@@ -148,7 +148,7 @@ export class History implements Keeper {
   /** The place of the oldest entry in the conversation that the device has. It is undefined if there is none. */
   async #oldest(database: Database, me: string, conversation: Conversation): Promise<number | undefined> {
     for (const { id } of conversation.entries) {
-      const seq = placeOf(await database.get("entries", [me, conversation.key, id]));
+      const seq = placeOf(await database.entry(me, conversation.key, id));
       if (seq !== undefined) return seq;
     }
     return undefined;
@@ -161,7 +161,7 @@ export class History implements Keeper {
     await this.flush();
     for (const entry of conversation.entries) {
       if (entry.kind !== "own" || entry.delivery !== "sending" || entry.letter === 0) continue;
-      const there = readEntry(await database.get("entries", [me, conversation.key, entry.id]));
+      const there = readEntry(await database.entry(me, conversation.key, entry.id));
       if (there?.kind === "own") found.set(entry.letter, there.delivery);
     }
     return found;
@@ -327,7 +327,7 @@ async function write(
 
 /** Writes entries of a conversation. One that is there keeps its place. A new one gets the next, after all others of the device. */
 async function writeEntries(transaction: Transaction, me: string, key: string, entries: readonly Entry[]): Promise<void> {
-  const records = await Promise.all(entries.map(({ id }) => transaction.get("entries", [me, key, id])));
+  const records = await Promise.all(entries.map(({ id }) => transaction.entry(me, key, id)));
   const before = Number(await transaction.get("sequence", ENTRIES)) || 0;
   let last = before;
   entries.forEach((entry, i) => {
@@ -335,7 +335,8 @@ async function writeEntries(transaction: Transaction, me: string, key: string, e
     const record = writeEntry(entry);
     // Another tab may know that the message has got further.
     const delivery = entry.kind === "own" && there?.kind === "own" ? { delivery: furthest(entry.delivery, there.delivery) } : {};
-    transaction.put("entries", [me, key, entry.id], { ...record, ...delivery, me, key, seq: placeOf(records[i]) ?? ++last });
+    const seq = placeOf(records[i]) ?? ++last;
+    transaction.put("entries", [me, key, seq], { ...record, ...delivery, me, key, seq });
   });
   if (last !== before) transaction.put("sequence", ENTRIES, last);
 }

@@ -4,7 +4,7 @@ import { loginKey } from "../signaling/logins.js";
 import type { Transaction } from "./database.js";
 import type { ImportedConversation, ImportedEntry } from "./exported.js";
 import { inCommon, merge } from "./merging.js";
-import { readEntry } from "./records.js";
+import { placeOf, readEntry } from "./records.js";
 import { ENTRIES, below } from "./schema.js";
 
 /** What an import does, or has done. */
@@ -84,12 +84,13 @@ async function number(transaction: Transaction, me: string, key: string, entries
   let last = Number(await transaction.get("sequence", ENTRIES)) || 0;
   for (let i = 0; i < entries.length; i += BATCH) {
     const batch = entries.slice(i, i + BATCH);
-    const records = await Promise.all(batch.map((entry) => ("id" in entry ? transaction.get("entries", [me, key, entry.id]) : entry)));
-    batch.forEach((entry, j) => {
-      const id = "id" in entry ? entry.id : freshId();
-      const record = records[j];
-      if (isFields(record)) transaction.put("entries", [me, key, id], { ...record, id, me, key, seq: ++last });
-    });
+    const records = await Promise.all(batch.map((entry) => ("id" in entry ? transaction.entry(me, key, entry.id) : { ...entry, id: freshId() })));
+    for (const record of records) {
+      const seq = placeOf(record);
+      if (seq !== undefined) transaction.delete("entries", [me, key, seq]);
+      last++;
+      if (isFields(record)) transaction.put("entries", [me, key, last], { ...record, me, key, seq: last });
+    }
   }
   transaction.put("sequence", ENTRIES, last);
 }

@@ -13,18 +13,18 @@ export type StoreName =
   | "contacts"
   /** Conversations without their entries, by [own login, other login]. */
   | "conversations"
-  /** Entries, by [own login, other login, id]. They are read in the order of ORDER. */
+  /**
+   * Entries, by [`me`, `key`, `seq`]: own login, other login and number. The numbers are those of the device: an entry gets the next one
+   * when it is added. The clock does not count, because it may jump.
+   */
   | "entries"
   /** The last number that an entry has got, under ENTRIES. */
   | "sequence";
 
 export const STORES: readonly StoreName[] = ["identity", "contacts", "conversations", "entries", "sequence"];
 
-/**
- * The index that has the entries of a conversation in order: by [`me`, `key`, `seq`]. `me` is the own login and `key` the other one.
- * `seq` numbers the entries of the device as they arrive. An entry keeps its number. The clock does not count, because it may jump.
- */
-export const ORDER = "order";
+/** The index of the entries by [`me`, `key`, `id`]. */
+export const IDS = "ids";
 /** The key of the last number in the store `sequence`. */
 export const ENTRIES = "entries";
 
@@ -33,8 +33,8 @@ export function upgrade(transaction: IDBTransaction): void {
   const { db } = transaction;
   for (const store of STORES) if (!db.objectStoreNames.contains(store)) db.createObjectStore(store);
   const entries = transaction.objectStore("entries");
-  if (entries.indexNames.contains(ORDER)) return;
-  entries.createIndex(ORDER, ["me", "key", "seq"]);
+  if (entries.indexNames.contains(IDS)) return;
+  entries.createIndex(IDS, ["me", "key", "id"]);
   transaction.objectStore("conversations").getAll().onsuccess = (event) => {
     const conversations = (event.target as IDBRequest<unknown[]>).result.filter(isFields).sort((a, b) => activity(a) - activity(b));
     const ranges = conversations.map(({ me, key }) => (typeof me === "string" && typeof key === "string" ? below(me, key) : undefined));
@@ -61,7 +61,7 @@ function number(transaction: IDBTransaction, ranges: (IDBKeyRange | undefined)[]
       if (Array.isArray(key) && key.length === 4 && isFields(value)) {
         const [me, other, , id] = key as [string, string, number, string];
         cursor.delete();
-        entries.put({ ...value, id, me, key: other, seq: ++last }, [me, other, id]);
+        entries.put({ ...value, id, me, key: other, seq: ++last }, [me, other, last]);
       }
       cursor.continue();
     } else if (ranges.length > 1) number(transaction, ranges.slice(1), last);

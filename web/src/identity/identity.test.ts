@@ -12,6 +12,7 @@ function memory(): Promise<Database> {
   const name = (store: string, key: unknown) => JSON.stringify([store, key]);
   return Promise.resolve({
     get: async (store, key) => values.get(name(store, key)),
+    entry: async () => undefined,
     all: async () => [],
     newest: async () => {},
     change: async (changes: readonly Change[]) => {

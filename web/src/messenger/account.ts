@@ -10,6 +10,9 @@ import type { ServiceConnection } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { type ConversationHost, LiveConversation } from "./liveconversation.js";
 
+/** A conversation with fewer entries than this shows older ones without being asked. */
+const FEW = 100;
+
 /** What an account needs of the page. */
 export interface AccountHost extends ConversationHost {
   readonly keeper: Keeper;
@@ -70,6 +73,8 @@ export class Account {
         const { entries, more } = await this.host.keeper.since(this.key, conversation);
         conversation.take(entries);
         conversation.hasEarlier = more;
+        // What is new may all be older than what is here.
+        if (more && conversation.entries.length < FEW) await this.showEarlier(conversation);
       } catch {
         this.host.alert(phrase("deviceFailed"));
       }
