@@ -1,6 +1,8 @@
-import { openDatabase } from "./conversation/database.js";
+import { openConnection } from "./conversation/database.js";
 import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
+import { ReopeningDatabase } from "./conversation/reopening.js";
+import { askForPersistence } from "./conversation/persistence.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
@@ -35,9 +37,23 @@ const settings: Settings = new Settings(shelf(), () => {
   view.changed();
 });
 const offTheRecord = () => settings.choices.offTheRecord;
-const database = openDatabase();
+const device = new ReopeningDatabase(
+  {
+    changed: () => view.changed(),
+    back: (fresh) => {
+      history.hurry();
+      void messenger.deviceBack(fresh);
+    },
+    written: () => askForPersistence(shelf()),
+  },
+  openConnection,
+);
+const database = device.found;
 let keeps: boolean | undefined;
-void database.then((found) => (keeps = found !== undefined));
+void database.then((found) => {
+  keeps = found !== undefined;
+  view.changed();
+});
 const alarm = (said: Phrase) => {
   view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
@@ -45,10 +61,13 @@ const alarm = (said: Phrase) => {
 const history = new History(
   database,
   offTheRecord,
-  () => alarm(phrase("noRoom")),
-  () => alarm(phrase("deviceFailed")),
+  () => view.changed(),
+  (asked) => {
+    if (asked) alarm(phrase("deviceFailed"));
+    view.changed();
+  },
 );
-const contacts = new Contacts(database, offTheRecord, () => alarm(phrase("deviceFailed")));
+const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),
@@ -70,6 +89,10 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   get keeps() {
     return keeps;
   },
+  get trouble() {
+    return device.trouble ?? (history.full ? "full" : history.failing || contacts.failing ? "failing" : undefined);
+  },
+  goOnWithout: () => device.giveUp(),
   get notifications() {
     return notifications.state;
   },

@@ -97,6 +97,7 @@ const en = {
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
 
+  noteUnread: (name: string) => `This browser could not read what it remembers of ${name}`,
   // Alerts
   typeLogin: "Please type the login that you want.",
   inviteDamaged: "This invite link is damaged: it does not say whom to connect to. Please ask for the link again.",
@@ -144,9 +145,16 @@ const en = {
   blockedPeer: (name: string) => `You have blocked ${name}. Unblock them in the settings first.`,
   tooManyConversations: "You are in too many conversations. Please end one first.",
   notKept: "This browser keeps nothing for this page. Your conversations are gone when you close it.",
-  noRoom: "This device has no room left. New messages are not kept.",
   deviceFailed: "This browser could not read, store or delete data of this page. Please try again.",
 
+
+  // What lasts until the device keeps again what is to be kept
+  troubleSlow: "This browser is slow to open what it keeps for this page. Until then what is new is in this window only. If this lasts, close other windows of this page, or restart the browser.",
+  troubleBlocked: "Another window has an earlier version of this page, and is in the way. Close it. Until then what is new is in this window only.",
+  troubleOutdated: "A newer version of this page is open in another window. What is new here is not kept any more: load this page again when you have finished.",
+  troubleFailing: "This browser cannot keep what is new for this page now. It is in this window only, and this page keeps trying: do not close it before that works.",
+  troubleGivenUp: "This window goes on without what this browser keeps for this page. Nothing is kept, and others see another identity. To try again, load the page again.",
+  troubleFull: "This device has no room left. What is new is in this window only, until there is room again.",
   // Why the service does not come back by itself
   stopEnded: "The service has ended the connection.",
   stopMisunderstood: "The service did not understand this page.",
@@ -214,10 +222,12 @@ const en = {
   identity: "Identity",
   identityHint: "This browser shows the same identity to everybody you talk to, whatever your login is.",
   identityPassing: "This browser cannot keep your identity. Others see a new one at each visit.",
+  settingsNotKept: "This browser cannot keep your settings. They last until you close the page.",
   newIdentity: "New identity",
   newIdentityQuestion: "Replace your identity with a new one? Everybody who knows you will be told that it has changed, and must verify you again. Open conversations will end.",
   verify: (name: string) => `Verify ${name}`,
   verified: "verified",
+  verifiedForNow: "verified until you close this page",
   verifyText: (name: string) => `Compare this number with ${name}, in person or on the phone. If both pages show the same number, nobody is between you.`,
   verifyConfirm: "The numbers match: mark as verified",
   verifyRevoke: "Mark as not verified",
@@ -226,6 +236,12 @@ const en = {
   identityChanged: (name: string) => `The identity of ${name} has changed`,
   identityChangedText: (name: string) => `This is not the browser that ${name} used before. ${name} may use another browser, device or identity now. Or somebody else pretends to be ${name}. Nothing is sent until you decide. If in doubt, ask ${name} in another way.`,
   identityChangedWasVerified: (name: string) => `You had verified ${name}. Be careful.`,
+  identityUnread: (name: string) => `It is not known whether this is ${name}`,
+  identityUnreadText: (name: string) => `This browser could not read what it remembers of ${name}. So this page cannot tell whether this is the browser that ${name} used before, or somebody else who pretends to be ${name}. Nothing is sent until it has been read, or you decide. If this lasts, load the page again, or ask ${name} in another way.`,
+  identityDamagedText: (name: string) => `What this browser remembers of ${name} is damaged. So this page cannot tell whether this is the browser that ${name} used before, or somebody else who pretends to be ${name}. Nothing is sent until you decide. If in doubt, ask ${name} in another way. If you continue, verify ${name} again.`,
+  withoutIdentity: "Your identity cannot be read now",
+  withoutIdentityText: "Others know you by an identity that this browser keeps. Joining waits until it can be read. You can also join without it: then everybody who knows you is told that your identity has changed, your conversations are not shown, and nothing is kept until you load the page again.",
+  joinWithout: "Join without it",
   goOn: "Continue anyway",
 
   // Invite
@@ -377,6 +393,7 @@ const fr: Words = {
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
 
+  noteUnread: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}`,
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
   inviteDamaged: "Ce lien d’invitation est abîmé : il ne dit pas qui appeler. Veuillez redemander le lien.",
   inviteElsewhere: (host) => `Cette invitation est pour un autre service : ${host}. Ouvrez le lien dans la barre d’adresse du navigateur.`,
@@ -422,9 +439,15 @@ const fr: Words = {
   blockedPeer: (name) => `Vous avez bloqué ${name}. Débloquez d’abord cette personne dans les réglages.`,
   tooManyConversations: "Vous avez trop de conversations en cours. Veuillez d’abord en terminer une.",
   notKept: "Ce navigateur ne conserve rien pour cette page. Vos conversations disparaissent quand vous la fermez.",
-  noRoom: "Il n’y a plus de place sur cet appareil. Les nouveaux messages ne sont pas conservés.",
   deviceFailed: "Ce navigateur n’a pas pu lire, conserver ou supprimer des données de cette page. Veuillez réessayer.",
 
+
+  troubleSlow: "Ce navigateur met longtemps à ouvrir ce qu’il conserve pour cette page. D’ici là, ce qui est nouveau n’est que dans cette fenêtre. Si cela dure, fermez les autres fenêtres de cette page ou redémarrez le navigateur.",
+  troubleBlocked: "Une autre fenêtre contient une version précédente de cette page et gêne celle-ci. Fermez-la. D’ici là, ce qui est nouveau n’est que dans cette fenêtre.",
+  troubleOutdated: "Une version plus récente de cette page est ouverte dans une autre fenêtre. Ce qui est nouveau ici n’est plus conservé : rechargez cette page quand vous aurez terminé.",
+  troubleFailing: "Ce navigateur ne peut pas conserver ce qui est nouveau dans cette page. Cela n’existe que dans cette fenêtre, et la page continue d’essayer : ne la fermez pas avant que cela ne fonctionne.",
+  troubleGivenUp: "Cette fenêtre continue sans ce que le navigateur conserve pour cette page. Rien n’est conservé, et les autres voient une autre identité. Pour réessayer, rechargez la page.",
+  troubleFull: "Il n’y a plus de place sur cet appareil. Ce qui est nouveau n’est que dans cette fenêtre, jusqu’à ce qu’il y ait de nouveau de la place.",
   stopEnded: "Le service a mis fin à la connexion.",
   stopMisunderstood: "Le service n’a pas compris cette page.",
   stopRefused: "Le service a refusé cette page trop souvent.",
@@ -488,10 +511,12 @@ const fr: Words = {
   identity: "Identité",
   identityHint: "Ce navigateur montre la même identité à tous vos interlocuteurs, quel que soit votre identifiant.",
   identityPassing: "Ce navigateur ne peut pas conserver votre identité. Les autres en voient une nouvelle à chaque visite.",
+  settingsNotKept: "Ce navigateur ne peut pas conserver vos réglages. Ils durent jusqu’à ce que vous fermiez la page.",
   newIdentity: "Nouvelle identité",
   newIdentityQuestion: "Remplacer votre identité par une nouvelle ? Toutes les personnes qui vous connaissent verront qu’elle a changé et devront vous vérifier à nouveau. Les conversations en cours se terminent.",
   verify: (name) => `Vérifier ${name}`,
   verified: "personne vérifiée",
+  verifiedForNow: "personne vérifiée jusqu’à la fermeture de cette page",
   verifyText: (name) => `Comparez ce numéro avec ${name}, de vive voix ou au téléphone. Si les deux pages montrent le même numéro, personne n’est entre vous.`,
   verifyConfirm: "Les numéros sont identiques : marquer comme vérifié",
   verifyRevoke: "Marquer comme non vérifié",
@@ -500,6 +525,12 @@ const fr: Words = {
   identityChanged: (name) => `L’identité de ${name} a changé`,
   identityChangedText: (name) => `Ce n’est pas le navigateur que ${name} utilisait auparavant. ${name} a peut-être un autre navigateur, un autre appareil ou une nouvelle identité. Ou quelqu’un d’autre se fait passer pour ${name}. Rien n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen.`,
   identityChangedWasVerified: (name) => `Vous aviez vérifié ${name}. Prudence.`,
+  identityUnread: (name) => `On ne sait pas s’il s’agit de ${name}`,
+  identityUnreadText: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}. Cette page ne peut donc pas dire si c’est le navigateur que ${name} utilisait auparavant, ou quelqu’un d’autre qui se fait passer pour ${name}. Rien n’est envoyé avant que cela ne soit lu ou que vous ne décidiez. Si cela dure, rechargez la page ou demandez à ${name} par un autre moyen.`,
+  identityDamagedText: (name) => `Ce que ce navigateur a retenu de ${name} est endommagé. Cette page ne peut donc pas dire si c’est le navigateur que ${name} utilisait auparavant, ou quelqu’un d’autre qui se fait passer pour ${name}. Rien n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen. Si vous continuez, vérifiez ${name} à nouveau.`,
+  withoutIdentity: "Votre identité ne peut pas être lue pour le moment",
+  withoutIdentityText: "Les autres vous connaissent par une identité que ce navigateur conserve. La page attend de pouvoir la lire avant de vous faire entrer. Vous pouvez aussi entrer sans elle : toutes les personnes qui vous connaissent verront alors que votre identité a changé, vos conversations ne seront pas affichées, et rien ne sera conservé avant que vous ne rechargiez la page.",
+  joinWithout: "Entrer sans elle",
   goOn: "Continuer malgré tout",
 
   invite: "Inviter",

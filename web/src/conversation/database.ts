@@ -74,29 +74,45 @@ function each(request: IDBRequest<IDBCursorWithValue | null>, take: (value: unkn
   });
 }
 
-/** How long a browser may take to open the database, in ms. A browser in trouble may never finish. */
-const OPEN_TIMEOUT = 5_000;
-
-function inTime<T>(promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the database does not open")), OPEN_TIMEOUT);
-    void promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+/** A connection to the database. */
+export interface Connection extends Database {
+  /** Whether the database was not there before. */
+  readonly fresh: boolean;
+  close(): void;
 }
 
-/** Opens the database. Returns undefined if this browser keeps nothing for this page. */
-export async function openDatabase(): Promise<Database | undefined> {
-  let database: IDBDatabase;
-  try {
-    const request = indexedDB.open(NAME, VERSION);
-    request.onupgradeneeded = () => upgrade(request.transaction!);
-    database = await inTime(done(request));
-  } catch {
-    return undefined; // A private mode, a full disk, or a database of a later version.
-  }
-  // A later version of the page, in another tab, wants to change the database. This page goes on without it.
-  database.onversionchange = () => database.close();
+/** What happens while the database opens, and to a connection. */
+export interface ConnectionEvents {
+  /** Another tab keeps a connection to a database of an earlier version. */
+  blocked(): void;
+  /** The connection is closed: by the browser, or because another tab deletes the database or brings it to a later version. */
+  closed(): void;
+}
+
+/** Whether opening has failed because this browser keeps nothing for this page: it has no IndexedDB, or a mode without it. */
+export function isAbsence(error: unknown): boolean {
+  if (!(error instanceof DOMException)) return true; // There is no `indexedDB`, or no method `open`.
+  return ["SecurityError", "InvalidStateError", "NotSupportedError"].includes(error.name);
+}
+
+/** Opens the database. It may take as long as the browser likes. */
+export async function openConnection({ blocked, closed }: ConnectionEvents): Promise<Connection> {
+  let fresh = false;
+  const request = indexedDB.open(NAME, VERSION);
+  request.onblocked = blocked;
+  request.onupgradeneeded = ({ oldVersion }) => {
+    fresh = oldVersion === 0;
+    upgrade(request.transaction!);
+  };
+  const database = await done(request);
+  database.onclose = closed;
+  database.onversionchange = () => {
+    database.close(); // The other tab waits for it.
+    closed();
+  };
   return {
+    fresh,
+    close: () => database.close(),
     get: async (store, key) => done(database.transaction(store).objectStore(store).get(key)),
     entry: async (...id) => entry(database.transaction("entries"), ...id),
     all: async (store, range) => done(database.transaction(store).objectStore(store).getAll(range)),

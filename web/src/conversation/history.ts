@@ -15,6 +15,11 @@ const PAGE_TEXT = 1_000_000;
  * filling the memory.
  */
 const JOIN_TEXT = 32_000_000;
+/** What is to be written, by conversation. `entries` is undefined if nothing new is to be kept of it. */
+type Pending = Map<Conversation, { me: string; entries: Set<Entry> | undefined }>;
+
+/** How long the page waits after a failure before a change has it write again, in ms. */
+const RETRY_AFTER = 10_000;
 /** How long a draft stays unchanged before it is written, in ms. */
 const DRAFT_DELAY = 500;
 
@@ -48,15 +53,19 @@ export interface Keeper {
 }
 
 /**
- * The history in the browser's database. Writes happen in the order in which they were requested, and those of one task together. A
- * failure is reported once. After that nothing more is written, and what is there stays readable.
+ * The history in the browser's database. Writes happen in the order in which they were requested, and those of one task together. What
+ * cannot be written waits and is written later. The first of several failures is reported.
  */
 export class History implements Keeper {
-  /** What is to be written, by conversation. `entries` is undefined if nothing new is to be kept of it. */
-  #pending = new Map<Conversation, { me: string; entries: Set<Entry> | undefined }>();
+  #pending: Pending = new Map();
   #writing: Promise<void> = Promise.resolve();
   #scheduled = false;
+  /** The last write has found no room. */
   #full = false;
+  /** When a write failed last, by performance.now(). It is undefined if the last one did not fail. */
+  #failedAt: number | undefined;
+  /** The last load has failed. What could not be read must not be overwritten. */
+  #unread = false;
   /** What was added off the record. It is not written later either. */
   readonly #unrecorded = new WeakSet<Entry>();
   readonly #soon = new Map<Conversation, { me: string; timer: ReturnType<typeof setTimeout> }>();
@@ -66,17 +75,28 @@ export class History implements Keeper {
     /** Whether the person wants nothing to be written now. */
     private readonly offTheRecord: () => boolean,
     /** The device has no room. */
-    private readonly full: () => void,
-    /** What is kept cannot be read, or a change cannot be written. */
-    private readonly failed: () => void,
+    private readonly noRoom: () => void,
+    /** What is kept cannot be read, or a change cannot be written. @param asked the person has asked for it */
+    private readonly failed: (asked: boolean) => void,
   ) {
-    void database.then((found) => (this.#available = found !== undefined));
+    void database.then((found) => (this.#keeps = found !== undefined));
   }
 
-  #available = false;
+  /** Whether the browser keeps anything for this page. It is undefined until that is known. */
+  #keeps: boolean | undefined;
 
   get keeping(): boolean {
-    return this.#available && !this.#full && !this.offTheRecord();
+    return this.#keeps === true && !this.failing && !this.offTheRecord();
+  }
+
+  /** Whether the device has no room for what is to be kept. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Whether the device cannot keep what is to be kept. */
+  get failing(): boolean {
+    return this.#unread || this.#failedAt !== undefined;
   }
 
   async load(me: string): Promise<LoadedConversation[]> {
@@ -103,11 +123,12 @@ export class History implements Keeper {
         for (const entry of page.entries) room -= textLength(entry);
         found.push({ kept, ...page });
       }
+      this.#unread = false;
+      this.#writeSoon();
       return found;
     } catch {
-      // What cannot be read now must not be overwritten.
-      this.#available = false;
-      this.failed();
+      this.#unread = true;
+      this.failed(false);
       return [];
     }
   }
@@ -124,7 +145,7 @@ export class History implements Keeper {
       const here = new Set(conversation.entries.map(({ id }) => id));
       return { ...page, entries: page.entries.filter(({ id }) => !here.has(id)) };
     } catch {
-      this.failed();
+      this.failed(true);
       return { entries: [], more: true };
     }
   }
@@ -169,7 +190,7 @@ export class History implements Keeper {
 
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void {
     this.#forgetSoon(conversation);
-    if (!this.#available || this.#full) return;
+    if (this.#keeps === false) return;
     let pending = this.#pending.get(conversation);
     if (pending === undefined) this.#pending.set(conversation, (pending = { me, entries: undefined }));
     const offTheRecord = this.offTheRecord();
@@ -178,6 +199,10 @@ export class History implements Keeper {
       if (offTheRecord) this.#unrecorded.add(entry);
       else if (!this.#unrecorded.has(entry)) pending.entries!.add(entry);
     }
+    if (this.#failedAt === undefined || performance.now() - this.#failedAt >= RETRY_AFTER) this.#writeSoon();
+  }
+
+  #writeSoon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => void this.flush());
@@ -193,6 +218,8 @@ export class History implements Keeper {
     const database = await this.database;
     for (const conversation of this.#soon.keys()) if (conversation.key === key) this.#forgetSoon(conversation);
     await this.flush();
+    // What could not be written must not be written behind the deletion.
+    for (const [conversation, pending] of this.#pending) if (conversation.key === key && pending.me === me) this.#pending.delete(conversation);
     await database?.change([
       { store: "conversations", delete: [me, key] },
       { store: "entries", delete: below(me, key) },
@@ -202,9 +229,10 @@ export class History implements Keeper {
   /** Writes what waits. Resolves when it is written. */
   flush(): Promise<void> {
     this.#scheduled = false;
-    const pending = [...this.#pending];
+    if (this.#unread) return this.#writing;
+    const pending = this.#pending;
     this.#pending = new Map();
-    if (pending.length > 0) {
+    if (pending.size > 0) {
       this.#writing = this.#writing.then(async () => {
         try {
           const kept = await (await this.database)?.write(["conversations", "entries", "sequence"], async (transaction) => {
@@ -212,19 +240,34 @@ export class History implements Keeper {
             for (const [conversation, { me, entries }] of pending) written.push(await write(transaction, me, conversation, entries));
             return written;
           });
-          pending.forEach(([conversation, { entries }], i) => {
+          [...pending].forEach(([conversation, { entries }], i) => {
             // Off the record the draft stays in this page, and less of it is kept.
             if (entries !== undefined && kept?.[i] !== undefined) conversation.wasKept(kept[i]);
           });
+          this.#failedAt = undefined;
+          this.#full = false;
         } catch (error) {
-          if (this.#full) return;
-          this.#full = true;
-          if (error instanceof DOMException && error.name === "QuotaExceededError") this.full();
-          else this.failed();
+          this.#putBack(pending);
+          const again = this.#failedAt !== undefined;
+          this.#failedAt = performance.now();
+          this.#full = error instanceof DOMException && error.name === "QuotaExceededError";
+          if (again) return;
+          if (this.#full) this.noRoom();
+          else this.failed(false);
         }
       });
     }
     return this.#writing;
+  }
+
+  /** What could not be written waits with what has been added since. */
+  #putBack(pending: Pending): void {
+    const since = this.#pending;
+    this.#pending = pending;
+    for (const [conversation, { me, entries }] of since) {
+      const before = this.#pending.get(conversation)?.entries;
+      this.#pending.set(conversation, { me, entries: before === undefined ? entries : new Set([...before, ...(entries ?? [])]) });
+    }
   }
 
   /** Writes now what was to be written soon, because the page is going away. */
@@ -241,8 +284,10 @@ export class History implements Keeper {
     for (const conversation of [...this.#soon.keys()]) this.#forgetSoon(conversation);
     this.#pending.clear();
     await this.#writing;
+    this.#pending.clear();
+    this.#failedAt = undefined;
     this.#full = false;
-    this.#available = (await this.database) !== undefined;
+    this.#unread = false;
   }
 
   /** Returns all conversations as the document that Export saves. @throws {DOMException} if the device cannot read them */

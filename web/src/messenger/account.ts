@@ -83,6 +83,12 @@ export class Account {
     this.host.changed();
   }
 
+  /** The device can be read and written again. @param fresh it has lost everything, and gets what is here */
+  async writeAgain(fresh: boolean): Promise<void> {
+    if (fresh) for (const conversation of this.#conversations.values()) this.#keep(conversation, conversation.entries);
+    await this.refresh();
+  }
+
   #take({ kept, entries, more }: LoadedConversation, here: LiveConversation | undefined): LiveConversation {
     if (here !== undefined && (here.isOf(kept) || here.call !== undefined || here.loss !== undefined)) return here;
     if (here !== undefined) void closeFiles([here]);

@@ -58,6 +58,8 @@ export class Messenger {
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
+  /** Whether the identity is being read for a Join. */
+  #proving = false;
   #attended = true;
   /** Whether the device has said that it has no network. */
   #networkAway = false;
@@ -170,8 +172,13 @@ export class Messenger {
     this.options.changed();
     const key = loginKey(login);
     const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
-    // Both come before the request to the service, because calls may come in as soon as it has answered.
-    await Promise.all([account.load(), this.#prove()]);
+    // Both come before the request to the service, because calls may come in as soon as it has answered. If the device cannot be read,
+    // the identity waits until it can, so it comes first.
+    this.#proving = true;
+    await this.#prove();
+    if (this.#join !== join) return;
+    this.#proving = false;
+    await account.load();
     if (this.#join !== join) return;
     const result = await this.#service.join(login);
     if (this.#join !== join) return;
@@ -182,6 +189,22 @@ export class Messenger {
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
     } else this.#warn(refusal(login, result));
+    this.options.changed();
+  }
+
+  /** Whether a Join waits until the device has been read. */
+  get waitsForDevice(): boolean {
+    return this.joining && this.#proving;
+  }
+
+  /** The device can be read and written again. It gets what it does not have. @param fresh it has lost everything */
+  async deviceBack(fresh: boolean): Promise<void> {
+    const { identity, contacts } = this.options;
+    const own = await identity.writeAgain();
+    if (this.#identity !== undefined && own !== undefined) this.#identity = own;
+    await contacts.writeAgain();
+    await this.#switchboard?.recognition.readAgain();
+    await this.#account?.writeAgain(fresh);
     this.options.changed();
   }
 
@@ -232,12 +255,12 @@ export class Messenger {
 
   /** Ends all calls and makes a new identity. */
   async renewIdentity(): Promise<void> {
-    this.#switchboard?.calls.end();
     try {
       await this.options.identity.renew();
     } catch {
-      this.#warn(phrase("deviceFailed"));
+      return this.#warn(phrase("deviceFailed"));
     }
+    this.#switchboard?.calls.end();
     if (this.login !== undefined) await this.#prove();
     this.options.changed();
   }
@@ -312,6 +335,11 @@ export class Messenger {
   /** The person has compared the safety number, or takes that back. */
   async verify(conversation: LiveConversation, verified: boolean): Promise<void> {
     await this.#switchboard?.recognition.verify(conversation, verified);
+  }
+
+  /** Whether the device keeps that a person is verified. */
+  keepsVerified(conversation: LiveConversation): boolean {
+    return this.#switchboard?.recognition.keeps(conversation) === true;
   }
 
   /** What is typed while no conversation is in front. */

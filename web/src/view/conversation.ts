@@ -10,7 +10,7 @@ import { carriesFiles, droppedFiles, droppedText, isField } from "./attaching.js
 import { avatar, icon, iconButton } from "./icons.js";
 import type { Page } from "./page.js";
 import { side } from "./side.js";
-import { verifyDialog } from "./verify.js";
+import { verifiedText, verifyDialog } from "./verify.js";
 
 /** The page after Join: the list of conversations beside the one in front. A phone shows one of the two. */
 export class ConversationView {
@@ -100,7 +100,7 @@ export class ConversationView {
         ${avatar(peer)}
         <span class="who" role="status" aria-live=${moving ? "polite" : "off"}>
           <span class="who-state">${text}</span> <strong dir="auto">${legible(peer)}</strong>${moving ? "…" : ""}
-          ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
+          ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${verifiedText(this.page, conversation)}</span></span>` : nothing}
         </span>
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}

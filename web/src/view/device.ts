@@ -1,3 +1,4 @@
+import type { Trouble } from "../conversation/reopening.js";
 import type { ExportedHistory } from "../conversation/exported.js";
 import type { ImportSummary } from "../conversation/importing.js";
 import type { Phrase } from "../words.js";
@@ -16,6 +17,10 @@ export interface Device {
   readonly notifications: "missing" | "default" | "granted" | "denied";
   /** Whether the browser keeps data for this page; undefined: not known yet. */
   readonly keeps: boolean | undefined;
+  /** Why what is to be kept is not kept now; undefined: it is, or the browser keeps nothing at all. */
+  readonly trouble: Trouble | "full" | undefined;
+  /** The person goes on without what the device keeps, until the page is loaded again. */
+  goOnWithout(): void;
   /** Asks the person to allow notifications. Call it only when the person has just turned them on. */
   askForNotifications(): Promise<void>;
   /** Returns undefined if the history cannot be read. An alert has said so then. */

@@ -2,6 +2,7 @@ import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-ht
 import { legible } from "../characters.js";
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
+import { troubleText } from "./alert.js";
 import { confirmation } from "./dialog.js";
 import { importDialog } from "./import.js";
 import type { DialogContent, Page } from "./page.js";
@@ -78,6 +79,8 @@ function settings(page: Page): TemplateResult {
     <h3>${words.onThisDevice}</h3>
     ${toggle(page, "offTheRecord", words.offTheRecord, choices.offTheRecord, words.offTheRecordHint)}
     ${device.keeps === false ? html`<p class="quiet">${words.notKept}</p>` : nothing}
+    ${device.trouble === undefined ? nothing : html`<p class="alert alert-warning">${troubleText(words, device.trouble)}</p>`}
+    ${settings.kept ? nothing : html`<p class="quiet">${words.settingsNotKept}</p>`}
     <p class="quiet">${messenger.identityKept === false ? words.identityPassing : words.identityHint}</p>
     <div class="dialog-actions">
       <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.exportHint} @click=${() => void save()}>${words.exportAll}</button>
