@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
+import type { Delivery } from "../conversation/conversation.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
@@ -111,11 +112,19 @@ async function settled(): Promise<void> {
 async function alice() {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
+  const progress = new Map<number, Delivery>();
   const settings = new Settings(undefined);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: { keeping: false, load: async () => [], save: (_me, { peer }) => void saved.push(peer), saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    keeper: {
+      keeping: false,
+      load: async () => [],
+      progress: async () => progress,
+      save: (_me, { peer }) => void saved.push(peer),
+      saveSoon() {},
+      delete: async () => {},
+    } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
@@ -125,7 +134,7 @@ async function alice() {
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
-  return { reading, contacts, settings, saved };
+  return { reading, contacts, settings, saved, progress };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -168,6 +177,16 @@ test("whoever answers under another login is taken for who was called, and must 
   assert.deepEqual(messenger.conversations.map(({ peer }) => peer), ["carol"]);
   messenger.hangUp(front!);
   assert.deepEqual([front?.call, front?.trust], [undefined, undefined]);
+});
+
+test("a text that another tab has delivered since does not go out on the next call, and the others do", async () => {
+  const { progress } = await knowsCarol();
+  messenger.front!.correspondence.post("and this");
+  progress.set(1, "delivered");
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  assert.deepEqual(channel.texts, ["and this"]);
+  assert.deepEqual(messenger.front!.entries.flatMap((entry) => (entry.kind === "own" ? entry.delivery : [])), ["delivered"]);
 });
 
 test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {

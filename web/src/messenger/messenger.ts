@@ -159,9 +159,10 @@ export class Messenger {
     this.joining = true;
     this.options.changed();
     const key = loginKey(login);
-    const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
+    const before = this.#account?.key === key ? this.#account : undefined;
+    const account = before ?? new Account(key, this.#host);
     // Both come before the request to the service, because calls may come in as soon as it has answered.
-    await Promise.all([account.load(), this.#prove()]);
+    await Promise.all([before?.refresh() ?? account.load(), this.#prove()]);
     const result = await this.#service.join(login);
     this.joining = false;
     if (result.joined) {
