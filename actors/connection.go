@@ -56,6 +56,10 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 		return c.login(m.Login)
 	case c.session == nil:
 		defer m.Release()
+		if m.Type == messages.TypePing {
+			c.link.Send(messages.AppendPong(nil, m.RawID))
+			return true
+		}
 		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
 		return true
 	case m.Type == messages.TypeLogout:
