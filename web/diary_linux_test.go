@@ -2,10 +2,7 @@ package web_test
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	cdppage "github.com/chromedp/cdproto/page"
@@ -98,12 +95,4 @@ func openWithDiary(t testing.TB, browser context.Context, name, url string) *pag
 	return open(t, tab, name, url, func(*page) { tab.end() })
 }
 
-// diary returns the page's diary as lines.
-func (p *page) diary() string {
-	p.t.Helper()
-	var lines strings.Builder
-	for _, entry := range eval[[]diaryEntry](p, "diary") {
-		fmt.Fprintf(&lines, "%s %-8s %s\n", time.UnixMilli(entry.At).Format("15:04:05.000"), entry.Kind, entry.Text)
-	}
-	return lines.String()
-}
+func (p *page) diary() []diaryEntry { p.t.Helper(); return eval[[]diaryEntry](p, "diary") }
