@@ -75,6 +75,11 @@ export class Contacts {
     if (contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
   }
 
+  /** Whether this page remembers somebody now. It does not ask the device. */
+  remembers(me: string, other: string): boolean {
+    return this.#known.get(JSON.stringify([me, other])) !== undefined;
+  }
+
   /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();
