@@ -114,6 +114,15 @@ test("the wait that the service asks for is kept, but for none at all", () => {
   }
 });
 
+test("the clock of the device does not count in the wait until the next attempt", () => {
+  mock.timers.setTime(Date.UTC(2126, 0)); // It is set back some time.
+  const { service } = connected();
+  const before = performance.now();
+  latest().ends(1012, "retry=2300");
+  const { state } = service;
+  assert.ok(state.kind === "waiting" && state.until >= before + 2_300 && state.until <= performance.now() + 2_300);
+});
+
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
   const { service } = connected();
   latest().ends(1006);
