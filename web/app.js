@@ -32,13 +32,11 @@
           ${t}
         </button>
       </div>
-    `}}var vs=new Map;function Ti(n,e,t){let i=`${n} ${e}`,r=vs.get(i);if(r===void 0){let s=navigator.languages.find(o=>o.toLowerCase().split("-")[0]===n);vs.set(i,r=new Intl.DateTimeFormat(s??n,t))}return r}function Ci(n,e){let t=Ti(e,"time",{hour:"2-digit",minute:"2-digit"}).format(n);return g`<time datetime=${n.toISOString()}>${t}</time>`}function bs(n,e){return Ti(e,"exact",{hour:"2-digit",minute:"2-digit",second:"2-digit"}).format(n)}function $i(n,e){return Ti(e,"day",{weekday:"long",day:"numeric",month:"long",year:"numeric"}).format(n)}function it(n,e){return new Intl.NumberFormat(e,{maximumFractionDigits:n<10?1:0}).format(n)}var ws=5;function xs(n,e){let t={kind:"reading"},i=s=>{t=s,n.changed()};n.device.readImport(e).then(s=>i("key"in s?{kind:"refused",why:s}:{kind:"asks",file:s}));let r=async({bringIn:s})=>{i({kind:"importing"});let o=await s();i("key"in o?{kind:"refused",why:o}:{kind:"done",summary:o})};return{id:"confirm import",title:({importFile:s})=>s,body:s=>kd(s,t,o=>{r(o)})}}function kd(n,e,t){let{words:i}=n,r=e.kind==="asks"&&e.file.summary.added>0?e.file:void 0,s=g`<button type="button" class="btn btn-outline-secondary" @click=${()=>n.open(void 0)}>
-    ${r===void 0?i.close:i.cancel}
-  </button>`;return g`
+    `}}var vs=new Map;function Ti(n,e,t){let i=`${n} ${e}`,r=vs.get(i);if(r===void 0){let s=navigator.languages.find(o=>o.toLowerCase().split("-")[0]===n);vs.set(i,r=new Intl.DateTimeFormat(s??n,t))}return r}function Ci(n,e){let t=Ti(e,"time",{hour:"2-digit",minute:"2-digit"}).format(n);return g`<time datetime=${n.toISOString()}>${t}</time>`}function bs(n,e){return Ti(e,"exact",{hour:"2-digit",minute:"2-digit",second:"2-digit"}).format(n)}function $i(n,e){return Ti(e,"day",{weekday:"long",day:"numeric",month:"long",year:"numeric"}).format(n)}function it(n,e){return new Intl.NumberFormat(e,{maximumFractionDigits:n<10?1:0}).format(n)}var ws=5;function xs(n,e){let t={kind:"reading"},i=s=>{t=s,n.changed()};n.device.readImport(e).then(s=>i("key"in s?{kind:"refused",why:s}:{kind:"asks",file:s}));let r=async({bringIn:s})=>{i({kind:"importing"});let o=await s();i("key"in o?{kind:"refused",why:o}:{kind:"done",summary:o})};return{id:"confirm import",title:({importFile:s})=>s,body:s=>kd(s,t,o=>{r(o)})}}function kd(n,e,t){let{words:i}=n,r=e.kind==="asks"&&e.file.summary.added>0?e.file:void 0;return g`
     <div role="status">${Td(n,e)}</div>
-    ${e.kind==="reading"||e.kind==="importing"?v:g`<div class="dialog-actions">
-          ${s}
-          ${r===void 0?v:g`<button type="button" class="btn btn-primary" @click=${()=>t(r)}>${i.importFile}</button>`}
+    ${r===void 0?v:g`<div class="dialog-actions">
+          <button type="button" class="btn btn-outline-secondary" @click=${()=>n.open(void 0)}>${i.cancel}</button>
+          <button type="button" class="btn btn-primary" @click=${()=>t(r)}>${i.importFile}</button>
         </div>`}
   `}function Td({words:n,language:e},t){let i=r=>it(r,e);switch(t.kind){case"reading":return g`<p>${n.importReading}</p>`;case"importing":return g`<p>${n.importing}</p>`;case"refused":return g`<p dir="auto">${G(n,t.why)}</p>`;case"done":return g`<p>${n.imported(i(t.summary.added))}</p>`;case"asks":{let{conversations:r,messages:s,added:o,logins:a}=t.file.summary;if(r===0)return g`<p>${n.importNone}</p>`;let d=a.slice(0,ws).join(", ")+(a.length>ws?", \u2026":"");return g`
         <p>${n.importAll(i(r),i(s))} ${n.importNew(i(o))}</p>
