@@ -10,7 +10,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// refusalLimit is the number of refused logins after which a connection is closed with 1008.
+// refusalLimit is the number of refused logins in a row after which a connection is closed with 1008.
 const refusalLimit = 20
 
 // Connection is the connection of one client, with or without a login. [System.Connect] makes it. Its reader is the goroutine
@@ -20,7 +20,7 @@ type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
-	refusals int
+	refusals int      // since the last accepted login
 	decision atomic.Int32
 	crowded  bool // set during Receive if the service holds more than the limit for the client
 }
@@ -56,6 +56,10 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 		return c.login(m.Login)
 	case c.session == nil:
 		defer m.Release()
+		if m.Type == messages.TypePing {
+			c.link.Send(messages.AppendPong(nil, m.RawID))
+			return true
+		}
 		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
 		return true
 	case m.Type == messages.TypeLogout:
@@ -105,11 +109,11 @@ func (c *Connection) login(typed []byte) (next bool) {
 	return c.ask(c.system.registry, &claim{login: login, connection: c})
 }
 
-// refuse refuses a login. After too many refusals it closes the connection.
+// refuse refuses a login. After too many refusals in a row it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {
 	c.link.Send(messages.AppendLoginRefused(nil, code, message))
 	if c.refusals++; c.refusals == refusalLimit {
-		c.link.Close(messages.ClosePolicyViolation, "too many refused logins on this connection")
+		c.link.Close(messages.ClosePolicyViolation, "too many refused logins in a row")
 	}
 }
 
@@ -132,7 +136,7 @@ func (c *Connection) ask(pid *actor.PID, question any) bool {
 // finds that out calls one instead.
 
 func (c *Connection) granted(session *actor.PID) {
-	c.session = session
+	c.session, c.refusals = session, 0
 	c.decide()
 }
 

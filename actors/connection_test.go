@@ -97,6 +97,60 @@ func TestADecisionThatTakesItsTimeIsFollowedByOneResume(t *testing.T) {
 	})
 }
 
+func TestTwentyRefusalsInARowEndAConnection(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before string // what the client does first
+		login  string // the login that is refused
+		code   messages.Code
+	}{
+		"a login that is taken":      {"", `"alice"`, messages.CodeLoginTaken},
+		"a login that nobody gets":   {"", `"\u200b"`, messages.CodeLoginInvalid},
+		"a login beside the own one": {`{"type":"login","login":"bob"}`, `"carol"`, messages.CodeAlreadyLoggedIn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSystem(t, Options{})
+			join(t, s, "alice")
+			c := connect(s)
+			refuse := func(times int) {
+				t.Helper()
+				for range times {
+					c.send(t, `{"type":"login","login":`+tt.login+`}`)
+					wantRefused(t, c.link.next(t), tt.code)
+					c.send(t, `{"type":"ping"}`) // does not break the row
+					if got := c.link.next(t); got != `{"type":"pong"}` {
+						t.Fatalf("got %s, want a pong", got)
+					}
+				}
+			}
+			prepare := func() {
+				if tt.before != "" {
+					c.send(t, tt.before)
+					c.link.next(t)
+				}
+			}
+			prepare()
+			for range 3 { // an accepted login begins the count anew
+				refuse(refusalLimit - 1)
+				if tt.before != "" {
+					c.login = "bob"
+					c.logout(t)
+				}
+				c.mustLogin(t, "dave")
+				c.logout(t)
+				prepare()
+			}
+			refuse(refusalLimit - 1)
+			if code, _ := c.link.closedWith(); code != 0 {
+				t.Fatalf("closed with %d before the last refusal", code)
+			}
+			c.send(t, `{"type":"login","login":`+tt.login+`}`)
+			if code, reason := c.link.closedWith(); code != messages.ClosePolicyViolation || reason == "" {
+				t.Errorf("closed with %d %q, want 1008", code, reason)
+			}
+		})
+	}
+}
+
 func TestALoginGrantedAfterTheConnectionsEndIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSystem(t, Options{})

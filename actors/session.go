@@ -99,8 +99,14 @@ func (s *session) crowd() { s.connection.crowded = true }
 func (s *session) link() Link      { return s.connection.link }
 func (s *session) system() *System { return s.connection.system }
 
-// send passes on a message of this session's client, if the client may send it.
+// send passes on a message of this session's client, if the client may send it. It answers a ping, which is then behind the
+// answers to all messages that came before the ping.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
+	if m.Type == messages.TypePing {
+		s.link().Send(messages.AppendPong(nil, m.RawID))
+		(*messages.Relay)(m).Release()
+		return
+	}
 	refusal := messages.CodeWrongFrom
 	if s.owns(m.From) {
 		to, compared := s.system().find(m.To)

@@ -27,7 +27,7 @@ type Relay struct {
 }
 
 type (
-	// Send asks a session to pass on a message of its own client.
+	// Send gives a session a message of its own client: one to pass on, or a ping to answer.
 	Send Relay
 	// Deliver asks a session to write a message of another client to its own.
 	Deliver Relay

@@ -10,6 +10,7 @@ import (
 const (
 	MaxMessageBytes = 64 << 10 // bytes in a whole message, all its fragments together
 	MaxDepth        = 64       // arrays and objects inside each other, the message's own object included
+	MaxIDBytes      = 64       // bytes in the id of a ping that is a string, after unescaping
 )
 
 // Envelope holds the members of a client's message that the service reads.
@@ -23,6 +24,7 @@ type Envelope struct {
 	To    []byte // of a relayed message
 	Login []byte // of a login or a logout
 	RawTo []byte // To as the JSON string that was sent, with its quotes; an error repeats it
+	RawID []byte // of a ping: its id as the JSON string or number that was sent, or nil; the pong repeats it
 	Text  []byte // the whole message, unchanged
 }
 
@@ -86,6 +88,7 @@ const (
 	memberFrom
 	memberTo
 	memberLogin
+	memberID
 	members // how many there are
 )
 
@@ -99,6 +102,8 @@ func parseMember(name []byte) member {
 		return memberTo
 	case "login":
 		return memberLogin
+	case "id":
+		return memberID
 	}
 	return memberOther
 }
@@ -106,9 +111,18 @@ func parseMember(name []byte) member {
 // A value says where the value of a member stands in the text.
 type value struct {
 	start, end int // includes the quotes of a string; 0, 0: the member is missing
-	isString   bool
+	kind       kind
 	escaped    bool // the string has an escape
 }
+
+// A kind is a kind of JSON value.
+type kind uint8
+
+const (
+	kindOther kind = iota // end is not that of the value
+	kindString
+	kindNumber
+)
 
 // envelope scans the message and fills in e.
 func (s *scanner) envelope(e *Envelope) error {
@@ -123,8 +137,9 @@ func (s *scanner) envelope(e *Envelope) error {
 	if t == 0 {
 		return refuse(s.text, CodeUnknownType, reasonUnknownType, s.found[memberType].start)
 	}
-	var from, to, rawTo, login []byte
-	if t.Relayed() {
+	var from, to, rawTo, login, rawID []byte
+	switch {
+	case t.Relayed():
 		if from, ok = s.stringOf(memberFrom); !ok {
 			return s.missing(memberFrom, reasonFrom)
 		}
@@ -133,18 +148,37 @@ func (s *scanner) envelope(e *Envelope) error {
 		}
 		v := s.found[memberTo]
 		rawTo = s.text[v.start:v.end:v.end]
-	} else if login, ok = s.stringOf(memberLogin); !ok {
-		return s.missing(memberLogin, reasonLogin)
+	case t == TypePing:
+		if rawID, ok = s.id(); !ok {
+			return s.missing(memberID, reasonID)
+		}
+	default:
+		if login, ok = s.stringOf(memberLogin); !ok {
+			return s.missing(memberLogin, reasonLogin)
+		}
 	}
-	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, Text: s.text}
+	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, RawID: rawID, Text: s.text}
 	return nil
+}
+
+// id returns the id of a ping as it was sent, or nil if there is none. It
+// returns false if the id is not one that a ping may have.
+func (s *scanner) id() ([]byte, bool) {
+	v := &s.found[memberID]
+	if v.end == 0 {
+		return nil, true
+	}
+	if content, ok := s.stringOf(memberID); ok && len(content) > MaxIDBytes || v.kind == kindOther {
+		return nil, false
+	}
+	return s.text[v.start:v.end:v.end], true
 }
 
 // stringOf returns the unescaped value of a member, and false if it is not a
 // string.
 func (s *scanner) stringOf(m member) ([]byte, bool) {
 	v := &s.found[m]
-	if !v.isString {
+	if v.kind != kindString {
 		return nil, false
 	}
 	content := s.text[v.start+1 : v.end-1 : v.end-1]
@@ -154,7 +188,8 @@ func (s *scanner) stringOf(m member) ([]byte, bool) {
 	return content, true
 }
 
-// missing returns the error for a member that is missing or not a string.
+// missing returns the error for a member that is missing or not as its type
+// needs it.
 func (s *scanner) missing(m member, why reason) error {
 	offset := len(s.text)
 	if v := s.found[m]; v.end != 0 {

@@ -45,6 +45,12 @@
 //
 //	{"type":"logout","login":"alice"}
 //
+// A ping asks whether the service is there. The service answers it, with or
+// without a login. It may have an id, which is a number or a string of at most
+// [MaxIDBytes]:
+//
+//	{"type":"ping","id":7}
+//
 // # Messages from a client to another client
 //
 // "from" is the sender's own login, and "to" is the receiver's. The payload is
@@ -76,6 +82,11 @@
 //
 //	{"type":"login","success":true}
 //	{"type":"login","success":false,"code":"login-taken","message":"…"}
+//
+// The answer to a ping ([AppendPong]). It has the id of the ping, if that has
+// one, exactly as it was sent:
+//
+//	{"type":"pong","id":7}
 //
 // The answer to everything else that is refused ([AppendError]). It has "to",
 // exactly as it was sent, if a message to another client was not delivered:

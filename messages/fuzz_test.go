@@ -56,8 +56,20 @@ func FuzzDecode(f *testing.F) {
 			equalMember(t, text, "to", e.To, read)
 			equalMember(t, text, "login", e.Login, read)
 		}
-		if e.Type.Relayed() != (e.From != nil && e.To != nil && e.RawTo != nil) || e.Type.Relayed() == (e.Login != nil) {
+		if e.Type.Relayed() != (e.From != nil && e.To != nil && e.RawTo != nil) ||
+			(e.Type == TypeLogin || e.Type == TypeLogout) != (e.Login != nil) || e.Type != TypePing && e.RawID != nil {
 			t.Errorf("Decode(%q) = %+v, want the members that its type needs and no others", text, e)
+		}
+		if id, sent := want["id"]; e.Type == TypePing && sent {
+			var got any
+			if err := json.Unmarshal(e.RawID, &got); err != nil || got != id {
+				t.Errorf("Decode(%q): the id as it was sent is %q, want the JSON of %#v", text, e.RawID, id)
+			}
+			if len(bytes.Trim(e.RawID, " \t\r\n")) != len(e.RawID) {
+				t.Errorf("Decode(%q): the id as it was sent is %q, want it without the space around it", text, e.RawID)
+			}
+		} else if e.RawID != nil {
+			t.Errorf("Decode(%q): the id is %q, want none", text, e.RawID)
 		}
 		if e.RawTo != nil {
 			var to string
@@ -95,6 +107,16 @@ func referenceDecode(text []byte) (map[string]any, Code) {
 		ok = isString("login")
 	case "offer", "answer", "ice-candidate", "bye":
 		ok = isString("from") && isString("to")
+	case "ping":
+		switch id := object["id"].(type) {
+		case string:
+			ok = len(id) <= MaxIDBytes
+		case float64:
+			ok = true
+		default:
+			_, sent := object["id"]
+			ok = !sent
+		}
 	default:
 		if isString("type") {
 			return nil, CodeUnknownType

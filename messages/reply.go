@@ -28,6 +28,17 @@ func AppendError(dst []byte, code Code, message string, rawTo []byte) []byte {
 	return append(dst, '}')
 }
 
+// AppendPong appends the answer to a ping to dst. RawID is [Envelope.RawID] of
+// the ping.
+func AppendPong(dst, rawID []byte) []byte {
+	dst = append(dst, `{"type":"pong"`...)
+	if rawID != nil {
+		dst = append(dst, `,"id":`...)
+		dst = append(dst, rawID...)
+	}
+	return append(dst, '}')
+}
+
 func appendWhy(dst []byte, code Code, message string) []byte {
 	if message == "" {
 		message = code.Message()

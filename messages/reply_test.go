@@ -22,6 +22,9 @@ func TestRepliesAreAsTheProtocolHasThem(t *testing.T) {
 		{AppendLoginRefused(nil, CodeLoginInvalid, "No."), `{"type":"login","success":false,"code":"login-invalid","message":"No."}`},
 		{AppendError(nil, CodeNotLoggedIn, "", nil), `{"type":"error","code":"not-logged-in","message":"You are not logged in. Log in first."}`},
 		{AppendError(nil, CodePeerUnavailable, "Gone.", []byte(`"b\u006fb"`)), `{"type":"error","code":"peer-unavailable","message":"Gone.","to":"b\u006fb"}`},
+		{AppendPong(nil, nil), `{"type":"pong"}`},
+		{AppendPong(nil, []byte(`"\u0041"`)), `{"type":"pong","id":"\u0041"}`},
+		{AppendPong([]byte("before "), []byte(`-1.50e3`)), `before {"type":"pong","id":-1.50e3}`},
 		{AppendError([]byte("before "), CodeCapacity, "Full.", nil), `before {"type":"error","code":"capacity","message":"Full."}`},
 	} {
 		if string(tt.got) != tt.want {
@@ -51,6 +54,8 @@ func TestRepliesAreStrictJSONWhateverTheMessageSays(t *testing.T) {
 		checkReply(t, AppendError(nil, code, "", nil), code.Message())
 	}
 	checkReply(t, AppendLoginAccepted(nil), "")
+	checkReply(t, AppendPong(nil, nil), "")
+	checkReply(t, AppendPong(nil, []byte(`"\ud83d\ude00"`)), "")
 }
 
 // checkReply checks that reply has this message, and that its JSON is as strict
@@ -75,6 +80,7 @@ func TestRepliesDoNotAllocate(t *testing.T) {
 		AppendLoginAccepted(buf)
 		AppendLoginRefused(buf, CodeLoginInvalid, string(ErrLoginTooLong))
 		AppendError(buf, CodePeerUnavailable, "", to)
+		AppendPong(buf, to)
 	}); n != 0 {
 		t.Errorf("the replies allocate %v times, want 0", n)
 	}

@@ -104,10 +104,13 @@ func (s *scanner) message() bool {
 		case '"':
 			start, escaped := i, false
 			if i, escaped = s.str(i + 1); depth == 1 {
-				s.found[s.read] = value{start, i, true, escaped}
+				s.found[s.read] = value{start, i, kindString, escaped}
 			}
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			i = s.number(i)
+			start := i
+			if i = s.number(i); depth == 1 {
+				s.found[s.read] = value{start: start, end: i, kind: kindNumber}
+			}
 		case 't':
 			i = s.literal(i, "true")
 		case 'f':

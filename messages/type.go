@@ -11,6 +11,7 @@ const (
 	TypeAnswer                       // relayed: an RTCSessionDescription, made by createAnswer
 	TypeICECandidate                 // relayed: an RTCIceCandidate, or null after the last one
 	TypeBye                          // relayed: ends or declines a call
+	TypePing                         // to the service: asks for a pong
 )
 
 // String returns the spelling on the wire.
@@ -28,6 +29,8 @@ func (t Type) String() string {
 		return "ice-candidate"
 	case TypeBye:
 		return "bye"
+	case TypePing:
+		return "ping"
 	}
 	return "unknown"
 }
@@ -51,6 +54,8 @@ func parseType(spelling []byte) Type {
 		return TypeICECandidate
 	case "bye":
 		return TypeBye
+	case "ping":
+		return TypePing
 	}
 	return 0
 }

@@ -35,6 +35,7 @@ var rules = map[string]reason{
 	"login":           reasonLogin,
 	"from":            reasonFrom,
 	"to":              reasonTo,
+	"id":              reasonID,
 }
 
 var loginRules = map[string]LoginError{
@@ -94,6 +95,7 @@ type messageVector struct {
 		To        *string `json:"to"`
 		Login     *string `json:"login"`
 		ToLiteral string  `json:"toLiteral"`
+		IDLiteral string  `json:"idLiteral"`
 	} `json:"accept"`
 	Refuse *struct {
 		Code Code   `json:"code"`
@@ -170,6 +172,9 @@ func TestDecodeAgreesWithTheVectors(t *testing.T) {
 				}
 				if string(e.RawTo) != literal {
 					t.Errorf("to as it was sent: %s, want %s", e.RawTo, literal)
+				}
+				if string(e.RawID) != v.Accept.IDLiteral {
+					t.Errorf("id as it was sent: %s, want %s", e.RawID, v.Accept.IDLiteral)
 				}
 				if !bytes.Equal(e.Text, v.Message) {
 					t.Error("Text is not the message")

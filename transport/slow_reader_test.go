@@ -112,22 +112,44 @@ func TestASlowReaderThatMakesProgressStays(t *testing.T) {
 }
 
 func TestAClientThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
-	eachCarrier(t, func(t *testing.T, by carrier) {
-		synctest.Test(t, func(t *testing.T) {
-			s := by.listenInMemory(t, 4<<10)
-			c := s.connect(t)
-			const frames = 20_000 // their answers are several times the queue limit
-			sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message("{}")}, frames)))
-			synctest.Wait()
-			if n := sent.Load(); n > frames/2 {
-				t.Errorf("%d of %d frames were read although no answer was", n, frames)
-			}
-			time.Sleep(9 * time.Second) // less than the write timeout of 10 s
-			for range frames {
-				wantError(t, c, "malformed")
-			}
+	const id = `"0123456789abcdef0123456789abcdef"`
+	for name, tt := range map[string]struct {
+		open func(*service, testing.TB) *rawws.Conn
+		text string
+		want func(testing.TB, *rawws.Conn)
+	}{
+		"errors": {
+			func(s *service, t testing.TB) *rawws.Conn { return s.connect(t) }, "{}",
+			func(t testing.TB, c *rawws.Conn) { wantError(t, c, "malformed") },
+		},
+		"pongs without a login": {
+			func(s *service, t testing.TB) *rawws.Conn { return s.connect(t) }, `{"type":"ping","id":` + id + `}`,
+			func(t testing.TB, c *rawws.Conn) { wantText(t, c, `{"type":"pong","id":`+id+`}`) },
+		},
+		"pongs of a session": {
+			func(s *service, t testing.TB) *rawws.Conn { return s.login(t, "alice") }, `{"type":"ping","id":` + id + `}`,
+			func(t testing.TB, c *rawws.Conn) { wantText(t, c, `{"type":"pong","id":`+id+`}`) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachCarrier(t, func(t *testing.T, by carrier) {
+				synctest.Test(t, func(t *testing.T) {
+					s := by.listenInMemory(t, 4<<10)
+					c := tt.open(s, t)
+					const frames = 20_000 // their answers are several times the queue limit
+					sent := feed(t, c, slices.Values(slices.Repeat([][]byte{rawws.Message(tt.text)}, frames)))
+					synctest.Wait()
+					if n := sent.Load(); n > frames/2 {
+						t.Errorf("%d of %d frames were read although no answer was", n, frames)
+					}
+					time.Sleep(9 * time.Second) // less than the write timeout of 10 s
+					for range frames {
+						tt.want(t, c)
+					}
+				})
+			})
 		})
-	})
+	}
 }
 
 func TestAClientThatReadsItsAnswersSlowlyIsNotTakenForDead(t *testing.T) {

@@ -301,7 +301,7 @@ func (c *Client) SendText(ctx context.Context, text []byte) error {
 	return nil
 }
 
-// Receive waits for the next message. It is a message of another login, or an error that the service reports. After the
+// Receive waits for the next message. It is a message of another login, an error that the service reports, or a pong. After the
 // connection has ended, Receive still returns the messages that came before. Then it returns the error of [Client.Err].
 func (c *Client) Receive(ctx context.Context) (Message, error) {
 	select {

@@ -13,7 +13,7 @@ import (
 // Message is one message from the service.
 type Message struct {
 	// Type is the type as written on the wire. It is "offer", "answer", "ice-candidate" or "bye" if another login sent the
-	// message, and "error" if the service reports an error.
+	// message, "error" if the service reports an error, and "pong" if it answers a ping, which [Client.SendText] can send.
 	Type string
 	// From and To are the logins of a relayed message. An error may have To, and has no From.
 	From, To string

@@ -8,6 +8,7 @@ import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
 import { Identity } from "./identity/identity.js";
 import { Messenger } from "./messenger/messenger.js";
+import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
 import { freshId } from "./signaling/ids.js";
@@ -177,8 +178,11 @@ for (const type of ["focus", "blur"]) addEventListener(type, attend);
 document.addEventListener("visibilitychange", () => {
   attend();
   if (document.visibilityState === "hidden") history.hurry();
+  else messenger.woke();
 });
 attend();
+noticeSleep(() => messenger.woke());
+document.addEventListener("resume", () => messenger.woke()); // Page Lifecycle: the browser had frozen the page.
 addEventListener("online", () => messenger.networkChanged());
 addEventListener("offline", () => messenger.networkLost());
 // The event also reports, every few seconds, how fast the network seems to be. Only another type means another network.

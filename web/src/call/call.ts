@@ -27,6 +27,12 @@ const SETUP_TIMEOUT = 20_000;
  * within this time too, behind its last texts.
  */
 const PROBE_TIMEOUT = 800;
+/** The same after this page was asleep, when both have much to do, in ms. */
+const CHECK_TIMEOUT = 2_000;
+/** How long after the service is back the other page may take to come back to it, in ms … */
+const PEER_BACK_WITHIN = 10_000;
+/** … and how long this page waits before it sends again what found nobody, in ms. */
+const REPEAT_AFTER = 1_000;
 
 export type Phase =
   /** The offer is out. */
@@ -59,11 +65,13 @@ export interface CallOptions {
   /** Whether the other is a client that does not number its calls. Such a client knows no framing. */
   bare: boolean;
   outgoing: boolean;
+  /** The id of the lost call that this one restores. */
+  restores?: string | undefined;
   configuration: RTCConfiguration;
   correspondence: Correspondence;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
   send: (frame: Outgoing) => string | undefined;
-  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
   /** The call has ended. Called before `listener.ended`. */
   over: (end: CallEnd) => void;
@@ -89,8 +97,9 @@ export class Call {
   readonly #negotiation: Negotiation;
   #channels: Channels;
   /** Ends a call that is not set up in time, or that a client without framing has ended. */
-  #timer: ReturnType<typeof setTimeout>;
-  /** The last outage, which may still be on. It is kept because the channel may break after it, and because of it. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #repeatTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The last outage, which may still be on. */
   #lastOutage: Outage | undefined;
   /** When the service last became ready again, in ms of `performance.now()`. */
   #serviceBack = -Infinity;
@@ -105,6 +114,7 @@ export class Call {
     this.#negotiation = new Negotiation({
       connection,
       outgoing: options.outgoing,
+      restores: options.restores,
       bare: () => this.bare,
       canSignal: options.canSignal,
       send: (frame) => this.#send(frame),
@@ -118,7 +128,7 @@ export class Call {
       else channel.close();
     };
     this.#channels = options.bare ? this.#bareChannels() : this.#framedChannels();
-    this.#timer = setTimeout(() => this.end(this.phase === "calling" ? "no-answer" : "no-connection"), SETUP_TIMEOUT);
+    this.#limitSetup();
   }
 
   /** Whether the other is a client without framing. */
@@ -136,13 +146,9 @@ export class Call {
     return this.phase === "open" && this.#lastOutage?.on === true ? this.#lastOutage : undefined;
   }
 
-  /**
-   * Whether this side restores the call when it is lost, by calling again. It does if its own network was away, because the other
-   * side cannot know when that is back. It also does if the other side had responded to the restart: that side is there, and a new
-   * call may find a route.
-   */
-  get restoresHere(): boolean {
-    return this.#lastOutage?.restoresHere === true;
+  /** Whether this call is being set up. */
+  get settingUp(): boolean {
+    return this.phase === "calling" || this.phase === "connecting";
   }
 
   /** What the two ends prove to be, once both descriptions are there. */
@@ -192,6 +198,7 @@ export class Call {
 
   /** The other side says, by way of the service, that it has ended the call. */
   receiveBye(reason: ByeReason): void {
+    if (reason === "lost" && !this.wasOpen) return this.#over("no-connection");
     // While this side reconnects, a goodbye on the channel would not come through.
     if (this.phase !== "open" || this.reconnecting) return this.#over(reason);
     clearTimeout(this.#timer);
@@ -250,6 +257,13 @@ export class Call {
     return this.phase === "open" && !this.reconnecting && texts instanceof FramedChannel && texts.probe(PROBE_TIMEOUT);
   }
 
+  /** This page was asleep, so that the connection may be in trouble: finds out. */
+  async check(): Promise<void> {
+    const { texts } = this.#channels;
+    if (this.phase !== "open" || this.reconnecting || !(texts instanceof FramedChannel)) return;
+    if (!(await texts.probe(CHECK_TIMEOUT))) this.#inTrouble();
+  }
+
   /**
    * Restarts the connection (ICE restart, RFC 8445, section 2.4), because the network has changed for instance. A client without
    * framing knows no restart.
@@ -258,19 +272,41 @@ export class Call {
     if (this.phase === "open" && !this.bare) this.#negotiation.restart();
   }
 
-  /** The service is ready again. */
+  /** Signaling frames can go out again. */
+  canSignal(): void {
+    if (this.phase === "open" && !this.bare) this.#negotiation.restartIfDue();
+  }
+
+  /** The service is ready again, on another connection. What was sent on the one before may not have arrived. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
+    if (this.settingUp) {
+      this.#limitSetup();
+      this.#negotiation.repeat();
+    }
     if (this.phase !== "open" || this.bare) return;
     // An offer that was sent just before the service went away may not have arrived.
     if (this.#negotiation.offering) this.restart();
     else this.#negotiation.restartIfDue();
   }
 
+  /** The other page is back at the service, or has called in the same instant. It may have missed what this one sent. */
+  repeat(): void {
+    if (this.settingUp) this.#negotiation.crossed();
+  }
+
   /** The service says that the other's login is not there (`peer-unavailable`). */
   peerUnavailable(): void {
+    if (this.settingUp) {
+      // The other page may come back to the service a little later than this one.
+      if (performance.now() - this.#serviceBack >= PEER_BACK_WITHIN) return this.end(this.phase === "calling" ? "unavailable" : "left");
+      clearTimeout(this.#repeatTimer);
+      this.#repeatTimer = setTimeout(() => this.settingUp && this.#negotiation.repeat(), REPEAT_AFTER);
+      return;
+    }
     this.#negotiation.withdraw();
-    if (this.#outage?.responded === false) this.#over("lost");
+    const outage = this.#outage;
+    if (outage?.responded === false) this.#over(outage.away ? "lost" : "gone");
   }
 
   /** Ends the call from this side, and tells the other side what `FAREWELLS` says. */
@@ -278,11 +314,21 @@ export class Call {
     this.#over(end, FAREWELLS[end]);
   }
 
+  /** Ends the call if it is not set up in time from now on. */
+  #limitSetup(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (!this.options.canSignal()) this.end("unreached");
+      else this.end(this.phase === "calling" ? "no-answer" : "no-connection");
+    }, SETUP_TIMEOUT);
+  }
+
   /** @param farewell what the other side is told; undefined: nothing, because it or the service said that the call is over */
   #over(end: CallEnd, farewell?: ByeReason): void {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
+    clearTimeout(this.#repeatTimer);
     this.#lastOutage?.stop();
     this.#channels.files?.detach();
     if (farewell !== undefined) this.#send(byeFrame(farewell));
@@ -337,7 +383,7 @@ export class Call {
   #inTrouble(): void {
     if (this.phase !== "open" || this.reconnecting) return;
     this.#lastOutage = new Outage({
-      serviceBack: this.#serviceBack,
+      serviceBack: () => this.#serviceBack,
       canSignal: this.options.canSignal,
       postponed: () => this.#negotiation.restartLater(),
       givenUp: () => this.end("lost"),
@@ -400,7 +446,6 @@ export class Call {
   }
 
   #channelEnded(end: ChannelEnd): void {
-    if (end === "lost") this.#lastOutage?.channelBroke();
     this.end(end === "goodbye" ? "left" : end);
   }
 }

@@ -45,6 +45,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
   const sent: Outgoing[] = [];
   const ends: [string, CallEnd][] = [];
   const requests: Request[] = [];
+  const abandoned: string[] = [];
   const calls = new Calls({
     me,
     configuration: () => ({}),
@@ -54,11 +55,13 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
     },
     canSignal: () => true,
     policy: () => policy,
+    known: (peer) => peer.startsWith("friend"),
     correspondence: () => new Correspondence(me),
     listener: {
       began() {},
       requested: (request) => requests.push(request),
       refused() {},
+      abandoned: (peer, id) => abandoned.push(`${peer} ${id}`),
       settled: (request) => requests.splice(requests.indexOf(request), 1),
       opened() {},
       received() {},
@@ -71,7 +74,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       ended: (call: Call, end) => ends.push([call.id, end]),
     },
   });
-  return { calls, sent, ends, requests };
+  return { calls, sent, ends, requests, abandoned };
 }
 
 test("an offer of a call that is over neither ends the current one nor begins anew", () => {

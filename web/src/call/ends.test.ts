@@ -8,13 +8,11 @@ test("the other side is told of an end that it cannot know", () => {
     "garbled",
     "hung-up",
     "missing-fingerprint",
-    "no-answer",
-    "no-connection",
     "other-certificate",
     "several-fingerprints",
     "undeliverable",
     "unreadable-fingerprint",
   ]);
-  assert.deepEqual(told("lost"), ["lost"]);
-  assert.deepEqual(told(undefined), ["busy", "declined", "left", "superseded", "unavailable", "unreadable"]);
+  assert.deepEqual(told("lost"), ["lost", "no-answer", "no-connection", "unreached"]);
+  assert.deepEqual(told(undefined), ["busy", "declined", "gone", "left", "superseded", "unavailable", "unreadable"]);
 });

@@ -4,6 +4,8 @@ const HEARTBEAT = 2_500;
 const MISSED_AT_FIRST = 2;
 /** This many mean that the other page is gone. */
 const MISSED_HEARTBEATS = 3;
+/** A heartbeat that is later than this shows that this page was asleep. What came meanwhile waits unread. In ms. */
+const ASLEEP = 2_000;
 /** This many mean that the other page hangs for good, although its browser still responds on the network. */
 const MISSED_WHILE_BUSY = 16;
 
@@ -28,6 +30,7 @@ export class Heartbeat {
   #alive = false;
   /** Heartbeats in a row without a sign of life. */
   #missed = 0;
+  #beatAt = performance.now();
   /** The send buffer and the pulse at the last heartbeat. */
   #buffered = 0;
   #pulse = 0;
@@ -76,7 +79,10 @@ export class Heartbeat {
     const buffered = this.options.buffered();
     const draining = buffered < this.#buffered;
     this.#buffered = buffered;
-    this.#missed = this.#alive || draining ? 0 : this.#missed + 1;
+    const now = performance.now();
+    const asleep = now - this.#beatAt > HEARTBEAT + ASLEEP;
+    this.#beatAt = now;
+    this.#missed = this.#alive || draining || asleep ? 0 : this.#missed + 1;
     this.#alive = false;
     this.options.ping();
 

@@ -29,6 +29,7 @@ function negotiating(options: { outgoing?: boolean; bare?: boolean } = {}) {
   const negotiation = new Negotiation({
     connection: connection as unknown as RTCPeerConnection,
     outgoing: options.outgoing ?? true,
+    restores: undefined,
     bare: () => options.bare === true,
     canSignal: () => service.ready,
     send: (frame) => void sent.push(frame),

@@ -14,7 +14,7 @@ export class UnprovenError extends Error {
 
 /** A frame of the negotiation, before it is addressed. */
 export type NegotiationFrame =
-  | { type: "offer"; offer: RTCSessionDescriptionInit }
+  | { type: "offer"; offer: RTCSessionDescriptionInit; restores?: string }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit };
 
@@ -22,6 +22,8 @@ export interface NegotiationOptions {
   connection: RTCPeerConnection;
   /** Whether this side called. When two offers cross, the caller's stands. */
   outgoing: boolean;
+  /** The id of the lost call that this one restores. */
+  restores: string | undefined;
   /** Whether the other is a client without framing. */
   bare: () => boolean;
   /** Whether signaling frames can go out now. */
@@ -50,6 +52,8 @@ export class Negotiation {
   #own: OwnOffer = { kind: "none" };
   /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
   #held: RTCIceCandidateInit[] | undefined = [];
+  /** Candidates of this side that were sent. */
+  readonly #sent: RTCIceCandidateInit[] = [];
   /** Candidates of the other side, until its description is set; then undefined. */
   #early: RTCIceCandidateInit[] | undefined = [];
   /** Steps on the connection run one after the other, in the order of their frames. */
@@ -142,6 +146,26 @@ export class Negotiation {
     });
   }
 
+  /**
+   * Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates.
+   * @param age in ms. An offer that is younger is on its way, and is not sent again.
+   */
+  repeat(age = 0): void {
+    this.#step(async () => {
+      const { localDescription } = this.options.connection;
+      if (localDescription === null) return;
+      const { type, sdp } = localDescription;
+      if (type === "answer") this.options.send({ type, answer: { type, sdp } });
+      else if (this.#own.kind === "out" && performance.now() - this.#own.at >= age) this.#sendOffer(sdp);
+      for (const candidate of this.#sent) this.#frameCandidate(candidate);
+    });
+  }
+
+  /** Does the same after the other side's offer has crossed this side's, unless both were made in the same instant. */
+  crossed(): void {
+    this.repeat(SAME_INSTANT);
+  }
+
   /** The offer that waits for its answer will get none. */
   withdraw(): void {
     if (this.#own.kind === "out") this.#own = { kind: "none" };
@@ -168,7 +192,12 @@ export class Negotiation {
     const { connection } = this.options;
     this.#own = { kind: "out", at: performance.now() };
     await connection.setLocalDescription();
-    this.options.send({ type: "offer", offer: { type: "offer", sdp: connection.localDescription!.sdp } });
+    this.#sendOffer(connection.localDescription!.sdp);
+  }
+
+  #sendOffer(sdp: string): void {
+    const { restores } = this.options;
+    this.options.send({ type: "offer", offer: { type: "offer", sdp }, ...(restores === undefined ? {} : { restores }) });
   }
 
   async #describe({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
@@ -205,6 +234,11 @@ export class Negotiation {
   }
 
   #sendCandidate(candidate: RTCIceCandidateInit): void {
+    if (this.#sent.length < MAX_WAITING_CANDIDATES) this.#sent.push(candidate);
+    this.#frameCandidate(candidate);
+  }
+
+  #frameCandidate(candidate: RTCIceCandidateInit): void {
     // The original client reads iceCandidate only.
     const alias = this.options.bare() ? { iceCandidate: candidate } : {};
     this.options.send({ type: "ice-candidate", "ice-candidate": candidate, ...alias });

@@ -106,6 +106,11 @@ export class Conversation {
     return instance === this.correspondence.instance || instance === this.#keptInstance;
   }
 
+  /** Whether the two have exchanged anything. */
+  get known(): boolean {
+    return this.entries.some(({ kind }) => kind !== "note");
+  }
+
   /** Whether a message has not been delivered yet. */
   get undelivered(): boolean {
     return this.correspondence.waiting.length > 0;

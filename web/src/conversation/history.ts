@@ -103,6 +103,7 @@ export class History implements Keeper {
     const database = await this.database;
     if (database === undefined) return [];
     try {
+      this.hurry();
       await this.flush();
       const all: { kept: KeptConversation; key: string; seq: number }[] = [];
       for (const record of await database.all("conversations", below(me))) {

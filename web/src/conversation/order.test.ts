@@ -161,6 +161,15 @@ test("a tab that has fallen behind replaces no draft, no count and no text of an
   assert.equal((await load(await page())).draft, "next");
 });
 
+test("a draft that is about to be written is written before the device is read", async () => {
+  const { page } = device();
+  const history = await page();
+  const bob = await load(history);
+  bob.draft = "typed just now";
+  history.saveSoon("alice", bob);
+  assert.equal((await load(history)).draft, "typed just now");
+});
+
 test("texts that two tabs have left wait together, and those that one has delivered do not come back", async () => {
   const { page } = device();
   const [one, two] = [await page(), await page()];

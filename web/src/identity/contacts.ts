@@ -116,6 +116,11 @@ export class Contacts {
     }
   }
 
+  /** Whether this page remembers somebody now. It does not ask the device. */
+  remembers(me: string, other: string): boolean {
+    return this.#known.get(nameOf(me, other)) !== undefined;
+  }
+
   /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();

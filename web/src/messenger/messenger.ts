@@ -47,8 +47,6 @@ export interface MessengerOptions {
  * methods; `changed` tells the view to look again. It lives as long as the page.
  */
 export class Messenger {
-  /** What a person must know now. */
-  alert: Phrase | undefined;
   readonly #service: ServiceConnection;
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
@@ -61,16 +59,15 @@ export class Messenger {
   /** Whether the identity is being read for a Join. */
   #proving = false;
   #attended = true;
-  /** Whether the device has said that it has no network. */
-  #networkAway = false;
-  /** The alert about a login that the service refused when the connection to it came back. */
-  #loginAlert: Phrase | undefined;
+  /** What was said last, unless the person has read it. */
+  #said: Phrase | undefined;
+  /** What is said while the service refuses the login of this page. It does so when the login was taken while the page was away. */
+  #refusal: { said: Phrase; read: boolean } | undefined;
 
   constructor(private readonly options: MessengerOptions) {
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
         if (this.#service.ready) this.#switchboard?.serviceReady();
-        else this.#switchboard?.recovery.networkAway();
         options.changed();
       },
       received: (frame) => {
@@ -79,27 +76,46 @@ export class Messenger {
           options.changed(); // A request may have come in, or a call has been answered.
         } else if (this.#switchboard?.calls.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
-      presence: (online, offline) => this.#account?.presence(online, offline),
+      presence: (online, offline) => {
+        this.#account?.presence(online, offline);
+        this.#switchboard?.online(online);
+      },
       loginLost: (code) => {
-        this.#loginAlert = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
-        this.#warn(this.#loginAlert);
+        const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
+        if (this.#refusal?.said.key !== said.key) this.#refusal = { said, read: false };
+        options.changed();
       },
       loginRegained: () => {
-        if (this.alert === this.#loginAlert) this.alert = undefined;
+        if (this.#said === this.#refusal?.said) this.#said = undefined;
+        this.#refusal = undefined;
         // The login may have been in use in another tab, which has gone on with the conversations.
         void this.refresh();
         options.changed();
       },
+      answered: () => this.#switchboard?.serviceAnswered(),
+      urgent: () => this.#switchboard?.urgent === true,
     });
     this.#host = {
       ...options,
       service: this.#service,
       ownIdentity: () => this.#identity,
-      networkAway: () => this.#networkAway,
+      whyNotReady: () => {
+        const { state } = this.#service;
+        return state.kind === "stopped" ? state.reason : (this.#refusal?.said ?? phrase("unreachable"));
+      },
       attended: () => this.#attended,
       asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
       alert: (said) => this.#warn(said),
     };
+  }
+
+  /** What a person must know now. */
+  get alert(): Phrase | undefined {
+    return this.#said ?? (this.#refusal?.read === false ? this.#refusal.said : undefined);
+  }
+
+  set alert(said: Phrase | undefined) {
+    this.#said = said;
   }
 
   /** Connects to the service now, unless it is connected. */
@@ -107,17 +123,21 @@ export class Messenger {
     this.#service.connect();
   }
 
-  /** The device has lost its network. */
+  /** The device says that it has lost its network. The service may be there all the same. */
   networkLost(): void {
-    this.#networkAway = true;
-    this.#switchboard?.recovery.networkAway();
+    this.#service.hurry();
   }
 
   /** The device has a network again, or another one. */
   networkChanged(): void {
-    this.#networkAway = false;
-    this.#service.hurry(() => this.#switchboard?.recovery.resume());
+    this.#service.hurry();
     this.#switchboard?.calls.networkChanged();
+  }
+
+  /** The page was asleep, or hidden, and may have missed that the network has changed. */
+  woke(): void {
+    this.#service.hurry();
+    this.#switchboard?.calls.check();
   }
 
   get service(): ServiceState {
@@ -171,14 +191,15 @@ export class Messenger {
     this.#join = join;
     this.options.changed();
     const key = loginKey(login);
-    const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
+    const before = this.#account?.key === key ? this.#account : undefined;
+    const account = before ?? new Account(key, this.#host);
     // Both come before the request to the service, because calls may come in as soon as it has answered. If the device cannot be read,
     // the identity waits until it can, so it comes first.
     this.#proving = true;
     await this.#prove();
     if (this.#join !== join) return;
     this.#proving = false;
-    await account.load();
+    await (before?.refresh() ?? account.load());
     if (this.#join !== join) return;
     const result = await this.#service.join(login);
     if (this.#join !== join) return;
@@ -230,6 +251,7 @@ export class Messenger {
     this.#switchboard = undefined;
     this.#service.leave();
     this.#account?.signedOut();
+    this.#refusal = undefined;
     this.alert = undefined;
     this.options.changed();
   }
@@ -281,6 +303,7 @@ export class Messenger {
 
   /** The person has read the alert. */
   dismissAlert(): void {
+    if (this.#refusal !== undefined && (this.#said ?? this.#refusal.said) === this.#refusal.said) this.#refusal.read = true;
     this.#warn(undefined);
   }
 
@@ -414,8 +437,7 @@ export class Messenger {
 
   /** Deletes a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: LiveConversation): Promise<void> {
-    this.#switchboard?.recovery.stop(conversation);
-    conversation.call?.end("hung-up");
+    this.#switchboard?.deleted(conversation);
     await this.#account?.delete(conversation);
   }
 

@@ -10,10 +10,12 @@ test("how a call has ended is said by how far it got and who called", () => {
     return notice === undefined ? undefined : "note" in notice ? notice.note : `alert ${notice.alert}`;
   };
   const all = (end: CallEnd) => [said(end, true, true), said(end, true, false), said(end, false, true), said(end, false, false)];
-  assert.deepEqual(all("hung-up"), ["noteHungUp", "noteHungUp", "noteCancelled", "noteCancelled"]);
+  assert.deepEqual(all("hung-up"), ["noteHungUp", "noteHungUp", "noteCancelled", "noteHungUp"]);
   assert.deepEqual(all("left"), ["noteLeft", "noteLeft", "noteLeft", "noteCancelledByPeer"]);
-  assert.deepEqual(all("superseded"), ["noteLeft", "noteLeft", undefined, undefined]);
-  assert.deepEqual(all("lost"), Array(4).fill("noteLost"));
+  assert.deepEqual(all("superseded"), ["noteInterrupted", "noteInterrupted", undefined, undefined]);
+  assert.deepEqual(all("lost"), Array(4).fill("noteInterrupted"));
+  assert.deepEqual(all("gone"), Array(4).fill("noteLost"));
+  assert.deepEqual(all("unreached"), Array(4).fill("alert unreached"));
   assert.deepEqual(all("no-answer"), Array(4).fill("alert didNotAnswer"));
 });
 

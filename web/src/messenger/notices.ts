@@ -5,8 +5,8 @@ type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFinger
 
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteLost" | "noteGarbled" }
-  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "noConnection" | Unproven };
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteLost" | "noteGarbled" }
+  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
 interface Notices {
@@ -18,11 +18,13 @@ interface Notices {
 const always = (notice: Notice): Notices => ({ open: notice, outgoing: notice, incoming: notice });
 
 const NOTICES: Readonly<Record<CallEnd, Notices>> = {
-  "hung-up": { open: { note: "noteHungUp" }, outgoing: { note: "noteCancelled" }, incoming: { note: "noteCancelled" } },
+  "hung-up": { open: { note: "noteHungUp" }, outgoing: { note: "noteCancelled" }, incoming: { note: "noteHungUp" } },
   left: { open: { note: "noteLeft" }, outgoing: { note: "noteLeft" }, incoming: { note: "noteCancelledByPeer" } },
-  // The call that takes its place speaks for itself.
-  superseded: { open: { note: "noteLeft" }, outgoing: undefined, incoming: undefined },
-  lost: always({ note: "noteLost" }),
+  // The call that takes its place speaks for itself. The other side calls again only where it has lost the open one.
+  superseded: { open: { note: "noteInterrupted" }, outgoing: undefined, incoming: undefined },
+  // Nobody knows yet whose network it was.
+  lost: always({ note: "noteInterrupted" }),
+  gone: always({ note: "noteLost" }),
   garbled: always({ note: "noteGarbled" }),
   unavailable: always({ alert: "unavailable" }),
   undeliverable: always({ alert: "undeliverable" }),
@@ -30,6 +32,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   busy: always({ alert: "busy" }),
   declined: always({ alert: "declined" }),
   "no-answer": always({ alert: "didNotAnswer" }),
+  unreached: always({ alert: "unreached" }),
   "no-connection": always({ alert: "noConnection" }),
   "missing-fingerprint": always({ alert: "missingFingerprint" }),
   "several-fingerprints": always({ alert: "severalFingerprints" }),

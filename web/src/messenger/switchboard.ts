@@ -1,7 +1,7 @@
 import type { Call } from "../call/call.js";
 import { MAX_CALLS } from "../call/calllimits.js";
 import { Calls, type CallsListener, type Request } from "../call/calls.js";
-import type { CallEnd } from "../call/ends.js";
+import { type CallEnd, FINAL } from "../call/ends.js";
 import type { Letter } from "../conversation/correspondence.js";
 import type { Contacts } from "../identity/contacts.js";
 import type { OwnIdentity } from "../identity/identity.js";
@@ -19,11 +19,11 @@ import { Recovery } from "./recovery.js";
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "canSignal" | "hurry" | "relayed" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
-  /** Whether the device has said that it has no network. */
-  networkAway(): boolean;
+  /** Says why nobody can be called while the service is not ready. */
+  whyNotReady(): Phrase;
   /** Something has arrived that the person does not see. */
   arrived(conversation: LiveConversation): void;
   /** Tells the person something now, or clears what was said. */
@@ -49,7 +49,7 @@ export class Switchboard implements CallsListener {
   ) {
     const { contacts, service } = host;
     const changed = () => host.changed();
-    const canSignal = () => service.ready && !host.networkAway();
+    const canSignal = () => service.canSignal;
     this.calls = new Calls({
       me: login,
       configuration: () => this.#configuration(),
@@ -57,25 +57,46 @@ export class Switchboard implements CallsListener {
       canSignal,
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
+      known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
       listener: this,
     });
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
       canSignal,
-      call: ({ peer }) => {
+      call: ({ peer, loss }) => {
         if (this.calls.with(peer) !== undefined) return;
-        this.#attach(this.calls.call(peer));
+        this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
-      changed,
+      gaveUp: (conversation) => account.note(conversation, phrase("noteNotRestored", conversation.peer)),
     });
   }
 
-  /** The service is ready again. */
+  /** The service is ready again, on another connection. */
   serviceReady(): void {
     this.calls.serviceReady();
     this.recovery.resume();
+  }
+
+  /** The service has given a sign of life after a doubt. */
+  serviceAnswered(): void {
+    this.calls.canSignal();
+    this.recovery.resume();
+  }
+
+  /** These logins are at the service again. */
+  online(logins: readonly string[]): void {
+    for (const login of logins) {
+      this.calls.with(login)?.repeat();
+      const conversation = this.account.find(login);
+      if (conversation !== undefined) this.recovery.resume(conversation);
+    }
+  }
+
+  /** Whether a call waits for the service. */
+  get urgent(): boolean {
+    return this.recovery.busy || this.calls.all.some(({ settingUp, reconnecting }) => settingUp || reconnecting);
   }
 
   /**
@@ -100,7 +121,7 @@ export class Switchboard implements CallsListener {
       return;
     }
     if (blocked.includes(key)) return host.alert(phrase("blockedPeer", peer));
-    if (!service.ready) return host.alert(phrase("unreachable"));
+    if (!service.ready) return host.alert(host.whyNotReady());
     if (relayOnly && !service.relayed) return host.alert(phrase("noRelay"));
     if (this.calls.all.length >= MAX_CALLS) return host.alert(phrase("tooManyConversations"));
     host.alert(undefined);
@@ -125,10 +146,16 @@ export class Switchboard implements CallsListener {
 
   /** Ends the call of a conversation, or stops restoring it. */
   hangUp(conversation: LiveConversation): void {
-    const { call, peer } = conversation;
-    const wasRestoring = this.recovery.stop(conversation);
-    if (call !== undefined) call.end("hung-up");
-    else if (wasRestoring) this.account.note(conversation, phrase("noteHungUp", peer));
+    const { call, peer, restoring } = conversation;
+    this.deleted(conversation);
+    if (call === undefined && restoring) this.account.note(conversation, phrase("noteHungUp", peer));
+  }
+
+  /** The conversation is being deleted. Its call ends, and nothing is noted any more. */
+  deleted(conversation: LiveConversation): void {
+    const { call, peer, loss } = conversation;
+    if (this.recovery.stop(conversation)) this.calls.abandon(peer, loss!.call);
+    call?.end("hung-up");
   }
 
   /** Ends everything with a login that is blocked now. */
@@ -142,6 +169,7 @@ export class Switchboard implements CallsListener {
 
   /** Ends every call and restores none. */
   end(): void {
+    for (const { peer, loss } of this.account.conversations) if (loss !== undefined) this.calls.abandon(peer, loss.call);
     this.recovery.stopAll();
     this.calls.end();
   }
@@ -172,10 +200,18 @@ export class Switchboard implements CallsListener {
     this.host.alert(phrase("noRelay"));
   }
 
+  abandoned(peer: string, id: string): void {
+    const conversation = this.account.find(peer);
+    // An attempt that is under way is refused for itself.
+    if (conversation?.loss?.call !== id || conversation.call !== undefined) return;
+    this.recovery.stop(conversation);
+    this.account.note(conversation, phrase("noteLeft", peer));
+  }
+
   opened(call: Call): void {
     const conversation = this.account.carriedBy(call);
     if (conversation === undefined) return call.end("hung-up");
-    const restored = this.recovery.opened(conversation);
+    const restored = this.recovery.opened(conversation, call);
     conversation.peer = call.peer;
     this.host.alert(undefined);
     this.account.note(conversation, phrase(restored ? "noteReconnected" : "noteConnected", call.peer));
@@ -210,6 +246,7 @@ export class Switchboard implements CallsListener {
     this.#inConversation(call, (conversation) => {
       if (!call.reconnecting) this.account.seen(conversation);
     });
+    if (call.reconnecting) this.host.service.hurry();
     this.host.changed();
   }
 
@@ -221,10 +258,10 @@ export class Switchboard implements CallsListener {
     const { account, host } = this;
     conversation.ended(call);
     if (call.wasOpen) host.alert(undefined);
-    if (end === "hung-up" || end === "declined") this.recovery.stop(conversation);
+    if (FINAL.has(end)) this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
     else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
-    if (end === "lost") this.recovery.lost(conversation, call.restoresHere);
+    if (call.wasOpen && (end === "lost" || end === "superseded")) this.recovery.lost(conversation, call);
     const notice = noticeOf(end, call);
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
@@ -268,7 +305,7 @@ export class Switchboard implements CallsListener {
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
     if (relayOnly && !service.relayed) return "decline"; // It could not connect.
-    // The person has accepted somebody whose call is open, or is being restored by this page.
+    // The person has accepted somebody whose call is open, or is being restored.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";
   }

@@ -29,16 +29,13 @@ export function importDialog(page: Page, file: Blob): DialogContent {
 function body(page: Page, stage: Stage, bringIn: (asked: Import) => void): TemplateResult {
   const { words } = page;
   const asked = stage.kind === "asks" && stage.file.summary.added > 0 ? stage.file : undefined;
-  const close = html`<button type="button" class="btn btn-outline-secondary" @click=${() => page.open(undefined)}>
-    ${asked === undefined ? words.close : words.cancel}
-  </button>`;
   return html`
     <div role="status">${said(page, stage)}</div>
-    ${stage.kind === "reading" || stage.kind === "importing"
+    ${asked === undefined
       ? nothing
       : html`<div class="dialog-actions">
-          ${close}
-          ${asked === undefined ? nothing : html`<button type="button" class="btn btn-primary" @click=${() => bringIn(asked)}>${words.importFile}</button>`}
+          <button type="button" class="btn btn-outline-secondary" @click=${() => page.open(undefined)}>${words.cancel}</button>
+          <button type="button" class="btn btn-primary" @click=${() => bringIn(asked)}>${words.importFile}</button>
         </div>`}
   `;
 }
