@@ -109,6 +109,10 @@ func TestWhatIsWrittenToNobodyYetGoesToNobodyWhoCalls(t *testing.T) {
 	alice.press(kb.Enter)
 	alice.shows("alert", "", "Nobody is connected yet")
 	alice.writes("for whom I shall call")
+	// Now she knows that it is for whoever comes.
+	s.peer("bob").call("alice")
+	alice.connected("bob")
+	alice.writes("for whom I shall call")
 }
 
 func TestWhatAPersonDoesByKeyboardLeavesTheFocusSomewhere(t *testing.T) {
