@@ -122,6 +122,18 @@ test("a text is written to the device before it goes out", () => {
   assert.deepEqual([bob.draft, device.drafts, device.saved.flat().length, bob.undelivered], ["", 1, 1, true]);
 });
 
+test("what is being written to nobody yet is for whoever comes once the person has tried to send it, or has stopped", () => {
+  const { account } = page();
+  account.type("a text");
+  assert.equal(account.writing, true);
+  account.type("");
+  assert.equal(account.writing, false);
+  account.type("another");
+  account.show(account.with("bob"));
+  account.type("and on");
+  assert.equal(account.writing, false);
+});
+
 test("a draft for nobody goes into the conversation that comes to the front, and stays with no login", () => {
   const { account } = page();
   account.type("for whoever comes");

@@ -38,6 +38,8 @@ type Arrival = Omit<Entry & { kind: "received" }, "id" | "time"> | Omit<Entry & 
 export class Account {
   /** What is typed while no conversation is in front. */
   draft = "";
+  /** Whether the person is writing that draft, and has not tried to send it. Then they mean somebody, perhaps not whoever calls now. */
+  writing = false;
   /** By key of the other login, the one with the newest entry last. */
   #conversations = new Map<string, LiveConversation>();
   #front: LiveConversation | undefined;
@@ -154,6 +156,7 @@ export class Account {
     if (conversation === this.#front) return;
     this.#front?.call?.typing(false);
     this.#front = conversation;
+    this.writing = false;
     if (conversation === undefined) return;
     if (conversation.draft === "" && this.draft !== "") {
       conversation.draft = this.draft;
@@ -187,6 +190,7 @@ export class Account {
     const conversation = this.#front;
     if (conversation === undefined) {
       this.draft = text;
+      this.writing = text !== "";
       return;
     }
     conversation.draft = text;

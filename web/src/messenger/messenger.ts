@@ -388,6 +388,7 @@ export class Messenger {
     }
     const { front } = this;
     if (front?.phase !== "open" && front?.phase !== "reconnecting") {
+      if (this.#account !== undefined) this.#account.writing = false;
       this.#warn(phrase("nobodyYet"));
       return false;
     }

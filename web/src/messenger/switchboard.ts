@@ -179,8 +179,8 @@ export class Switchboard implements CallsListener {
   began(call: Call): void {
     const conversation = this.#attach(call);
     // A person who looks at no conversation, or at one that is off, sees the one that begins, unless they are writing to somebody else.
-    const { front, draft } = this.account;
-    if (front === undefined ? draft === "" : front.phase === "off" && front.draft === "") this.account.show(conversation);
+    const { front, writing } = this.account;
+    if (front === undefined ? !writing : front.phase === "off" && front.draft === "") this.account.show(conversation);
   }
 
   requested({ peer }: Request): void {

@@ -45,8 +45,10 @@ export class Composer {
     const field = () => document.getElementById("message") as HTMLTextAreaElement;
     const send = () => {
       const element = field();
-      if (messenger.send(element.value)) element.value = "";
-      this.#typed(element);
+      if (messenger.send(element.value)) {
+        element.value = "";
+        this.#typed(element);
+      }
       element.focus();
     };
     const submit = (event: SubmitEvent) => {

@@ -4,7 +4,7 @@ import type { DialogContent, Page } from "./page.js";
 
 /**
  * The page's only dialog element. It is always in the page, so that the browser can return the focus when it closes.
- * @param beside whether it opens beside what the person types: it takes no focus, and a status says that it is there
+ * @param beside whether it opens beside what the person types: it takes no focus, and a status tells of it
  */
 export function dialogElement(page: Page, content: DialogContent | undefined, beside: boolean): TemplateResult {
   const dismissed = () => {

@@ -5,6 +5,9 @@ import { FocusRule } from "./focusrule.js";
 /** What can have the focus in place of an element in it that is gone: an entry of the discussion, all of it, and a dialog. */
 const PLACES = "li.message, [role=log], dialog";
 
+/** The parts of the page without the fields in which people type. */
+const PARTS = ".bar, .side, .peer, .discussion, .notice";
+
 /** Watches where the person is, and moves the focus where the rule says. */
 export class Focus {
   readonly #rule = new FocusRule();
@@ -65,6 +68,11 @@ export class Focus {
     if (opened && other !== null && other !== this.#typedIn && loginKey(other.value) === front?.key) other.value = "";
     if (move === "nearby") focus(path.slice(1).find((place) => place.matches(PLACES) && isUsable(place)) ?? this.#continues());
     else if (move === "on" && !inDialog) focus(this.#continues());
+  }
+
+  /** While a dialog is open beside what the person types, they reach that and the dialog, as with a modal dialog. */
+  confine(beside: boolean): void {
+    for (const part of this.root.querySelectorAll<HTMLElement>(PARTS)) part.inert = beside && !part.contains(document.activeElement);
   }
 
   /** Where the person continues. */

@@ -150,6 +150,7 @@ export class View implements Page {
     this.#composer.settle();
     this.#discussion.follow();
     settleDialog(this.root, dialog, before, this.#beside);
+    this.#focus.confine(this.#beside);
     this.#focus.settle(path);
   }
 
