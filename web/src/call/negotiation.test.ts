@@ -145,7 +145,8 @@ test("a description is refused by the reason for which nobody knows whose it is"
   for (const [text, end] of [
     ["v=0\r\n", "missing-fingerprint"],
     [sdp("01") + sdp("02"), "several-fingerprints"],
-    ["a=fingerprint:sha-256 01", "unreadable-fingerprint"],
+    ["v=0\r\na=fingerprint:sha-256 01", "unreadable-fingerprint"],
+    ["nonsense", undefined],
   ] as const) {
     const { negotiation, connection, sent, told } = negotiating({ outgoing: false });
     negotiation.receiveOffer(text);

@@ -202,6 +202,7 @@ export class Negotiation {
 
   async #describe({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
     const bound = bind(sdp);
+    if (!sdp.startsWith("v=0")) throw new Error("no session description"); // RFC 8866, section 5
     if (typeof bound === "string") throw new UnprovenError(bound);
     const { connection } = this.options;
     await connection.setRemoteDescription({ type, sdp: bound.sdp });
