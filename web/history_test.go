@@ -13,12 +13,13 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// stored counts what the device keeps, by store of the database (src/conversation/database.ts).
+// stored counts what the device keeps, by store of the database (src/conversation/schema.ts). It is nothing without a database.
 func (p *page) stored() map[string]int {
 	p.t.Helper()
 	return eval[map[string]int](p, `new Promise((resolve, reject) => {
 		const request = indexedDB.open("p2p-messaging");
-		request.onerror = () => reject(request.error);
+		request.onupgradeneeded = () => request.transaction.abort(); // There is none, and this makes none.
+		request.onerror = () => request.error.name === "AbortError" ? resolve({}) : reject(request.error);
 		request.onsuccess = () => {
 			const database = request.result;
 			const stores = [...database.objectStoreNames];

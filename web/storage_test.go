@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -148,10 +150,21 @@ func TestWhatThePageHasOutlivesItsDatabase(t *testing.T) {
 	removed := func() { // Another window deletes it, or the person has the browser delete the page's data.
 		eval[bool](alice, `new Promise((resolve) => { indexedDB.deleteDatabase("p2p-messaging").onsuccess = () => resolve(true); })`)
 	}
-	removed()
-	alice.untilStored("all that was there", func(stored map[string]int) bool {
-		return stored["identity"] == 1 && stored["contacts"] == 1 && stored["conversations"] == 1 && stored["entries"] > len(want)
-	})
+	cleared := func() { // The browser closes the database and deletes it.
+		alice.do(func(ctx context.Context, target *chromedp.Target) error {
+			origin, err := originOf(s.url())
+			if err != nil {
+				return err
+			}
+			return target.Call(ctx, storage.ClearDataForOrigin.Method, storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "indexeddb"}, nil)
+		})
+	}
+	for _, lose := range []func(){removed, cleared} {
+		lose()
+		alice.untilStored("all that was there", func(stored map[string]int) bool {
+			return stored["identity"] == 1 && stored["contacts"] == 1 && stored["conversations"] == 1 && stored["entries"] > len(want)
+		})
+	}
 
 	// And where it does not come back, the page says so as long as that lasts.
 	eval[bool](alice, `(broken.open = failing("UnknownError"), true)`)

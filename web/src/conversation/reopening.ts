@@ -2,12 +2,16 @@ import { type Connection, type ConnectionEvents, type Database, isAbsence } from
 
 /** How long the browser may take to open the database or to read a record, in ms. After that the person is told. */
 const TIMEOUT = 5_000;
-/**
- * How long the page waits before it opens the database again, in ms: the second time, and at most. The first time it does not wait. A
- * connection that has lasted for the longest pause was a good one.
- */
+/** How long the page waits before it opens the database again, in ms: the second time, and at most. The first time it does not wait. */
 const SECOND_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
+/** A connection that has lasted as long was a good one, in ms. When it is lost, the page does not wait. */
+const GOOD = 5_000;
+/**
+ * How long after it has opened the database again the page looks whether it is there, in ms. A browser that is about to delete the
+ * database may open it once more, and close that connection without a word (Chromium 156).
+ */
+const CHECK_AFTER = 1_000;
 /** How long the page waits before it does again what has failed, in ms: once, and once more. */
 const PAUSES = [50, 250];
 
@@ -170,6 +174,7 @@ export class ReopeningDatabase implements Database {
     if (!back) return;
     this.host.changed();
     this.host.back(connection.fresh);
+    setTimeout(() => void this.get("identity", "current").catch(() => {}), CHECK_AFTER);
   }
 
   /** The connection is lost: opens another one. */
@@ -189,7 +194,7 @@ export class ReopeningDatabase implements Database {
   }
 
   #openLater(opened: boolean): void {
-    if (performance.now() - this.#openedAt >= LONGEST_PAUSE) this.#pause = 0;
+    if (performance.now() - this.#openedAt >= GOOD) this.#pause = 0;
     this.#openedAt = Infinity;
     if (this.#pause > 0 && this.#trouble === undefined) this.#inTrouble("failing");
     setTimeout(() => void this.#open(opened), this.#pause);
