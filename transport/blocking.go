@@ -105,7 +105,7 @@ func (c *blocking) mayRead() bool {
 // is over. Then it waits until the outbox lingers, and removes the connection.
 func (c *blocking) finishAndRemove() {
 	c.finish(nil)
-	c.inbox.drop(&c.server.buffers)
+	c.drop()
 	c.boundDropping()
 	_, _ = io.Copy(io.Discard, c.socket)
 	c.inbox.become(ended)

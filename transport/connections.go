@@ -46,12 +46,12 @@ type visit struct {
 	conn *conn
 }
 
-// init sets the times: connections are pinged every ping, may be silent for idle, and may take nothing for write.
-func (s *connections) init(now func() int64, ping, idle, write time.Duration) {
+// init sets the times of the sweep.
+func (s *connections) init(now func() int64, o Options) {
 	s.now = now
-	s.ping = ping
+	s.ping = o.PingInterval
 	// Tests use short times. The interval is as short in proportion.
-	s.interval = max(min(sweepInterval, ping/10, idle/10, write/10), time.Millisecond)
+	s.interval = max(min(sweepInterval, o.PingInterval/10, o.IdleTimeout/10, o.WriteTimeout/10, o.MessageTimeout/10), time.Millisecond)
 	s.changed.L = &s.mu
 	s.none = make(chan struct{}, 1)
 }

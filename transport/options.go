@@ -34,6 +34,10 @@ type Options struct {
 	// client reads too slowly (close code 4000). WriteTimeout is also how long the client of a connection that is being
 	// closed has to take the waiting frames. Default: 10 s.
 	WriteTimeout time.Duration
+	// MessageTimeout is how long a client may take to finish a message that it has begun, over all its fragments. After
+	// that the service ends the connection (close code 1008). The time in which the service does not read the client does
+	// not count. Default: 10 s.
+	MessageTimeout time.Duration
 	// PingInterval is the time between two pings to a connection. Default: 25 s.
 	PingInterval time.Duration
 	// IdleTimeout is how long a client may send nothing, not even a pong. After that the service ends the connection
@@ -51,6 +55,7 @@ func DefaultOptions() Options {
 		Rate:             500,
 		Burst:            1000,
 		WriteTimeout:     10 * time.Second,
+		MessageTimeout:   10 * time.Second,
 		PingInterval:     25 * time.Second,
 		IdleTimeout:      60 * time.Second,
 		HandshakeTimeout: 10 * time.Second,
@@ -69,6 +74,7 @@ func (o *Options) complete() error {
 		otherwise time.Duration
 	}{
 		{"write timeout", &o.WriteTimeout, defaults.WriteTimeout},
+		{"message timeout", &o.MessageTimeout, defaults.MessageTimeout},
 		{"ping interval", &o.PingInterval, defaults.PingInterval},
 		{"idle timeout", &o.IdleTimeout, defaults.IdleTimeout},
 		{"handshake timeout", &o.HandshakeTimeout, defaults.HandshakeTimeout},

@@ -46,6 +46,7 @@ type Server struct {
 	upgrader *gws.Upgrader
 	started  time.Time
 	buffers  buffers
+	keeps    keeps
 
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
@@ -83,7 +84,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
-	s.connections.init(s.now, o.PingInterval, o.IdleTimeout, o.WriteTimeout)
+	s.connections.init(s.now, o)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.HandshakeTimeout,
