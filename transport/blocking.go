@@ -55,8 +55,10 @@ func (c *blocking) wake() {
 }
 
 // abort implements carrier.
-func (c *blocking) abort() {
-	socket := c.socket
+func (c *blocking) abort() { closeNow(c.socket) }
+
+// closeNow closes a socket without waiting.
+func closeNow(socket net.Conn) {
 	if secure, ok := socket.(*tls.Conn); ok {
 		socket = secure.NetConn() // the TLS connection's Close would wait to send its alert
 	}

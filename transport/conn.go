@@ -46,10 +46,9 @@ type conn struct {
 	// dueAt is the time at which the frames that were charged for so far would have come at exactly the allowed rate, in
 	// the server's nanoseconds (the theoretical arrival time of the generic cell rate algorithm). It belongs to the reader.
 	dueAt int64
-	// extra is the number of frames to charge for in addition to the next one.
-	extra atomic.Int32
 
-	loggedIn bool // belongs to the reader
+	place    *place // while the client has no login; belongs to the reader
+	loggedIn bool   // belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8

@@ -7,9 +7,10 @@ import (
 )
 
 // inbox holds the bytes that have come from one client and were not acted on yet, and the state of the reading. It belongs
-// to the connection's reader. Only the state may be read by anybody.
+// to the connection's reader, except for the atomic fields.
 type inbox struct {
 	stated  atomic.Uint32 // the state
+	extra   atomic.Int32  // the number of frames to charge for in addition to the next one
 	held    *kept         // the bytes that wait; nil for none
 	message *kept         // the fragments of the unfinished message; nil for none
 }

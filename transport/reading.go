@@ -210,7 +210,19 @@ func (c *conn) text(text []byte) {
 }
 
 // noteLogin notes whether the client has a login, after a message that may have changed that.
-func (c *conn) noteLogin() { c.loggedIn = c.session.LoggedIn() }
+func (c *conn) noteLogin() {
+	loggedIn := c.session.LoggedIn()
+	if loggedIn == c.loggedIn {
+		return
+	}
+	c.loggedIn = loggedIn
+	if loggedIn {
+		c.server.connections.places.release(c.place)
+		c.place = nil
+	} else {
+		c.place = c.server.connections.places.await(c)
+	}
+}
 
 // awaitDecision makes the reader wait for Resume, unless Resume was called before the session returned.
 func (c *conn) awaitDecision() {
@@ -239,8 +251,8 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 	if interval == 0 {
 		return 0
 	}
-	if c.extra.Load() > 0 {
-		frames += uint32(c.extra.Swap(0))
+	if c.inbox.extra.Load() > 0 {
+		frames += uint32(c.inbox.extra.Swap(0))
 	}
 	c.dueAt = max(c.dueAt, now) + interval*int64(frames)
 	return time.Duration(c.dueAt - now - c.server.burstInterval)
@@ -249,7 +261,7 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 // Charge implements [actors.Link].
 func (c *conn) Charge(frames int) {
 	if c.server.frameInterval > 0 {
-		c.extra.Add(int32(frames))
+		c.inbox.extra.Add(int32(frames))
 	}
 }
 

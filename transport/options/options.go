@@ -57,6 +57,7 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		FileOrigin:       f.FileOrigin,
 		Rate:             f.Rate,
 		Burst:            f.Burst,
+		MaxConnections:   f.MaxConnections,
 		WriteTimeout:     f.WriteTimeout,
 		MessageTimeout:   f.MessageTimeout,
 		PingInterval:     f.PingInterval,
