@@ -49,6 +49,7 @@ type conn struct {
 
 	place    *place // while the client has no login; belongs to the reader
 	loggedIn bool   // belongs to the reader
+	hungUp   bool   // the client has ended its direction, and bytes of it may wait; belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8
