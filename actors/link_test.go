@@ -23,6 +23,8 @@ type fakeLink struct {
 	reason  string
 	resumed int // number of calls of Resume that nobody has waited for
 	charged int
+	// loggedIn is the number of calls of LoggedIn.
+	loggedIn int
 	// onSend runs before a text is taken, if it is set. Tests panic in it.
 	onSend func(text string)
 }
@@ -40,6 +42,12 @@ func (l *fakeLink) Resume() {
 	defer l.mu.Unlock()
 	l.resumed++
 	l.changed.Broadcast()
+}
+
+func (l *fakeLink) LoggedIn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loggedIn++
 }
 
 func (l *fakeLink) Charge(messages int) {

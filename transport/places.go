@@ -45,7 +45,8 @@ type place struct {
 	element *list.Element // in waiting or leaving; nil after leave
 }
 
-// guest is a client that can be sent away. The methods may be called by anybody, even when its socket is closed already.
+// guest is a client that can be sent away. Its methods are called with the mutex of places held, even when its socket is closed
+// already. So a client is never sent away after it has learned of its login. See [actors.Link].
 type guest interface {
 	sendAway() // tells the client that it must go
 	hurry()    // closes its socket if the client has been told
@@ -107,67 +108,60 @@ func (p *places) release(at *place) {
 // makeRoom reports whether there is a place for one more client. If there is none, it sends away those clients that have been
 // there longest without a login. Own is the place that the client itself has already, or nil.
 func (p *places) makeRoom(own *place) bool {
-	var away, hurry, cut []guest
-	p.mu.Lock()
-	staying := p.taken - p.leaving.Len()
-	if own != nil {
-		staying--
-	}
-	longest := p.waiting.Front()
-	for staying >= p.most && longest != nil {
-		at := longest.Value.(*place)
-		longest = longest.Next()
-		if at != own {
-			p.dismiss(at)
-			away = append(away, at.client)
-			staying--
-		}
-	}
-	// Those that are leaving are given time to close their side, unless they are many.
-	many := p.leaving.Len()
-	for e := p.leaving.Front(); e != nil && many > p.spare/2; e = e.Next() {
-		if client := e.Value.(*place).client; many > p.spare {
-			cut = append(cut, client)
-		} else {
-			hurry = append(hurry, client)
-		}
-		many--
-	}
-	room := staying < p.most
-	warn := p.becomesScarce(!room || len(away) > 0)
-	p.mu.Unlock()
+	room, warn := p.tryToMakeRoom(own)
 	if warn {
 		p.logger.Warn("the service is full: clients without a login are sent away, then new ones are refused", slog.Int("connections", p.most))
-	}
-	for _, client := range cut {
-		client.cut()
-	}
-	for _, client := range hurry {
-		client.hurry()
-	}
-	for _, client := range away {
-		client.sendAway()
 	}
 	return room
 }
 
-// becomesScarce notes whether places are scarce, and reports whether to warn of it. The caller holds mu.
-func (p *places) becomesScarce(scarce bool) bool {
-	if !scarce || p.scarce {
+// tryToMakeRoom is makeRoom, and reports whether the operator must be warned.
+func (p *places) tryToMakeRoom(own *place) (room, warn bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	staying := p.taken - p.leaving.Len()
+	if own != nil {
+		staying--
+	}
+	if staying < p.most {
+		return true, false
+	}
+	for longest := p.waiting.Front(); staying >= p.most && longest != nil; {
+		at := longest.Value.(*place)
+		longest = longest.Next()
+		if at != own {
+			p.dismiss(at)
+			staying--
+		}
+	}
+	// Those that are leaving are given time to close their side, unless they are many.
+	for many, e := p.leaving.Len(), p.leaving.Front(); e != nil && many > p.spare/2; many, e = many-1, e.Next() {
+		if client := e.Value.(*place).client; many > p.spare {
+			client.cut()
+		} else {
+			client.hurry()
+		}
+	}
+	return staying < p.most, p.becomesScarce()
+}
+
+// becomesScarce notes that places are scarce, and reports whether to warn of it. The caller holds mu.
+func (p *places) becomesScarce() (warn bool) {
+	if p.scarce {
 		return false
 	}
 	p.scarce = true
-	if !p.warned.IsZero() && time.Since(p.warned) < scarceInterval {
-		return false
+	if now := time.Now(); p.warned.IsZero() || now.Sub(p.warned) >= scarceInterval {
+		p.warned, warn = now, true
 	}
-	p.warned = time.Now()
-	return true
+	return warn
 }
 
-// dismiss moves a place to those that are leaving. The caller holds mu.
+// dismiss sends a client away. The caller holds mu.
 func (p *places) dismiss(at *place) {
 	p.waiting.Remove(at.element)
 	at.element = p.leaving.PushBack(at)
+	at.client.sendAway()
 }
 
 // pace holds up the goroutine that accepts connections until fewer clients are leaving than there are files for. Clients may
@@ -176,15 +170,8 @@ func (p *places) pace() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.taken-p.spare > p.most && p.leaving.Len() > 0 {
-		leaving := p.guests(&p.leaving, p.spare)
-		p.mu.Unlock()
-		for _, client := range leaving {
-			client.cut()
-		}
-		p.mu.Lock()
-		if p.taken-p.spare > p.most && p.leaving.Len() > 0 {
-			p.left.Wait()
-		}
+		p.cutLeaving(p.spare)
+		p.left.Wait()
 	}
 }
 
@@ -193,26 +180,21 @@ func (p *places) pace() {
 func (p *places) freeFiles() {
 	const some = 8
 	p.mu.Lock()
-	cut := p.guests(&p.leaving, some)
-	away := p.guests(&p.waiting, some-len(cut))
-	for range away {
-		p.dismiss(p.waiting.Front().Value.(*place))
-	}
-	p.mu.Unlock()
-	for _, client := range cut {
-		client.cut()
-	}
-	for _, client := range away {
-		client.sendAway()
+	defer p.mu.Unlock()
+	for range some - p.cutLeaving(some) {
+		if longest := p.waiting.Front(); longest != nil {
+			p.dismiss(longest.Value.(*place))
+		}
 	}
 }
 
-// guests returns the first clients of a list, n at most. The caller holds mu.
-func (p *places) guests(l *list.List, n int) (clients []guest) {
-	for e := l.Front(); e != nil && len(clients) < n; e = e.Next() {
-		clients = append(clients, e.Value.(*place).client)
+// cutLeaving cuts the n clients that have been leaving longest, and returns how many there were. The caller holds mu.
+func (p *places) cutLeaving(n int) (cut int) {
+	for e := p.leaving.Front(); e != nil && cut < n; e = e.Next() {
+		e.Value.(*place).client.cut()
+		cut++
 	}
-	return clients
+	return cut
 }
 
 // visit gives a place to a connection that net/http serves. It makes room for it if it can.

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
 )
 
 // standIn is a client without a login. It notes what is done to it.
@@ -134,10 +137,10 @@ func TestManyThatAreLeavingAreHurriedAndThenCut(t *testing.T) {
 		p.come(&done, fmt.Sprint(i))
 	}
 	want := []string{
-		"away 0", "away 1", "hurry 0", "away 2", "hurry 0", "hurry 1", "away 3",
-		"cut 0", "hurry 1", "hurry 2", "away 4",
-		"cut 0", "cut 1", "hurry 2", "hurry 3", "away 5",
-		"cut 0", "cut 1", "cut 2", "hurry 3", "hurry 4", "away 6",
+		"away 0", "away 1", "away 2", "hurry 0", "away 3", "hurry 0", "hurry 1",
+		"away 4", "cut 0", "hurry 1", "hurry 2",
+		"away 5", "cut 0", "cut 1", "hurry 2", "hurry 3",
+		"away 6", "cut 0", "cut 1", "cut 2", "hurry 3", "hurry 4",
 	}
 	if !slices.Equal(done, want) {
 		t.Errorf("the clients were treated so: %q, want %q", done, want)
@@ -206,4 +209,48 @@ func TestFilesAreMadeFreeWhenThereAreNone(t *testing.T) {
 	if !slices.Equal(done, want) {
 		t.Errorf("the clients were treated so: %q, want %q", done, want)
 	}
+}
+
+// eager is a session that accepts a login. It calls accepted before Receive returns.
+type eager struct {
+	returns
+	link     actors.Link
+	accepted func()
+	loggedIn bool
+}
+
+func (e *eager) Receive(m *messages.Relay) bool {
+	m.Release()
+	e.link.LoggedIn()
+	e.loggedIn = true
+	e.accepted()
+	return true
+}
+
+func (e *eager) LoggedIn() bool { return e.loggedIn }
+
+func TestAClientIsNotSentAwayOnceItCanKnowOfItsLogin(t *testing.T) {
+	e := new(eager)
+	m := simulateWith(t, e)
+	m.connections.places.most = 1
+	m.connections.places.logger = slog.New(slog.DiscardHandler)
+	c := m.adopt()
+	e.link = c
+	e.accepted = func() {
+		if m.connections.places.makeRoom(nil) || !c.outbox.isOpen() {
+			t.Error("a client that has a login was sent away")
+		}
+	}
+	m.connections.enter()
+	m.openLooped(c, sampleKey, nil)
+	m.opening.run()
+	m.receive(c, loginMessage)
+	if !c.loggedIn || c.place != nil {
+		t.Error("the login was not noted")
+	}
+	m.close(c)
+	if n := m.connections.places.taken; n != 0 {
+		t.Errorf("%d places are taken, want none", n)
+	}
+	_ = m.connections.wait(t.Context())
 }

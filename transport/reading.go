@@ -285,6 +285,9 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 // rateAllows returns the time at which the rate allows the frame that was charged for last.
 func (c *conn) rateAllows() int64 { return c.dueAt - c.server.burstInterval }
 
+// LoggedIn implements [actors.Link]. The reader waits meanwhile.
+func (c *conn) LoggedIn() { c.server.connections.places.release(c.place) }
+
 // Charge implements [actors.Link].
 func (c *conn) Charge(frames int) {
 	if c.server.frameInterval > 0 {
