@@ -18,8 +18,14 @@ const retryAfter = "10"
 
 const reasonFull = "the service is full, and you have been here longest without a login: please come back later"
 
-// scarceInterval is the least time between two warnings that places are scarce.
-const scarceInterval = time.Minute
+const (
+	// scarceInterval is the least time between two warnings that places are scarce.
+	scarceInterval = time.Minute
+	// paceInterval is the time after which the goroutine that accepts connections looks again whether it may go on.
+	paceInterval = time.Millisecond
+	// leaveTimeout is how long it waits for clients that were sent away to be told, before it cuts them off.
+	leaveTimeout = 100 * paceInterval
+)
 
 // places counts the sockets of a server. When there are no more places, it makes room: it sends away the clients that have
 // been there longest without a login. A client that has not even asked for a WebSocket has no login either. Clients with a
@@ -34,7 +40,6 @@ type places struct {
 	waiting  list.List // places of clients without a login, the longest first
 	leaving  list.List // places of clients that were sent away and whose sockets are still open, the longest first
 	visitors map[net.Conn]*place
-	left     sync.Cond // a socket was closed
 	scarce   bool      // there were no more places, and more than half of them are still taken
 	warned   time.Time // when the last warning was logged
 }
@@ -57,7 +62,6 @@ type guest interface {
 func (p *places) init(logger *slog.Logger, connections, files int) {
 	p.logger = logger
 	p.visitors = make(map[net.Conn]*place)
-	p.left.L = &p.mu
 	// Besides its connections, the process needs two files for each loop and some others.
 	p.spare = min(max(files/8, 16), 128)
 	p.most = math.MaxInt
@@ -82,7 +86,6 @@ func (p *places) leave() {
 	defer p.mu.Unlock()
 	p.taken--
 	p.scarce = p.scarce && p.taken > p.most/2
-	p.left.Signal()
 }
 
 // await returns the place of a client that has no login from now on.
@@ -135,13 +138,7 @@ func (p *places) tryToMakeRoom(own *place) (room, warn bool) {
 		}
 	}
 	// Those that are leaving are given time to close their side, unless they are many.
-	for many, e := p.leaving.Len(), p.leaving.Front(); e != nil && many > p.spare/2; many, e = many-1, e.Next() {
-		if client := e.Value.(*place).client; many > p.spare {
-			client.cut()
-		} else {
-			client.hurry()
-		}
-	}
+	p.eachLeaving(p.leaving.Len()-p.spare/2, guest.hurry)
 	return staying < p.most, p.becomesScarce()
 }
 
@@ -164,15 +161,27 @@ func (p *places) dismiss(at *place) {
 	at.client.sendAway()
 }
 
-// pace holds up the goroutine that accepts connections until fewer clients are leaving than there are files for. Clients may
+// pace holds up the goroutine that accepts connections while more clients are leaving than there are files for. Clients may
 // come faster than sockets can be closed.
 func (p *places) pace() {
+	for waited := time.Duration(0); p.tooManyLeave(waited >= leaveTimeout); waited += paceInterval {
+		time.Sleep(paceInterval)
+	}
+}
+
+// tooManyLeave reports whether more clients are leaving than there are files for. It hurries them, or cuts them off.
+func (p *places) tooManyLeave(cut bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.taken-p.spare > p.most && p.leaving.Len() > 0 {
-		p.cutLeaving(p.spare)
-		p.left.Wait()
+	if p.taken-p.spare <= p.most || p.leaving.Len() == 0 {
+		return false
 	}
+	end := guest.hurry
+	if cut {
+		end = guest.cut
+	}
+	p.eachLeaving(p.leaving.Len(), end)
+	return true
 }
 
 // freeFiles makes some files free, because the process can open no more. The limit may be lower than it was, or other parts
@@ -181,20 +190,20 @@ func (p *places) freeFiles() {
 	const some = 8
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for range some - p.cutLeaving(some) {
+	p.eachLeaving(some, guest.cut)
+	for range some - p.leaving.Len() {
 		if longest := p.waiting.Front(); longest != nil {
 			p.dismiss(longest.Value.(*place))
 		}
 	}
 }
 
-// cutLeaving cuts the n clients that have been leaving longest, and returns how many there were. The caller holds mu.
-func (p *places) cutLeaving(n int) (cut int) {
-	for e := p.leaving.Front(); e != nil && cut < n; e = e.Next() {
-		e.Value.(*place).client.cut()
-		cut++
+// eachLeaving calls end with the n clients that have been leaving longest. The caller holds mu.
+func (p *places) eachLeaving(n int, end func(guest)) {
+	for e := p.leaving.Front(); e != nil && n > 0; e = e.Next() {
+		end(e.Value.(*place).client)
+		n--
 	}
-	return cut
 }
 
 // visit gives a place to a connection that net/http serves. It makes room for it if it can.
