@@ -24,15 +24,31 @@ const keepDiary = `(() => {
 	};
 	const send = WebSocket.prototype.send;
 	WebSocket.prototype.send = function (data) { write("sent", brief(data)); return send.call(this, data); };
+	let sockets = 0;
+	let newest;
 	globalThis.WebSocket = class extends WebSocket {
 		constructor(...options) {
 			super(...options);
-			write("socket", "new");
-			this.addEventListener("open", () => write("socket", "open"));
-			this.addEventListener("close", ({ code, reason }) => write("socket", "closed " + code + " " + reason));
-			this.addEventListener("message", ({ data }) => write("got", brief(data)));
+			newest = this;
+			this.name = "socket " + ++sockets;
+			this.loggedIn = false;
+			write(this.name, "new");
+			this.addEventListener("open", () => write(this.name, "open"));
+			this.addEventListener("close", ({ code, reason }) => {
+				this.loggedIn = false;
+				write(this.name, "closed " + code + " " + reason);
+			});
+			this.addEventListener("message", ({ data }) => {
+				const { type, success } = JSON.parse(data);
+				this.loggedIn ||= type === "login" && success;
+				write("got", brief(data));
+			});
 		}
-		close(...options) { write("socket", "close() " + options.join(" ")); super.close(...options); }
+		close(...options) {
+			this.loggedIn = false;
+			write(this.name, "close() " + options.join(" "));
+			super.close(...options);
+		}
 	};
 	let connections = 0;
 	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -72,11 +88,8 @@ const keepDiary = `(() => {
 	new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
 	globalThis.diary = {
 		entries,
-		/** Whether the newest socket has logged in, and not ended since. */
-		get loggedIn() {
-			const login = entries.findLastIndex(({ kind, text }) => kind === "got" && text === "login success=true");
-			return login >= 0 && entries.findLastIndex(({ kind }) => kind === "socket") < login;
-		},
+		/** Whether the newest socket has logged in. */
+		get loggedIn() { return newest?.loggedIn === true; },
 	};
 })()`
 
