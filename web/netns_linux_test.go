@@ -242,6 +242,7 @@ var trueAnyway = regexp.MustCompile(`^(` + strings.Join([]string{
 	`(Connected|Connecting|Reconnecting|Calling|Not connected) to (alice|bob)( …)?`,
 	`Calling (alice|bob) …`,
 	`Connected to (alice|bob)`,
+	`The connection to (alice|bob) was lost`,
 	`The connection to (alice|bob) is back`,
 	`Enter sends, Shift\+Enter breaks the line\.`,
 	`Connect to somebody to send messages\. What you type is kept\.`,
