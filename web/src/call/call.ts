@@ -73,6 +73,8 @@ export interface CallOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
   /** The call has ended. Called before `listener.ended`. */
   over: (end: CallEnd) => void;
   listener: CallListener;
@@ -263,11 +265,6 @@ export class Call {
     if (this.phase === "open" && !this.bare) this.#negotiation.restart();
   }
 
-  /** Signaling frames can go out again. */
-  canSignal(): void {
-    if (this.phase === "open" && !this.bare) this.#negotiation.restartIfDue();
-  }
-
   /** The service is ready again, on another connection. What was sent on the one before may not have arrived. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
@@ -309,7 +306,8 @@ export class Call {
   #limitSetup(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (!this.options.canSignal()) this.end("unreached");
+      const { canSignal, doubted } = this.options;
+      if (!canSignal() || doubted()) this.end("unreached");
       else this.end(this.phase === "calling" ? "no-answer" : "no-connection");
     }, SETUP_TIMEOUT);
   }
@@ -375,6 +373,7 @@ export class Call {
     this.#lastOutage = new Outage({
       serviceBack: () => this.#serviceBack,
       canSignal: this.options.canSignal,
+      doubted: this.options.doubted,
       postponed: () => this.#negotiation.restartLater(),
       givenUp: () => this.end("lost"),
     });

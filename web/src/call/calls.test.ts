@@ -54,6 +54,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       return JSON.stringify(frame);
     },
     canSignal: () => true,
+    doubted: () => false,
     policy: () => policy,
     known: (peer) => peer.startsWith("friend"),
     correspondence: () => new Correspondence(me),

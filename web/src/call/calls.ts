@@ -20,6 +20,8 @@ export interface CallsOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
   correspondence: (peer: string) => Correspondence;
   /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
@@ -121,11 +123,6 @@ export class Calls {
   /** This page was asleep, so that any call may be in trouble. */
   check(): void {
     for (const call of this.all) void call.check();
-  }
-
-  /** Signaling frames can go out again. */
-  canSignal(): void {
-    for (const call of this.all) call.canSignal();
   }
 
   /** The service is ready again, on another connection. */
@@ -317,13 +314,14 @@ export class Calls {
   }
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean; restores?: string | undefined }): Call {
-    const { configuration, send, canSignal, correspondence, listener } = this.options;
+    const { configuration, send, canSignal, doubted, correspondence, listener } = this.options;
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
       configuration: configuration(),
       send,
       canSignal,
+      doubted,
       correspondence: correspondence(start.peer),
       over: (end) => {
         if (this.#calls.get(key) === call) this.#calls.delete(key);

@@ -13,8 +13,7 @@ test("how a call has ended is said by how far it got and who called", () => {
   assert.deepEqual(all("hung-up"), ["noteHungUp", "noteHungUp", "noteCancelled", "noteHungUp"]);
   assert.deepEqual(all("left"), ["noteLeft", "noteLeft", "noteLeft", "noteCancelledByPeer"]);
   assert.deepEqual(all("superseded"), ["noteInterrupted", "noteInterrupted", undefined, undefined]);
-  assert.deepEqual(all("lost"), Array(4).fill("noteInterrupted"));
-  assert.deepEqual(all("gone"), Array(4).fill("noteLost"));
+  for (const end of ["lost", "gone"] as const) assert.deepEqual(all(end), Array(4).fill("noteInterrupted"));
   assert.deepEqual(all("unreached"), Array(4).fill("alert unreached"));
   assert.deepEqual(all("no-answer"), Array(4).fill("alert didNotAnswer"));
 });

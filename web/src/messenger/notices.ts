@@ -3,7 +3,7 @@ import { type Phrase, phrase } from "../words.js";
 
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteLost" | "noteGarbled" }
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" }
   | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "unreached" | "noConnection" };
 
 /** What is said when a call is over, by how far it got and who called. */
@@ -22,7 +22,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   superseded: { open: { note: "noteInterrupted" }, outgoing: undefined, incoming: undefined },
   // Nobody knows yet whose network it was.
   lost: always({ note: "noteInterrupted" }),
-  gone: always({ note: "noteLost" }),
+  gone: always({ note: "noteInterrupted" }),
   garbled: always({ note: "noteGarbled" }),
   unavailable: always({ alert: "unavailable" }),
   undeliverable: always({ alert: "undeliverable" }),

@@ -19,7 +19,7 @@ import { Recovery } from "./recovery.js";
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "canSignal" | "hurry" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
   /** Says why nobody can be called while the service is not ready. */
@@ -49,12 +49,12 @@ export class Switchboard implements CallsListener {
   ) {
     const { contacts, service } = host;
     const changed = () => host.changed();
-    const canSignal = () => service.canSignal;
     this.calls = new Calls({
       me: login,
       configuration: () => this.#configuration(),
       send: (frame) => service.send(frame),
-      canSignal,
+      canSignal: () => service.ready,
+      doubted: () => service.doubted,
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
@@ -63,13 +63,13 @@ export class Switchboard implements CallsListener {
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
-      canSignal,
+      canSignal: () => service.ready && !service.doubted,
       call: ({ peer, loss }) => {
         if (this.calls.with(peer) !== undefined) return;
         this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
-      gaveUp: (conversation) => account.note(conversation, phrase("noteNotRestored", conversation.peer)),
+      gaveUp: (conversation, gone) => account.note(conversation, phrase(gone ? "noteLost" : "noteNotRestored", conversation.peer)),
     });
   }
 
@@ -81,7 +81,6 @@ export class Switchboard implements CallsListener {
 
   /** The service has given a sign of life after a doubt. */
   serviceAnswered(): void {
-    this.calls.canSignal();
     this.recovery.resume();
   }
 
@@ -261,7 +260,7 @@ export class Switchboard implements CallsListener {
     if (FINAL.has(end)) this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
     else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
-    if (call.wasOpen && (end === "lost" || end === "superseded")) this.recovery.lost(conversation, call);
+    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) this.recovery.lost(conversation, call, end === "gone");
     const notice = noticeOf(end, call);
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));

@@ -139,6 +139,7 @@ async function back() {
   latest().ends(1006);
   mock.timers.tick(1_000);
   latest().open();
+  assert.equal(page.service.state.kind, "connecting", "without its login the page is not connected");
   assert.deepEqual(latest().sent, [{ type: "login", login: "alice" }]);
   return page;
 }
@@ -146,6 +147,7 @@ async function back() {
 test("signing out gives up a login that is held", async () => {
   const { service } = await back();
   latest().says(accepted);
+  assert.equal(service.state.kind, "connected");
   service.leave();
   assert.deepEqual(latest().sent.at(-1), { type: "logout", login: "alice" });
 });
@@ -154,6 +156,7 @@ test("signing out after the login was refused sends nothing", async () => {
   const { service, heard } = await back();
   latest().says(taken);
   service.leave();
+  assert.equal(service.state.kind, "connected");
   assert.equal(latest().sent.length, 1);
   mock.timers.tick(60_000);
   assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "ping"], "the login is not asked for again");
@@ -218,10 +221,10 @@ test("a connection that gives no sign of life is let go, and one that gives any 
   mock.timers.tick(10_000);
   for (const answer of [unknownType, pong, { type: "presence", online: [], offline: ["bob"] }]) {
     service.hurry();
-    assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.canSignal], ["ping", true, false]);
+    assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.doubted], ["ping", true, true]);
     mock.timers.tick(4_999);
     latest().says(answer);
-    assert.equal(service.canSignal, true);
+    assert.equal(service.doubted, false);
     mock.timers.tick(5_000);
     assert.equal(service.ready, true);
   }

@@ -61,7 +61,7 @@ export interface ServiceListener {
   loginLost(code: string): void;
   /** After a reconnect this page holds its login again. */
   loginRegained(): void;
-  /** The service has answered after a doubt: `canSignal` is true again. */
+  /** The service has answered after a doubt. */
   answered(): void;
   /** Whether somebody waits for the service now, such as a call that was lost. The page connects again sooner then. */
   urgent(): boolean;
@@ -161,9 +161,9 @@ export class ServiceConnection {
     return this.#connection?.loggedIn === true;
   }
 
-  /** Whether frames to others can go out now, and there is no doubt that they arrive at the service. */
-  get canSignal(): boolean {
-    return this.ready && this.#connection?.liveness?.doubted !== true;
+  /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
+  get doubted(): boolean {
+    return this.#connection?.liveness?.doubted === true;
   }
 
   /** The ICE servers that the service offers (RFC 8445). */
@@ -268,6 +268,7 @@ export class ServiceConnection {
       const held = connection.loggedIn || connection.replies.length > 0;
       connection.loggedIn = false;
       if (held && login !== undefined && connection.open) connection.send({ type: "logout", login });
+      if (connection.open) this.#connected();
     }
     this.listener.stateChanged();
   }
@@ -307,9 +308,14 @@ export class ServiceConnection {
       answered: () => this.listener.answered(),
       dead: () => this.#dead(connection),
     });
-    this.#setState({ kind: "connected" });
+    // A page that takes its login again is connected once it has it.
+    if (this.login === undefined || this.#joining !== undefined) this.#connected();
     this.#sendLogin(connection);
     if (this.#mute > 0) connection.ping(); // It shows whether the service answers pings at all.
+  }
+
+  #connected(): void {
+    if (this.#state.kind !== "connected") this.#setState({ kind: "connected" });
   }
 
   /** Asks for the login that the person wants now, or that this page held before the reconnect. */
@@ -339,6 +345,7 @@ export class ServiceConnection {
     connection.loggedIn = true;
     connection.refusals = 0;
     this.#loginBackoff.reset();
+    this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
   }
@@ -349,7 +356,9 @@ export class ServiceConnection {
     const soon = connection.refusals++ < URGENT_LOGINS && this.listener.urgent();
     const wait = 1_000 + this.#loginBackoff.next(soon ? URGENT_LOGIN : undefined);
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
-    if (code !== "login-taken" || performance.now() - connection.refusedSince >= LOGIN_HELD) this.listener.loginLost(code);
+    if (code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD) return;
+    this.#connected();
+    this.listener.loginLost(code);
   }
 
   #received(connection: Connection, data: string): void {
