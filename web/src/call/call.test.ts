@@ -4,7 +4,7 @@ import { Correspondence } from "../conversation/correspondence.js";
 import type { Outgoing } from "../signaling/frames.js";
 import { Call } from "./call.js";
 import type { CallEnd } from "./ends.js";
-import { encodeFrame } from "./framing.js";
+import { decodeFrame, encodeFrame } from "./framing.js";
 
 /** A description by whoever has the certificate `byte`, with ICE credentials. */
 function sdp(byte: string, ufrag = "other"): string {
@@ -18,8 +18,11 @@ class FakeChannel {
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: unknown }) => void) | undefined;
   onclose: (() => void) | undefined;
+  readonly sent: Uint8Array[] = [];
   addEventListener() {}
-  send() {}
+  send(bytes: Uint8Array) {
+    this.sent.push(bytes);
+  }
   close() {
     this.readyState = "closed";
   }
@@ -351,6 +354,16 @@ test("a call that the other side gives up is lost, and one that it hangs up is n
     connection.becomes("disconnected");
     call.receiveBye(reason);
     assert.deepEqual(ends, [end]);
+  }
+});
+
+test("only a call that a person or a page ends says goodbye on the channel: what is lost is restored", async () => {
+  for (const [end, goodbye] of [["hung-up", true], ["garbled", true], ["lost", false]] as const) {
+    const { call, connection } = await open(true);
+    const channel = connection.channels[0]!;
+    call.end(end);
+    const said = channel.sent.some((bytes) => decodeFrame(bytes).kind === "goodbye");
+    assert.equal(said, goodbye, end);
   }
 });
 

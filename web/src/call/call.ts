@@ -332,8 +332,9 @@ export class Call {
     const { texts } = this.#channels;
     connection.onconnectionstatechange = null;
     this.#negotiation.close();
-    if (this.wasOpen && told) void closeAfter(texts.leave(), connection);
-    else if (this.wasOpen && end === "left") void closeAfter(texts.close(), connection);
+    // A goodbye says that the person has left. It may still arrive after a call was lost, and would keep the other page from restoring it.
+    if (this.wasOpen && told && end !== "lost") void closeAfter(texts.leave(), connection);
+    else if (this.wasOpen && (told || end === "left")) void closeAfter(texts.close(), connection);
     else {
       void texts.close();
       connection.close();
