@@ -314,10 +314,27 @@ test("whoever hangs up while the call is restored says so, and whoever is told d
   messenger.signOut();
 
   await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "restores" });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "restores");
+  messenger.hangUp(messenger.front!);
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteHungUp"]);
+  messenger.signOut();
+
+  await knowsCarol();
   const theirs = (from: string) => FakeSocket.latest.says({ type: "bye", reason: "left", from, to: "alice", call: messenger.front!.loss?.call });
   theirs("dora");
   assert.equal(messenger.front!.phase, "reconnecting");
   theirs("carol");
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+});
+
+test("an attempt of the other side that its person ends is no call that they cancelled", async () => {
+  await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "theirs", restores: messenger.front!.loss!.call });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "theirs");
+  FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: "theirs" });
   assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
 });
 

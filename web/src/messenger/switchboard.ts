@@ -154,8 +154,9 @@ export class Switchboard implements CallsListener {
   /** The conversation is being deleted. Its call ends, and nothing is noted any more. */
   deleted(conversation: LiveConversation): void {
     const { call, peer, loss } = conversation;
-    if (this.recovery.stop(conversation)) this.calls.abandon(peer, loss!.call);
     call?.end("hung-up");
+    this.recovery.stop(conversation);
+    if (loss !== undefined) this.calls.abandon(peer, loss.call);
   }
 
   /** Ends everything with a login that is blocked now. */
@@ -257,11 +258,15 @@ export class Switchboard implements CallsListener {
     const { account, host } = this;
     conversation.ended(call);
     if (call.wasOpen) host.alert(undefined);
-    if (FINAL.has(end)) this.recovery.stop(conversation);
+    const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
-    else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
-    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) this.recovery.lost(conversation, call, end === "gone");
-    const notice = noticeOf(end, call);
+    if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
+    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) {
+      // Nothing tells of a client without framing whether it is gone.
+      this.recovery.lost(conversation, call, end === "gone" || call.bare);
+    }
+    // An attempt to restore an open call ends as the open call would.
+    const notice = noticeOf(end, { wasOpen: call.wasOpen || stopped, outgoing: call.outgoing });
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
     else {
