@@ -1,5 +1,8 @@
-import { openDatabase } from "./conversation/database.js";
+import { openConnection } from "./conversation/database.js";
+import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
+import { ReopeningDatabase } from "./conversation/reopening.js";
+import { askForPersistence } from "./conversation/persistence.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
@@ -9,7 +12,7 @@ import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
 import { freshId } from "./signaling/ids.js";
-import { invitedBy } from "./view/invitelink.js";
+import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
@@ -35,9 +38,23 @@ const settings: Settings = new Settings(shelf(), () => {
   view.changed();
 });
 const offTheRecord = () => settings.choices.offTheRecord;
-const database = openDatabase();
+const device = new ReopeningDatabase(
+  {
+    changed: () => view.changed(),
+    back: (fresh) => {
+      history.hurry();
+      void messenger.deviceBack(fresh);
+    },
+    written: () => askForPersistence(shelf()),
+  },
+  openConnection,
+);
+const database = device.found;
 let keeps: boolean | undefined;
-void database.then((found) => (keeps = found !== undefined));
+void database.then((found) => {
+  keeps = found !== undefined;
+  view.changed();
+});
 const alarm = (said: Phrase) => {
   view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
@@ -45,10 +62,13 @@ const alarm = (said: Phrase) => {
 const history = new History(
   database,
   offTheRecord,
-  () => alarm(phrase("noRoom")),
-  () => alarm(phrase("deviceFailed")),
+  () => view.changed(),
+  (asked) => {
+    if (asked) alarm(phrase("deviceFailed"));
+    view.changed();
+  },
 );
-const contacts = new Contacts(database, offTheRecord, () => alarm(phrase("deviceFailed")));
+const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),
@@ -70,6 +90,10 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   get keeps() {
     return keeps;
   },
+  get trouble() {
+    return device.trouble ?? (history.full ? "full" : history.failing || contacts.failing ? "failing" : undefined);
+  },
+  goOnWithout: () => device.giveUp(),
   get notifications() {
     return notifications.state;
   },
@@ -79,6 +103,20 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
       alarm(phrase("deviceFailed"));
       return undefined;
     }),
+  readImport: async (file) => {
+    try {
+      const document = await readDocument(file);
+      const summary = await history.import(document, true);
+      const bringIn = async () => {
+        const done = await history.import(document, false);
+        await messenger.refresh();
+        return done;
+      };
+      return { summary, bringIn: () => bringIn().catch(whyNotImported) };
+    } catch (error) {
+      return whyNotImported(error);
+    }
+  },
   deleteEverything: async () => {
     await messenger.forget();
     await history.drop();
@@ -98,17 +136,23 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   },
 });
 
+function whyNotImported(error: unknown): Phrase {
+  if (error instanceof ImportRefused) return error.said;
+  const name = error instanceof DOMException ? error.name : "";
+  return phrase(name === "QuotaExceededError" ? "importNoRoom" : name === "NotReadableError" || name === "NotFoundError" ? "importUnreadable" : "importFailed");
+}
+
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
-  const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.serviceReady) return;
-  view.invitedBy = undefined;
+  if (view.invitedBy === undefined || messenger.login === undefined || !messenger.serviceReady) return;
   window.history.replaceState(null, "", location.pathname + location.search);
-  messenger.connect(inviter);
+  view.connectToInviter();
 }
 
 function readInvitation(): void {
-  view.invitedBy = invitedBy(location.href);
+  const invitation = invitationAt(location.href);
+  view.invitedBy = undefined;
+  if (invitation !== undefined) view.follow(invitation);
   view.changed();
   connectToInviter();
 }
@@ -120,6 +164,11 @@ addEventListener("storage", () => settings.reread());
 addEventListener("pagehide", () => {
   messenger.leavePage();
   history.hurry();
+  view.leavePage();
+});
+addEventListener("pageshow", (event) => {
+  // The browser has kept the page while another one was in the tab, or several were.
+  if (event.persisted) view.comeBack();
 });
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();
@@ -144,6 +193,5 @@ network?.addEventListener?.("change", () => {
   networkType = network.type;
   messenger.networkChanged();
 });
-view.invitedBy = invitedBy(location.href);
 messenger.connectToService();
-view.changed();
+readInvitation();

@@ -1,6 +1,6 @@
 import type { Correspondence, Letter } from "../conversation/correspondence.js";
 import type { Transfers } from "../files/transfers.js";
-import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
+import { type Fingerprints, fingerprintOf, fingerprintOfCertificate } from "../identity/fingerprints.js";
 import { type ByeReason, type Outgoing, byeFrame } from "../signaling/frames.js";
 import { Journal } from "../signaling/journal.js";
 import { loginKey } from "../signaling/logins.js";
@@ -10,9 +10,9 @@ import type { ChannelEnd, ChannelListener } from "./channel.js";
 import { closeAfter, connect } from "./connection.js";
 import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
-import { Negotiation, type NegotiationFrame } from "./negotiation.js";
+import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
 import { Outage } from "./outage.js";
-import { type ConnectionFigures, figuresOf, pulseOf } from "./stats.js";
+import { type ConnectionFigures, figuresOf, peerCertificateOf, pulseOf } from "./stats.js";
 
 /** Id of the negotiated channel for texts. It is high, so that no channel that a peer opens in-band gets the same. */
 const CHANNEL_ID = 100;
@@ -160,6 +160,15 @@ export class Call {
   /** What the two ends prove to be, once both descriptions are there. */
   get fingerprints(): Fingerprints | undefined {
     return this.#negotiation.fingerprints;
+  }
+
+  /**
+   * Whether the other end of this open call has shown another certificate than its description names. The browser checks that too. This
+   * makes sure that the browser has checked what the page compares.
+   */
+  async showsAnother(): Promise<boolean> {
+    const der = peerCertificateOf(await this.#connection.getStats());
+    return der !== undefined && fingerprintOfCertificate(der) !== this.fingerprints?.peer;
   }
 
   /** How the two ends are connected. */
@@ -359,13 +368,14 @@ export class Call {
   }
 
   #negotiationFailed(error: unknown): void {
-    if (this.phase === "open") {
+    const unproven = error instanceof UnprovenError ? error.end : undefined;
+    if (this.phase === "open" && unproven !== "other-certificate") {
       // A renegotiation that fails leaves the connection as it is.
       console.info("a renegotiation fails:", error);
       return;
     }
-    console.warn("a call fails:", error);
-    this.end("no-connection");
+    if (unproven === undefined) console.warn("a call fails:", error);
+    this.end(unproven ?? "no-connection");
   }
 
   #connectionChanged(): void {

@@ -1,9 +1,16 @@
-import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
+import { type FingerprintFault, type Fingerprints, bind, fingerprintOf, hasOnly } from "../identity/fingerprints.js";
 
 /** Offers of both sides that cross within this time were made in the same instant. An older one got lost. In ms. */
 const SAME_INSTANT = 2_000;
 /** Most candidates that wait for their description. A browser sends a few dozen. */
 const MAX_WAITING_CANDIDATES = 256;
+
+/** The call does not show which certificate the other side has. */
+export class UnprovenError extends Error {
+  constructor(readonly end: FingerprintFault | "other-certificate") {
+    super(end);
+  }
+}
 
 /** A frame of the negotiation, before it is addressed. */
 export type NegotiationFrame =
@@ -185,10 +192,14 @@ export class Negotiation {
     this.options.send({ type: "offer", offer: { type: "offer", sdp }, ...(restores === undefined ? {} : { restores }) });
   }
 
-  async #describe(description: RTCSessionDescriptionInit): Promise<void> {
-    // Several certificates, or one whose fingerprint is not of a safe kind, would leave open who is there.
-    if (fingerprintOf(description.sdp) === undefined) throw new Error("no single sha-256 fingerprint");
-    await this.options.connection.setRemoteDescription(description);
+  async #describe({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
+    const bound = bind(sdp);
+    if (!sdp.startsWith("v=0")) throw new Error("no session description"); // RFC 8866, section 5
+    if (typeof bound === "string") throw new UnprovenError(bound);
+    const { connection } = this.options;
+    await connection.setRemoteDescription({ type, sdp: bound.sdp });
+    // The browser may have read something else as a fingerprint. It says what it has read.
+    if (!hasOnly(connection.remoteDescription?.sdp, bound.fingerprint)) throw new UnprovenError("other-certificate");
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const candidate of early) await this.#add(candidate);

@@ -28,7 +28,7 @@ export interface Loss {
   readonly peer: string | undefined;
   /** Whether the service said at the loss that nobody has the other's login any more. */
   readonly gone: boolean;
-  /** When this page stops trying, as Date.now() returns it. */
+  /** When this page stops trying, in ms of `performance.now()`. */
   readonly until: number;
   readonly giveUp: Timer;
   /** The waits between attempts. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
+import type { Delivery } from "../conversation/conversation.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
@@ -67,8 +68,9 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string };
 
-/** A service that accepts every login, unless it refuses them. */
+/** A service that accepts every login, unless it refuses them or does not answer. */
 class FakeSocket {
+  static answers = true;
   static readonly OPEN = 1;
   static refusing = false;
   static latest: FakeSocket;
@@ -84,7 +86,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login") queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true }) }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true }) }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -97,6 +99,7 @@ let messenger: Messenger;
 
 beforeEach(() => {
   FakeConnection.all = [];
+  FakeSocket.answers = true;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
@@ -113,11 +116,19 @@ async function settled(): Promise<void> {
 async function alice() {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
+  const progress = new Map<number, Delivery>();
   const settings = new Settings(undefined);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: { keeping: false, load: async () => [], save: (_me, { peer }) => void saved.push(peer), saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    keeper: {
+      keeping: false,
+      load: async () => [],
+      progress: async () => progress,
+      save: (_me, { peer }) => void saved.push(peer),
+      saveSoon() {},
+      delete: async () => {},
+    } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
@@ -127,7 +138,7 @@ async function alice() {
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
-  return { reading, contacts, settings, saved };
+  return { reading, contacts, settings, saved, progress };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -170,6 +181,16 @@ test("whoever answers under another login is taken for who was called, and must 
   assert.deepEqual(messenger.conversations.map(({ peer }) => peer), ["carol"]);
   messenger.hangUp(front!);
   assert.deepEqual([front?.call, front?.trust], [undefined, undefined]);
+});
+
+test("a text that another tab has delivered since does not go out on the next call, and the others do", async () => {
+  const { progress } = await knowsCarol();
+  messenger.front!.correspondence.post("and this");
+  progress.set(1, "delivered");
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  assert.deepEqual(channel.texts, ["and this"]);
+  assert.deepEqual(messenger.front!.entries.flatMap((entry) => (entry.kind === "own" ? entry.delivery : [])), ["delivered"]);
 });
 
 test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {
@@ -351,4 +372,39 @@ test("an attempt that the other side refuses because its person has ended the ca
     messenger.signOut();
     mock.timers.reset();
   }
+});
+
+test("a text in which nothing can be seen is not sent, and the person is told why", async () => {
+  await alice();
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  for (const text of [" ", "\n\n", "\u200b", "\u2800\u2800", "\u3164", "\u202e\u2060"]) {
+    messenger.dismissAlert();
+    assert.deepEqual([messenger.send(text), messenger.alert?.key], [false, "invisibleText"], JSON.stringify(text));
+  }
+  messenger.dismissAlert();
+  assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
+  messenger.send("\u200b.");
+  assert.deepEqual(channel.texts, ["\u200b."]);
+});
+
+test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
+  await alice();
+  messenger.signOut();
+  FakeSocket.answers = false;
+  const first = messenger.join("alice");
+  await settled();
+  assert.equal(messenger.joining, true);
+  messenger.cancelJoin();
+  assert.deepEqual([messenger.joining, messenger.alert], [false, undefined]);
+  await first;
+  assert.deepEqual([messenger.login, messenger.alert], [undefined, undefined]);
+
+  // Before the device has been read.
+  const second = messenger.join("bob");
+  messenger.cancelJoin();
+  FakeSocket.answers = true;
+  await messenger.join("carol");
+  await second;
+  assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
 });

@@ -12,7 +12,7 @@ let clock: number;
 beforeEach(() => {
   clock = 0;
   mock.timers.enable({ apis: ["setTimeout"] });
-  mock.method(Date, "now", () => clock);
+  mock.method(performance, "now", () => clock);
 });
 
 afterEach(() => {
@@ -104,6 +104,21 @@ test("a device that was asleep for longer gives up when it wakes", () => {
   clock += 60 * MINUTE;
   mock.timers.tick(1_000);
   assert.deepEqual([state.attempts, conversation.restoring], [0, false]);
+});
+
+test("a clock that is set forwards or back ends no attempts, and prolongs none", () => {
+  for (const jump of [60 * MINUTE, -60 * MINUTE]) {
+    const { state, conversation, recovery } = page();
+    recovery.lost(conversation, lost, false);
+    const now = Date.now();
+    mock.method(Date, "now", () => now + jump);
+    pass(MINUTE);
+    assert.deepEqual([state.attempts > 0, conversation.restoring], [true, true]);
+    conversation.begin({ phase: "calling" } as unknown as Call);
+    pass(3 * MINUTE);
+    recovery.failed(conversation);
+    assert.equal(conversation.restoring, false);
+  }
 });
 
 test("attempts wait for the service", () => {

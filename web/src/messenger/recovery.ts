@@ -41,7 +41,7 @@ export class Recovery {
       if (conversation.call === undefined) this.#giveUp(conversation);
     }, within);
     const peer = fingerprints?.peer;
-    conversation.loss = { call: id, peer, gone, until: Date.now() + within, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
+    conversation.loss = { call: id, peer, gone, until: performance.now() + within, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
     this.#attemptSoon(conversation);
   }
 
@@ -58,7 +58,7 @@ export class Recovery {
   failed(conversation: LiveConversation): boolean {
     const { loss } = conversation;
     if (loss === undefined) return false;
-    if (Date.now() < loss.until) this.#attemptSoon(conversation);
+    if (performance.now() < loss.until) this.#attemptSoon(conversation);
     else this.#giveUp(conversation);
     return true;
   }
@@ -94,7 +94,7 @@ export class Recovery {
     clearTimeout(loss.attempt);
     loss.attempt = setTimeout(() => {
       // A device that was asleep runs this timer late.
-      if (Date.now() >= loss.until) this.#giveUp(conversation);
+      if (performance.now() >= loss.until) this.#giveUp(conversation);
       else if (this.host.canSignal()) this.host.call(conversation);
     }, loss.backoff.next());
   }

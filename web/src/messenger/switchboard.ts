@@ -61,7 +61,7 @@ export class Switchboard implements CallsListener {
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
       listener: this,
     });
-    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
+    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
       canSignal: () => service.ready && !service.doubted,
@@ -179,9 +179,9 @@ export class Switchboard implements CallsListener {
 
   began(call: Call): void {
     const conversation = this.#attach(call);
-    // A person who looks at no conversation, or at one that is off, sees the one that begins.
-    const { front } = this.account;
-    if (front === undefined || (front.phase === "off" && front.draft === "")) this.account.show(conversation);
+    // A person who looks at no conversation, or at one that is off, sees the one that begins, unless they are writing to somebody else.
+    const { front, writing } = this.account;
+    if (front === undefined ? !writing : front.phase === "off" && front.draft === "") this.account.show(conversation);
   }
 
   requested({ peer }: Request): void {
@@ -276,8 +276,12 @@ export class Switchboard implements CallsListener {
   }
 
   /** What the person sends may go out on this call. */
-  #accepted(call: Call, conversation: LiveConversation): void {
+  async #accepted(call: Call, conversation: LiveConversation): Promise<void> {
     const { account, host } = this;
+    if (conversation.undelivered) {
+      await account.catchUp(conversation);
+      if (conversation.call !== call) return;
+    }
     call.admit();
     if (!call.bare) call.carry(account.transfers(conversation));
     const next = host.ownIdentity()?.next;

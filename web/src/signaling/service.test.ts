@@ -114,6 +114,15 @@ test("the wait that the service asks for is kept, but for none at all", () => {
   }
 });
 
+test("the clock of the device does not count in the wait until the next attempt", () => {
+  mock.timers.setTime(Date.UTC(2126, 0)); // It is set back some time.
+  const { service } = connected();
+  const before = performance.now();
+  latest().ends(1012, "retry=2300");
+  const { state } = service;
+  assert.ok(state.kind === "waiting" && state.until >= before + 2_300 && state.until <= performance.now() + 2_300);
+});
+
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
   const { service } = connected();
   latest().ends(1006);
@@ -411,4 +420,33 @@ test("a service without presence is asked again before it has said so, and nobod
   assert.equal(watches(), 2, "it has said that it knows no presence");
   latest().says(unknown);
   assert.deepEqual(heard, ["unknown-type"], "an error that nobody has asked for is heard");
+});
+
+test("a Join that waits can be given up, and a late answer gives the page no login", async () => {
+  const { service } = connected();
+  const first = latest();
+  const join = service.join("alice");
+  service.cancelJoin();
+  assert.deepEqual(await join, { joined: false, code: "cancelled", message: "" });
+  first.says(accepted);
+  assert.deepEqual([service.login, service.ready], [undefined, false]);
+  assert.equal(first.readyState, 3, "the service gives the login to somebody else");
+  // The page is ready for the next Join at once.
+  assert.notEqual(latest(), first);
+  latest().open();
+  assert.deepEqual(latest().sent, []);
+  const again = service.join("bob");
+  latest().says(accepted);
+  assert.deepEqual(await again, { joined: true });
+});
+
+test("a Join that waits for the service to come back can be given up", async () => {
+  const { service } = connected();
+  latest().ends(1006);
+  const join = service.join("alice");
+  service.cancelJoin();
+  service.cancelJoin();
+  assert.equal((await join).joined, false);
+  latest().open();
+  assert.deepEqual([service.state.kind, latest().sent], ["connected", []]);
 });

@@ -42,7 +42,7 @@ const MIN_RETRY = 250;
 export type ServiceState =
   | { kind: "connecting" }
   | { kind: "connected" }
-  /** The next attempt comes at `until`, a `Date.now()`. */
+  /** The next attempt comes at `until`, in ms of `performance.now()`. */
   | { kind: "waiting"; until: number }
   /** The page does not connect again by itself. `reason` is for people. */
   | { kind: "stopped"; reason: Phrase };
@@ -240,13 +240,7 @@ export class ServiceConnection {
   /** Asks for a login. While it is being asked for, a further call is the same request. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        const connection = this.#connection;
-        const open = connection?.open === true;
-        finish({ joined: false, code: open ? "no-reply" : "unreachable", message: "" });
-        // A late answer would give this page a login that it does not want any more.
-        if (open) this.#drop(connection);
-      }, JOIN_TIMEOUT);
+      const timer = setTimeout(() => this.#giveUpJoin(this.#connection?.open === true ? "no-reply" : "unreachable"), JOIN_TIMEOUT);
       const finish = (result: JoinResult) => {
         clearTimeout(timer);
         this.#joining = undefined;
@@ -256,6 +250,20 @@ export class ServiceConnection {
       if (this.#connection?.open === true) this.#sendLogin(this.#connection);
       else this.connect();
     });
+  }
+
+  /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
+  cancelJoin(): void {
+    if (this.#joining === undefined) return;
+    this.#giveUpJoin("cancelled");
+    this.connect();
+  }
+
+  #giveUpJoin(code: string): void {
+    this.#joining?.finish({ joined: false, code, message: "" });
+    // A late answer would give this page a login that it does not want any more.
+    const connection = this.#connection;
+    if (connection?.open === true) this.#drop(connection);
   }
 
   /** Gives the login up. The connection stays. */
@@ -426,7 +434,7 @@ export class ServiceConnection {
     }
     const wait = retryAfter(reason) ?? this.backoff.next(this.listener.urgent() ? URGENT_RETRY : undefined);
     this.#retryTimer = setTimeout(() => this.connect(), wait);
-    this.#setState({ kind: "waiting", until: Date.now() + wait });
+    this.#setState({ kind: "waiting", until: performance.now() + wait });
   }
 }
 
