@@ -29,6 +29,8 @@ export interface CallsOptions {
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
   /** Whether this browser knows somebody from before. Strangers cannot take the room of those. */
   known: (peer: string) => boolean;
+  /** Finds out whether this browser knows somebody whom it does not know at once. */
+  recall: (peer: string) => Promise<boolean>;
   listener: CallsListener;
 }
 
@@ -228,7 +230,10 @@ export class Calls {
     const waiting = this.requests.filter(({ peer }) => known(peer) === isKnown).length;
     const more = existing === undefined ? 1 : 0; // An existing call makes room.
     if (!limits.allow(settingUp + waiting + more, calls.length + more)) {
-      this.#refuse("busy", from, offer.id);
+      void (isKnown ? Promise.resolve(false) : this.options.recall(from)).then((recalled) => {
+        if (recalled && known(from)) this.#offered(frame, probed);
+        else this.#refuse("busy", from, offer.id);
+      });
       return;
     }
     switch (policy) {

@@ -121,6 +121,11 @@ export class Contacts {
     return this.#known.get(nameOf(me, other)) !== undefined;
   }
 
+  /** Asks the device for somebody whom this page does not remember yet. Resolves with whether it remembers them afterwards. */
+  async recall(me: string, other: string): Promise<boolean> {
+    return (await this.#find(me, other).catch(() => undefined)) !== undefined;
+  }
+
   /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();

@@ -59,6 +59,7 @@ export class Switchboard implements CallsListener {
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
+      recall: (peer) => contacts.recall(account.key, loginKey(peer)),
       listener: this,
     });
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
