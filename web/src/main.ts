@@ -42,10 +42,13 @@ const device = new ReopeningDatabase(
   {
     changed: () => view.changed(),
     back: (fresh) => {
+      if (fresh) settings.choose({}); // They may be lost with the database.
       history.hurry();
       void messenger.deviceBack(fresh);
     },
-    written: () => askForPersistence(shelf()),
+    written: () => {
+      if (!offTheRecord()) askForPersistence(shelf());
+    },
   },
   openConnection,
 );

@@ -46,6 +46,8 @@ class Unread extends Error {
  */
 export class Contacts {
   readonly #known = new Map<string, { me: string; other: string; contact: Contact; place: Place }>();
+  /** Contacts are written one after the other, so that the last change counts. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly database: Promise<Database | undefined>,
@@ -112,7 +114,7 @@ export class Contacts {
   async writeAgain(): Promise<void> {
     for (const { me, other, contact, place } of [...this.#known.values()]) {
       if (place === "unwritten") await this.#put(me, other, contact);
-      else await this.#find(me, other).catch(() => {});
+      else if (place !== "page") await this.#find(me, other).catch(() => {});
     }
   }
 
@@ -135,6 +137,7 @@ export class Contacts {
   async #find(me: string, other: string): Promise<Contact | undefined> {
     const name = nameOf(me, other);
     const before = this.#known.get(name);
+    if (before?.place === "unwritten") void this.#put(me, other, before.contact); // There may be room now.
     if (before?.place === "unwritten" || before?.place === "page") return before.contact;
     let kept: unknown;
     let database: Database | undefined;
@@ -170,14 +173,19 @@ export class Contacts {
     const entry = { me, other, contact, place: unread ? "unread" : this.offTheRecord() ? "page" : "unwritten" } as const;
     this.#known.set(name, entry);
     if (entry.place !== "unwritten") return;
-    try {
-      const database = await this.database;
-      await database?.change([{ store: "contacts", key: [me, other], value: contact }]);
-      // A later change may have taken its place.
-      if (this.#known.get(name) === entry) this.#known.set(name, { ...entry, place: database === undefined ? "page" : "device" });
-    } catch {
-      // The page still remembers the contact.
-    }
+    this.#writing = this.#writing.then(async () => {
+      // A later change has taken its place, or everything has been forgotten.
+      const superseded = () => this.#known.get(name) !== entry;
+      if (superseded()) return;
+      try {
+        const database = await this.database;
+        await database?.change([{ store: "contacts", key: [me, other], value: contact }]);
+        if (!superseded()) this.#known.set(name, { ...entry, place: database === undefined ? "page" : "device" });
+      } catch {
+        // The page still remembers the contact.
+      }
+    });
+    await this.#writing;
   }
 }
 

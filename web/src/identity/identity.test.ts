@@ -309,3 +309,26 @@ test("where the next certificate cannot take its place, the one that ends soon s
   const own = (await identity().own())!;
   assert.deepEqual([`fingerprint ${(own.certificate as unknown as { number: number }).number}`, own.kept], [next, true]);
 });
+
+test("what is no certificate is no identity", async () => {
+  for (const damaged of [null, 7, {}, "current"]) {
+    const there = await memory();
+    await there.change([{ store: "identity", key: "current", value: damaged }]);
+    const { identity, number } = browser(Promise.resolve(there));
+    const own = (await identity().own())!;
+    assert.deepEqual([own.kept, await number()], [true, (own.certificate as unknown as { number: number }).number], JSON.stringify(damaged));
+  }
+});
+
+test("what had no room gets to the device at the next meeting", async () => {
+  const there = await memory();
+  const { database, may } = failing(there);
+  const contacts = new Contacts(database, () => false);
+  may.write = false;
+  await contacts.meet("alice", "bob", "AA", true);
+  await settled();
+  may.write = true;
+  await contacts.meet("alice", "bob", "AA", true);
+  await settled();
+  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob")], [false, true]);
+});

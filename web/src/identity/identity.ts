@@ -109,17 +109,21 @@ export class Identity {
   /** @throws {DOMException | GivenUp} if the device cannot be read */
   async #read(): Promise<OwnIdentity | undefined> {
     const database = await this.database;
-    const there = (await database?.get("identity", "current")) as RTCCertificate | undefined;
-    const kept = there === undefined ? await this.#first(database) : await this.#following(database!, there);
+    const there = await database?.get("identity", "current");
+    const kept = isCertificate(there) ? await this.#following(database!, there) : await this.#first(database, there !== undefined);
     // The browser keeps nothing, or no certificates, or has no room.
     if (kept === undefined) return this.#latest === undefined ? this.#passing() : { ...this.#latest, kept: false };
     const next = this.#endsWithin(kept.certificate, ANNOUNCE_BEFORE) ? await this.#next(database!) : undefined;
     return { ...kept, next };
   }
 
-  /** The device has no identity: makes one. Returns undefined if the browser cannot keep it. */
-  async #first(database: Database | undefined): Promise<Omit<OwnIdentity, "next"> | undefined> {
+  /**
+   * The device has no identity: makes one. Returns undefined if the browser cannot keep it.
+   * @param damaged what it has instead is none
+   */
+  async #first(database: Database | undefined, damaged: boolean): Promise<Omit<OwnIdentity, "next"> | undefined> {
     try {
+      if (damaged) await database?.change([{ store: "identity", delete: "current" }]);
       // Other tabs may do the same at once. They all use the certificate that is stored first.
       const certificate = (await database?.claim("identity", "current", await this.maker.make(LIFETIME))) as RTCCertificate | undefined;
       return certificate && { certificate, kept: true };
@@ -131,8 +135,8 @@ export class Identity {
   /** Returns the certificate, or the one that takes its place because it ends soon. */
   async #following(database: Database, current: RTCCertificate): Promise<Omit<OwnIdentity, "next">> {
     if (!this.#endsWithin(current, SWITCH_BEFORE)) return { certificate: current, kept: true };
-    const next = (await database.get("identity", "next")) as RTCCertificate | undefined;
-    const announced = next !== undefined && !this.#endsWithin(next, SWITCH_BEFORE);
+    const next = await database.get("identity", "next");
+    const announced = isCertificate(next) && !this.#endsWithin(next, SWITCH_BEFORE);
     const following = announced ? next : await this.maker.make(LIFETIME);
     try {
       await database.change([
@@ -169,4 +173,9 @@ export class Identity {
   #endsWithin(certificate: RTCCertificate, time: number): boolean {
     return certificate.expires - this.now() < time;
   }
+}
+
+/** Whether a value is a certificate, and not something damaged. */
+function isCertificate(value: unknown): value is RTCCertificate {
+  return typeof (value as RTCCertificate | null | undefined)?.expires === "number";
 }
