@@ -42,6 +42,7 @@ type OwnOffer =
  */
 export class Negotiation {
   #closed = false;
+  #crossedTimer: ReturnType<typeof setTimeout> | undefined;
   #own: OwnOffer = { kind: "none" };
   /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
   #held: RTCIceCandidateInit[] | undefined = [];
@@ -154,9 +155,16 @@ export class Negotiation {
     });
   }
 
-  /** Does the same after the other side's offer has crossed this side's, unless both were made in the same instant. */
+  /**
+   * Does the same after the other side's offer has crossed this side's. If both were made in the same instant, this side's is on its way, and
+   * is sent again only if no answer comes.
+   */
   crossed(): void {
     this.repeat(SAME_INSTANT);
+    clearTimeout(this.#crossedTimer);
+    this.#crossedTimer = setTimeout(() => {
+      if (this.#own.kind === "out") this.repeat(SAME_INSTANT);
+    }, SAME_INSTANT);
   }
 
   /** The offer that waits for its answer will get none. */
@@ -167,6 +175,7 @@ export class Negotiation {
   /** Ends the negotiation. Steps that wait do not run: an operation on a closed RTCPeerConnection may never settle. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#crossedTimer);
   }
 
   #step(step: () => Promise<void>): void {

@@ -3,7 +3,7 @@ const QUIET = 20_000;
 /** The same after a frame that the service, or another client, answers. In ms. */
 const UNANSWERED = 2_000;
 /** How long the service may take to answer once it was asked for a sign of life, in ms. */
-const ANSWER_TIMEOUT = 5_000;
+const ANSWER_TIMEOUT = 3_000;
 /** A timer that is later than this shows that the page was asleep, so that an answer may wait unread. In ms. */
 const ASLEEP = 1_500;
 

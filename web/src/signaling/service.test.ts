@@ -222,19 +222,19 @@ test("a connection that gives no sign of life is let go, and one that gives any 
   for (const answer of [unknownType, pong, { type: "presence", online: [], offline: ["bob"] }]) {
     service.hurry();
     assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.doubted], ["ping", true, true]);
-    mock.timers.tick(4_999);
+    mock.timers.tick(2_999);
     latest().says(answer);
     assert.equal(service.doubted, false);
-    mock.timers.tick(5_000);
+    mock.timers.tick(3_000);
     assert.equal(service.ready, true);
   }
   assert.deepEqual(heard, ["answered", "answered", "answered", "presence:  | bob"]);
   service.hurry();
-  mock.timers.tick(3_000);
+  mock.timers.tick(2_000);
   const asked = pings();
   service.hurry();
   assert.equal(pings(), asked, "it is asked once");
-  mock.timers.tick(2_000);
+  mock.timers.tick(1_000);
   assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "connecting", 2], "the page connects again at once");
 });
 

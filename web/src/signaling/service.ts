@@ -28,7 +28,7 @@ const MAX_WATCHED_BYTES = 32 * 1024;
 /** While somebody waits for the service, the longest wait before the next attempt to connect, in ms … */
 const URGENT_RETRY = 2_000;
 /** … and before the login is asked for again … */
-const URGENT_LOGIN = 4_000;
+const URGENT_LOGIN = 1_000;
 /** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
 const URGENT_LOGINS = 10;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
