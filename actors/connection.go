@@ -20,7 +20,7 @@ type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
-	refusals int      // since the last accepted login
+	refusals int        // since the last accepted login
 	decision atomic.Int32
 	crowded  bool // set during Receive if the service holds more than the limit for the client
 }
@@ -73,6 +73,9 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 		return c.ask(c.session, caughtUp{c})
 	}
 }
+
+// LoggedIn reports whether the client has a login. Only the reader may call it, and not while a message must wait.
+func (c *Connection) LoggedIn() bool { return c.session != nil }
 
 // Closed says that the connection has ended. It ends the session, if there is one. If a login is granted later, it is given up
 // at once.

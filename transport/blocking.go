@@ -55,8 +55,10 @@ func (c *blocking) wake() {
 }
 
 // abort implements carrier.
-func (c *blocking) abort() {
-	socket := c.socket
+func (c *blocking) abort() { closeNow(c.socket) }
+
+// closeNow closes a socket without waiting.
+func closeNow(socket net.Conn) {
 	if secure, ok := socket.(*tls.Conn); ok {
 		socket = secure.NetConn() // the TLS connection's Close would wait to send its alert
 	}
@@ -105,7 +107,7 @@ func (c *blocking) mayRead() bool {
 // is over. Then it waits until the outbox lingers, and removes the connection.
 func (c *blocking) finishAndRemove() {
 	c.finish(nil)
-	c.inbox.drop(&c.server.buffers)
+	c.drop()
 	c.boundDropping()
 	_, _ = io.Copy(io.Discard, c.socket)
 	c.inbox.become(ended)

@@ -43,6 +43,8 @@ func (s *brokenSession) Closed() {
 	}
 }
 
+func (s *brokenSession) LoggedIn() bool { return true }
+
 func (s *brokenSession) Undelivered([]byte, messages.Address) {}
 
 // eachCarrier runs a test for each carrier.

@@ -9,6 +9,9 @@
 // [Server.ServeHTTP]. So ServeHTTP answers the handshakes that arrive in pieces. If the Server is mounted in another HTTP
 // server, ServeHTTP answers all handshakes.
 //
+// Every socket takes a place. When there are no more places, clients without a login are sent away, those first that have been
+// there longest (places).
+//
 // # The layers
 //
 // After its handshake a connection has a carrier, which moves its bytes:

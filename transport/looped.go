@@ -129,7 +129,7 @@ func (s *looped) attend() {
 	}
 	switch {
 	case s.inbox.state() == ended && s.outbox.remove():
-		s.inbox.drop(&s.server.buffers)
+		s.drop()
 		s.socket.Close()
 		s.server.connections.remove(&s.conn)
 		return
@@ -137,7 +137,7 @@ func (s *looped) attend() {
 		s.continueFlush()
 		return // lose wakes the reader, so attend is called again
 	case s.inbox.state() >= dropping:
-		s.inbox.drop(&s.server.buffers)
+		s.drop()
 	default:
 		s.goOn(now)
 	}

@@ -31,6 +31,7 @@ type returns struct {
 
 func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
 func (r *returns) Closed()                        {}
+func (r *returns) LoggedIn() bool                 { return true }
 
 func (r *returns) Undelivered(text []byte, sender messages.Address) {
 	r.mu.Lock()

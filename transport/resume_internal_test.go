@@ -23,6 +23,7 @@ func (u *undecided) Receive(m *messages.Relay) bool {
 }
 
 func (u *undecided) Closed()                              { u.closed = true }
+func (u *undecided) LoggedIn() bool                       { return false }
 func (u *undecided) Undelivered([]byte, messages.Address) {}
 
 func TestNothingIsReadUntilADecisionHasCome(t *testing.T) {

@@ -31,6 +31,7 @@ func (f *Flags) Check() error {
 		value time.Duration
 	}{
 		{"--write-timeout", f.WriteTimeout},
+		{"--message-timeout", f.MessageTimeout},
 		{"--ping-interval", f.PingInterval},
 		{"--idle-timeout", f.IdleTimeout},
 		{"--handshake-timeout", f.HandshakeTimeout},
@@ -56,7 +57,9 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		FileOrigin:       f.FileOrigin,
 		Rate:             f.Rate,
 		Burst:            f.Burst,
+		MaxConnections:   f.MaxConnections,
 		WriteTimeout:     f.WriteTimeout,
+		MessageTimeout:   f.MessageTimeout,
 		PingInterval:     f.PingInterval,
 		IdleTimeout:      f.IdleTimeout,
 		HandshakeTimeout: f.HandshakeTimeout,

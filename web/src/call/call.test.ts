@@ -426,21 +426,6 @@ test("what was sent while the call was being set up is sent again when the servi
   called.call.end("hung-up");
 });
 
-test("an offer that crossed the other side's is sent again if it is old, or is not answered soon", async () => {
-  for (const [age, answered, want] of [[250, false, 2], [250, true, 1], [3_000, false, 3]] as const) {
-    const { call, sent } = made(true);
-    call.offer();
-    await pass(age);
-    call.repeat();
-    await settled();
-    assert.equal(types(sent).length, age > 2_000 ? 2 : 1, `after ${age} ms`);
-    if (answered) call.receiveAnswer(sdp("01"), false);
-    await pass(5_000);
-    assert.equal(types(sent).length, want, `after ${age} ms, ${answered ? "answered" : "not answered"}`);
-    call.end("hung-up");
-  }
-});
-
 test("who is not back at the service when this page is may come a little later", async () => {
   const { call, sent, ends } = made(true);
   call.offer();

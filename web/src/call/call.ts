@@ -33,6 +33,8 @@ const CHECK_TIMEOUT = 2_000;
 const PEER_BACK_WITHIN = 10_000;
 /** … and how long this page waits before it sends again what found nobody, in ms. */
 const REPEAT_AFTER = 1_000;
+/** How long the answer to an offer may take if the other page has it, in ms. */
+const ANSWER_WITHIN = 500;
 
 export type Phase =
   /** The offer is out. */
@@ -278,9 +280,12 @@ export class Call {
     else this.#negotiation.restartIfDue();
   }
 
-  /** The other page is back at the service, or has called in the same instant. It may have missed what this one sent. */
-  repeat(): void {
-    if (this.settingUp) this.#negotiation.crossed();
+  /**
+   * The other page is back at the service, or has called in the same instant. It may have missed what this one sent, if that went to a
+   * connection that was dead.
+   */
+  missed(): void {
+    if (this.phase === "calling") this.#repeatAfter(ANSWER_WITHIN);
   }
 
   /** The service says that the other's login is not there (`peer-unavailable`). */
@@ -288,9 +293,7 @@ export class Call {
     if (this.settingUp) {
       // The other page may come back to the service a little later than this one.
       if (performance.now() - this.#serviceBack >= PEER_BACK_WITHIN) return this.end(this.phase === "calling" ? "unavailable" : "left");
-      clearTimeout(this.#repeatTimer);
-      this.#repeatTimer = setTimeout(() => this.settingUp && this.#negotiation.repeat(), REPEAT_AFTER);
-      return;
+      return this.#repeatAfter(REPEAT_AFTER);
     }
     this.#negotiation.withdraw();
     const outage = this.#outage;
@@ -300,6 +303,13 @@ export class Call {
   /** Ends the call from this side, and tells the other side what `FAREWELLS` says. */
   end(end: CallEnd): void {
     this.#over(end, FAREWELLS[end]);
+  }
+
+  /** Sends again what belongs to the setup, if that has got no further by then. @param wait in ms */
+  #repeatAfter(wait: number): void {
+    const { phase } = this;
+    clearTimeout(this.#repeatTimer);
+    this.#repeatTimer = setTimeout(() => this.phase === phase && this.#negotiation.repeat(), wait);
   }
 
   /** Ends the call if it is not set up in time from now on. */

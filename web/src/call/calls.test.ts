@@ -234,3 +234,53 @@ test("a call that the service cannot read ends at once, and one that it can stay
   assert.equal(calls.with("bob"), call);
   assert.equal(calls.serviceError({ type: "error", code: "peer-unavailable", message: "", to: "carol" }), false);
 });
+
+test("whose offer goes on in spite of another one offers again, because the first may have been lost", async () => {
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  for (const answered of [false, true]) {
+    const { calls, sent } = callsOf("bob");
+    const call = calls.call("alice");
+    await settled();
+    calls.receive({ type: "offer", from: "alice", call: "hers", sdp: sdp("01") });
+    if (answered) calls.receive({ type: "answer", from: "alice", call: call.id, sdp: sdp("01") });
+    await settled();
+    mock.timers.tick(500);
+    await settled();
+    assert.deepEqual([calls.with("alice"), sent.map(({ type }) => type)], [call, answered ? ["offer"] : ["offer", "offer"]]);
+    calls.end();
+  }
+});
+
+test("strangers do not take the room of people whom this browser knows", () => {
+  for (const policy of ["take", "ask"] as const) {
+    const { calls, sent, requests } = callsOf("alice", policy);
+    for (let i = 0; i < 100; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });
+    for (let i = 0; i < 10; i++) calls.receive({ type: "offer", from: `friend ${i}`, call: `friend's ${i}`, sdp: sdp("01") });
+    const taken = [...calls.all, ...requests].map(({ peer }) => peer);
+    assert.deepEqual([taken.filter((peer) => peer.startsWith("friend")).length, taken.length], [8, 16], policy);
+    assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 94, policy);
+    calls.end();
+  }
+});
+
+test("who wants to restore a call that the person has ended here is told so, and one that was lost is restored", () => {
+  const { calls, sent, ends, abandoned } = callsOf("alice");
+  const offers = (call: string, restores?: string) => calls.receive({ type: "offer", from: "bob", call, sdp: sdp("01"), ...(restores === undefined ? {} : { restores }) });
+  offers("first");
+  calls.with("bob")!.end("lost");
+  offers("second", "first");
+  assert.equal(calls.with("bob")?.id, "second");
+  calls.with("bob")!.end("lost");
+  sent.length = 0;
+  calls.abandon("bob", "first");
+  offers("third", "first");
+  assert.deepEqual(sent, ["first", "third"].map((call) => ({ type: "bye", reason: "left", to: "bob", call })));
+  assert.deepEqual([calls.with("bob"), ends.map(([id]) => id)], [undefined, ["first", "second"]]);
+  offers("fourth");
+  assert.equal(calls.with("bob")?.id, "fourth", "a person may call anew");
+
+  calls.receive({ type: "bye", from: "carol", call: "lost there", reason: "left" });
+  calls.receive({ type: "bye", from: "carol", call: "lost there", reason: "lost" });
+  assert.deepEqual(abandoned, ["carol lost there"]);
+  calls.end();
+});

@@ -202,7 +202,7 @@ export class Calls {
         // Both called in the same instant: the lower login gives up its own call and takes the other's. A client that does not
         // number its calls takes ours and rolls its own back.
         if (!bare && isLower(this.options.me, from)) this.#take(offer);
-        else if (!bare) existing.repeat();
+        else if (!bare) existing.missed();
         return;
       }
       if (!probed && existing.phase === "open") return this.#doubted.add(existing, frame);

@@ -82,3 +82,17 @@ test("a probe is over with the next pong, or in time without one", async () => {
   assert.equal(await unheard, false);
   heartbeat.stop();
 });
+
+test("a page that was asleep does not take its own silence for the other's", async () => {
+  let clock = 0;
+  mock.method(performance, "now", () => clock);
+  const { told, heartbeat } = beating();
+  for (const gap of [2_500, 2_500, 45_000, 2_500]) {
+    clock += gap;
+    mock.timers.tick(2_500);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(told, ["silent"]);
+  heartbeat.stop();
+  mock.restoreAll();
+});

@@ -42,7 +42,6 @@ type OwnOffer =
  */
 export class Negotiation {
   #closed = false;
-  #crossedTimer: ReturnType<typeof setTimeout> | undefined;
   #own: OwnOffer = { kind: "none" };
   /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
   #held: RTCIceCandidateInit[] | undefined = [];
@@ -140,31 +139,16 @@ export class Negotiation {
     });
   }
 
-  /**
-   * Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates.
-   * @param age in ms. An offer that is younger is on its way, and is not sent again.
-   */
-  repeat(age = 0): void {
+  /** Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates. */
+  repeat(): void {
     this.#step(async () => {
       const { localDescription } = this.options.connection;
       if (localDescription === null) return;
       const { type, sdp } = localDescription;
       if (type === "answer") this.options.send({ type, answer: { type, sdp } });
-      else if (this.#own.kind === "out" && performance.now() - this.#own.at >= age) this.#sendOffer(sdp);
+      else if (this.#own.kind === "out") this.#sendOffer(sdp);
       for (const candidate of this.#sent) this.#frameCandidate(candidate);
     });
-  }
-
-  /**
-   * Does the same after the other side's offer has crossed this side's. If both were made in the same instant, this side's is on its way, and
-   * is sent again only if no answer comes.
-   */
-  crossed(): void {
-    this.repeat(SAME_INSTANT);
-    clearTimeout(this.#crossedTimer);
-    this.#crossedTimer = setTimeout(() => {
-      if (this.#own.kind === "out") this.repeat(SAME_INSTANT);
-    }, SAME_INSTANT);
   }
 
   /** The offer that waits for its answer will get none. */
@@ -175,7 +159,6 @@ export class Negotiation {
   /** Ends the negotiation. Steps that wait do not run: an operation on a closed RTCPeerConnection may never settle. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#crossedTimer);
   }
 
   #step(step: () => Promise<void>): void {

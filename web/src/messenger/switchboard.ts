@@ -87,7 +87,7 @@ export class Switchboard implements CallsListener {
   /** These logins are at the service again. */
   online(logins: readonly string[]): void {
     for (const login of logins) {
-      this.calls.with(login)?.repeat();
+      this.calls.with(login)?.missed();
       const conversation = this.account.find(login);
       if (conversation !== undefined) this.recovery.resume(conversation);
     }
