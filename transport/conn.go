@@ -14,7 +14,7 @@ const (
 	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
 	maxRate = 1_000_000_000
 	// probeTimeout is how long a client may show no sign of life once somebody else has asked for its login.
-	probeTimeout = 5 * time.Second
+	probeTimeout = 4 * time.Second
 	// never is later than any time.
 	never = math.MaxInt64
 )

@@ -136,7 +136,7 @@ func TestALoginThatADeadConnectionHoldsIsFreeSoonAfterItIsAskedFor(t *testing.T)
 			if reply := ask("bob"); errorCode(reply) != "login-taken" {
 				t.Fatalf("bob, who may be there, could be asked for: %s", reply)
 			}
-			time.Sleep(4 * time.Second)
+			time.Sleep(3 * time.Second)
 			if reply := ask("bob"); errorCode(reply) != "login-taken" {
 				t.Fatalf("bob had no time to answer: %s", reply)
 			}

@@ -120,7 +120,7 @@ async function pass(ms: number): Promise<void> {
 function made(outgoing: boolean, bare = false, restores?: string) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
-  const service = { ready: true, doubted: false };
+  const service = { ready: true, doubted: false, hurried: 0 };
   const call = new Call({
     id: "call",
     peer: "bob",
@@ -136,6 +136,7 @@ function made(outgoing: boolean, bare = false, restores?: string) {
     },
     canSignal: () => service.ready,
     doubted: () => service.doubted,
+    hurry: () => void service.hurried++,
     over() {},
     listener: {
       opened() {},
@@ -212,9 +213,11 @@ test("who falls silent is gone within 10 s too where the browser says nothing", 
 });
 
 test("silence alone is noticed too, and a sign of life ends it", async () => {
-  const { call, ends, hears } = await open(true);
-  await pass(7_500);
-  assert.equal(call.reconnecting, true, "after two beats without an answer");
+  const { call, ends, hears, service } = await open(true);
+  await pass(5_000);
+  assert.deepEqual([service.hurried, call.reconnecting], [1, false], "the service is asked first");
+  await pass(2_500);
+  assert.deepEqual([service.hurried, call.reconnecting], [2, true], "after two beats without an answer");
   hears({ kind: "pong" });
   assert.equal(call.reconnecting, false);
   assert.deepEqual(ends, []);

@@ -77,6 +77,8 @@ export interface CallOptions {
   canSignal: () => boolean;
   /** Whether there is a doubt that they arrive. */
   doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   /** The call has ended. Called before `listener.ended`. */
   over: (end: CallEnd) => void;
   listener: CallListener;
@@ -388,6 +390,7 @@ export class Call {
       postponed: () => this.#negotiation.restartLater(),
       givenUp: () => this.end("lost"),
     });
+    this.options.hurry();
     this.options.listener.reconnectingChanged(this);
     this.restart();
   }
@@ -436,6 +439,7 @@ export class Call {
       read: (id) => listener.read(this, id),
       typing: (typing) => listener.typing(this, typing),
       next: (fingerprint) => listener.next(this, fingerprint),
+      late: this.options.hurry,
       silent: (gone) => this.#silent(gone),
       alive: () => {
         if (this.#connection.connectionState === "connected") this.#reconnected();

@@ -55,6 +55,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
     },
     canSignal: () => true,
     doubted: () => false,
+    hurry() {},
     policy: () => policy,
     known: (peer) => peer.startsWith("friend"),
     correspondence: () => new Correspondence(me),

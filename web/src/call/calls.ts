@@ -22,6 +22,8 @@ export interface CallsOptions {
   canSignal: () => boolean;
   /** Whether there is a doubt that they arrive. */
   doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   correspondence: (peer: string) => Correspondence;
   /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
@@ -314,7 +316,7 @@ export class Calls {
   }
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean; restores?: string | undefined }): Call {
-    const { configuration, send, canSignal, doubted, correspondence, listener } = this.options;
+    const { configuration, send, canSignal, doubted, hurry, correspondence, listener } = this.options;
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
@@ -322,6 +324,7 @@ export class Calls {
       send,
       canSignal,
       doubted,
+      hurry,
       correspondence: correspondence(start.peer),
       over: (end) => {
         if (this.#calls.get(key) === call) this.#calls.delete(key);

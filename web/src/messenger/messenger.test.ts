@@ -252,7 +252,7 @@ test("a lost call is restored when the network is back, even if the connection t
     const channel = FakeConnection.all.at(-1)!.channels[0]!;
     channel.open();
     channel.onclose?.(); // An attempt to restore the call has come to nothing.
-    mock.timers.tick(2_500);
+    mock.timers.tick(2_000);
     await settled();
     assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before], "the connection to the service may be dead");
     FakeSocket.latest.says({ type: "pong" });

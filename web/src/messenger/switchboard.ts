@@ -55,6 +55,7 @@ export class Switchboard implements CallsListener {
       send: (frame) => service.send(frame),
       canSignal: () => service.ready,
       doubted: () => service.doubted,
+      hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
@@ -245,7 +246,6 @@ export class Switchboard implements CallsListener {
     this.#inConversation(call, (conversation) => {
       if (!call.reconnecting) this.account.seen(conversation);
     });
-    if (call.reconnecting) this.host.service.hurry();
     this.host.changed();
   }
 

@@ -34,9 +34,9 @@ test("a page that was asleep while it waited for an answer asks again, because t
   liveness.ask();
   pass(1_000);
   clock += 45_000;
-  mock.timers.tick(4_000);
+  mock.timers.tick(2_000);
   assert.deepEqual(told, ["ping", "ping"]);
-  pass(5_000);
+  pass(3_000);
   assert.deepEqual(told, ["ping", "ping", "dead"]);
 });
 

@@ -225,7 +225,7 @@ test("a connection that gives no sign of life is let go, and one that gives any 
     mock.timers.tick(2_999);
     latest().says(answer);
     assert.equal(service.doubted, false);
-    mock.timers.tick(3_000);
+    mock.timers.tick(5_000);
     assert.equal(service.ready, true);
   }
   assert.deepEqual(heard, ["answered", "answered", "answered", "presence:  | bob"]);
