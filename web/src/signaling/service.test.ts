@@ -339,6 +339,17 @@ test("a login that an earlier connection of the page may still hold is no news, 
   assert.deepEqual(heard, ["lost: login-taken"]);
 });
 
+test("a login that an earlier connection of the page may still hold is asked for every 2 s at least", async () => {
+  mock.method(Math, "random", () => 0.999);
+  await back();
+  for (let asked = 1; asked <= 6; asked++) {
+    assert.equal(latest().sent.filter(({ type }) => type === "login").length, asked);
+    latest().says(taken);
+    mock.timers.tick(2_000);
+  }
+  mock.restoreAll();
+});
+
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
   const { service, heard } = await watching(["bob"]);
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });

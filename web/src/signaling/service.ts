@@ -361,10 +361,12 @@ export class ServiceConnection {
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
   #refused(connection: Connection, code: string): void {
     if (connection.refusals === 0) connection.refusedSince = performance.now();
-    const soon = connection.refusals++ < URGENT_LOGINS && this.listener.urgent();
+    const held = code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD;
+    // Without its login nobody can call this page.
+    const soon = connection.refusals++ < URGENT_LOGINS && (held || this.listener.urgent());
     const wait = 1_000 + this.#loginBackoff.next(soon ? URGENT_LOGIN : undefined);
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
-    if (code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD) return;
+    if (held) return;
     this.#connected();
     this.listener.loginLost(code);
   }
