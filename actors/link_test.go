@@ -23,6 +23,7 @@ type fakeLink struct {
 	reason  string
 	resumed int // number of calls of Resume that nobody has waited for
 	charged int
+	probed  int // number of calls of Probe
 	// loggedIn is the number of calls of LoggedIn.
 	loggedIn int
 	// onSend runs before a text is taken, if it is set. Tests panic in it.
@@ -54,6 +55,12 @@ func (l *fakeLink) Charge(messages int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.charged += messages
+}
+
+func (l *fakeLink) Probe() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.probed++
 }
 
 // awaitResume waits for one call of Resume and counts it as seen.

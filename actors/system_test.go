@@ -51,6 +51,9 @@ func TestALoginBelongsToOneConnectionUntilItIsGivenUp(t *testing.T) {
 
 	other.send(t, `{"type":"login","login":"alice"}`)
 	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
+	if alice.link.probed != 1 {
+		t.Errorf("alice's link was probed %d times, want once: her connection may be dead", alice.link.probed)
+	}
 
 	alice.logout(t)
 	other.mustLogin(t, "alice")
@@ -566,6 +569,7 @@ func (discard) Waiting() int                     { return 0 }
 func (discard) Close(messages.CloseCode, string) {}
 func (discard) LoggedIn()                        {}
 func (discard) Charge(int)                       {}
+func (discard) Probe()                           {}
 func (discard) Resume()                          {}
 
 func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {

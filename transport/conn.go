@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"p2p-messaging/messages"
 )
@@ -12,6 +13,8 @@ import (
 const (
 	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
 	maxRate = 1_000_000_000
+	// probeTimeout is how long a client may show no sign of life once somebody else has asked for its login.
+	probeTimeout = 4 * time.Second
 	// never is later than any time.
 	never = math.MaxInt64
 )
@@ -100,6 +103,20 @@ func (c *conn) check(now int64) int64 {
 		c.carrier.wake()
 	}
 	return min(c.nextPing, deadline, due, unfinished)
+}
+
+// Probe implements [actors.Link]. It keeps no state besides a timer, because connections are many and probes are rare.
+func (c *conn) Probe() {
+	now := c.server.connections.now()
+	if now-c.lastRead.Load() < int64(probeTimeout) || c.inbox.state().waits() {
+		return
+	}
+	c.ping()
+	time.AfterFunc(probeTimeout, func() {
+		if c.lastRead.Load() < now && !c.inbox.state().waits() {
+			c.Close(messages.CloseNoSignOfLife, "no sign of life for "+probeTimeout.String()+", and somebody else asks for the login")
+		}
+	})
 }
 
 // endSession tells the session that its connection has ended. It recovers from a panic of the session, because the

@@ -109,6 +109,18 @@ var stopChromium func()
 var errNoChromium = errors.New("no Chromium in PATH (chromium, chromium-browser or google-chrome)")
 
 func startChromium() (context.Context, error) {
+	// Together with the microphone's permission (newPage) this lets two pages connect on a machine that has no network but
+	// loopback.
+	ctx, stop, err := launchChromium(chromedp.Flag("allow-loopback-in-peer-connection", true))
+	if err != nil {
+		return nil, err
+	}
+	stopChromium = stop
+	return ctx, nil
+}
+
+// launchChromium starts a Chromium. stop ends it.
+func launchChromium(more ...chromedp.ExecAllocatorOption) (ctx context.Context, stop func(), err error) {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -117,9 +129,9 @@ func startChromium() (context.Context, error) {
 		}
 	}
 	if path == "" {
-		return nil, errNoChromium
+		return nil, nil, errNoChromium
 	}
-	allocator, freeAllocator := chromedp.NewExecAllocator(context.Background(),
+	allocator, freeAllocator := chromedp.NewExecAllocator(context.Background(), append([]chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path),
 		chromedp.Headless,
 		chromedp.NoSandbox,
@@ -131,27 +143,23 @@ func startChromium() (context.Context, error) {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
-		// Together with the microphone's permission (newPage) these let two pages connect on a machine that has no
-		// network but loopback.
-		chromedp.Flag("allow-loopback-in-peer-connection", true),
 		chromedp.Flag("disable-features", strings.Join(disabledFeatures, ",")),
 		// Several pages share one machine and one browser: none of them is in the background.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.WindowSize(1100, 800),
-	)
+	}, more...)...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
 		freeAllocator()
-		return nil, fmt.Errorf("start %s: %w", path, err)
+		return nil, nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	stopChromium = func() {
+	return ctx, func() {
 		_ = chromedp.Cancel(ctx)
 		freeAllocator()
-	}
-	return ctx, nil
+	}, nil
 }
 
 // tabs are the tabs that wait for their next test.

@@ -52,6 +52,55 @@ func TestADraftGoesWithItsConversationAndItsLogin(t *testing.T) {
 	alice.writes("")
 }
 
+// A tab that is duplicated begins with a copy of the other's session storage.
+func TestACopyOfATabBringsNoDraftBack(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := newPageOnDisk(t, "alice", s.url())
+	alice.join("alice")
+	l := s.peer("bob").call("alice")
+	alice.connected("bob")
+	copied := func() string { return eval[string](alice, `JSON.stringify({ ...sessionStorage })`) }
+	alice.fill("Message", "half a thought")
+	sent := copied()
+	alice.say("half a thought, whole")
+	l.hears()
+	alice.fill("Message", "old")
+	old := copied()
+	alice.fill("Message", "newer")
+	alice.untilStored("the newer draft", func(map[string]int) bool {
+		return eval[string](alice, `new Promise((resolve) => {
+			const request = indexedDB.open("p2p-messaging");
+			request.onsuccess = () => {
+				const get = request.result.transaction("conversations").objectStore("conversations").get(["alice", "bob"]);
+				get.onsuccess = () => { request.result.close(); resolve(get.result.draft); };
+			};
+		})`) == "newer"
+	})
+	alice.click("button", "Sign out")
+	alice.find("button", "Join")
+	for what, copy := range map[string]struct{ session, draft string }{
+		"a draft that was sent":           {sent, "newer"},
+		"a draft that was changed":        {old, "newer"},
+		"one for nobody":                  {`{"draft":"{\"login\":\"alice\",\"text\":\"for nobody\",\"drafted\":0,\"left\":false}"}`, ""},
+		"one that another version stored": {`{"draft":"{\"login\":\"alice\",\"peer\":\"bob\",\"text\":\"of before\"}"}`, "newer"},
+	} {
+		t.Log(what)
+		tab := newPageOnDisk(t, "the copy", s.url()+"icon.svg")
+		eval[bool](tab, `(Object.assign(sessionStorage, `+copy.session+`), true)`)
+		tab.navigate(s.url())
+		tab.join("alice")
+		if copy.draft == "" {
+			tab.writes("")
+		} else {
+			tab.bringUp("bob")
+			tab.writes(copy.draft)
+		}
+		tab.click("button", "Sign out")
+		tab.find("button", "Join")
+	}
+}
+
 func TestADraftThatTheBrowserHasNoRoomForIsNotReplacedByAnOlderOne(t *testing.T) {
 	t.Parallel()
 	s := startService(t)

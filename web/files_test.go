@@ -412,6 +412,52 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 	})()`); !pasted {
 		t.Error("text beside a picture cannot be pasted")
 	}
+	// A file manager puts the file's name beside it.
+	if pasted := eval[bool](alice, `(() => {
+		const data = `+transferOf("holiday.png", "image/png", pixel)+`;
+		data.setData("text/plain", "holiday.png");
+		return document.querySelector("textarea").dispatchEvent(
+			new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+	})()`); pasted {
+		t.Error("a file's name is pasted in its place")
+	}
+	alice.drawn("holiday.png")
+
+	// A folder is left out, and that is said.
+	eval[any](alice, `DataTransferItem.prototype.webkitGetAsEntry = function () {
+		const { name } = this.getAsFile();
+		return { name, isDirectory: name === "folder" };
+	}`)
+	drop(`(() => {
+		const data = ` + transferOf("beside.png", "image/png", pixel) + `;
+		data.items.add(new File([], "folder"));
+		return data;
+	})()`)
+	alice.drawn("beside.png")
+	alice.shows("alert", "", "Folders cannot be sent: folder. Choose the files in them instead. The other files were offered.")
+	drop(`(() => {
+		const data = new DataTransfer();
+		data.items.add(new File([], "folder"));
+		return data;
+	})()`)
+	alice.until("another alert", func(context.Context) (bool, error) {
+		return !strings.Contains(alice.read("alert", ""), "other files"), nil
+	})
+
+	// A link goes to the field, and does not take the place of the page.
+	link := `(() => {
+		const data = new DataTransfer();
+		data.setData("text/uri-list", "https://example.com/a");
+		return data;
+	})()`
+	alice.fill("Message", "see")
+	if !drop(link) {
+		t.Error("the browser would open the link that was dropped in the page's place")
+	}
+	alice.writes("see https://example.com/a")
+	if !eval[bool](alice, `!document.querySelector("h1").dispatchEvent(new DragEvent("drop", { dataTransfer: `+link+`, bubbles: true, cancelable: true }))`) {
+		t.Error("the browser would open the link that was dropped beside the conversation")
+	}
 }
 
 func TestWhatIsTooLargeIsSaidOnBothSidesBeforeItGoes(t *testing.T) {

@@ -168,6 +168,135 @@ func TestEarlierMessagesAreShownOnDemand(t *testing.T) {
 	}
 }
 
+func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := newPage(t, "alice", s.url()+"icon.svg")
+	// The entries had their times as keys. Several have the same one, and the conversation with carol was the last that was on.
+	const texts = 420
+	eval[bool](alice, fmt.Sprintf(`new Promise((resolve, reject) => {
+		const request = indexedDB.open("p2p-messaging", 1);
+		request.onerror = () => reject(request.error);
+		request.onupgradeneeded = () => ["identity", "contacts", "conversations", "entries"].forEach((s) => request.result.createObjectStore(s));
+		request.onsuccess = () => {
+			const t = request.result.transaction(["conversations", "entries"], "readwrite");
+			const put = (store, key, value) => t.objectStore(store).put(value, key);
+			for (const [key, active] of [["bob", 1], ["carol", 3], ["dora", 2]]) {
+				put("conversations", ["alice", key], { peer: key, key, me: "alice", draft: "for " + key, unread: 0, active: new Date(active),
+					correspondence: { instance: key, waiting: [], received: undefined } });
+			}
+			for (let i = %d; i >= 1; i--) {
+				const time = 1_700_000_000_000 + Math.floor(i / 4);
+				const id = String(i).padStart(8, "0") + "x";
+				put("entries", ["alice", "bob", time, id], { id, time: new Date(time), kind: "received", author: "bob", text: "message " + i });
+			}
+			for (const key of ["carol", "dora"]) put("entries", ["alice", key, 1, "a"], { id: "a", time: new Date(1), kind: "received", author: key, text: key });
+			t.oncomplete = () => { request.result.close(); resolve(true); };
+		};
+	})`, texts))
+	alice.navigate(s.url())
+	alice.join("alice")
+	alice.bringUp("bob")
+	alice.hears("bob", fmt.Sprintf("message %d", texts))
+	alice.writes("for bob")
+	list := eval[[]string](alice, `[...document.querySelectorAll(".conversations strong")].map((e) => e.textContent)`)
+	if !slices.Equal(list, []string{"carol", "dora", "bob"}) {
+		t.Errorf("the conversations are listed as %q, want carol's first, then dora's, then bob's", list)
+	}
+	s.peer("bob").call("alice").say(1, "and now")
+	alice.hears("bob", "and now")
+	for range 2 {
+		before := len(alice.messages())
+		alice.click("button", "Show earlier messages")
+		alice.until("more messages", func(context.Context) (bool, error) { return len(alice.messages()) > before, nil })
+	}
+	alice.vanish("button", "Show earlier messages")
+	var want []string
+	for i := 1; i <= texts; i++ {
+		want = append(want, fmt.Sprintf("message %d", i))
+	}
+	if got := alice.texts("bob"); !slices.Equal(got, append(want, "and now")) {
+		t.Errorf("there are %d messages, want %d in order", len(got), texts+1)
+	}
+}
+
+// chooses chooses a file for Import.
+func (p *page) chooses(content string) {
+	p.t.Helper()
+	p.click("button", "Settings")
+	p.find("button", "Import")
+	quoted, err := json.Marshal(content)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	eval[bool](p, `(() => {
+		const input = document.getElementById("import-file");
+		const chosen = new DataTransfer();
+		chosen.items.add(new File([`+string(quoted)+`], "history.json"));
+		input.files = chosen.files;
+		input.dispatchEvent(new Event("change", { bubbles: true }));
+		return true;
+	})()`)
+}
+
+func TestHistoryIsImportedOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := s.open("alice")
+	l := s.peer("bob").call("alice")
+	alice.connected("bob")
+	l.say(1, "said here")
+	alice.hears("bob", "said here")
+	document := `{"format":"p2p-messaging-history/1","exported":"2026-01-01T00:00:00.000Z","conversations":[{"own":"alice","other":"bob","entries":[
+		{"time":"2026-01-01T12:00:00.000Z","author":"bob","own":false,"text":"one"},
+		{"time":"2026-01-01T11:00:00.000Z","author":"alice","own":true,"text":"two, with the clock set back","delivery":"read"},
+		{"time":"2026-01-01T12:00:00.000Z","author":"bob","own":false,"file":{"name":"notes.pdf","size":7,"type":"application/pdf","state":"done"}}
+	]},{"own":"dave","other":"bob","entries":[]}]}`
+	alice.chooses(document)
+	alice.shows("dialog", "Import", "2 conversations and 3 messages are in the file. 3 messages are new here.")
+	alice.click("button", "Cancel")
+	alice.vanish("dialog", "")
+	if got := alice.texts("bob"); !slices.Equal(got, []string{"said here"}) {
+		t.Errorf("after Cancel there is %q", got)
+	}
+	alice.chooses(document)
+	alice.shows("dialog", "Import", "You see them when you join as alice, dave.")
+	alice.click("button", "Import")
+	alice.shows("dialog", "Import", "3 messages have been imported.")
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+	alice.hears("bob", "one")
+	l.say(2, "and goes on")
+	alice.hears("bob", "and goes on")
+	for range 2 {
+		if got := alice.texts("bob"); !slices.Equal(got, []string{"one", "said here", "and goes on"}) {
+			t.Errorf("bob's texts are %q", got)
+		}
+		if got := alice.texts("alice"); !slices.Equal(got, []string{"two, with the clock set back"}) {
+			t.Errorf("alice's texts are %q", got)
+		}
+		alice.shows("log", "Discussion", "notes.pdf")
+		alice.chooses(document)
+		alice.shows("dialog", "Import", "All of them are here already.")
+		alice.absent("dialog", "Settings")
+		alice.navigate(s.url())
+		alice.join("alice")
+		alice.bringUp("bob")
+		alice.hears("bob", "and goes on")
+	}
+	for content, why := range map[string]string{
+		"hello":                                 "This file was not saved by Export.",
+		document[:len(document)-9]:              "This file is incomplete.",
+		`{"format":"p2p-messaging-history/99"}`: "newer version",
+	} {
+		alice.chooses(content)
+		alice.shows("dialog", "Import", why)
+		alice.shows("dialog", "Import", "Nothing was imported.")
+		alice.press(kb.Escape)
+		alice.vanish("dialog", "")
+	}
+}
+
 func TestHistoryIsExportedAndDeleted(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -358,6 +487,11 @@ func TestThePageWorksWhereTheBrowserKeepsNothingOrNonsense(t *testing.T) {
 				alice.vanish("dialog", "")
 			}
 			alice.connectTo("bob")
+			if name == "nonsense is kept" {
+				alice.shows("alertdialog", "It is not known whether this is bob", "What this browser remembers of bob is damaged")
+				alice.click("button", "Continue anyway")
+				alice.vanish("alertdialog", "")
+			}
 			alice.connected("bob")
 			alice.say("all the same")
 			bob.hears("alice", "all the same")

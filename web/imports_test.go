@@ -22,16 +22,17 @@ type sourceRoom struct {
 // from the rooms named here. Imports of types count too. identity knows conversation, which has the page's one database.
 func sourceRooms() []sourceRoom {
 	return []sourceRoom{
-		{"main", []string{"view", "messenger", "call", "identity", "conversation", "files", "signaling", "settings", "words", "sizes"}},
-		{"view", []string{"messenger", "call", "identity", "conversation", "files", "signaling", "settings", "words", "sizes"}},
-		{"messenger", []string{"call", "identity", "conversation", "files", "signaling", "settings", "words", "sizes"}},
-		{"call", []string{"identity", "conversation", "files", "signaling", "settings", "words", "sizes"}},
-		{"identity", []string{"conversation", "signaling", "settings", "words", "sizes"}},
-		{"conversation", []string{"files", "signaling", "settings", "words", "sizes"}},
-		{"files", []string{"signaling", "settings", "words", "sizes"}},
-		{"signaling", []string{"settings", "words", "sizes"}},
-		{"settings", []string{"words", "sizes"}},
-		{"words", []string{"sizes"}},
+		{"main", []string{"view", "messenger", "call", "identity", "conversation", "files", "signaling", "settings", "words", "characters", "sizes"}},
+		{"view", []string{"messenger", "call", "identity", "conversation", "files", "signaling", "settings", "words", "characters", "sizes"}},
+		{"messenger", []string{"call", "identity", "conversation", "files", "signaling", "settings", "words", "characters", "sizes"}},
+		{"call", []string{"identity", "conversation", "files", "signaling", "settings", "words", "characters", "sizes"}},
+		{"identity", []string{"conversation", "signaling", "settings", "words", "characters", "sizes"}},
+		{"conversation", []string{"files", "signaling", "settings", "words", "characters", "sizes"}},
+		{"files", []string{"signaling", "settings", "words", "characters", "sizes"}},
+		{"signaling", []string{"settings", "words", "characters", "sizes"}},
+		{"settings", []string{"words", "characters", "sizes"}},
+		{"words", []string{"characters", "sizes"}},
+		{"characters", nil},
 		{"sizes", nil},
 	}
 }

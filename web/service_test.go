@@ -20,10 +20,12 @@ import (
 type service struct {
 	t       testing.TB
 	address string // host:port
-	system  *actors.System
-	server  *transport.Server
-	ended   chan error
-	errors  lockedBuffer // what the service logs as an error
+	// listen opens the service's socket.
+	listen func(network, address string) (net.Listener, error)
+	system *actors.System
+	server *transport.Server
+	ended  chan error
+	errors lockedBuffer // what the service logs as an error
 }
 
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
@@ -32,7 +34,13 @@ func startService(t testing.TB) *service {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	s := &service{t: t, address: "127.0.0.1:0"}
+	return startServiceAt(t, "127.0.0.1:0", net.Listen)
+}
+
+// startServiceAt does the same, at an address for which listen opens the socket.
+func startServiceAt(t testing.TB, address string, listen func(network, address string) (net.Listener, error)) *service {
+	t.Helper()
+	s := &service{t: t, address: address, listen: listen}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -64,7 +72,7 @@ func (b *lockedBuffer) String() string {
 // start listens where the service has listened before, if it has.
 func (s *service) start() {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", s.address)
+	listener, err := s.listen("tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,14 +1,18 @@
-import { openDatabase } from "./conversation/database.js";
+import { openConnection } from "./conversation/database.js";
+import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
+import { ReopeningDatabase } from "./conversation/reopening.js";
+import { askForPersistence } from "./conversation/persistence.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
 import { Identity } from "./identity/identity.js";
 import { Messenger } from "./messenger/messenger.js";
+import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
 import { freshId } from "./signaling/ids.js";
-import { invitedBy } from "./view/invitelink.js";
+import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
 import { type Phrase, phrase } from "./words.js";
@@ -34,9 +38,26 @@ const settings: Settings = new Settings(shelf(), () => {
   view.changed();
 });
 const offTheRecord = () => settings.choices.offTheRecord;
-const database = openDatabase();
+const device = new ReopeningDatabase(
+  {
+    changed: () => view.changed(),
+    back: (fresh) => {
+      if (fresh) settings.choose({}); // They may be lost with the database.
+      history.hurry();
+      void messenger.deviceBack(fresh);
+    },
+    written: () => {
+      if (!offTheRecord()) askForPersistence(shelf());
+    },
+  },
+  openConnection,
+);
+const database = device.found;
 let keeps: boolean | undefined;
-void database.then((found) => (keeps = found !== undefined));
+void database.then((found) => {
+  keeps = found !== undefined;
+  view.changed();
+});
 const alarm = (said: Phrase) => {
   view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
@@ -44,10 +65,13 @@ const alarm = (said: Phrase) => {
 const history = new History(
   database,
   offTheRecord,
-  () => alarm(phrase("noRoom")),
-  () => alarm(phrase("deviceFailed")),
+  () => view.changed(),
+  (asked) => {
+    if (asked) alarm(phrase("deviceFailed"));
+    view.changed();
+  },
 );
-const contacts = new Contacts(database, offTheRecord, () => alarm(phrase("deviceFailed")));
+const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),
@@ -69,6 +93,10 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   get keeps() {
     return keeps;
   },
+  get trouble() {
+    return device.trouble ?? (history.full ? "full" : history.failing || contacts.failing ? "failing" : undefined);
+  },
+  goOnWithout: () => device.giveUp(),
   get notifications() {
     return notifications.state;
   },
@@ -78,6 +106,20 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
       alarm(phrase("deviceFailed"));
       return undefined;
     }),
+  readImport: async (file) => {
+    try {
+      const document = await readDocument(file);
+      const summary = await history.import(document, true);
+      const bringIn = async () => {
+        const done = await history.import(document, false);
+        await messenger.refresh();
+        return done;
+      };
+      return { summary, bringIn: () => bringIn().catch(whyNotImported) };
+    } catch (error) {
+      return whyNotImported(error);
+    }
+  },
   deleteEverything: async () => {
     await messenger.forget();
     await history.drop();
@@ -97,17 +139,23 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   },
 });
 
+function whyNotImported(error: unknown): Phrase {
+  if (error instanceof ImportRefused) return error.said;
+  const name = error instanceof DOMException ? error.name : "";
+  return phrase(name === "QuotaExceededError" ? "importNoRoom" : name === "NotReadableError" || name === "NotFoundError" ? "importUnreadable" : "importFailed");
+}
+
 /** Connects to the person whose link this page was opened with, once the service is ready. */
 function connectToInviter(): void {
-  const inviter = view.invitedBy;
-  if (inviter === undefined || messenger.login === undefined || !messenger.serviceReady) return;
-  view.invitedBy = undefined;
+  if (view.invitedBy === undefined || messenger.login === undefined || !messenger.serviceReady) return;
   window.history.replaceState(null, "", location.pathname + location.search);
-  messenger.connect(inviter);
+  view.connectToInviter();
 }
 
 function readInvitation(): void {
-  view.invitedBy = invitedBy(location.href);
+  const invitation = invitationAt(location.href);
+  view.invitedBy = undefined;
+  if (invitation !== undefined) view.follow(invitation);
   view.changed();
   connectToInviter();
 }
@@ -119,6 +167,11 @@ addEventListener("storage", () => settings.reread());
 addEventListener("pagehide", () => {
   messenger.leavePage();
   history.hurry();
+  view.leavePage();
+});
+addEventListener("pageshow", (event) => {
+  // The browser has kept the page while another one was in the tab, or several were.
+  if (event.persisted) view.comeBack();
 });
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();
@@ -128,8 +181,11 @@ for (const type of ["focus", "blur"]) addEventListener(type, attend);
 document.addEventListener("visibilitychange", () => {
   attend();
   if (document.visibilityState === "hidden") history.hurry();
+  else messenger.woke();
 });
 attend();
+noticeSleep(() => messenger.woke());
+document.addEventListener("resume", () => messenger.woke()); // Page Lifecycle: the browser had frozen the page.
 addEventListener("online", () => messenger.networkChanged());
 addEventListener("offline", () => messenger.networkLost());
 // The event also reports, every few seconds, how fast the network seems to be. Only another type means another network.
@@ -140,6 +196,5 @@ network?.addEventListener?.("change", () => {
   networkType = network.type;
   messenger.networkChanged();
 });
-view.invitedBy = invitedBy(location.href);
 messenger.connectToService();
-view.changed();
+readInvitation();

@@ -45,13 +45,20 @@ export interface Shelf {
  */
 export class Settings {
   #choices: Choices;
+  #kept: boolean;
 
   constructor(
     /** undefined: the browser keeps nothing, and choices last until the page is closed. */
     private readonly shelf: Shelf | undefined,
     private readonly changed: () => void = () => {},
   ) {
+    this.#kept = shelf !== undefined;
     this.#choices = this.#read();
+  }
+
+  /** Whether the browser keeps the choices. Otherwise they last until the page is closed. */
+  get kept(): boolean {
+    return this.#kept;
   }
 
   get choices(): Readonly<Choices> {
@@ -63,8 +70,9 @@ export class Settings {
     this.#choices = { ...this.#choices, ...some };
     try {
       this.shelf?.setItem(KEY, JSON.stringify(this.#choices));
+      this.#kept = this.shelf !== undefined;
     } catch {
-      // There is no room. The choices last until the page is closed.
+      this.#kept = false; // There is no room.
     }
     this.changed();
   }

@@ -31,3 +31,10 @@ test("what an earlier version has noted is said, and what a later one has is pas
   assert.equal(say(languages.en, phrase("noteLeft", "bob")), "bob left");
   assert.equal(say(languages.en, { key: "of a later version" as keyof Words, args: [] }), "");
 });
+
+test("a name in a sentence turns nothing round, and hides nothing", () => {
+  for (const words of Object.values(languages)) {
+    assert.match(words.invitedBy("bob\u202egpj"), /bob\[U\+202E\]gpj/u);
+    assert.match(say(words, phrase("fileTooLargeForPeer", "a\u200b.iso", "b\u2066b", "1000")), /a\[U\+200B\]\.iso.*b\[U\+2066\]b/u);
+  }
+});

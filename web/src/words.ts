@@ -3,7 +3,11 @@
  * to say as a Phrase, because the person may choose another language later.
  */
 
+import { legible } from "./characters.js";
 import { size } from "./sizes.js";
+
+/** Joins the sentences that are not empty. */
+const sentences = (...all: string[]) => all.filter((sentence) => sentence !== "").join(" ");
 
 const en = {
   language: "English",
@@ -33,6 +37,8 @@ const en = {
   explanation: "The service only introduces you to each other. What you write goes straight to the other person.",
   login: "Login",
   join: "Join",
+  joining: "Joining…",
+  joinWaits: "Waiting for the service…",
   invitedBy: (name: string) => `Join to be connected to ${name}.`,
 
   // Connect and conversations
@@ -66,6 +72,8 @@ const en = {
   delivered: "delivered",
   read: "read",
   sent: "sent",
+  undelivered: "not delivered when exported",
+  invisible: "(invisible characters only)",
   isTyping: (name: string) => `${name} is typing…`,
   message: "Message",
   send: "Send",
@@ -84,15 +92,21 @@ const en = {
   noteLeft: (name: string) => `${name} left`,
   noteCancelledByPeer: (name: string) => `${name} cancelled the call`,
   noteLost: (name: string) => `${name} left: the connection was lost`,
+  noteInterrupted: (name: string) => `The connection to ${name} was lost`,
+  noteNotRestored: (name: string) => `The connection to ${name} did not come back. You can call again`,
   noteGarbled: (name: string) => `Disconnected from ${name}: their page sent something that could not be read`,
   noteDeclined: (name: string) => `You declined the request from ${name}`,
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
 
+  noteUnread: (name: string) => `This browser could not read what it remembers of ${name}`,
   // Alerts
   typeLogin: "Please type the login that you want.",
+  inviteDamaged: "This invite link is damaged: it does not say whom to connect to. Please ask for the link again.",
+  inviteElsewhere: (host: string) => `This invite is for another service: ${host}. Open the link in the address bar of the browser.`,
+  inviteTyped: (name: string) => `This link invites you to talk to ${name}. Now type the login that you want for yourself.`,
   inUse: (login: string) => `${login} is already in use. Please choose another login.`,
-  lostLogin: (login: string) => `${login} is already in use. If this does not change, sign out and join under another login.`,
+  lostLogin: (login: string) => `${login} is already in use: by an earlier connection of this page, which ends within a minute, or by somebody else. This page keeps asking for it. If this does not change, sign out and join under another login.`,
   refusedAgain: "The service refused this login after a reconnect. This page keeps trying.",
   noReply: "The service did not answer. Please try again.",
   unreachable: "The service cannot be reached now. Please try again when it is back.",
@@ -103,8 +117,17 @@ const en = {
   typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
+  invisibleText: "This message consists of spaces or invisible characters. It was not sent and is kept here.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
-  noFolders: "Folders cannot be sent. Choose the files in the folder instead.",
+  nothingToAttach: "There was no file in it that this page can read. Choose the file with “Attach file”.",
+  /** @param names of folders, of files that cannot be read, and of files that are too large; "": none @param offered "": nothing was offered */
+  leftOut: (folders: string, unreadable: string, large: string, name: string, limit: string, offered: string) =>
+    sentences(
+      folders && `Folders cannot be sent: ${folders}. Choose the files in them instead.`,
+      unreadable && `These files cannot be read: ${unreadable}.`,
+      large && `Too large: ${large}. The browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
+      offered && "The other files were offered.",
+    ),
   takesNoFiles: (name: string) => `The page of ${name} does not accept files.`,
   fileTooLargeForPeer: (file: string, name: string, limit: string) =>
     `${file} is too large: the browser of ${name} currently accepts files up to ${size(Number(limit), "en")}.`,
@@ -112,17 +135,29 @@ const en = {
   unavailable: (name: string) => `${name} is not here. Check the spelling, or try again later.`,
   undeliverable: (name: string) => `The service could not pass the call on to ${name}. Please try again in a moment.`,
   unreadable: (name: string) => `${name} cannot be a login: it contains a character that is not allowed. Check the spelling.`,
-  busy: (name: string) => `${name} is busy in another conversation. Please try again later.`,
+  busy: (name: string) => `${name} cannot take another call now. Please try again in a minute.`,
   declined: (name: string) => `${name} declined.`,
   didNotAnswer: (name: string) => `${name} did not answer. Please try again later.`,
+  unreached: (name: string) => `Your connection to the service was lost, so that ${name} could not answer. Please try again when it is back.`,
   noConnection: (name: string) => `No direct connection to ${name} could be made. Please try again.`,
+  missingFingerprint: (name: string) => `You were not connected to ${name}: the call does not say, by SHA-256, which certificate ${name} has, so nobody could tell who is there. ${name} needs another browser or program.`,
+  severalFingerprints: (name: string) => `You were not connected to ${name}: the call names several certificates, so nobody could tell who is there. If this happens again, somebody may be changing your calls: ask ${name} in another way.`,
+  unreadableFingerprint: (name: string) => `You were not connected to ${name}: this page cannot read which certificate the call names, so nobody could tell who is there. If this happens again, ask ${name} in another way.`,
+  otherCertificate: (name: string) => `The call with ${name} was ended: the certificate at the other end is not the one that the call names. Somebody may be changing your calls: ask ${name} in another way.`,
   noRelay: "“Relay only” is on, but this service offers no relay: no connection is possible. Turn it off in the settings, or ask the operator for a TURN server.",
   blockedPeer: (name: string) => `You have blocked ${name}. Unblock them in the settings first.`,
   tooManyConversations: "You are in too many conversations. Please end one first.",
   notKept: "This browser keeps nothing for this page. Your conversations are gone when you close it.",
-  noRoom: "This device has no room left. New messages are not kept.",
   deviceFailed: "This browser could not read, store or delete data of this page. Please try again.",
 
+
+  // What lasts until the device keeps again what is to be kept
+  troubleSlow: "This browser is slow to open what it keeps for this page. Until then what is new is in this window only. If this lasts, close other windows of this page, or restart the browser.",
+  troubleBlocked: "Another window has an earlier version of this page, and is in the way. Close it. Until then what is new is in this window only.",
+  troubleOutdated: "A newer version of this page is open in another window. What is new here is not kept any more: load this page again when you have finished.",
+  troubleFailing: "This browser cannot keep what is new for this page now. It is in this window only, and this page keeps trying: do not close it before that works.",
+  troubleGivenUp: "This window goes on without what this browser keeps for this page. Nothing is kept, and others see another identity. To try again, load the page again.",
+  troubleFull: "This device has no room left. What is new is in this window only, until there is room again.",
   // Why the service does not come back by itself
   stopEnded: "The service has ended the connection.",
   stopMisunderstood: "The service did not understand this page.",
@@ -158,7 +193,28 @@ const en = {
   blockedLogins: "Blocked",
   onThisDevice: "On this device",
   exportAll: "Export",
-  exportHint: "Saves all conversations as one file.",
+  exportHint: "Saves all conversations as one file. The bytes of files, your identity and whom you have verified are not in it.",
+  importFile: "Import",
+  importHint: "Adds the conversations of a file that Export has saved.",
+  importReading: "Reading the file…",
+  importNone: "The file has no conversations.",
+  importAll: (conversations: string, messages: string) =>
+    `${conversations === "1" ? "1 conversation" : `${conversations} conversations`} and ${messages === "1" ? "1 message" : `${messages} messages`} are in the file.`,
+  importNew: (messages: string) => (messages === "0" ? "All of them are here already." : messages === "1" ? "1 message is new here." : `${messages} messages are new here.`),
+  importLogins: (logins: string) => `You see them when you join as ${logins}.`,
+  importNotes: "Nothing is deleted or sent. Identities are not in the file: verify the people you talk to again.",
+  importing: "Importing…",
+  imported: (messages: string) => (messages === "1" ? "1 message has been imported." : `${messages} messages have been imported.`),
+  importTooLarge: "This file is too large to be imported: the limit is 256 MB and 10,000 conversations. Nothing was imported.",
+  importForeign: "This file was not saved by Export. Choose a file that Export has saved. Nothing was imported.",
+  importIncomplete: "This file is incomplete. Please export the conversations once more. Nothing was imported.",
+  importTooNew: "This file was saved by a newer version of this page, which this version cannot read. Nothing was imported.",
+  importDamaged: (where: string) => `This file has been changed or damaged, at ${where}. Please export the conversations once more. Nothing was imported.`,
+  importUnreadable: "The browser could not read this file. Please choose it again. Nothing was imported.",
+  importNotKept: "This browser keeps nothing for this page. Nothing was imported.",
+  importOffTheRecord: "“Off the record” is on, so nothing new is stored. Turn it off to import. Nothing was imported.",
+  importNoRoom: "This device has no room for these messages. Nothing was imported.",
+  importFailed: "This browser could not store the messages. Please try again. Nothing was imported.",
   deleteAll: "Delete everything",
   deleteAllQuestion: "Delete all conversations, files, settings and your identity from this device? Others will see that your identity has changed.",
   deleteConversation: (name: string) => `Delete the conversation with ${name}`,
@@ -169,10 +225,12 @@ const en = {
   identity: "Identity",
   identityHint: "This browser shows the same identity to everybody you talk to, whatever your login is.",
   identityPassing: "This browser cannot keep your identity. Others see a new one at each visit.",
+  settingsNotKept: "This browser cannot keep your settings. They last until you close the page.",
   newIdentity: "New identity",
   newIdentityQuestion: "Replace your identity with a new one? Everybody who knows you will be told that it has changed, and must verify you again. Open conversations will end.",
   verify: (name: string) => `Verify ${name}`,
   verified: "verified",
+  verifiedForNow: "verified until you close this page",
   verifyText: (name: string) => `Compare this number with ${name}, in person or on the phone. If both pages show the same number, nobody is between you.`,
   verifyConfirm: "The numbers match: mark as verified",
   verifyRevoke: "Mark as not verified",
@@ -181,6 +239,12 @@ const en = {
   identityChanged: (name: string) => `The identity of ${name} has changed`,
   identityChangedText: (name: string) => `This is not the browser that ${name} used before. ${name} may use another browser, device or identity now. Or somebody else pretends to be ${name}. Nothing is sent until you decide. If in doubt, ask ${name} in another way.`,
   identityChangedWasVerified: (name: string) => `You had verified ${name}. Be careful.`,
+  identityUnread: (name: string) => `It is not known whether this is ${name}`,
+  identityUnreadText: (name: string) => `This browser could not read what it remembers of ${name}. So this page cannot tell whether this is the browser that ${name} used before, or somebody else who pretends to be ${name}. Nothing is sent until it has been read, or you decide. If this lasts, load the page again, or ask ${name} in another way.`,
+  identityDamagedText: (name: string) => `What this browser remembers of ${name} is damaged. So this page cannot tell whether this is the browser that ${name} used before, or somebody else who pretends to be ${name}. Nothing is sent until you decide. If in doubt, ask ${name} in another way. If you continue, verify ${name} again.`,
+  withoutIdentity: "Your identity cannot be read now",
+  withoutIdentityText: "Others know you by an identity that this browser keeps. Joining waits until it can be read. You can also join without it: then everybody who knows you is told that your identity has changed, your conversations are not shown, and nothing is kept until you load the page again.",
+  joinWithout: "Join without it",
   goOn: "Continue anyway",
 
   // Invite
@@ -275,6 +339,8 @@ const fr: Words = {
   explanation: "Le service vous met seulement en relation. Ce que vous écrivez va droit à l’autre personne.",
   login: "Identifiant",
   join: "Rejoindre",
+  joining: "Un instant…",
+  joinWaits: "En attente du service…",
   invitedBy: (name) => `Rejoignez le service pour être mis en relation avec ${name}.`,
 
   otherLogin: "Autre identifiant",
@@ -306,6 +372,8 @@ const fr: Words = {
   delivered: "remis",
   read: "lu",
   sent: "envoyé",
+  undelivered: "non remis au moment de l’exportation",
+  invisible: "(uniquement des caractères invisibles)",
   isTyping: (name) => `${name} est en train d’écrire…`,
   message: "Votre message",
   send: "Envoyer",
@@ -323,14 +391,20 @@ const fr: Words = {
   noteLeft: (name) => `${name} a quitté la conversation`,
   noteCancelledByPeer: (name) => `${name} a annulé l’appel`,
   noteLost: (name) => `${name} a quitté la conversation : la connexion a été perdue`,
+  noteInterrupted: (name) => `La connexion avec ${name} a été perdue`,
+  noteNotRestored: (name) => `La connexion avec ${name} n’a pas pu être rétablie. Vous pouvez rappeler`,
   noteGarbled: (name) => `Conversation avec ${name} interrompue : sa page a envoyé quelque chose d’illisible`,
   noteDeclined: (name) => `Vous avez refusé la demande de ${name}`,
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
 
+  noteUnread: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}`,
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
+  inviteDamaged: "Ce lien d’invitation est abîmé : il ne dit pas qui appeler. Veuillez redemander le lien.",
+  inviteElsewhere: (host) => `Cette invitation est pour un autre service : ${host}. Ouvrez le lien dans la barre d’adresse du navigateur.`,
+  inviteTyped: (name) => `Ce lien vous invite à parler avec ${name}. Tapez maintenant l’identifiant que vous voulez pour vous-même.`,
   inUse: (login) => `${login} est déjà pris. Veuillez choisir un autre identifiant.`,
-  lostLogin: (login) => `${login} est déjà pris. Si cela dure, déconnectez-vous et choisissez un autre identifiant.`,
+  lostLogin: (login) => `${login} est déjà pris : par une connexion précédente de cette page, qui prend fin dans la minute, ou par quelqu’un d’autre. Cette page continue de le demander. Si cela dure, déconnectez-vous et choisissez un autre identifiant.`,
   refusedAgain: "Le service a refusé cet identifiant après une reconnexion. Cette page continue d’essayer.",
   noReply: "Le service n’a pas répondu. Veuillez réessayer.",
   unreachable: "Le service est injoignable pour le moment. Veuillez réessayer quand il sera revenu.",
@@ -341,8 +415,16 @@ const fr: Words = {
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
+  invisibleText: "Ce message ne contient que des espaces ou des caractères invisibles. Il n’a pas été envoyé et reste ici.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
-  noFolders: "Un dossier ne peut pas être envoyé. Choisissez les fichiers qu’il contient.",
+  nothingToAttach: "Il n’y avait là aucun fichier que cette page puisse lire. Choisissez le fichier avec « Joindre un fichier ».",
+  leftOut: (folders, unreadable, large, name, limit, offered) =>
+    sentences(
+      folders && `Un dossier ne peut pas être envoyé : ${folders}. Choisissez les fichiers qu’il contient.`,
+      unreadable && `Ces fichiers ne peuvent pas être lus : ${unreadable}.`,
+      large && `Trop grand : ${large}. Le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
+      offered && "Les autres fichiers ont été proposés.",
+    ),
   takesNoFiles: (name) => `La page de ${name} n’accepte pas de fichiers.`,
   fileTooLargeForPeer: (file, name, limit) =>
     `${file} est trop grand : le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
@@ -350,17 +432,28 @@ const fr: Words = {
   unavailable: (name) => `${name} n’est pas là. Vérifiez l’orthographe ou réessayez plus tard.`,
   undeliverable: (name) => `Le service n’a pas pu transmettre l’appel à ${name}. Veuillez réessayer dans un instant.`,
   unreadable: (name) => `${name} ne peut pas être un identifiant : il contient un caractère interdit. Vérifiez l’orthographe.`,
-  busy: (name) => `${name} est en conversation avec quelqu’un d’autre. Veuillez réessayer plus tard.`,
+  busy: (name) => `${name} ne peut pas prendre un appel de plus en ce moment. Veuillez réessayer dans une minute.`,
   declined: (name) => `${name} a refusé.`,
   didNotAnswer: (name) => `${name} n’a pas répondu. Veuillez réessayer plus tard.`,
+  unreached: (name) => `Votre connexion au service a été perdue : ${name} ne pouvait pas répondre. Veuillez réessayer quand elle sera rétablie.`,
   noConnection: (name) => `Aucune connexion directe à ${name} n’a pu être établie. Veuillez réessayer.`,
+  missingFingerprint: (name) => `La connexion à ${name} a été refusée : l’appel ne dit pas, par SHA-256, quel certificat ${name} possède ; personne ne pourrait savoir qui est là. ${name} a besoin d’un autre navigateur ou programme.`,
+  severalFingerprints: (name) => `La connexion à ${name} a été refusée : l’appel nomme plusieurs certificats ; personne ne pourrait savoir qui est là. Si cela se répète, quelqu’un modifie peut-être vos appels : demandez à ${name} par un autre moyen.`,
+  unreadableFingerprint: (name) => `La connexion à ${name} a été refusée : cette page ne peut pas lire quel certificat l’appel nomme ; personne ne pourrait savoir qui est là. Si cela se répète, demandez à ${name} par un autre moyen.`,
+  otherCertificate: (name) => `L’appel avec ${name} a été interrompu : le certificat à l’autre bout n’est pas celui que l’appel nomme. Quelqu’un modifie peut-être vos appels : demandez à ${name} par un autre moyen.`,
   noRelay: "« Relais uniquement » est activé, mais ce service n’offre pas de relais : aucune connexion n’est possible. Désactivez-le dans les réglages ou demandez un serveur TURN à l’exploitant.",
   blockedPeer: (name) => `Vous avez bloqué ${name}. Débloquez d’abord cette personne dans les réglages.`,
   tooManyConversations: "Vous avez trop de conversations en cours. Veuillez d’abord en terminer une.",
   notKept: "Ce navigateur ne conserve rien pour cette page. Vos conversations disparaissent quand vous la fermez.",
-  noRoom: "Il n’y a plus de place sur cet appareil. Les nouveaux messages ne sont pas conservés.",
   deviceFailed: "Ce navigateur n’a pas pu lire, conserver ou supprimer des données de cette page. Veuillez réessayer.",
 
+
+  troubleSlow: "Ce navigateur met longtemps à ouvrir ce qu’il conserve pour cette page. D’ici là, ce qui est nouveau n’est que dans cette fenêtre. Si cela dure, fermez les autres fenêtres de cette page ou redémarrez le navigateur.",
+  troubleBlocked: "Une autre fenêtre contient une version précédente de cette page et gêne celle-ci. Fermez-la. D’ici là, ce qui est nouveau n’est que dans cette fenêtre.",
+  troubleOutdated: "Une version plus récente de cette page est ouverte dans une autre fenêtre. Ce qui est nouveau ici n’est plus conservé : rechargez cette page quand vous aurez terminé.",
+  troubleFailing: "Ce navigateur ne peut pas conserver ce qui est nouveau dans cette page. Cela n’existe que dans cette fenêtre, et la page continue d’essayer : ne la fermez pas avant que cela ne fonctionne.",
+  troubleGivenUp: "Cette fenêtre continue sans ce que le navigateur conserve pour cette page. Rien n’est conservé, et les autres voient une autre identité. Pour réessayer, rechargez la page.",
+  troubleFull: "Il n’y a plus de place sur cet appareil. Ce qui est nouveau n’est que dans cette fenêtre, jusqu’à ce qu’il y ait de nouveau de la place.",
   stopEnded: "Le service a mis fin à la connexion.",
   stopMisunderstood: "Le service n’a pas compris cette page.",
   stopRefused: "Le service a refusé cette page trop souvent.",
@@ -393,7 +486,28 @@ const fr: Words = {
   blockedLogins: "Personnes bloquées",
   onThisDevice: "Sur cet appareil",
   exportAll: "Exporter",
-  exportHint: "Enregistre toutes les conversations dans un fichier.",
+  exportHint: "Enregistre toutes les conversations dans un fichier. Il ne contient ni le contenu des fichiers, ni votre identité, ni les personnes que vous avez vérifiées.",
+  importFile: "Importer",
+  importHint: "Ajoute les conversations d’un fichier enregistré par Exporter.",
+  importReading: "Lecture du fichier…",
+  importNone: "Le fichier ne contient aucune conversation.",
+  importAll: (conversations, messages) =>
+    `Le fichier contient ${conversations === "1" ? "1 conversation" : `${conversations} conversations`} et ${Number(messages) < 2 ? `${messages} message` : `${messages} messages`}.`,
+  importNew: (messages) => (messages === "0" ? "Tout est déjà ici." : messages === "1" ? "1 message est nouveau ici." : `${messages} messages sont nouveaux ici.`),
+  importLogins: (logins) => `Vous les voyez quand vous rejoignez le service sous ${logins}.`,
+  importNotes: "Rien n’est supprimé ni envoyé. Les identités ne sont pas dans le fichier : vérifiez de nouveau vos interlocuteurs.",
+  importing: "Importation…",
+  imported: (messages) => (Number(messages) < 2 ? `${messages} message importé.` : `${messages} messages importés.`),
+  importTooLarge: "Ce fichier est trop grand pour être importé : la limite est de 256 Mo et de 10 000 conversations. Rien n’a été importé.",
+  importForeign: "Ce fichier n’a pas été enregistré par Exporter. Choisissez un fichier enregistré par Exporter. Rien n’a été importé.",
+  importIncomplete: "Ce fichier est incomplet. Exportez de nouveau les conversations. Rien n’a été importé.",
+  importTooNew: "Ce fichier vient d’une version plus récente de cette page, que celle-ci ne sait pas lire. Rien n’a été importé.",
+  importDamaged: (where) => `Ce fichier a été modifié ou endommagé, à ${where}. Exportez de nouveau les conversations. Rien n’a été importé.`,
+  importUnreadable: "Le navigateur n’a pas pu lire ce fichier. Choisissez-le de nouveau. Rien n’a été importé.",
+  importNotKept: "Ce navigateur ne conserve rien pour cette page. Rien n’a été importé.",
+  importOffTheRecord: "« Sans trace » est activé, donc rien de nouveau n’est enregistré. Désactivez-le pour importer. Rien n’a été importé.",
+  importNoRoom: "Cet appareil n’a plus de place pour ces messages. Rien n’a été importé.",
+  importFailed: "Ce navigateur n’a pas pu enregistrer les messages. Réessayez. Rien n’a été importé.",
   deleteAll: "Tout supprimer",
   deleteAllQuestion: "Supprimer de cet appareil toutes les conversations, les fichiers, les réglages et votre identité ? Les autres verront que votre identité a changé.",
   deleteConversation: (name) => `Supprimer la conversation avec ${name}`,
@@ -403,10 +517,12 @@ const fr: Words = {
   identity: "Identité",
   identityHint: "Ce navigateur montre la même identité à tous vos interlocuteurs, quel que soit votre identifiant.",
   identityPassing: "Ce navigateur ne peut pas conserver votre identité. Les autres en voient une nouvelle à chaque visite.",
+  settingsNotKept: "Ce navigateur ne peut pas conserver vos réglages. Ils durent jusqu’à ce que vous fermiez la page.",
   newIdentity: "Nouvelle identité",
   newIdentityQuestion: "Remplacer votre identité par une nouvelle ? Toutes les personnes qui vous connaissent verront qu’elle a changé et devront vous vérifier à nouveau. Les conversations en cours se terminent.",
   verify: (name) => `Vérifier ${name}`,
   verified: "personne vérifiée",
+  verifiedForNow: "personne vérifiée jusqu’à la fermeture de cette page",
   verifyText: (name) => `Comparez ce numéro avec ${name}, de vive voix ou au téléphone. Si les deux pages montrent le même numéro, personne n’est entre vous.`,
   verifyConfirm: "Les numéros sont identiques : marquer comme vérifié",
   verifyRevoke: "Marquer comme non vérifié",
@@ -415,6 +531,12 @@ const fr: Words = {
   identityChanged: (name) => `L’identité de ${name} a changé`,
   identityChangedText: (name) => `Ce n’est pas le navigateur que ${name} utilisait auparavant. ${name} a peut-être un autre navigateur, un autre appareil ou une nouvelle identité. Ou quelqu’un d’autre se fait passer pour ${name}. Rien n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen.`,
   identityChangedWasVerified: (name) => `Vous aviez vérifié ${name}. Prudence.`,
+  identityUnread: (name) => `On ne sait pas s’il s’agit de ${name}`,
+  identityUnreadText: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}. Cette page ne peut donc pas dire si c’est le navigateur que ${name} utilisait auparavant, ou quelqu’un d’autre qui se fait passer pour ${name}. Rien n’est envoyé avant que cela ne soit lu ou que vous ne décidiez. Si cela dure, rechargez la page ou demandez à ${name} par un autre moyen.`,
+  identityDamagedText: (name) => `Ce que ce navigateur a retenu de ${name} est endommagé. Cette page ne peut donc pas dire si c’est le navigateur que ${name} utilisait auparavant, ou quelqu’un d’autre qui se fait passer pour ${name}. Rien n’est envoyé avant votre décision. En cas de doute, demandez à ${name} par un autre moyen. Si vous continuez, vérifiez ${name} à nouveau.`,
+  withoutIdentity: "Votre identité ne peut pas être lue pour le moment",
+  withoutIdentityText: "Les autres vous connaissent par une identité que ce navigateur conserve. La page attend de pouvoir la lire avant de vous faire entrer. Vous pouvez aussi entrer sans elle : toutes les personnes qui vous connaissent verront alors que votre identité a changé, vos conversations ne seront pas affichées, et rien ne sera conservé avant que vous ne rechargiez la page.",
+  joinWithout: "Entrer sans elle",
   goOn: "Continuer malgré tout",
 
   invite: "Inviter",
@@ -477,8 +599,17 @@ const fr: Words = {
   fileCameToNothing: "Il n’est pas arrivé.",
 };
 
+/** Makes every sentence show the names in it legibly. */
+function withLegibleNames(words: Words): Words {
+  const changed = Object.entries(words).map(([key, said]: [string, string | ((...args: string[]) => string)]) => [
+    key,
+    typeof said === "function" ? (...args: string[]) => said(...args.map(legible)) : said,
+  ]);
+  return Object.fromEntries(changed) as Words;
+}
+
 /** The languages, by tag (RFC 5646). */
-export const languages = { en, fr } as const;
+export const languages = { en: withLegibleNames(en), fr: withLegibleNames(fr) } as const;
 
 export type Language = keyof typeof languages;
 

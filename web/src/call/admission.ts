@@ -10,17 +10,36 @@ export class Admission {
    * last that the person there has seen, `taken` the last of its own that has come here.
    */
   #pending: { has: Received | undefined; read: number; taken: number } | undefined;
+  /** Whether the other page has yet to say what it has. */
+  #more: boolean;
 
   /**
    * @param instance names the other page as loaded
    * @param has the last of this page's texts that the other page has
+   * @param more it says that later
    */
   constructor(
     private readonly correspondence: Correspondence,
     readonly instance: string,
     has: Received | undefined,
+    more = false,
   ) {
     this.#pending = { has, read: 0, taken: 0 };
+    this.#more = more;
+  }
+
+  /** Whether texts may go out: the other page is let in, and has said which of them it has. */
+  get complete(): boolean {
+    return this.granted && !this.#more;
+  }
+
+  /** The other page says what it has. Returns the letters that it has, if it is let in. */
+  hello(instance: string, has: Received | undefined): Letter[] {
+    if (!this.#more || instance !== this.instance) return [];
+    this.#more = false;
+    if (this.#pending === undefined) return this.correspondence.confirmHello(has);
+    this.#pending.has = has;
+    return [];
   }
 
   /** Whether the other page is let in. */
@@ -28,22 +47,24 @@ export class Admission {
     return this.#pending === undefined;
   }
 
-  /** Lets the other page in. What it has said counts now. Returns the letters that it has, and the last text that was read there, or 0. */
-  grant(): { delivered: Letter[]; read: number } {
+  /**
+   * Lets the other page in. What it has said counts now. Returns the letters that it has, the last text that was read there, and the last
+   * of its texts that has come; 0 if there is none.
+   */
+  grant(): { delivered: Letter[]; read: number; taken: number } {
     const { has, read, taken } = this.#pending ?? { has: undefined, read: 0, taken: 0 };
     this.#pending = undefined;
     const delivered = this.correspondence.confirmHello(has);
     if (taken > 0) this.correspondence.take(this.instance, taken);
-    return { delivered, read: this.read(read) };
+    return { delivered, read: this.read(read), taken };
   }
 
   /** A text of the other page is complete. Returns whether it is new. */
   take(id: number): boolean {
-    if (this.correspondence.has(this.instance, id)) return false;
+    const isNew = !this.correspondence.has(this.instance, id) && id > (this.#pending?.taken ?? 0);
     if (this.#pending === undefined) this.correspondence.take(this.instance, id);
-    else if (id <= this.#pending.taken) return false;
-    else this.#pending.taken = id;
-    return true;
+    else this.#pending.taken = Math.max(this.#pending.taken, id);
+    return isNew;
   }
 
   /** The person there has seen the text `id` and all before it. Returns the last text that counts as read now, or 0. */

@@ -4,24 +4,31 @@ import { Correspondence } from "../conversation/correspondence.js";
 import type { Outgoing } from "../signaling/frames.js";
 import { Call } from "./call.js";
 import type { CallEnd } from "./ends.js";
-import { encodeFrame } from "./framing.js";
+import { decodeFrame, encodeFrame } from "./framing.js";
 
 /** A description by whoever has the certificate `byte`, with ICE credentials. */
 function sdp(byte: string, ufrag = "other"): string {
   return `v=0\r\na=ice-ufrag:${ufrag}\r\na=fingerprint:sha-256 ${Array(32).fill(byte).join(":")}\r\n`;
 }
 
-/** A data channel that is open at once. */
+/** A data channel that opens when the test says. */
 class FakeChannel {
-  readyState = "open";
+  readyState = "connecting";
   bufferedAmount = 0;
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: unknown }) => void) | undefined;
   onclose: (() => void) | undefined;
+  readonly sent: Uint8Array[] = [];
   addEventListener() {}
-  send() {}
+  send(bytes: Uint8Array) {
+    this.sent.push(bytes);
+  }
   close() {
     this.readyState = "closed";
+  }
+  opens() {
+    this.readyState = "open";
+    this.onopen?.();
   }
 }
 
@@ -33,6 +40,7 @@ class FakeConnection {
   localDescription: { type: string; sdp: string } | undefined;
   remoteDescription: { type: string; sdp: string } | undefined;
   onconnectionstatechange: (() => void) | null = null;
+  onicecandidate: ((event: { candidate: { candidate: string; toJSON(): { candidate: string } } }) => void) | undefined;
   readonly channels: FakeChannel[] = [];
   readonly candidates: string[] = [];
   restarts = 0;
@@ -66,6 +74,10 @@ class FakeConnection {
     return new Map();
   }
   close() {}
+
+  finds(candidate: string): void {
+    this.onicecandidate?.({ candidate: { candidate, toJSON: () => ({ candidate }) } });
+  }
 
   becomes(state: string): void {
     this.connectionState = state;
@@ -104,16 +116,17 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-/** A call of alice's, or to her, that is open. */
-async function open(outgoing: boolean, bare = false) {
+/** A call of alice's, or to her, that has not begun. */
+function made(outgoing: boolean, bare = false, restores?: string) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
-  const service = { ready: true };
+  const service = { ready: true, doubted: false, hurried: 0 };
   const call = new Call({
     id: "call",
     peer: "bob",
     bare,
     outgoing,
+    restores,
     configuration: {},
     correspondence: new Correspondence("alice's page"),
     send: (frame) => {
@@ -122,6 +135,8 @@ async function open(outgoing: boolean, bare = false) {
       return JSON.stringify(frame);
     },
     canSignal: () => service.ready,
+    doubted: () => service.doubted,
+    hurry: () => void service.hurried++,
     over() {},
     listener: {
       opened() {},
@@ -135,7 +150,12 @@ async function open(outgoing: boolean, bare = false) {
       ended: (_call, end) => ends.push(end),
     },
   });
-  const connection = FakeConnection.latest;
+  return { call, connection: FakeConnection.latest, sent, ends, service };
+}
+
+/** A call of alice's, or to her, that is open. */
+async function open(outgoing: boolean, bare = false) {
+  const { call, connection, sent, ends, service } = made(outgoing, bare);
   if (outgoing) {
     call.offer();
     await settled();
@@ -144,8 +164,8 @@ async function open(outgoing: boolean, bare = false) {
   await settled();
   connection.becomes("connected");
   const hears = (frame: Parameters<typeof encodeFrame>[0]) => connection.channels[0]!.onmessage?.({ data: encodeFrame(frame).buffer });
-  if (bare) connection.channels[0]!.onopen?.();
-  else hears({ kind: "hello", instance: "bob's page", received: undefined });
+  for (const channel of connection.channels) channel.opens();
+  if (!bare) hears({ kind: "hello", instance: "bob's page", received: undefined });
   assert.equal(call.phase, "open");
   sent.length = 0;
   return { call, connection, sent, ends, service, hears };
@@ -181,23 +201,23 @@ test("who does not answer the restart is gone within 10 s of the last sign of li
   assert.deepEqual(ends, ["lost"]);
   assert.deepEqual(types(sent), ["offer", "bye"]);
   assert.deepEqual(sent[1], { type: "bye", reason: "left", lost: true, to: "bob", call: "call" });
-  assert.equal(call.restoresHere, false);
 });
 
 test("who falls silent is gone within 10 s too where the browser says nothing", async () => {
-  const { call, sent, ends, hears } = await open(true);
+  const { sent, ends, hears } = await open(true);
   await pass(2_500);
   hears({ kind: "pong" });
   await pass(10_000);
   assert.deepEqual(types(sent), ["offer", "bye"]);
   assert.deepEqual(ends, ["lost"]);
-  assert.equal(call.restoresHere, false);
 });
 
 test("silence alone is noticed too, and a sign of life ends it", async () => {
-  const { call, ends, hears } = await open(true);
-  await pass(7_500);
-  assert.equal(call.reconnecting, true, "after two beats without an answer");
+  const { call, ends, hears, service } = await open(true);
+  await pass(5_000);
+  assert.deepEqual([service.hurried, call.reconnecting], [1, false], "the service is asked first");
+  await pass(2_500);
+  assert.deepEqual([service.hurried, call.reconnecting], [2, true], "after two beats without an answer");
   hears({ kind: "pong" });
   assert.equal(call.reconnecting, false);
   assert.deepEqual(ends, []);
@@ -220,7 +240,7 @@ test("a restart that finds no way is followed by others, for as long as one may 
   assert.deepEqual(ends, ["lost"]);
 });
 
-test("a channel that the browser ends during a restart that was answered is this side's to restore", async () => {
+test("a channel that the browser ends is a loss, whether the restart was answered or not", async () => {
   for (const answered of [false, true]) {
     const { call, connection, ends } = await open(true);
     connection.becomes("disconnected");
@@ -228,7 +248,7 @@ test("a channel that the browser ends during a restart that was answered is this
     if (answered) call.receiveAnswer(sdp("01", "new"), false);
     await settled();
     connection.channels[0]!.onclose!();
-    assert.deepEqual([ends, call.restoresHere], [["lost"], answered]);
+    assert.deepEqual(ends, ["lost"]);
   }
 });
 
@@ -254,7 +274,6 @@ test("a restart waits for the service, up to a minute", async () => {
   connection.becomes("disconnected");
   await pass(61_000);
   assert.deepEqual(ends, ["lost"]);
-  assert.equal(call.restoresHere, true);
 });
 
 test("a client without framing gets no restart when the service is ready again", async () => {
@@ -274,9 +293,8 @@ test("a network that was back before the browser noticed that it was away was aw
   call.serviceReady();
   await pass(3_000);
   connection.becomes("disconnected");
-  assert.equal(call.restoresHere, true);
   call.peerUnavailable();
-  assert.deepEqual(ends, ["lost"]);
+  assert.deepEqual(ends, ["lost"], "the other page may come back to the service later");
 });
 
 test("an offer that went out just before the service dropped is made again", async () => {
@@ -342,7 +360,17 @@ test("a call that the other side gives up is lost, and one that it hangs up is n
   }
 });
 
-test("where nobody has the other's login any more the connection in trouble is lost, and a sound one is not", async () => {
+test("only a call that a person or a page ends says goodbye on the channel: what is lost is restored", async () => {
+  for (const [end, goodbye] of [["hung-up", true], ["garbled", true], ["lost", false]] as const) {
+    const { call, connection } = await open(true);
+    const channel = connection.channels[0]!;
+    call.end(end);
+    const said = channel.sent.some((bytes) => decodeFrame(bytes).kind === "goodbye");
+    assert.equal(said, goodbye, end);
+  }
+});
+
+test("where nobody has the other's login any more, the other is gone if the connection is in trouble, too", async () => {
   const { call, connection, ends } = await open(true);
   call.restart();
   await settled();
@@ -350,7 +378,7 @@ test("where nobody has the other's login any more the connection in trouble is l
   assert.deepEqual(ends, []);
   connection.becomes("disconnected");
   call.peerUnavailable();
-  assert.deepEqual(ends, ["lost"]);
+  assert.deepEqual(ends, ["gone"]);
 });
 
 test("a bye by way of the service ends an open call unless the other page is still there", async () => {
@@ -365,6 +393,88 @@ test("a bye by way of the service ends an open call unless the other page is sti
     if (answers) channel.onmessage!({ data: encodeFrame({ kind: "pong" }).buffer });
     await pass(2_000);
     assert.deepEqual(ends, answers ? [] : ["left"]);
+    call.end("hung-up");
+  }
+});
+
+test("what was sent while the call was being set up is sent again when the service is back", async () => {
+  const { call, connection, sent, ends, service } = made(true, false, "the lost one");
+  service.ready = false;
+  call.offer();
+  await settled();
+  assert.deepEqual(types(sent), [], "the service went away in the same moment");
+  await pass(15_000);
+  service.ready = true;
+  call.serviceReady();
+  await settled();
+  assert.deepEqual(types(sent), ["offer"]);
+  assert.equal((sent[0] as { restores?: string }).restores, "the lost one");
+  await pass(15_000);
+  assert.deepEqual(ends, [], "the other side has its full time");
+  call.receiveAnswer(sdp("01"), false);
+  await settled();
+  connection.finds("candidate:1");
+  call.serviceReady();
+  await settled();
+  assert.deepEqual(types(sent), ["offer", "ice-candidate", "ice-candidate"]);
+  call.end("hung-up");
+
+  const called = made(false);
+  called.call.receiveOffer(sdp("01"));
+  await settled();
+  called.connection.finds("candidate:2");
+  called.call.serviceReady();
+  await settled();
+  assert.deepEqual(types(called.sent), ["answer", "ice-candidate", "answer", "ice-candidate"]);
+  called.call.end("hung-up");
+});
+
+test("who is not back at the service when this page is may come a little later", async () => {
+  const { call, sent, ends } = made(true);
+  call.offer();
+  await settled();
+  call.serviceReady();
+  for (let i = 0; i < 9; i++) {
+    await settled();
+    call.peerUnavailable();
+    await pass(1_000);
+  }
+  assert.deepEqual([ends, types(sent).length], [[], 11]);
+  await pass(1_000);
+  call.peerUnavailable();
+  assert.deepEqual(ends, ["unavailable"]);
+});
+
+test("whose fault it is that nobody answers is told apart", async () => {
+  for (const [ready, answered, end] of [[true, false, "no-answer"], [true, true, "no-connection"], [false, false, "unreached"], [false, true, "unreached"]] as const) {
+    const { call, sent, ends, service } = made(true);
+    call.offer();
+    await settled();
+    if (answered) call.receiveAnswer(sdp("01"), false);
+    service.ready = ready;
+    await pass(20_000);
+    assert.deepEqual(ends, [end]);
+    assert.deepEqual(sent.at(-1), ready ? { type: "bye", reason: "left", lost: true, to: "bob", call: "call" } : sent[0]);
+  }
+});
+
+test("a call that the other side gives up before it opens has found no connection", async () => {
+  for (const [reason, end] of [["lost", "no-connection"], ["left", "left"]] as const) {
+    const { call, ends } = made(false);
+    call.receiveOffer(sdp("01"));
+    await settled();
+    call.receiveBye(reason);
+    assert.deepEqual(ends, [end]);
+  }
+});
+
+test("a page that was asleep asks the other at once, and reconnects without an answer", async () => {
+  for (const answers of [true, false]) {
+    const { call, sent, hears } = await open(true);
+    void call.check();
+    if (answers) hears({ kind: "pong" });
+    await pass(2_250);
+    assert.deepEqual([call.reconnecting, types(sent)], answers ? [false, []] : [true, ["offer"]]);
     call.end("hung-up");
   }
 });

@@ -1,6 +1,6 @@
 import type { Correspondence, Letter } from "../conversation/correspondence.js";
 import type { Transfers } from "../files/transfers.js";
-import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
+import { type Fingerprints, fingerprintOf, fingerprintOfCertificate } from "../identity/fingerprints.js";
 import { type ByeReason, type Outgoing, byeFrame } from "../signaling/frames.js";
 import { Journal } from "../signaling/journal.js";
 import { loginKey } from "../signaling/logins.js";
@@ -10,9 +10,9 @@ import type { ChannelEnd, ChannelListener } from "./channel.js";
 import { closeAfter, connect } from "./connection.js";
 import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
-import { Negotiation, type NegotiationFrame } from "./negotiation.js";
+import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
 import { Outage } from "./outage.js";
-import { type ConnectionFigures, figuresOf, pulseOf } from "./stats.js";
+import { type ConnectionFigures, figuresOf, peerCertificateOf, pulseOf } from "./stats.js";
 
 /** Id of the negotiated channel for texts. It is high, so that no channel that a peer opens in-band gets the same. */
 const CHANNEL_ID = 100;
@@ -27,6 +27,14 @@ const SETUP_TIMEOUT = 20_000;
  * within this time too, behind its last texts.
  */
 const PROBE_TIMEOUT = 800;
+/** The same after this page was asleep, when both have much to do, in ms. */
+const CHECK_TIMEOUT = 2_000;
+/** How long after the service is back the other page may take to come back to it, in ms … */
+const PEER_BACK_WITHIN = 10_000;
+/** … and how long this page waits before it sends again what found nobody, in ms. */
+const REPEAT_AFTER = 1_000;
+/** How long the answer to an offer may take if the other page has it, in ms. */
+const ANSWER_WITHIN = 500;
 
 export type Phase =
   /** The offer is out. */
@@ -59,12 +67,18 @@ export interface CallOptions {
   /** Whether the other is a client that does not number its calls. Such a client knows no framing. */
   bare: boolean;
   outgoing: boolean;
+  /** The id of the lost call that this one restores. */
+  restores?: string | undefined;
   configuration: RTCConfiguration;
   correspondence: Correspondence;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
   send: (frame: Outgoing) => string | undefined;
-  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   /** The call has ended. Called before `listener.ended`. */
   over: (end: CallEnd) => void;
   listener: CallListener;
@@ -89,8 +103,9 @@ export class Call {
   readonly #negotiation: Negotiation;
   #channels: Channels;
   /** Ends a call that is not set up in time, or that a client without framing has ended. */
-  #timer: ReturnType<typeof setTimeout>;
-  /** The last outage, which may still be on. It is kept because the channel may break after it, and because of it. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #repeatTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The last outage, which may still be on. */
   #lastOutage: Outage | undefined;
   /** When the service last became ready again, in ms of `performance.now()`. */
   #serviceBack = -Infinity;
@@ -105,6 +120,7 @@ export class Call {
     this.#negotiation = new Negotiation({
       connection,
       outgoing: options.outgoing,
+      restores: options.restores,
       bare: () => this.bare,
       canSignal: options.canSignal,
       send: (frame) => this.#send(frame),
@@ -118,7 +134,7 @@ export class Call {
       else channel.close();
     };
     this.#channels = options.bare ? this.#bareChannels() : this.#framedChannels();
-    this.#timer = setTimeout(() => this.end(this.phase === "calling" ? "no-answer" : "no-connection"), SETUP_TIMEOUT);
+    this.#limitSetup();
   }
 
   /** Whether the other is a client without framing. */
@@ -136,18 +152,23 @@ export class Call {
     return this.phase === "open" && this.#lastOutage?.on === true ? this.#lastOutage : undefined;
   }
 
-  /**
-   * Whether this side restores the call when it is lost, by calling again. It does if its own network was away, because the other
-   * side cannot know when that is back. It also does if the other side had responded to the restart: that side is there, and a new
-   * call may find a route.
-   */
-  get restoresHere(): boolean {
-    return this.#lastOutage?.restoresHere === true;
+  /** Whether this call is being set up. */
+  get settingUp(): boolean {
+    return this.phase === "calling" || this.phase === "connecting";
   }
 
   /** What the two ends prove to be, once both descriptions are there. */
   get fingerprints(): Fingerprints | undefined {
     return this.#negotiation.fingerprints;
+  }
+
+  /**
+   * Whether the other end of this open call has shown another certificate than its description names. The browser checks that too. This
+   * makes sure that the browser has checked what the page compares.
+   */
+  async showsAnother(): Promise<boolean> {
+    const der = peerCertificateOf(await this.#connection.getStats());
+    return der !== undefined && fingerprintOfCertificate(der) !== this.fingerprints?.peer;
   }
 
   /** How the two ends are connected. */
@@ -183,6 +204,7 @@ export class Call {
 
   /** The other side says, by way of the service, that it has ended the call. */
   receiveBye(reason: ByeReason): void {
+    if (reason === "lost" && !this.wasOpen) return this.#over("no-connection");
     // While this side reconnects, a goodbye on the channel would not come through.
     if (this.phase !== "open" || this.reconnecting) return this.#over(reason);
     clearTimeout(this.#timer);
@@ -241,6 +263,13 @@ export class Call {
     return this.phase === "open" && !this.reconnecting && texts instanceof FramedChannel && texts.probe(PROBE_TIMEOUT);
   }
 
+  /** This page was asleep, so that the connection may be in trouble: finds out. */
+  async check(): Promise<void> {
+    const { texts } = this.#channels;
+    if (this.phase !== "open" || this.reconnecting || !(texts instanceof FramedChannel)) return;
+    if (!(await texts.probe(CHECK_TIMEOUT))) this.#inTrouble();
+  }
+
   /**
    * Restarts the connection (ICE restart, RFC 8445, section 2.4), because the network has changed for instance. A client without
    * framing knows no restart.
@@ -249,19 +278,37 @@ export class Call {
     if (this.phase === "open" && !this.bare) this.#negotiation.restart();
   }
 
-  /** The service is ready again. */
+  /** The service is ready again, on another connection. What was sent on the one before may not have arrived. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
+    if (this.settingUp) {
+      this.#limitSetup();
+      this.#negotiation.repeat();
+    }
     if (this.phase !== "open" || this.bare) return;
     // An offer that was sent just before the service went away may not have arrived.
     if (this.#negotiation.offering) this.restart();
     else this.#negotiation.restartIfDue();
   }
 
+  /**
+   * The other page is back at the service, or has called in the same instant. It may have missed what this one sent, if that went to a
+   * connection that was dead.
+   */
+  missed(): void {
+    if (this.phase === "calling") this.#repeatAfter(ANSWER_WITHIN);
+  }
+
   /** The service says that the other's login is not there (`peer-unavailable`). */
   peerUnavailable(): void {
+    if (this.settingUp) {
+      // The other page may come back to the service a little later than this one.
+      if (performance.now() - this.#serviceBack >= PEER_BACK_WITHIN) return this.end(this.phase === "calling" ? "unavailable" : "left");
+      return this.#repeatAfter(REPEAT_AFTER);
+    }
     this.#negotiation.withdraw();
-    if (this.#outage?.responded === false) this.#over("lost");
+    const outage = this.#outage;
+    if (outage?.responded === false) this.#over(outage.away ? "lost" : "gone");
   }
 
   /** Ends the call from this side, and tells the other side what `FAREWELLS` says. */
@@ -269,11 +316,29 @@ export class Call {
     this.#over(end, FAREWELLS[end]);
   }
 
+  /** Sends again what belongs to the setup, if that has got no further by then. @param wait in ms */
+  #repeatAfter(wait: number): void {
+    const { phase } = this;
+    clearTimeout(this.#repeatTimer);
+    this.#repeatTimer = setTimeout(() => this.phase === phase && this.#negotiation.repeat(), wait);
+  }
+
+  /** Ends the call if it is not set up in time from now on. */
+  #limitSetup(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const { canSignal, doubted } = this.options;
+      if (!canSignal() || doubted()) this.end("unreached");
+      else this.end(this.phase === "calling" ? "no-answer" : "no-connection");
+    }, SETUP_TIMEOUT);
+  }
+
   /** @param farewell what the other side is told; undefined: nothing, because it or the service said that the call is over */
   #over(end: CallEnd, farewell?: ByeReason): void {
     if (this.phase === "over") return;
     this.phase = "over";
     clearTimeout(this.#timer);
+    clearTimeout(this.#repeatTimer);
     this.#lastOutage?.stop();
     this.#channels.files?.detach();
     if (farewell !== undefined) this.#send(byeFrame(farewell));
@@ -288,8 +353,9 @@ export class Call {
     const { texts } = this.#channels;
     connection.onconnectionstatechange = null;
     this.#negotiation.close();
-    if (this.wasOpen && told) void closeAfter(texts.leave(), connection);
-    else if (this.wasOpen && end === "left") void closeAfter(texts.close(), connection);
+    // A goodbye says that the person has left. It may still arrive after a call was lost, and would keep the other page from restoring it.
+    if (this.wasOpen && told && end !== "lost") void closeAfter(texts.leave(), connection);
+    else if (this.wasOpen && (told || end === "left")) void closeAfter(texts.close(), connection);
     else {
       void texts.close();
       connection.close();
@@ -302,13 +368,14 @@ export class Call {
   }
 
   #negotiationFailed(error: unknown): void {
-    if (this.phase === "open") {
+    const unproven = error instanceof UnprovenError ? error.end : undefined;
+    if (this.phase === "open" && unproven !== "other-certificate") {
       // A renegotiation that fails leaves the connection as it is.
       console.info("a renegotiation fails:", error);
       return;
     }
-    console.warn("a call fails:", error);
-    this.end("no-connection");
+    if (unproven === undefined) console.warn("a call fails:", error);
+    this.end(unproven ?? "no-connection");
   }
 
   #connectionChanged(): void {
@@ -327,11 +394,13 @@ export class Call {
   #inTrouble(): void {
     if (this.phase !== "open" || this.reconnecting) return;
     this.#lastOutage = new Outage({
-      serviceBack: this.#serviceBack,
+      serviceBack: () => this.#serviceBack,
       canSignal: this.options.canSignal,
+      doubted: this.options.doubted,
       postponed: () => this.#negotiation.restartLater(),
       givenUp: () => this.end("lost"),
     });
+    this.options.hurry();
     this.options.listener.reconnectingChanged(this);
     this.restart();
   }
@@ -380,6 +449,7 @@ export class Call {
       read: (id) => listener.read(this, id),
       typing: (typing) => listener.typing(this, typing),
       next: (fingerprint) => listener.next(this, fingerprint),
+      late: this.options.hurry,
       silent: (gone) => this.#silent(gone),
       alive: () => {
         if (this.#connection.connectionState === "connected") this.#reconnected();
@@ -390,7 +460,6 @@ export class Call {
   }
 
   #channelEnded(end: ChannelEnd): void {
-    if (end === "lost") this.#lastOutage?.channelBroke();
     this.end(end === "goodbye" ? "left" : end);
   }
 }

@@ -7,7 +7,10 @@ const MAX_TAKEN = 32;
 /** The time in which taken calls are counted, in ms. */
 const TAKEN_WITHIN = 10_000;
 
-/** Limits what calls of others cost: each taken call makes an RTCPeerConnection. */
+/**
+ * Limits what calls of others cost: each taken call makes an RTCPeerConnection. People whom this browser knows have limits of their own,
+ * so that strangers cannot take their room.
+ */
 export class CallLimits {
   /** When calls were taken lately, in ms of `performance.now()`. */
   #taken: number[] = [];

@@ -7,6 +7,7 @@ import { CallLimits } from "./calllimits.js";
 import { DoubtedOffers, type OfferFrame } from "./doubtedoffers.js";
 import { EarlyCandidates } from "./earlycandidates.js";
 import { EndedCalls } from "./endedcalls.js";
+import { FINAL } from "./ends.js";
 import { type Offer, type Request, Requests } from "./requests.js";
 
 export type { Request } from "./requests.js";
@@ -17,11 +18,19 @@ export interface CallsOptions {
   configuration: () => RTCConfiguration;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
   send: (frame: Outgoing) => string | undefined;
-  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   correspondence: (peer: string) => Correspondence;
   /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
+  /** Whether this browser knows somebody from before. Strangers cannot take the room of those. */
+  known: (peer: string) => boolean;
+  /** Finds out whether this browser knows somebody whom it does not know at once. */
+  recall: (peer: string) => Promise<boolean>;
   listener: CallsListener;
 }
 
@@ -34,6 +43,8 @@ export interface CallsListener extends CallListener {
   settled(request: Request): void;
   /** Somebody's call was declined by the policy, without asking the person. */
   refused(peer: string): void;
+  /** Somebody has said that they do not want the call `id` any more, which is over here. */
+  abandoned(peer: string, id: string): void;
 }
 
 /**
@@ -47,7 +58,7 @@ export class Calls {
   readonly #doubted: DoubtedOffers;
   readonly #early = new EarlyCandidates();
   readonly #ended = new EndedCalls();
-  readonly #limits = new CallLimits();
+  readonly #limits = { known: new CallLimits(), strangers: new CallLimits() };
 
   constructor(private readonly options: CallsOptions) {
     this.#requests = new Requests((request) => options.listener.settled(request));
@@ -73,11 +84,14 @@ export class Calls {
     return this.#requests.all;
   }
 
-  /** Calls somebody. There must be no other call with them. If they have asked for one, that is accepted. */
-  call(peer: string): Call {
+  /**
+   * Calls somebody. There must be no other call with them. If they have asked for one, that is accepted.
+   * @param restores the id of the lost call that this one restores
+   */
+  call(peer: string, restores?: string): Call {
     const request = this.#requests.with(peer);
     if (request !== undefined) return this.accept(request)!;
-    const call = this.#make({ peer, id: freshId(), bare: false, outgoing: true });
+    const call = this.#make({ peer, id: freshId(), bare: false, outgoing: true, restores });
     call.offer();
     return call;
   }
@@ -93,6 +107,11 @@ export class Calls {
     if (this.#requests.settle(request) !== undefined) this.#refuse("declined", request.peer, request.id);
   }
 
+  /** The person does not want a lost call to be restored. Tells the other side, now or when it calls again. */
+  abandon(peer: string, id: string): void {
+    this.#refuse("left", peer, id);
+  }
+
   /** Ends every call. */
   end(): void {
     this.#doubted.clear();
@@ -105,7 +124,12 @@ export class Calls {
     for (const call of this.all) call.restart();
   }
 
-  /** The service is ready again. */
+  /** This page was asleep, so that any call may be in trouble. */
+  check(): void {
+    for (const call of this.all) void call.check();
+  }
+
+  /** The service is ready again, on another connection. */
   serviceReady(): void {
     for (const call of this.all) call.serviceReady();
   }
@@ -127,7 +151,10 @@ export class Calls {
         }
         this.#doubted.withdraw(frame.from, frame.call);
         const call = this.#find(frame);
-        if (call === undefined) return;
+        if (call === undefined) {
+          if (frame.call !== undefined && frame.reason === "left") this.options.listener.abandoned(frame.from, frame.call);
+          return;
+        }
         note(call, frame);
         call.receiveBye(frame.reason);
       }
@@ -146,13 +173,9 @@ export class Calls {
     const call = this.with(error.to);
     if (call === undefined) return false;
     call.journal.add("received", "error", JSON.stringify(error));
-    if (call.phase === "open") {
-      // An open call does not need the service, unless it is reconnecting.
-      if (error.code === "peer-unavailable") call.peerUnavailable();
-      return true;
-    }
-    if (error.code !== "peer-unavailable") call.end("undeliverable");
-    else call.end(call.phase === "calling" ? "unavailable" : "left");
+    if (error.code === "peer-unavailable") call.peerUnavailable();
+    // An open call does not need the service, unless it is reconnecting.
+    else if (call.phase !== "open") call.end("undeliverable");
     return true;
   }
 
@@ -164,6 +187,10 @@ export class Calls {
     if (policy === "ignore") return;
     // The other side restarts a call that has ended here.
     if (this.#sayOver(frame)) return;
+    // The person here has ended the call that the other side wants to restore.
+    if (frame.call !== undefined && frame.restores !== undefined && this.#ended.farewell(frame.restores) === "left") {
+      return this.#refuse("left", from, frame.call);
+    }
     const bare = frame.call === undefined;
     const offer: Offer = { peer: from, id: frame.call ?? freshId(), sdp, bare, text };
     const existing = this.with(from);
@@ -179,6 +206,7 @@ export class Calls {
         // Both called in the same instant: the lower login gives up its own call and takes the other's. A client that does not
         // number its calls takes ours and rolls its own back.
         if (!bare && isLower(this.options.me, from)) this.#take(offer);
+        else if (!bare) existing.missed();
         return;
       }
       if (!probed && existing.phase === "open") return this.#doubted.add(existing, frame);
@@ -194,10 +222,18 @@ export class Calls {
       }
       this.#requests.settle(request);
     }
-    const settingUp = this.all.filter((call) => !call.outgoing && !call.wasOpen).length;
+    const { known } = this.options;
+    const isKnown = known(from);
+    const limits = this.#limits[isKnown ? "known" : "strangers"];
+    const calls = this.all.filter(({ peer }) => known(peer) === isKnown);
+    const settingUp = calls.filter((call) => !call.outgoing && !call.wasOpen).length;
+    const waiting = this.requests.filter(({ peer }) => known(peer) === isKnown).length;
     const more = existing === undefined ? 1 : 0; // An existing call makes room.
-    if (!this.#limits.allow(settingUp + this.requests.length + more, this.#calls.size + more)) {
-      this.#refuse("busy", from, offer.id);
+    if (!limits.allow(settingUp + waiting + more, calls.length + more)) {
+      void (isKnown ? Promise.resolve(false) : this.options.recall(from)).then((recalled) => {
+        if (recalled && known(from)) this.#offered(frame, probed);
+        else this.#refuse("busy", from, offer.id);
+      });
       return;
     }
     switch (policy) {
@@ -205,7 +241,7 @@ export class Calls {
         this.#refuse("declined", from, offer.id);
         return this.options.listener.refused(from);
       case "take":
-        this.#limits.took();
+        limits.took();
         this.#take(offer);
         return;
       case "ask":
@@ -284,18 +320,20 @@ export class Calls {
     return frame.call === undefined ? this.with(frame.from) : this.all.find(({ id }) => id === frame.call);
   }
 
-  #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean }): Call {
-    const { configuration, send, canSignal, correspondence, listener } = this.options;
+  #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean; restores?: string | undefined }): Call {
+    const { configuration, send, canSignal, doubted, hurry, correspondence, listener } = this.options;
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
       configuration: configuration(),
       send,
       canSignal,
+      doubted,
+      hurry,
       correspondence: correspondence(start.peer),
       over: (end) => {
         if (this.#calls.get(key) === call) this.#calls.delete(key);
-        this.#ended.add(call.id, end === "lost" ? "lost" : "left");
+        this.#ended.add(call.id, FINAL.has(end) ? "left" : "lost");
       },
       listener,
     });

@@ -4,7 +4,15 @@ import { type CallEnd, FAREWELLS } from "./ends.js";
 
 test("the other side is told of an end that it cannot know", () => {
   const told = (farewell: string | undefined) => (Object.keys(FAREWELLS) as CallEnd[]).filter((end) => FAREWELLS[end] === farewell).sort();
-  assert.deepEqual(told("left"), ["garbled", "hung-up", "no-answer", "no-connection", "undeliverable"]);
-  assert.deepEqual(told("lost"), ["lost"]);
-  assert.deepEqual(told(undefined), ["busy", "declined", "left", "superseded", "unavailable", "unreadable"]);
+  assert.deepEqual(told("left"), [
+    "garbled",
+    "hung-up",
+    "missing-fingerprint",
+    "other-certificate",
+    "several-fingerprints",
+    "undeliverable",
+    "unreadable-fingerprint",
+  ]);
+  assert.deepEqual(told("lost"), ["lost", "no-answer", "no-connection", "unreached"]);
+  assert.deepEqual(told(undefined), ["busy", "declined", "gone", "left", "superseded", "unavailable", "unreadable"]);
 });

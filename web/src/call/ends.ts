@@ -1,3 +1,4 @@
+import type { FingerprintFault } from "../identity/fingerprints.js";
 import type { ByeReason } from "../signaling/frames.js";
 
 /** Why a call is over. */
@@ -10,8 +11,12 @@ export type CallEnd =
   | "undeliverable" // the service could not pass a frame on
   | "unreadable" // the service could not read the offer, because of the other's login
   | "no-answer" // the offer was not answered in time
+  | "unreached" // the service could not be reached while the call was being set up
   | "no-connection" // both sides are there, but ICE found no route between them
   | "lost" // it was open, and the connection broke
+  | "gone" // it was open, the connection broke, and the service says that nobody has the other's login any more
+  | FingerprintFault // the other side's description does not say which certificate it has
+  | "other-certificate" // the browser has taken or met another certificate than this page has compared
   | "garbled" // the other page sent something that makes no sense
   | "superseded"; // another call of the same two takes its place
 
@@ -27,9 +32,21 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   unavailable: undefined,
   undeliverable: "left",
   unreadable: undefined,
-  "no-answer": "left",
-  "no-connection": "left",
+  "no-answer": "lost",
+  "no-connection": "lost",
+  unreached: "lost",
   lost: "lost",
+  gone: undefined,
+  "missing-fingerprint": "left",
+  "several-fingerprints": "left",
+  "unreadable-fingerprint": "left",
+  "other-certificate": "left",
   garbled: "left",
   superseded: undefined,
 };
+
+/** Ends that a person has chosen, or a page that makes no sense. After one of these, nobody calls again to restore the call. */
+export const FINAL: ReadonlySet<CallEnd> = new Set<CallEnd>([
+  ...(["hung-up", "left", "declined", "garbled"] as const),
+  ...(["missing-fingerprint", "several-fingerprints", "unreadable-fingerprint", "other-certificate"] as const),
+]);

@@ -31,5 +31,34 @@ test("who is not let in makes nothing count as delivered that waits for somebody
   hears({ kind: "read", id: 0 });
   assert.deepEqual(told, ['received "text 3"']);
   const frames = channel.sent.map((bytes) => decodeFrame(bytes as Uint8Array));
-  assert.deepEqual(frames.map((frame) => (frame.kind === "text" ? `text ${frame.id}` : frame.kind)).filter((kind) => kind !== "receipt"), ["hello", "text 3"]);
+  assert.deepEqual(frames.map((frame) => ("id" in frame ? `${frame.kind} ${frame.id}` : frame.kind)), [
+    ...["hello", "hello", "receipt 2", "text 3", "receipt 2", "receipt 3"],
+  ]);
+});
+
+test("who is not let in learns nothing of what this page has, and gets no receipt", () => {
+  const channel = new FakeChannel();
+  const correspondence = new Correspondence("alice's page");
+  correspondence.take("bob's page", 7);
+  correspondence.post("for bob");
+  const framed = new FramedChannel(channel.real, correspondence, listening().listener, async () => 0);
+  const hears = (frame: Parameters<typeof encodeFrame>[0]) => channel.onmessage?.({ data: encodeFrame(frame).buffer });
+  const sent = () => channel.sent.splice(0).map((bytes) => decodeFrame(bytes as Uint8Array));
+  hears({ kind: "hello", instance: "bob's page", received: undefined, more: true });
+  hears({ kind: "text", id: 8, last: true, part: new TextEncoder().encode("it is me") });
+  hears({ kind: "ping" });
+  framed.flush();
+  framed.sendTyping(true);
+  framed.sendRead();
+  assert.deepEqual(sent(), [{ kind: "hello", instance: "alice's page", received: undefined, more: true }, { kind: "pong" }]);
+
+  framed.admit();
+  assert.deepEqual(sent(), [
+    { kind: "hello", instance: "alice's page", received: { instance: "bob's page", id: 7 } },
+    { kind: "receipt", id: 8 },
+  ]);
+  hears({ kind: "hello", instance: "bob's page", received: { instance: "alice's page", id: 0 } });
+  assert.deepEqual(sent().map(({ kind }) => kind), ["text"], "texts wait until the other page has said which it has");
+  framed.admit();
+  assert.deepEqual(sent(), []);
 });

@@ -40,7 +40,12 @@ export class FramedChannel implements PeerChannel {
   }
 
   admit(): void {
-    const { delivered, read } = this.#admission?.grant() ?? { delivered: [], read: 0 };
+    const admission = this.#admission;
+    if (admission === undefined || admission.granted) return;
+    const { instance, received } = this.correspondence;
+    this.#send({ kind: "hello", instance, received });
+    const { delivered, read, taken } = admission.grant();
+    if (taken > 0) this.#send({ kind: "receipt", id: taken });
     if (delivered.length > 0) this.listener.delivered(delivered);
     if (read > 0) this.listener.read(read);
     this.flush();
@@ -61,7 +66,7 @@ export class FramedChannel implements PeerChannel {
   }
 
   flush(): void {
-    while (this.#admitted && this.channel.bufferedAmount < BUFFER_HIGH) {
+    while (this.#admitted && this.#admission?.complete === true && this.channel.bufferedAmount < BUFFER_HIGH) {
       const chunk = this.#letters.next();
       if (chunk === undefined) return;
       this.#sendBytes(chunk);
@@ -117,12 +122,12 @@ export class FramedChannel implements PeerChannel {
 
   #opened(): void {
     if (this.#state === "closed" || this.#heartbeat !== undefined) return;
-    const { instance, received } = this.correspondence;
-    this.#send({ kind: "hello", instance, received });
+    this.#send({ kind: "hello", instance: this.correspondence.instance, received: undefined, more: true });
     this.#heartbeat = new Heartbeat({
       ping: () => this.#send({ kind: "ping" }),
       buffered: () => this.channel.bufferedAmount,
       pulse: this.pulse,
+      late: () => this.listener.late(),
       silent: (gone) => this.listener.silent(gone),
       alive: () => this.listener.alive(),
     });
@@ -163,16 +168,21 @@ export class FramedChannel implements PeerChannel {
     const admission = this.#admission;
     switch (frame.kind) {
       case "hello":
-        if (admission !== undefined) return;
-        this.#admission = new Admission(this.correspondence, frame.instance, frame.received);
-        this.listener.ready();
+        if (admission === undefined) {
+          this.#admission = new Admission(this.correspondence, frame.instance, frame.received, frame.more === true);
+          this.listener.ready();
+        } else {
+          const delivered = admission.hello(frame.instance, frame.received);
+          if (delivered.length > 0) this.listener.delivered(delivered);
+          this.flush();
+        }
         return;
       case "text": {
         if (admission === undefined) throw new FrameError("text before hello");
         const text = this.#assembler.add(frame);
         if (text === undefined) return;
         if (admission.take(frame.id)) this.listener.received(text);
-        this.#send({ kind: "receipt", id: frame.id });
+        if (admission.granted) this.#send({ kind: "receipt", id: frame.id });
         return;
       }
       case "receipt": {

@@ -2,7 +2,7 @@
  * The frames on the data channel between two pages. Each message of the channel is one binary frame. The channel is reliable and
  * keeps the order. The first byte is the kind:
  *
- *     1 hello    JSON: {"version":1,"instance":"…","received":{"instance":"…","id":7}}
+ *     1 hello    JSON: {"version":1,"instance":"…","more":true}, and then {"version":1,"instance":"…","received":{"instance":"…","id":7}}
  *     2 text     flags (1 byte: 1 = last chunk), id (4 bytes), a part of the text in UTF-8
  *     3 receipt  id (4 bytes): this text and all before it have arrived
  *     4 goodbye
@@ -15,9 +15,10 @@
  *
  * Numbers are unsigned and big-endian. Frames of other kinds are ignored.
  *
- * Each side begins with a hello. `instance` names the sender's page as loaded and its side of this conversation. `received` names the
- * last of the receiver's texts that the sender has: texts that were under way when a channel broke are sent again on the next one, and
- * arrive once. The ids of an instance's texts rise.
+ * Each side begins with a hello. `instance` names the sender's page as loaded and its side of this conversation. With `more` it says
+ * another hello as soon as it has let the other side in, and until then nothing but pings, pongs and a goodbye. `received` names the last
+ * of the receiver's texts that the sender has: texts that were under way when a channel broke are sent again on the next one, and
+ * arrive once. So a page sends no texts before the other side's last hello. The ids of an instance's texts rise.
  *
  * A text goes out in chunks that follow each other, because every browser limits the size of a message. A text in more than
  * MAX_CHUNKS chunks is refused.
@@ -52,7 +53,7 @@ const enum Kind {
 }
 
 export type ChannelFrame =
-  | { kind: "hello"; instance: string; received: Received | undefined }
+  | { kind: "hello"; instance: string; received: Received | undefined; /** Another hello follows. */ more?: true }
   | { kind: "text"; id: number; last: boolean; part: Uint8Array }
   | { kind: "receipt"; id: number }
   | { kind: "goodbye" }
@@ -68,7 +69,7 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
   switch (frame.kind) {
     case "hello": {
       const body = new TextEncoder().encode(
-        JSON.stringify({ version: 1, instance: frame.instance, received: frame.received }),
+        JSON.stringify({ version: 1, instance: frame.instance, received: frame.received, more: frame.more }),
       );
       const bytes = new Uint8Array(1 + body.length);
       bytes[0] = Kind.Hello;
@@ -149,13 +150,13 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
 }
 
 function decodeHello(body: Uint8Array): ChannelFrame {
-  let fields: { version?: unknown; instance?: unknown; received?: { instance?: unknown; id?: unknown } };
+  let fields: { version?: unknown; instance?: unknown; received?: { instance?: unknown; id?: unknown }; more?: unknown };
   try {
     fields = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) ?? {};
   } catch {
     throw new FrameError("hello that is not JSON");
   }
-  const { instance, received } = fields;
+  const { instance, received, more } = fields;
   if (typeof instance !== "string" || instance === "" || instance.length > MAX_INSTANCE) throw new FrameError("hello without a fit instance");
   return {
     kind: "hello",
@@ -164,6 +165,7 @@ function decodeHello(body: Uint8Array): ChannelFrame {
       typeof received?.instance === "string" && typeof received.id === "number"
         ? { instance: received.instance, id: received.id }
         : undefined,
+    ...(more === true ? { more } : {}),
   };
 }
 

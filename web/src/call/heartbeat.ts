@@ -4,6 +4,8 @@ const HEARTBEAT = 2_500;
 const MISSED_AT_FIRST = 2;
 /** This many mean that the other page is gone. */
 const MISSED_HEARTBEATS = 3;
+/** A heartbeat that is later than this shows that this page was asleep. What came meanwhile waits unread. In ms. */
+const ASLEEP = 2_000;
 /** This many mean that the other page hangs for good, although its browser still responds on the network. */
 const MISSED_WHILE_BUSY = 16;
 
@@ -14,6 +16,8 @@ export interface HeartbeatOptions {
   buffered: () => number;
   /** Counts what the other browser has sent, below the pages. It rises as long as that browser lives. */
   pulse: () => Promise<number>;
+  /** A sign of life is late. That may be nothing. */
+  late: () => void;
   /** No sign of life has come for a while. @param gone the silence has lasted so long that the other page must be gone */
   silent: (gone: boolean) => void;
   /** A sign of life has come after a silence. */
@@ -28,6 +32,7 @@ export class Heartbeat {
   #alive = false;
   /** Heartbeats in a row without a sign of life. */
   #missed = 0;
+  #beatAt = performance.now();
   /** The send buffer and the pulse at the last heartbeat. */
   #buffered = 0;
   #pulse = 0;
@@ -76,7 +81,10 @@ export class Heartbeat {
     const buffered = this.options.buffered();
     const draining = buffered < this.#buffered;
     this.#buffered = buffered;
-    this.#missed = this.#alive || draining ? 0 : this.#missed + 1;
+    const now = performance.now();
+    const asleep = now - this.#beatAt > HEARTBEAT + ASLEEP;
+    this.#beatAt = now;
+    this.#missed = this.#alive || draining || asleep ? 0 : this.#missed + 1;
     this.#alive = false;
     this.options.ping();
 
@@ -87,5 +95,6 @@ export class Heartbeat {
     if (this.#stopped) return;
     if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.options.silent(true);
     else if (this.#missed >= MISSED_AT_FIRST && !busy) this.options.silent(false);
+    else if (this.#missed > 0 && !busy) this.options.late();
   }
 }

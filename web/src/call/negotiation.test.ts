@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Negotiation, type NegotiationFrame } from "./negotiation.js";
+import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
 
 /** A description by whoever has the certificate `byte`. */
 function sdp(byte: string): string {
@@ -29,6 +29,7 @@ function negotiating(options: { outgoing?: boolean; bare?: boolean } = {}) {
   const negotiation = new Negotiation({
     connection: connection as unknown as RTCPeerConnection,
     outgoing: options.outgoing ?? true,
+    restores: undefined,
     bare: () => options.bare === true,
     canSignal: () => service.ready,
     send: (frame) => void sent.push(frame),
@@ -116,4 +117,40 @@ test("a step that fails is told, unless the negotiation is closed, and no step f
   await settled();
   finds("late");
   assert.deepEqual([told.failed.length, sent], [1, []]);
+});
+
+test("the browser gets the SHA-256 fingerprint alone, and nothing goes out unless it says that it has taken that one", async () => {
+  const several = `v=0\r\na=FINGERPRINT:sha-384 ${Array(48).fill("02").join(":")}\r\na=fingerprint:SHA-256 ${Array(32).fill("01").join(":")}\r\n`;
+  const { negotiation, connection, sent, told } = negotiating({ outgoing: false });
+  negotiation.receiveOffer(several);
+  await settled();
+  assert.deepEqual([connection.remoteDescription?.sdp, sent.map(({ type }) => type), told.failed], [sdp("01"), ["answer"], []]);
+
+  const read = ["", sdp("02"), sdp("01") + sdp("02"), several].map((text) => ({ text, outgoing: false }));
+  for (const { text, outgoing } of [...read, ...read.map(({ text }) => ({ text, outgoing: true }))]) {
+    const { negotiation, connection, sent, told, finds } = negotiating({ outgoing });
+    connection.setRemoteDescription = async () => void (connection.remoteDescription = { sdp: text });
+    if (outgoing) {
+      negotiation.offer();
+      negotiation.receiveAnswer(sdp("01"));
+    } else negotiation.receiveOffer(sdp("01"));
+    await settled();
+    finds("late");
+    assert.equal((told.failed[0] as UnprovenError).end, "other-certificate");
+    assert.deepEqual([sent.map(({ type }) => type), told.described], [outgoing ? ["offer"] : [], 0]);
+  }
+});
+
+test("a description is refused by the reason for which nobody knows whose it is", async () => {
+  for (const [text, end] of [
+    ["v=0\r\n", "missing-fingerprint"],
+    [sdp("01") + sdp("02"), "several-fingerprints"],
+    ["v=0\r\na=fingerprint:sha-256 01", "unreadable-fingerprint"],
+    ["nonsense", undefined],
+  ] as const) {
+    const { negotiation, connection, sent, told } = negotiating({ outgoing: false });
+    negotiation.receiveOffer(text);
+    await settled();
+    assert.deepEqual([(told.failed[0] as UnprovenError).end, connection.remoteDescription, sent], [end, undefined, []]);
+  }
 });

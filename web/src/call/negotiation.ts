@@ -1,13 +1,20 @@
-import { type Fingerprints, fingerprintOf } from "../identity/fingerprints.js";
+import { type FingerprintFault, type Fingerprints, bind, fingerprintOf, hasOnly } from "../identity/fingerprints.js";
 
 /** Offers of both sides that cross within this time were made in the same instant. An older one got lost. In ms. */
 const SAME_INSTANT = 2_000;
 /** Most candidates that wait for their description. A browser sends a few dozen. */
 const MAX_WAITING_CANDIDATES = 256;
 
+/** The call does not show which certificate the other side has. */
+export class UnprovenError extends Error {
+  constructor(readonly end: FingerprintFault | "other-certificate") {
+    super(end);
+  }
+}
+
 /** A frame of the negotiation, before it is addressed. */
 export type NegotiationFrame =
-  | { type: "offer"; offer: RTCSessionDescriptionInit }
+  | { type: "offer"; offer: RTCSessionDescriptionInit; restores?: string }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit };
 
@@ -15,6 +22,8 @@ export interface NegotiationOptions {
   connection: RTCPeerConnection;
   /** Whether this side called. When two offers cross, the caller's stands. */
   outgoing: boolean;
+  /** The id of the lost call that this one restores. */
+  restores: string | undefined;
   /** Whether the other is a client without framing. */
   bare: () => boolean;
   /** Whether signaling frames can go out now. */
@@ -43,6 +52,8 @@ export class Negotiation {
   #own: OwnOffer = { kind: "none" };
   /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
   #held: RTCIceCandidateInit[] | undefined = [];
+  /** Candidates of this side that were sent. */
+  readonly #sent: RTCIceCandidateInit[] = [];
   /** Candidates of the other side, until its description is set; then undefined. */
   #early: RTCIceCandidateInit[] | undefined = [];
   /** Steps on the connection run one after the other, in the order of their frames. */
@@ -135,6 +146,18 @@ export class Negotiation {
     });
   }
 
+  /** Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates. */
+  repeat(): void {
+    this.#step(async () => {
+      const { localDescription } = this.options.connection;
+      if (localDescription === null) return;
+      const { type, sdp } = localDescription;
+      if (type === "answer") this.options.send({ type, answer: { type, sdp } });
+      else if (this.#own.kind === "out") this.#sendOffer(sdp);
+      for (const candidate of this.#sent) this.#frameCandidate(candidate);
+    });
+  }
+
   /** The offer that waits for its answer will get none. */
   withdraw(): void {
     if (this.#own.kind === "out") this.#own = { kind: "none" };
@@ -161,13 +184,22 @@ export class Negotiation {
     const { connection } = this.options;
     this.#own = { kind: "out", at: performance.now() };
     await connection.setLocalDescription();
-    this.options.send({ type: "offer", offer: { type: "offer", sdp: connection.localDescription!.sdp } });
+    this.#sendOffer(connection.localDescription!.sdp);
   }
 
-  async #describe(description: RTCSessionDescriptionInit): Promise<void> {
-    // Several certificates, or one whose fingerprint is not of a safe kind, would leave open who is there.
-    if (fingerprintOf(description.sdp) === undefined) throw new Error("no single sha-256 fingerprint");
-    await this.options.connection.setRemoteDescription(description);
+  #sendOffer(sdp: string): void {
+    const { restores } = this.options;
+    this.options.send({ type: "offer", offer: { type: "offer", sdp }, ...(restores === undefined ? {} : { restores }) });
+  }
+
+  async #describe({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
+    const bound = bind(sdp);
+    if (!sdp.startsWith("v=0")) throw new Error("no session description"); // RFC 8866, section 5
+    if (typeof bound === "string") throw new UnprovenError(bound);
+    const { connection } = this.options;
+    await connection.setRemoteDescription({ type, sdp: bound.sdp });
+    // The browser may have read something else as a fingerprint. It says what it has read.
+    if (!hasOnly(connection.remoteDescription?.sdp, bound.fingerprint)) throw new UnprovenError("other-certificate");
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const candidate of early) await this.#add(candidate);
@@ -195,6 +227,11 @@ export class Negotiation {
   }
 
   #sendCandidate(candidate: RTCIceCandidateInit): void {
+    if (this.#sent.length < MAX_WAITING_CANDIDATES) this.#sent.push(candidate);
+    this.#frameCandidate(candidate);
+  }
+
+  #frameCandidate(candidate: RTCIceCandidateInit): void {
     // The original client reads iceCandidate only.
     const alias = this.options.bare() ? { iceCandidate: candidate } : {};
     this.options.send({ type: "ice-candidate", "ice-candidate": candidate, ...alias });

@@ -8,12 +8,16 @@ const RESTART_TIMEOUT = 20_000;
 const OUTAGE_TIMEOUT = 60_000;
 /** If the service came back this short a time before the outage, this side's network was away: browsers notice late. In ms. */
 const AWAY_BEFORE = 15_000;
+/** A look that is later than this shows that the page was asleep. What came meanwhile waits unread. In ms. */
+const ASLEEP = 2_000;
 
 export interface OutageOptions {
   /** When the service last became ready again, in ms of `performance.now()`. */
-  serviceBack: number;
+  serviceBack: () => number;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
   /** Signaling frames cannot go out: the restart must wait until they can. */
   postponed: () => void;
   /** The outage has lasted too long. */
@@ -22,20 +26,15 @@ export interface OutageOptions {
 
 /** An outage of an open call: its connection is in trouble and being restarted, from the first sign of that until `stop`. */
 export class Outage {
-  readonly #began = performance.now();
+  #began = performance.now();
   #deadline = this.#began + RESPONSE_TIMEOUT;
+  #looked = this.#began;
   /** undefined once the outage is over. */
   #timer: ReturnType<typeof setInterval> | undefined = setInterval(() => this.#look(), LOOK);
   /** Whether the other side has responded to the restart, with an answer or an offer of its own. */
   #responded = false;
-  /** Whether signaling frames could not go out at some time during the outage, or just before: this side's network may have been away. */
-  #away: boolean;
-  /** Whether the channel broke during the outage although the other side had responded. */
-  #brokeResponded = false;
 
-  constructor(private readonly options: OutageOptions) {
-    this.#away = !options.canSignal() || this.#began - options.serviceBack < AWAY_BEFORE;
-  }
+  constructor(private readonly options: OutageOptions) {}
 
   /** Whether it lasts. */
   get on(): boolean {
@@ -47,14 +46,14 @@ export class Outage {
     return this.#responded;
   }
 
-  /** Whether it must be the other side that is gone: it could have responded and did not, and this side's network was not away. */
-  get peerSilent(): boolean {
-    return !this.#responded && !this.#away && this.options.canSignal();
+  /** Whether this side's network may have been away during the outage, or just before. */
+  get away(): boolean {
+    return !this.options.canSignal() || this.options.doubted() || this.#began - this.options.serviceBack() < AWAY_BEFORE;
   }
 
-  /** Whether this side restores the call if it is lost; see `Call.restoresHere`. */
-  get restoresHere(): boolean {
-    return this.#away || this.#brokeResponded;
+  /** Whether it must be the other side that is away: it could have responded and did not, and this side was not away. */
+  get peerSilent(): boolean {
+    return !this.#responded && !this.away;
   }
 
   /** The other side has responded to the restart, so it is there. From the first response on the restart gets its full time. */
@@ -62,11 +61,6 @@ export class Outage {
     if (this.#responded) return;
     this.#responded = true;
     this.#deadline = performance.now() + RESTART_TIMEOUT;
-  }
-
-  /** The channel broke. Firefox ends it when ICE finds no route in time. */
-  channelBroke(): void {
-    this.#brokeResponded = this.on && this.#responded;
   }
 
   /** The outage is over: the connection works again, or the call has ended. */
@@ -77,13 +71,18 @@ export class Outage {
 
   #look(): void {
     const now = performance.now();
+    const slept = now - this.#looked - LOOK;
+    this.#looked = now;
+    if (slept > ASLEEP) {
+      this.#began += slept;
+      this.#deadline += slept;
+    }
     if (!this.options.canSignal()) {
       // The other side cannot respond now.
-      this.#away = true;
       this.#responded = false;
       this.#deadline = now + RESPONSE_TIMEOUT;
       this.options.postponed();
-    }
+    } else if (this.options.doubted() && !this.#responded) this.#deadline = now + RESPONSE_TIMEOUT;
     if (now >= this.#deadline || (!this.#responded && now - this.#began >= OUTAGE_TIMEOUT)) this.options.givenUp();
   }
 }

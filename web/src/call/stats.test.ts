@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { figuresOf, pulseOf } from "./stats.js";
+import { figuresOf, peerCertificateOf, pulseOf } from "./stats.js";
 
 const own = { type: "local-candidate", id: "own", candidateType: "host", protocol: "udp" };
 const peer = { type: "remote-candidate", id: "peer", candidateType: "srflx", protocol: "udp" };
@@ -32,4 +32,15 @@ test("the pulse counts what comes on every pair of candidates", () => {
   const pairs = [pair, { ...other, bytesReceived: 5, responsesReceived: 3 }, { ...own, bytesReceived: 1_000 }];
   assert.equal(pulseOf(new Map(pairs.map((report) => [report.id, report]))), 28);
   assert.equal(pulseOf(new Map()), 0);
+});
+
+test("the certificate of the other end is told, and not this one's", () => {
+  const reports = (...all: object[]) => new Map(all.map((report, i) => [i, report]));
+  const transport = { type: "transport", id: "t", localCertificateId: "own", remoteCertificateId: "peer" };
+  const own = { type: "certificate", id: "own", base64Certificate: "b3du" };
+  const peer = { type: "certificate", id: "peer", base64Certificate: "cGVlcg==" };
+  assert.equal(peerCertificateOf(reports(own, transport, peer)), "cGVlcg==");
+  for (const other of [reports(), reports(own, transport), reports(own, peer), reports(transport, { ...peer, base64Certificate: "" })]) {
+    assert.equal(peerCertificateOf(other), undefined);
+  }
 });

@@ -44,6 +44,15 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
   };
 }
 
+/** Returns the DER of the certificate that the other end has shown, in base64. Returns undefined if the browser does not tell it (Firefox). */
+export function peerCertificateOf(reports: { values(): Iterable<unknown> }): string | undefined {
+  const all = [...(reports.values() as Iterable<Report>)];
+  const transport = all.find(({ type }) => type === "transport");
+  const certificate = all.find(({ type, id }) => type === "certificate" && id === transport?.["remoteCertificateId"]);
+  const der = certificate?.["base64Certificate"];
+  return typeof der === "string" && der !== "" ? der : undefined;
+}
+
 /** Counts what has come from the other browser. The count rises even while its page is busy, because SCTP and ICE respond below the page. */
 export function pulseOf(reports: { values(): Iterable<unknown> }): number {
   const count = (value: unknown) => (typeof value === "number" ? value : 0);

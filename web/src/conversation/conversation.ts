@@ -3,9 +3,18 @@ import { freshId } from "../signaling/ids.js";
 import { loginKey } from "../signaling/logins.js";
 import type { Phrase } from "../words.js";
 import { Correspondence, type KeptCorrespondence } from "./correspondence.js";
+import { merge } from "./merging.js";
 
 /** How far an own message got. `sent` is as far as it gets with a client that confirms nothing. */
-export type Delivery = "sending" | "delivered" | "read" | "sent";
+export type Delivery = (typeof deliveries)[number];
+
+/** The states of an own message, the furthest last. `undelivered`: it was imported, and had not arrived when it was exported. */
+export const deliveries = ["undelivered", "sending", "sent", "delivered", "read"] as const;
+
+/** Returns the state that is further. */
+export function furthest(a: Delivery, b: Delivery): Delivery {
+  return deliveries.indexOf(a) < deliveries.indexOf(b) ? b : a;
+}
 
 /** What is known of a file from an earlier page. Its bytes are gone. */
 export interface FileDescription {
@@ -15,7 +24,7 @@ export interface FileDescription {
   readonly state: TransferState;
 }
 
-/** One line of a discussion. */
+/** One line of a discussion. `time` is when it was added, by the clock of the device. It is only shown: clocks jump. */
 export type Entry = { readonly id: string; readonly time: Date } & (
   | { kind: "own"; author: string; text: string; delivery: Delivery; /** Id of its letter; 0 if an earlier page sent it. */ letter: number }
   | { kind: "received"; author: string; text: string }
@@ -40,9 +49,9 @@ export interface KeptConversation {
   /** The other's login as it is shown. */
   peer: string;
   draft: string;
+  /** Counts the changes of the draft. */
+  drafted: number;
   unread: number;
-  /** When the newest entry was added. */
-  active: Date;
   correspondence: KeptCorrespondence;
 }
 
@@ -58,15 +67,15 @@ export class Conversation {
   readonly entries: Entry[] = [];
   /** Messages that the person has not seen. */
   unread = 0;
-  draft = "";
-  /** When the newest entry was added. */
-  active = new Date();
   /** Whether the device keeps entries that are older than those here. */
   hasEarlier = false;
   readonly correspondence: Correspondence;
   /** Instance of the conversation that this one was loaded from. It is undefined for a new conversation. */
   readonly #keptInstance: string | undefined;
-  #added = 0;
+  #draft = "";
+  #drafted = 0;
+  /** What this page has read or written last. What differs from it has changed here since. */
+  #before = { drafted: 0, unread: 0 };
   /** How much text all entries have, in UTF-16 units. */
   #text = 0;
   /** For each letter that earlier pages could not deliver: the ids it had there, by the id it has now. */
@@ -84,9 +93,7 @@ export class Conversation {
     this.correspondence = new Correspondence(instance, kept?.correspondence);
     this.#keptInstance = kept?.correspondence.instance;
     if (kept !== undefined) {
-      this.draft = kept.draft;
-      this.unread = kept.unread;
-      this.active = kept.active;
+      this.wasKept(kept);
       // An entry on the device still has the letter id that the page which wrote it gave it, however long ago.
       const now = this.correspondence.waiting;
       this.#renamed = new Map(kept.correspondence.waiting.map(({ id, was }, index) => [now[index]!.id, new Set([id, ...was.map((one) => one.id)])]));
@@ -99,14 +106,72 @@ export class Conversation {
     return instance === this.correspondence.instance || instance === this.#keptInstance;
   }
 
+  /** Whether the two have exchanged anything. */
+  get known(): boolean {
+    return this.entries.some(({ kind }) => kind !== "note");
+  }
+
   /** Whether a message has not been delivered yet. */
   get undelivered(): boolean {
     return this.correspondence.waiting.length > 0;
   }
 
+  /** What is typed and not sent yet. */
+  get draft(): string {
+    return this.#draft;
+  }
+
+  set draft(text: string) {
+    if (text === this.#draft) return;
+    this.#draft = text;
+    this.#drafted++;
+  }
+
+  /** Counts the changes of the draft, on this device. */
+  get drafted(): number {
+    return this.#drafted;
+  }
+
   get kept(): KeptConversation {
-    const { peer, draft, unread, active, correspondence } = this;
-    return { peer, draft, unread, active, correspondence: correspondence.kept };
+    const { peer, draft, drafted, unread, correspondence } = this;
+    return { peer, draft, drafted, unread, correspondence: correspondence.kept };
+  }
+
+  /** What the device should keep in place of `there`. Another tab may have written that: what has not changed here stays as it is there. */
+  keptOver(there: KeptConversation | undefined): KeptConversation {
+    if (there === undefined) return this.kept;
+    const typed = this.#drafted !== this.#before.drafted;
+    if (typed && this.#drafted <= there.drafted) this.#drafted = there.drafted + 1;
+    return {
+      peer: this.peer,
+      ...(typed ? { draft: this.#draft, drafted: this.#drafted } : { draft: there.draft, drafted: there.drafted }),
+      unread: this.unread === this.#before.unread ? there.unread : this.unread,
+      correspondence: this.correspondence.keptOver(there.correspondence),
+    };
+  }
+
+  /**
+   * What the device may keep in place of `there` while the person wants nothing new to be kept: less than before. A draft that has
+   * changed goes, and so do texts that have arrived.
+   */
+  keptWithin(there: KeptConversation): KeptConversation {
+    const { draft, drafted, unread } = this.keptOver(there);
+    return {
+      ...there,
+      ...(draft === there.draft ? {} : { draft: "", drafted }),
+      unread: Math.min(unread, there.unread),
+      correspondence: this.correspondence.keptWithin(there.correspondence),
+    };
+  }
+
+  /** The device keeps this of the conversation now. What another tab has changed, and this page has not, is taken over. */
+  wasKept({ draft, drafted, unread }: KeptConversation): void {
+    if (this.#drafted === this.#before.drafted) {
+      this.#draft = draft;
+      this.#drafted = drafted;
+    }
+    if (this.unread === this.#before.unread) this.unread = unread;
+    this.#before = { drafted, unread };
   }
 
   /** Puts entries from the device in front of those that are here. */
@@ -117,6 +182,18 @@ export class Conversation {
       this.entries.unshift(entry);
       this.#text += textLength(entry);
     }
+  }
+
+  /** Takes over entries from the device, in order. Those that are here stay as they are, and so do those that the device does not have. */
+  take(entries: readonly Entry[]): void {
+    const here = [...this.entries];
+    const places = new Map(here.map(({ id }, i) => [id, i]));
+    const common = new Map<number, number>();
+    entries.forEach(({ id }, i) => places.has(id) && common.set(i, places.get(id)!));
+    const all = merge(here, entries, common);
+    this.prepend(entries.filter((_, i) => !common.has(i)));
+    this.entries.length = 0;
+    for (const entry of all) this.entries.push(entry);
   }
 
   /**
@@ -145,12 +222,9 @@ export class Conversation {
 
   /** Adds an entry at the end. */
   add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
-    // The number keeps the order of entries that are added within one millisecond.
-    const id = String(this.#added++).padStart(8, "0") + freshId();
-    const whole = { ...entry, id, time: new Date() } as E & Entry;
+    const whole = { ...entry, id: freshId(), time: new Date() } as E & Entry;
     this.entries.push(whole);
     this.#text += textLength(whole);
-    this.active = whole.time;
     return whole;
   }
 

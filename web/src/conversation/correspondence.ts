@@ -27,6 +27,12 @@ export interface KeptCorrespondence {
   received: Received | undefined;
 }
 
+/**
+ * The id of a text in what one page keeps for another: it has never sent the text itself. It is above every id on the wire, so that no
+ * page confirms it.
+ */
+const NEVER_SENT = 2 ** 32;
+
 /** How many earlier instances and ids of a text are remembered. */
 const MAX_WAS = 16;
 
@@ -40,6 +46,10 @@ export class Correspondence {
   #received: Received | undefined;
   /** The instances and ids under which earlier pages may have sent a text that still waits. */
   readonly #was = new Map<Letter, Received[]>();
+  /** The texts that the page before had left, under every instance and id. */
+  readonly #loaded = new Set<string>();
+  /** What this page and the device both know. What differs from it is news from this page. */
+  #receivedBefore: Received | undefined;
 
   /**
    * @param instance names the sender of the texts: this conversation in this page, as loaded. A page that is loaded again uses another
@@ -51,9 +61,11 @@ export class Correspondence {
     kept?: KeptCorrespondence,
   ) {
     if (kept === undefined) return;
-    this.#received = kept.received;
-    for (const { id, text, was } of kept.waiting) {
-      this.#was.set(this.post(text), [...was, { instance: kept.instance, id }].slice(-MAX_WAS));
+    this.#received = this.#receivedBefore = kept.received;
+    for (const letter of kept.waiting) {
+      const known = sentAs(kept.instance, letter);
+      for (const one of known) this.#loaded.add(name(one));
+      this.#was.set(this.post(letter.text), known.slice(-MAX_WAS));
     }
   }
 
@@ -78,6 +90,36 @@ export class Correspondence {
     return { instance: this.instance, waiting, received: this.#received };
   }
 
+  /**
+   * Returns what the device should keep in place of `there`. If another tab has written that, its texts that this page does not know
+   * stay, those that this page has delivered go, and this page takes over what has arrived there.
+   */
+  keptOver(there: KeptCorrespondence): KeptCorrespondence {
+    const others = there.waiting.filter((letter) => !this.#knows(there.instance, letter));
+    this.#received = this.#receivedBefore = this.#lastReceived(there.received);
+    const { instance, waiting, received } = this.kept;
+    const theirs = others.map((letter) => ({ id: NEVER_SENT, text: letter.text, was: sentAs(there.instance, letter).slice(-MAX_WAS) }));
+    return { instance, waiting: [...waiting, ...theirs], received };
+  }
+
+  /** Returns what the device may keep in place of `there` while nothing new is to be kept: not the texts that have arrived. */
+  keptWithin(there: KeptCorrespondence): KeptCorrespondence {
+    const waiting = new Set(this.kept.waiting.flatMap((letter) => sentAs(this.instance, letter).map(name)));
+    const stays = (letter: KeptLetter) => !this.#knows(there.instance, letter) || sentAs(there.instance, letter).some((one) => waiting.has(name(one)));
+    return { ...there, waiting: there.waiting.filter(stays) };
+  }
+
+  #knows(instance: string, letter: KeptLetter): boolean {
+    return sentAs(instance, letter).some((one) => one.instance === this.instance || this.#loaded.has(name(one)));
+  }
+
+  #lastReceived(there: Received | undefined): Received | undefined {
+    const here = this.#received;
+    if (here === undefined || there === undefined) return here ?? there;
+    if (here.instance === there.instance) return here.id < there.id ? there : here;
+    return here === this.#receivedBefore ? there : here;
+  }
+
   /** Adds a text that is to be sent. */
   post(text: string): Letter {
     const letter = { id: ++this.#sent, text };
@@ -88,6 +130,11 @@ export class Correspondence {
   /** The other page has received text `id` and all before it. Returns the texts that this confirms. */
   confirm(id: number): Letter[] {
     return this.#remove((letter) => letter.id <= id);
+  }
+
+  /** Another tab has delivered text `id`. */
+  withdraw(id: number): void {
+    this.#remove((letter) => letter.id === id);
   }
 
   /** The other page has said, on a new channel, which text it received last. Returns the texts that this confirms. */
@@ -115,4 +162,13 @@ export class Correspondence {
     for (const letter of confirmed) this.#was.delete(letter);
     return confirmed;
   }
+}
+
+/** The instances and ids under which pages may have sent a text that `instance` has kept. */
+function sentAs(instance: string, { id, was }: KeptLetter): Received[] {
+  return id === NEVER_SENT ? was : [...was, { instance, id }];
+}
+
+function name({ instance, id }: Received): string {
+  return `${id} ${instance}`;
 }

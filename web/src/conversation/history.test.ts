@@ -1,18 +1,24 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { Conversation } from "./conversation.js";
-import type { Change, Database } from "./database.js";
-import { History, readConversation, readEntry } from "./history.js";
+import type { Database } from "./database.js";
+import { History } from "./history.js";
+import { readConversation, readEntry } from "./records.js";
 
 /** A database whose writes succeed or fail when the test says so. */
 function slow() {
-  const writes: { changes: readonly Change[]; end: (error?: Error) => void }[] = [];
+  const writes: { end: (error?: Error) => void }[] = [];
   const database: Database = {
     get: async () => undefined,
+    entry: async () => undefined,
     all: async () => [],
     newest: async () => {},
-    change: (changes) =>
-      new Promise((resolve, reject) => writes.push({ changes, end: (error) => (error === undefined ? resolve() : reject(error)) })),
+    change: async () => {},
+    write: (_stores, work) =>
+      new Promise((resolve, reject) => {
+        const transaction = { get: async () => undefined, entry: async () => undefined, each: async () => {}, put() {}, delete() {} };
+        writes.push({ end: (error) => (error === undefined ? resolve(work(transaction)) : reject(error)) });
+      }),
     claim: async (_store, _key, value) => value,
     clear: async () => {},
   };
@@ -90,15 +96,15 @@ test("texts and files are exported, and nothing else", async () => {
 test("as much is read on Join as there is memory for, whatever others have sent", async () => {
   const time = new Date();
   const kept: Record<string, unknown[]> = {};
-  const conversation = (key: string, active: number, texts: number[]) => {
-    kept[key] = texts.map((length, i) => ({ id: `${key} ${i}`, time, kind: "received", author: key, text: "x".repeat(length) }));
-    return { me: "alice", key, peer: key, active: new Date(active), correspondence: { instance: key, waiting: [] } };
+  const conversation = (key: string, newest: number, texts: number[]) => {
+    kept[key] = texts.map((length, i) => ({ id: `${key} ${i}`, seq: newest - texts.length + i, time, kind: "received", author: key, text: "x".repeat(length) }));
+    return { me: "alice", key, peer: key, correspondence: { instance: key, waiting: [] } };
   };
   const conversations = [
-    conversation("short", 3, Array(250).fill(10)),
-    conversation("long", 2, [10, 400_000, 400_000, 400_000]),
-    conversation("huge", 1, [10, 40_000_000]),
-    conversation("oldest", 0, [10]),
+    conversation("short", 3000, Array(250).fill(10)),
+    conversation("long", 2000, [10, 400_000, 400_000, 400_000]),
+    conversation("huge", 1000, [10, 40_000_000]),
+    conversation("oldest", 1, [10]),
   ];
   const { database } = slow();
   (await database).all = async () => conversations;
@@ -146,7 +152,7 @@ test("what cannot be read is not written over, and what cannot be written is tol
 
 test("what another version or nobody has written is no entry and no conversation", () => {
   const time = new Date();
-  for (const value of [undefined, null, 7, {}, { id: "a" }, { id: "a", time: 1 }, { id: "a", time, kind: "later" }, { id: "a", time, kind: "own", text: 1 }]) {
+  for (const value of [undefined, null, 7, {}, { id: "a" }, { id: "a", time: 1 }, { id: "a", time: new Date(NaN), kind: "received", author: "bob", text: "x" }, { id: "a", time, kind: "later" }, { id: "a", time, kind: "own", text: 1 }]) {
     assert.equal(readEntry(value), undefined);
     assert.equal(readConversation(value), undefined);
   }

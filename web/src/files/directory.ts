@@ -19,7 +19,7 @@ const ADOPTABLE = 24 * 60 * 60 * 1_000;
 export interface About {
   key: string;
   size: number;
-  /** When it was begun, as Date.now(). */
+  /** When it was begun, as Date.now(). Pages that are closed have no other clock in common. */
   time: number;
 }
 
@@ -112,7 +112,8 @@ async function unfinishedFile(parent: FileSystemDirectoryHandle, name: string): 
   try {
     const directory = await parent.getDirectoryHandle(name);
     const about = JSON.parse(await (await (await directory.getFileHandle(ABOUT)).getFile()).text()) as About;
-    return Date.now() - about.time < ADOPTABLE ? { about, parent, directory } : undefined;
+    // The clock may have been set back since. Then the time lies ahead, perhaps for years.
+    return Math.abs(Date.now() - about.time) < ADOPTABLE ? { about, parent, directory } : undefined;
   } catch {
     return undefined; // The file is finished, or has no complete part.
   }

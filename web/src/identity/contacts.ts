@@ -17,7 +17,26 @@ export type Meeting =
   | { kind: "new" }
   | { kind: "known"; verified: boolean }
   /** It may be somebody else, or the same person with another browser. */
-  | { kind: "changed"; wasVerified: boolean };
+  | { kind: "changed"; wasVerified: boolean }
+  /** What is remembered cannot be read, or is damaged. So it is not known whether they are new. */
+  | { kind: "unread"; damaged: boolean };
+
+/** Where a contact is that this page remembers. */
+type Place =
+  /** The device has it too. */
+  | "device"
+  /** The device is to have it, and could not write it yet. */
+  | "unwritten"
+  /** The device could not read what it has. That is not overwritten. */
+  | "unread"
+  /** The person wants nothing to be written, or the browser keeps nothing. */
+  | "page";
+
+class Unread extends Error {
+  constructor(readonly damaged: boolean) {
+    super("a contact cannot be read");
+  }
+}
 
 /**
  * The contacts of this browser, by own and other login. A contact is trusted on first use: its first fingerprint is remembered, and
@@ -26,85 +45,152 @@ export type Meeting =
  * `me` and `other` are logins as loginKey returns them.
  */
 export class Contacts {
-  readonly #known = new Map<string, Contact | undefined>();
-  /** Contacts that the device could not read. They are not overwritten there. */
-  readonly #unreadable = new Set<string>();
+  readonly #known = new Map<string, { me: string; other: string; contact: Contact; place: Place }>();
+  /** Contacts are written one after the other, so that the last change counts. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly database: Promise<Database | undefined>,
     /** Whether the person wants nothing to be written now. */
     private readonly offTheRecord: () => boolean,
-    /** The device cannot read a contact. */
-    private readonly failed: () => void = () => {},
   ) {}
 
+  /** Whether the device could not keep what is to be kept. */
+  get failing(): boolean {
+    return [...this.#known.values()].some(({ place }) => place === "unwritten" || place === "unread");
+  }
+
+  /** Whether the device keeps what this page remembers of somebody. */
+  keeps(me: string, other: string): boolean {
+    return this.#known.get(nameOf(me, other))?.place === "device";
+  }
+
   /**
-   * Compares the fingerprint that somebody has proved to have with what is remembered of them.
+   * Compares the fingerprint that somebody has proved to have with what is remembered of them. It does not wait until that is written.
    * @param lasting whether the other browser keeps its certificate. Clients of the original protocol make a new one for each call,
    *   and are not remembered.
    */
   async meet(me: string, other: string, fingerprint: string, lasting: boolean): Promise<Meeting> {
-    const contact = await this.#find(me, other);
+    let contact: Contact | undefined;
+    try {
+      contact = await this.#find(me, other);
+    } catch (error) {
+      return { kind: "unread", damaged: error instanceof Unread && error.damaged };
+    }
     if (contact === undefined) {
-      if (lasting) await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
+      if (lasting) void this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
       return { kind: "new" };
     }
     if (contact.fingerprint === fingerprint) return { kind: "known", verified: contact.verified };
     if (contact.next === fingerprint) {
-      await this.#put(me, other, { ...contact, fingerprint, next: undefined });
+      void this.#put(me, other, { ...contact, fingerprint, next: undefined });
       return { kind: "known", verified: contact.verified };
     }
     return { kind: "changed", wasVerified: contact.verified };
   }
 
-  /** The person accepts the changed fingerprint of a contact. */
-  async accept(me: string, other: string, fingerprint: string): Promise<void> {
-    await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined });
+  /**
+   * The person accepts a fingerprint: one that has changed, or one that cannot be compared.
+   * @param unread what the device has could not be read, and may be read later
+   */
+  async accept(me: string, other: string, fingerprint: string, unread = false): Promise<void> {
+    await this.#put(me, other, { fingerprint, verified: false, since: new Date(), next: undefined }, unread ? "unread" : undefined);
   }
 
   /** The person has compared the safety number, or takes that back. */
   async verify(me: string, other: string, fingerprint: string, verified: boolean): Promise<void> {
-    const contact = await this.#find(me, other);
+    const contact = await this.#find(me, other).catch(() => undefined);
     const { since, next } = contact?.fingerprint === fingerprint ? contact : { since: new Date(), next: undefined };
     await this.#put(me, other, { fingerprint, verified, since, next });
   }
 
   /** Somebody who has proved to have the certificate `fingerprint` announces the next one. */
   async vouch(me: string, other: string, fingerprint: string, next: string): Promise<void> {
-    const contact = await this.#find(me, other);
+    const contact = await this.#find(me, other).catch(() => undefined);
     if (contact?.fingerprint === fingerprint && contact.next !== next) await this.#put(me, other, { ...contact, next });
+  }
+
+  /** The device can be read again. It gets what it does not have. */
+  async writeAgain(): Promise<void> {
+    for (const { me, other, contact, place } of [...this.#known.values()]) {
+      if (place === "unwritten") await this.#put(me, other, contact);
+      else if (place !== "page") await this.#find(me, other).catch(() => {});
+    }
+  }
+
+  /** Whether this page remembers somebody now. It does not ask the device. */
+  remembers(me: string, other: string): boolean {
+    return this.#known.get(nameOf(me, other)) !== undefined;
+  }
+
+  /** Asks the device for somebody whom this page does not remember yet. Resolves with whether it remembers them afterwards. */
+  async recall(me: string, other: string): Promise<boolean> {
+    return (await this.#find(me, other).catch(() => undefined)) !== undefined;
   }
 
   /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();
-    this.#unreadable.clear();
   }
 
+  /** Returns what is remembered of somebody. @throws {Unread} if that cannot be read */
   async #find(me: string, other: string): Promise<Contact | undefined> {
-    const name = JSON.stringify([me, other]);
-    if (!this.#known.has(name)) {
-      let kept: unknown;
-      try {
-        kept = await (await this.database)?.get("contacts", [me, other]);
-      } catch {
-        this.#unreadable.add(name);
-        this.failed();
-      }
-      if (!this.#known.has(name)) this.#known.set(name, readContact(kept));
+    const name = nameOf(me, other);
+    const before = this.#known.get(name);
+    if (before?.place === "unwritten") void this.#put(me, other, before.contact); // There may be room now.
+    if (before?.place === "unwritten" || before?.place === "page") return before.contact;
+    let kept: unknown;
+    let database: Database | undefined;
+    try {
+      database = await this.database;
+      kept = await database?.get("contacts", [me, other]);
+    } catch {
+      const here = this.#known.get(name);
+      if (here !== undefined) return here.contact;
+      throw new Unread(false);
     }
-    return this.#known.get(name);
+    const here = this.#known.get(name);
+    if (here !== before && here?.place !== "unread") return here?.contact; // It has changed here meanwhile.
+    const contact = readContact(kept);
+    if (contact !== undefined) {
+      this.#known.set(name, { me, other, contact, place: "device" });
+      return contact;
+    }
+    if (here === undefined) {
+      if (kept !== undefined) throw new Unread(true);
+      return undefined;
+    }
+    // The device has lost it.
+    if (database !== undefined) void this.#put(me, other, here.contact, "unwritten");
+    return here.contact;
   }
 
-  async #put(me: string, other: string, contact: Contact): Promise<void> {
-    this.#known.set(JSON.stringify([me, other]), contact);
-    if (this.offTheRecord() || this.#unreadable.has(JSON.stringify([me, other]))) return;
-    try {
-      await (await this.database)?.change([{ store: "contacts", key: [me, other], value: contact }]);
-    } catch {
-      // The page still remembers the contact.
-    }
+  /** @param place where the contact stays if not on the device */
+  async #put(me: string, other: string, contact: Contact, place?: "unwritten" | "unread"): Promise<void> {
+    const name = nameOf(me, other);
+    const before = this.#known.get(name)?.place;
+    const unread = (place ?? before) === "unread";
+    const entry = { me, other, contact, place: unread ? "unread" : this.offTheRecord() ? "page" : "unwritten" } as const;
+    this.#known.set(name, entry);
+    if (entry.place !== "unwritten") return;
+    this.#writing = this.#writing.then(async () => {
+      // A later change has taken its place, or everything has been forgotten.
+      const superseded = () => this.#known.get(name) !== entry;
+      if (superseded()) return;
+      try {
+        const database = await this.database;
+        await database?.change([{ store: "contacts", key: [me, other], value: contact }]);
+        if (!superseded()) this.#known.set(name, { ...entry, place: database === undefined ? "page" : "device" });
+      } catch {
+        // The page still remembers the contact.
+      }
+    });
+    await this.#writing;
   }
+}
+
+function nameOf(me: string, other: string): string {
+  return JSON.stringify([me, other]);
 }
 
 function readContact(value: unknown): Contact | undefined {

@@ -18,4 +18,10 @@ export type Trust = {
       /** Whether the certificate before was verified. */
       readonly wasVerified: boolean;
     }
+  | {
+      /** What is remembered of them cannot be read. Nothing is sent until it has been read, or the person has decided. */
+      readonly kind: "unread";
+      /** It is damaged, so that it will never be read. */
+      readonly damaged: boolean;
+    }
 );

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Call } from "../call/call.js";
 import type { CallEnd } from "../call/ends.js";
-import { Conversation, type Entry } from "../conversation/conversation.js";
+import { Conversation, type Delivery, type Entry } from "../conversation/conversation.js";
 import type { Keeper, LoadedConversation } from "../conversation/history.js";
 import type { FileMessage } from "../files/frames.js";
 import type { Store } from "../files/sinks.js";
@@ -13,13 +13,27 @@ import type { LiveConversation } from "./liveconversation.js";
 
 /** Alice's account, and what it does with the page and the device. */
 function page() {
-  const device = { keeping: true, loaded: [] as LoadedConversation[], saved: [] as Entry[][], drafts: 0, deleted: [] as string[], fails: false };
+  const device = {
+    keeping: true,
+    loaded: [] as LoadedConversation[],
+    since: [] as Entry[],
+    progress: new Map<number, Delivery>(),
+    saved: [] as Entry[][],
+    drafts: 0,
+    deleted: [] as string[],
+    fails: false,
+  };
   const state = { attended: true, readReceipts: true, watched: [] as string[], arrived: [] as string[], alerts: [] as string[] };
   const keeper = {
     get keeping() {
       return device.keeping;
     },
-    load: async () => device.loaded,
+    load: async () => [...device.loaded],
+    since: async () => ({ entries: device.since, more: false }),
+    progress: async () => {
+      if (device.fails) throw new DOMException("no");
+      return device.progress;
+    },
     save: (_me, _conversation, entries) => device.saved.push([...entries]),
     saveSoon: () => device.drafts++,
     delete: async (_me, key) => {
@@ -108,6 +122,18 @@ test("a text is written to the device before it goes out", () => {
   assert.deepEqual([bob.draft, device.drafts, device.saved.flat().length, bob.undelivered], ["", 1, 1, true]);
 });
 
+test("what is being written to nobody yet is for whoever comes once the person has tried to send it, or has stopped", () => {
+  const { account } = page();
+  account.type("a text");
+  assert.equal(account.writing, true);
+  account.type("");
+  assert.equal(account.writing, false);
+  account.type("another");
+  account.show(account.with("bob"));
+  account.type("and on");
+  assert.equal(account.writing, false);
+});
+
 test("a draft for nobody goes into the conversation that comes to the front, and stays with no login", () => {
   const { account } = page();
   account.type("for whoever comes");
@@ -180,6 +206,45 @@ test("what is here stays on Join, unless another tab has gone on with it", async
   const found = account.find("bob")!;
   assert.deepEqual(found.entries.map((entry) => entry.kind === "received" && entry.text), ["here", "there"]);
   assert.equal(found.hasEarlier, true);
+});
+
+test("what another tab has delivered does not go out from here again", async () => {
+  const { account, device } = page();
+  const bob = account.with("bob");
+  for (const said of ["one", "two", "three"]) account.send(bob, "alice", said);
+  device.progress = new Map([[1, "delivered"], [2, "read"], [3, "sending"]]);
+  await account.catchUp(bob);
+  assert.deepEqual(bob.correspondence.waiting.map(({ text }) => text), ["three"]);
+  assert.deepEqual(bob.entries.map((entry) => entry.kind === "own" && entry.delivery), ["delivered", "read", "sending"]);
+  device.fails = true;
+  await account.catchUp(bob);
+  assert.deepEqual(bob.correspondence.waiting.map(({ text }) => text), ["three"], "what the device does not know goes out");
+});
+
+test("what another tab has done while it had the login is here afterwards, and what is on here goes on", async () => {
+  const { account, device } = page();
+  const [bob, carol] = [account.with("bob"), account.with("carol")];
+  account.show(bob);
+  account.type("an old draft");
+  const { call } = open(carol);
+  account.arrived(carol, text("here"));
+  const tab = (here: LiveConversation) => {
+    const there = new Conversation(here.peer, "another tab", structuredClone(here.kept), structuredClone(here.entries));
+    there.add(text("there"));
+    there.draft = "a newer draft";
+    return there;
+  };
+  const [bobThere, carolThere] = [tab(bob), tab(carol)];
+  const loaded = (there: Conversation) => ({ kept: structuredClone(there.kept), entries: structuredClone(there.entries) as Entry[], more: false });
+  device.loaded = [loaded(carolThere), loaded(bobThere), loaded(new Conversation("dora", "another tab"))];
+  device.since = structuredClone(carolThere.entries) as Entry[];
+  await account.refresh();
+  assert.deepEqual(account.conversations.map(({ peer }) => peer), ["carol", "bob", "dora"]);
+  assert.equal(account.front, account.find("bob"), "what was in front stays in front");
+  assert.equal(account.front!.draft, "a newer draft");
+  assert.equal(account.find("carol"), carol);
+  assert.equal(account.carriedBy(call), carol);
+  assert.deepEqual(carol.entries.map((entry) => entry.kind === "received" && entry.text), ["here", "there"]);
 });
 
 test("how a file ended is written to the device, and how far it got is not", async () => {

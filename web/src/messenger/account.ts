@@ -1,7 +1,7 @@
 import type { Call } from "../call/call.js";
 import type { Delivery, Entry } from "../conversation/conversation.js";
 import type { Letter } from "../conversation/correspondence.js";
-import type { Keeper } from "../conversation/history.js";
+import type { Keeper, LoadedConversation } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { Transfers } from "../files/transfers.js";
 import { freshId } from "../signaling/ids.js";
@@ -9,6 +9,9 @@ import { loginKey } from "../signaling/logins.js";
 import type { ServiceConnection } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { type ConversationHost, LiveConversation } from "./liveconversation.js";
+
+/** A conversation with fewer entries than this shows older ones without being asked. */
+const FEW = 100;
 
 /** What an account needs of the page. */
 export interface AccountHost extends ConversationHost {
@@ -35,8 +38,10 @@ type Arrival = Omit<Entry & { kind: "received" }, "id" | "time"> | Omit<Entry & 
 export class Account {
   /** What is typed while no conversation is in front. */
   draft = "";
-  /** By key of the other login. */
-  readonly #conversations = new Map<string, LiveConversation>();
+  /** Whether the person is writing that draft, and has not tried to send it. Then they mean somebody, perhaps not whoever calls now. */
+  writing = false;
+  /** By key of the other login, the one with the newest entry last. */
+  #conversations = new Map<string, LiveConversation>();
   #front: LiveConversation | undefined;
   /** What was in front before the person called somebody. */
   #behind: LiveConversation | undefined;
@@ -49,14 +54,50 @@ export class Account {
 
   /** Takes what the device keeps. A conversation stays as it is here, unless another tab has gone on with it. */
   async load(): Promise<void> {
-    for (const { kept, entries, more } of await this.host.keeper.load(this.key)) {
-      const here = this.find(kept.peer);
-      if (here?.isOf(kept) === true) continue;
-      if (here !== undefined) void closeFiles([here]);
-      const conversation = new LiveConversation(this.host, kept.peer, freshId(), kept, entries);
-      conversation.hasEarlier = more;
+    const loaded = await this.host.keeper.load(this.key);
+    const here = this.#conversations;
+    this.#conversations = new Map();
+    for (const one of loaded.reverse()) {
+      const conversation = this.#take(one, here.get(loginKey(one.kept.peer)));
+      here.delete(conversation.key);
       this.#conversations.set(conversation.key, conversation);
     }
+    for (const [key, conversation] of here) this.#conversations.set(key, conversation);
+  }
+
+  /** Takes what has been written to the device by anybody but this page: another tab, or an import. What is on here goes on. */
+  async refresh(): Promise<void> {
+    const before = [...this.#conversations.values()];
+    await this.load();
+    for (const conversation of before) {
+      if (this.find(conversation.peer) !== conversation) continue;
+      try {
+        const { entries, more } = await this.host.keeper.since(this.key, conversation);
+        conversation.take(entries);
+        conversation.hasEarlier = more;
+        // What is new may all be older than what is here.
+        if (more && conversation.entries.length < FEW) await this.showEarlier(conversation);
+      } catch {
+        this.host.alert(phrase("deviceFailed"));
+      }
+    }
+    this.#watch();
+    this.host.changed();
+  }
+
+  /** The device can be read and written again. @param fresh it has lost everything, and gets what is here */
+  async writeAgain(fresh: boolean): Promise<void> {
+    if (fresh) for (const conversation of this.#conversations.values()) this.#keep(conversation, conversation.entries);
+    await this.refresh();
+  }
+
+  #take({ kept, entries, more }: LoadedConversation, here: LiveConversation | undefined): LiveConversation {
+    if (here !== undefined && (here.isOf(kept) || here.call !== undefined || here.loss !== undefined)) return here;
+    if (here !== undefined) void closeFiles([here]);
+    const conversation = new LiveConversation(this.host, kept.peer, freshId(), kept, entries);
+    conversation.hasEarlier = more;
+    if (here !== undefined && this.#front === here) this.#front = conversation;
+    return conversation;
   }
 
   /** The person has joined. */
@@ -80,7 +121,7 @@ export class Account {
 
   /** All conversations, the one with the newest entry first. */
   get conversations(): LiveConversation[] {
-    return [...this.#conversations.values()].sort((a, b) => b.active.getTime() - a.active.getTime());
+    return [...this.#conversations.values()].reverse();
   }
 
   /** The conversation that the person has chosen to see. */
@@ -115,6 +156,7 @@ export class Account {
     if (conversation === this.#front) return;
     this.#front?.call?.typing(false);
     this.#front = conversation;
+    this.writing = false;
     if (conversation === undefined) return;
     if (conversation.draft === "" && this.draft !== "") {
       conversation.draft = this.draft;
@@ -148,6 +190,7 @@ export class Account {
     const conversation = this.#front;
     if (conversation === undefined) {
       this.draft = text;
+      this.writing = text !== "";
       return;
     }
     conversation.draft = text;
@@ -158,7 +201,7 @@ export class Account {
   /** Sends a text. It is written to the device before it goes out. */
   send(conversation: LiveConversation, author: string, text: string): void {
     const letter = conversation.correspondence.post(text).id;
-    const entry = conversation.add({ kind: "own", author, text, delivery: "sending", letter } as const);
+    const entry = this.#add(conversation, { kind: "own", author, text, delivery: "sending", letter } as const);
     conversation.draft = "";
     this.#keep(conversation, [entry]);
     conversation.call?.typing(false);
@@ -169,13 +212,13 @@ export class Account {
   /** Offers a file. */
   offer(conversation: LiveConversation, author: string, file: File): void {
     const transfer = this.transfers(conversation).offer(file, file.name);
-    this.#keep(conversation, [conversation.add({ kind: "file", author, own: true, file: transfer } as const)]);
+    this.#keep(conversation, [this.#add(conversation, { kind: "file", author, own: true, file: transfer } as const)]);
     this.host.changed();
   }
 
   /** A text or a file of the other side has arrived. */
   arrived(conversation: LiveConversation, arrival: Arrival): void {
-    const entry = conversation.add(arrival);
+    const entry = this.#add(conversation, arrival);
     conversation.peerTypes(false);
     const seen = this.#sees(conversation);
     if (seen) this.seen(conversation);
@@ -185,6 +228,25 @@ export class Account {
     if (!bearable) conversation.call?.end("garbled");
     if (!seen) this.host.arrived(conversation);
     this.host.changed();
+  }
+
+  /** Adds an entry to a conversation. It has the newest entry of all now. */
+  #add<E extends Omit<Entry, "id" | "time">>(conversation: LiveConversation, entry: E): Entry {
+    if (this.#conversations.delete(conversation.key)) this.#conversations.set(conversation.key, conversation);
+    return conversation.add(entry);
+  }
+
+  /** Finds out which of the texts that wait here another tab has delivered, so that none goes out twice. */
+  async catchUp(conversation: LiveConversation): Promise<void> {
+    try {
+      for (const [letter, delivery] of await this.host.keeper.progress(this.key, conversation)) {
+        if (delivery === "sending") continue;
+        conversation.correspondence.withdraw(letter);
+        this.#keep(conversation, conversation.mark(new Set([letter]), delivery));
+      }
+    } catch {
+      // What the device does not know goes out.
+    }
   }
 
   /** The other page has said how far these texts got. */
@@ -203,7 +265,7 @@ export class Account {
 
   /** Adds a note of this page to the discussion. */
   note(conversation: LiveConversation, said: Phrase): void {
-    this.#keep(conversation, [conversation.add({ kind: "note", phrase: said } as const)]);
+    this.#keep(conversation, [this.#add(conversation, { kind: "note", phrase: said } as const)]);
     this.host.changed();
   }
 

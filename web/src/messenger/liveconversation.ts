@@ -2,6 +2,7 @@ import type { Call } from "../call/call.js";
 import { Conversation, type Entry, type KeptConversation } from "../conversation/conversation.js";
 import type { Transfers } from "../files/transfers.js";
 import type { Trust } from "../identity/trust.js";
+import type { Backoff } from "../signaling/backoff.js";
 
 /** How long "is typing" holds unless the other page repeats it, in ms. */
 const TYPING_LASTS = 6_000;
@@ -19,12 +20,21 @@ export type ConversationPhase =
 
 type Timer = ReturnType<typeof setTimeout>;
 
-/** A call that was lost and has not been restored yet. */
-export type Loss =
-  /** The other side restores it. `since` is when it was lost, as Date.now() returns it. */
-  | { readonly kind: "peer-restores"; readonly since: number }
-  /** This page restores it. `until` is when it stops trying, as Date.now() returns it. */
-  | { readonly kind: "restoring"; readonly until: number; readonly giveUp: Timer; attempt: Timer | undefined };
+/** A call that was lost and is being restored. */
+export interface Loss {
+  /** The id of the call. */
+  readonly call: string;
+  /** The fingerprint of its other end. */
+  readonly peer: string | undefined;
+  /** Whether the service said at the loss that nobody has the other's login any more. */
+  readonly gone: boolean;
+  /** When this page stops trying, in ms of `performance.now()`. */
+  readonly until: number;
+  readonly giveUp: Timer;
+  /** The waits between attempts. */
+  readonly backoff: Backoff;
+  attempt: Timer | undefined;
+}
 
 /** What a conversation needs of the page. */
 export interface ConversationHost {
@@ -38,7 +48,7 @@ export interface ConversationHost {
 export class LiveConversation extends Conversation {
   /** Whether the other login is online. It is undefined if the service does not say. */
   online: boolean | undefined;
-  /** The call that was lost. It is undefined unless the call is still to be restored. */
+  /** The call that was lost. It is undefined unless the call is being restored. */
   loss: Loss | undefined;
   /** The files between the two. They are made when somebody asks for them (account.ts). */
   transfers: Transfers | undefined;
@@ -68,9 +78,9 @@ export class LiveConversation extends Conversation {
     return this.#current?.trust;
   }
 
-  /** Whether this page restores the lost call. */
+  /** Whether a lost call is being restored. */
   get restoring(): boolean {
-    return this.loss?.kind === "restoring";
+    return this.loss !== undefined;
   }
 
   get phase(): ConversationPhase {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
+import type { Delivery } from "../conversation/conversation.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
@@ -67,14 +68,17 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string };
 
-/** A service that accepts every login. */
+/** A service that accepts every login, unless it refuses them or does not answer. */
 class FakeSocket {
+  static answers = true;
   static readonly OPEN = 1;
+  static refusing = false;
   static latest: FakeSocket;
   readyState = 1;
   readonly sent: Sent[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
+  onclose: ((event: { code: number; reason: string }) => void) | undefined;
   constructor() {
     FakeSocket.latest = this;
     queueMicrotask(() => this.onopen?.());
@@ -82,7 +86,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login") queueMicrotask(() => this.says({ type: "login", success: true }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true }) }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -95,6 +99,7 @@ let messenger: Messenger;
 
 beforeEach(() => {
   FakeConnection.all = [];
+  FakeSocket.answers = true;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
@@ -111,11 +116,19 @@ async function settled(): Promise<void> {
 async function alice() {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
+  const progress = new Map<number, Delivery>();
   const settings = new Settings(undefined);
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: { keeping: false, load: async () => [], save: (_me, { peer }) => void saved.push(peer), saveSoon() {}, delete: async () => {} } as Partial<Keeper> as Keeper,
+    keeper: {
+      keeping: false,
+      load: async () => [],
+      progress: async () => progress,
+      save: (_me, { peer }) => void saved.push(peer),
+      saveSoon() {},
+      delete: async () => {},
+    } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
@@ -125,7 +138,7 @@ async function alice() {
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
-  return { reading, contacts, settings, saved };
+  return { reading, contacts, settings, saved, progress };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -168,6 +181,16 @@ test("whoever answers under another login is taken for who was called, and must 
   assert.deepEqual(messenger.conversations.map(({ peer }) => peer), ["carol"]);
   messenger.hangUp(front!);
   assert.deepEqual([front?.call, front?.trust], [undefined, undefined]);
+});
+
+test("a text that another tab has delivered since does not go out on the next call, and the others do", async () => {
+  const { progress } = await knowsCarol();
+  messenger.front!.correspondence.post("and this");
+  progress.set(1, "delivered");
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  assert.deepEqual(channel.texts, ["and this"]);
+  assert.deepEqual(messenger.front!.entries.flatMap((entry) => (entry.kind === "own" ? entry.delivery : [])), ["delivered"]);
 });
 
 test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {
@@ -221,9 +244,7 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   const { front } = messenger;
   settings.choose({ askFirst: true });
   const theirs = (call: string) => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call });
-  assert.equal(front?.phase, "off", "carol may restore it");
-  messenger.networkLost();
-  assert.equal(front?.phase, "reconnecting", "it was alice's network");
+  assert.equal(front?.phase, "reconnecting");
   theirs("restored");
   assert.deepEqual([front?.call?.id, messenger.requests.length], ["restored", 0]);
   messenger.hangUp(front!);
@@ -234,7 +255,6 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
 
 test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
   const { saved } = await knowsCarol();
-  messenger.networkLost();
   const { front } = messenger;
   assert.equal(front?.phase, "reconnecting");
   saved.length = 0;
@@ -249,19 +269,142 @@ test("a lost call is restored when the network is back, even if the connection t
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     messenger.networkLost();
-    mock.timers.tick(10_000);
+    messenger.connect("carol");
+    const channel = FakeConnection.all.at(-1)!.channels[0]!;
+    channel.open();
+    channel.onclose?.(); // An attempt to restore the call has come to nothing.
+    mock.timers.tick(2_000);
     await settled();
-    assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before]);
-    messenger.networkChanged();
-    mock.timers.tick(4_000);
+    assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before], "the connection to the service may be dead");
+    FakeSocket.latest.says({ type: "pong" });
+    mock.timers.tick(1_000);
     await settled();
-    assert.equal(offers(), before, "the connection to the service may be dead");
-    FakeSocket.latest.says({ type: "presence", online: [], offline: [] });
-    mock.timers.tick(10_000);
-    await settled();
-    assert.equal(offers(), before + 1);
+    assert.equal(offers(), before + 1, "no other event is needed");
   } finally {
     messenger.signOut();
     mock.timers.reset();
   }
+});
+
+test("that the login is somebody else's now is said until it is read, and again to whoever wants to call", async () => {
+  await alice();
+  let clock = performance.now();
+  mock.method(performance, "now", () => clock);
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const alert = () => messenger.alert?.key;
+  try {
+    FakeSocket.refusing = true;
+    FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+    mock.timers.tick(1_000);
+    await settled();
+    messenger.connect("bob");
+    assert.equal(alert(), "unreachable", "the service may hold the login for the old connection");
+    messenger.dismissAlert();
+    clock += 10_000;
+    mock.timers.tick(3_000);
+    await settled();
+    assert.equal(alert(), "lostLogin");
+    messenger.connect("bob");
+    assert.equal(alert(), "lostLogin");
+    messenger.dismissAlert();
+    assert.equal(alert(), undefined);
+    mock.timers.tick(60_000);
+    await settled();
+    assert.equal(alert(), undefined, "it is asked for again, which is no news");
+    messenger.connect("bob");
+    assert.equal(alert(), "lostLogin");
+    FakeSocket.refusing = false;
+    mock.timers.tick(60_000);
+    await settled();
+    assert.deepEqual([alert(), messenger.serviceReady], [undefined, true]);
+  } finally {
+    FakeSocket.refusing = false;
+    messenger.signOut();
+    mock.timers.reset();
+    mock.restoreAll();
+  }
+});
+
+test("whoever hangs up while the call is restored says so, and whoever is told does not restore it any more", async () => {
+  await knowsCarol();
+  const { front } = messenger;
+  const id = front!.loss!.call;
+  messenger.hangUp(front!);
+  const bye = FakeSocket.latest.sent.at(-1)!;
+  assert.deepEqual([bye.type, bye.to, bye.call, front!.phase, said().at(-1)], ["bye", "carol", id, "off", "noteHungUp"]);
+  messenger.signOut();
+
+  await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "restores" });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "restores");
+  messenger.hangUp(messenger.front!);
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteHungUp"]);
+  messenger.signOut();
+
+  await knowsCarol();
+  const theirs = (from: string) => FakeSocket.latest.says({ type: "bye", reason: "left", from, to: "alice", call: messenger.front!.loss?.call });
+  theirs("dora");
+  assert.equal(messenger.front!.phase, "reconnecting");
+  theirs("carol");
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+});
+
+test("an attempt of the other side that its person ends is no call that they cancelled", async () => {
+  await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "theirs", restores: messenger.front!.loss!.call });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "theirs");
+  FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: "theirs" });
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+});
+
+test("an attempt that the other side refuses because its person has ended the call is the last one", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    await knowsCarol();
+    mock.timers.tick(1_000);
+    await settled();
+    const { call } = messenger.front!;
+    FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: call!.id });
+    assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+  } finally {
+    messenger.signOut();
+    mock.timers.reset();
+  }
+});
+
+test("a text in which nothing can be seen is not sent, and the person is told why", async () => {
+  await alice();
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  for (const text of [" ", "\n\n", "\u200b", "\u2800\u2800", "\u3164", "\u202e\u2060"]) {
+    messenger.dismissAlert();
+    assert.deepEqual([messenger.send(text), messenger.alert?.key], [false, "invisibleText"], JSON.stringify(text));
+  }
+  messenger.dismissAlert();
+  assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
+  messenger.send("\u200b.");
+  assert.deepEqual(channel.texts, ["\u200b."]);
+});
+
+test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
+  await alice();
+  messenger.signOut();
+  FakeSocket.answers = false;
+  const first = messenger.join("alice");
+  await settled();
+  assert.equal(messenger.joining, true);
+  messenger.cancelJoin();
+  assert.deepEqual([messenger.joining, messenger.alert], [false, undefined]);
+  await first;
+  assert.deepEqual([messenger.login, messenger.alert], [undefined, undefined]);
+
+  // Before the device has been read.
+  const second = messenger.join("bob");
+  messenger.cancelJoin();
+  FakeSocket.answers = true;
+  await messenger.join("carol");
+  await second;
+  assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
 });

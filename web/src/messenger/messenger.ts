@@ -1,6 +1,7 @@
 import type { Call } from "../call/call.js";
 import type { Request } from "../call/calls.js";
 import { MAX_TEXT_BYTES } from "../call/framing.js";
+import { firstSeen } from "../characters.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import type { Transfers } from "../files/transfers.js";
@@ -12,8 +13,17 @@ import { ServiceConnection, type ServiceState } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
-import { refusal } from "./notices.js";
+import { leftOut, refusal } from "./notices.js";
 import { Switchboard, type SwitchboardHost } from "./switchboard.js";
+
+/** What a person wants to send. */
+export interface Attachments {
+  readonly files: readonly File[];
+  /** The names of folders. They cannot be sent. */
+  readonly folders?: readonly string[];
+  /** The names of files that the browser does not hand over. */
+  readonly unreadable?: readonly string[];
+}
 
 /** What the messenger works with. */
 export interface MessengerOptions {
@@ -37,29 +47,27 @@ export interface MessengerOptions {
  * methods; `changed` tells the view to look again. It lives as long as the page.
  */
 export class Messenger {
-  /** What a person must know now. */
-  alert: Phrase | undefined;
-  /** Whether a Join is under way. */
-  joining = false;
-
   readonly #service: ServiceConnection;
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
+  /** The Join that is under way. */
+  #join: object | undefined;
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
+  /** Whether the identity is being read for a Join. */
+  #proving = false;
   #attended = true;
-  /** Whether the device has said that it has no network. */
-  #networkAway = false;
-  /** The alert about a login that the service refused when the connection to it came back. */
-  #loginAlert: Phrase | undefined;
+  /** What was said last, unless the person has read it. */
+  #said: Phrase | undefined;
+  /** What is said while the service refuses the login of this page. It does so when the login was taken while the page was away. */
+  #refusal: { said: Phrase; read: boolean } | undefined;
 
   constructor(private readonly options: MessengerOptions) {
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
         if (this.#service.ready) this.#switchboard?.serviceReady();
-        else this.#switchboard?.recovery.networkAway();
         options.changed();
       },
       received: (frame) => {
@@ -68,25 +76,46 @@ export class Messenger {
           options.changed(); // A request may have come in, or a call has been answered.
         } else if (this.#switchboard?.calls.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
-      presence: (online, offline) => this.#account?.presence(online, offline),
-      loginLost: (code) => {
-        this.#loginAlert = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
-        this.#warn(this.#loginAlert);
+      presence: (online, offline) => {
+        this.#account?.presence(online, offline);
+        this.#switchboard?.online(online);
       },
-      loginRegained: () => {
-        if (this.alert === this.#loginAlert) this.alert = undefined;
+      loginLost: (code) => {
+        const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
+        if (this.#refusal?.said.key !== said.key) this.#refusal = { said, read: false };
         options.changed();
       },
+      loginRegained: () => {
+        if (this.#said === this.#refusal?.said) this.#said = undefined;
+        this.#refusal = undefined;
+        // The login may have been in use in another tab, which has gone on with the conversations.
+        void this.refresh();
+        options.changed();
+      },
+      answered: () => this.#switchboard?.serviceAnswered(),
+      urgent: () => this.#switchboard?.urgent === true,
     });
     this.#host = {
       ...options,
       service: this.#service,
       ownIdentity: () => this.#identity,
-      networkAway: () => this.#networkAway,
+      whyNotReady: () => {
+        const { state } = this.#service;
+        return state.kind === "stopped" ? state.reason : (this.#refusal?.said ?? phrase("unreachable"));
+      },
       attended: () => this.#attended,
       asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
       alert: (said) => this.#warn(said),
     };
+  }
+
+  /** What a person must know now. */
+  get alert(): Phrase | undefined {
+    return this.#said ?? (this.#refusal?.read === false ? this.#refusal.said : undefined);
+  }
+
+  set alert(said: Phrase | undefined) {
+    this.#said = said;
   }
 
   /** Connects to the service now, unless it is connected. */
@@ -94,17 +123,21 @@ export class Messenger {
     this.#service.connect();
   }
 
-  /** The device has lost its network. */
+  /** The device says that it has lost its network. The service may be there all the same. */
   networkLost(): void {
-    this.#networkAway = true;
-    this.#switchboard?.recovery.networkAway();
+    this.#service.hurry();
   }
 
   /** The device has a network again, or another one. */
   networkChanged(): void {
-    this.#networkAway = false;
-    this.#service.hurry(() => this.#switchboard?.recovery.resume());
+    this.#service.hurry();
     this.#switchboard?.calls.networkChanged();
+  }
+
+  /** The page was asleep, or hidden, and may have missed that the network has changed. */
+  woke(): void {
+    this.#service.hurry();
+    this.#switchboard?.calls.check();
   }
 
   get service(): ServiceState {
@@ -154,20 +187,57 @@ export class Messenger {
     if (login === "") return this.#warn(phrase("typeLogin"));
     if (login.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     this.alert = undefined;
-    this.joining = true;
+    const join = {};
+    this.#join = join;
     this.options.changed();
     const key = loginKey(login);
-    const account = this.#account?.key === key ? this.#account : new Account(key, this.#host);
-    // Both come before the request to the service, because calls may come in as soon as it has answered.
-    await Promise.all([account.load(), this.#prove()]);
+    const before = this.#account?.key === key ? this.#account : undefined;
+    const account = before ?? new Account(key, this.#host);
+    // Both come before the request to the service, because calls may come in as soon as it has answered. If the device cannot be read,
+    // the identity waits until it can, so it comes first.
+    this.#proving = true;
+    await this.#prove();
+    if (this.#join !== join) return;
+    this.#proving = false;
+    await (before?.refresh() ?? account.load());
+    if (this.#join !== join) return;
     const result = await this.#service.join(login);
-    this.joining = false;
+    if (this.#join !== join) return;
+    this.#join = undefined;
     if (result.joined) {
       if (this.#account !== account) void this.#account?.close();
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
     } else this.#warn(refusal(login, result));
+    this.options.changed();
+  }
+
+  /** Whether a Join waits until the device has been read. */
+  get waitsForDevice(): boolean {
+    return this.joining && this.#proving;
+  }
+
+  /** The device can be read and written again. It gets what it does not have. @param fresh it has lost everything */
+  async deviceBack(fresh: boolean): Promise<void> {
+    const { identity, contacts } = this.options;
+    const own = await identity.writeAgain();
+    if (this.#identity !== undefined && own !== undefined) this.#identity = own;
+    await contacts.writeAgain();
+    await this.#switchboard?.recognition.readAgain();
+    await this.#account?.writeAgain(fresh);
+    this.options.changed();
+  }
+
+  /** Whether a Join is under way. */
+  get joining(): boolean {
+    return this.#join !== undefined;
+  }
+
+  /** Gives up the Join that is under way. */
+  cancelJoin(): void {
+    this.#join = undefined;
+    this.#service.cancelJoin();
     this.options.changed();
   }
 
@@ -181,6 +251,7 @@ export class Messenger {
     this.#switchboard = undefined;
     this.#service.leave();
     this.#account?.signedOut();
+    this.#refusal = undefined;
     this.alert = undefined;
     this.options.changed();
   }
@@ -206,12 +277,12 @@ export class Messenger {
 
   /** Ends all calls and makes a new identity. */
   async renewIdentity(): Promise<void> {
-    this.#switchboard?.calls.end();
     try {
       await this.options.identity.renew();
     } catch {
-      this.#warn(phrase("deviceFailed"));
+      return this.#warn(phrase("deviceFailed"));
     }
+    this.#switchboard?.calls.end();
     if (this.login !== undefined) await this.#prove();
     this.options.changed();
   }
@@ -232,6 +303,7 @@ export class Messenger {
 
   /** The person has read the alert. */
   dismissAlert(): void {
+    if (this.#refusal !== undefined && (this.#said ?? this.#refusal.said) === this.#refusal.said) this.#refusal.read = true;
     this.#warn(undefined);
   }
 
@@ -288,6 +360,11 @@ export class Messenger {
     await this.#switchboard?.recognition.verify(conversation, verified);
   }
 
+  /** Whether the device keeps that a person is verified. */
+  keepsVerified(conversation: LiveConversation): boolean {
+    return this.#switchboard?.recognition.keeps(conversation) === true;
+  }
+
   /** What is typed while no conversation is in front. */
   get draft(): string {
     return this.#account?.draft ?? "";
@@ -304,9 +381,14 @@ export class Messenger {
 
   /** Sends a text in the front conversation. Returns false if it cannot be sent now; then it stays in its field. */
   send(text: string): boolean {
-    if (text.trim() === "") return false;
+    if (text === "") return false;
+    if (firstSeen(text) < 0) {
+      this.#warn(phrase("invisibleText"));
+      return false;
+    }
     const { front } = this;
     if (front?.phase !== "open" && front?.phase !== "reconnecting") {
+      if (this.#account !== undefined) this.#account.writing = false;
       this.#warn(phrase("nobodyYet"));
       return false;
     }
@@ -331,19 +413,16 @@ export class Messenger {
     return front?.call?.phase === "open" && !front.call.bare ? this.transfers(front) : undefined;
   }
 
-  /** Offers files in the front conversation. */
-  attach(files: readonly File[]): void {
+  /** Offers files in the front conversation, and says which were left out. */
+  attach({ files, folders = [], unreadable = [] }: Attachments): void {
     const { front } = this;
     if (front?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
     const limit = this.files?.peerLimit;
     if (limit === undefined) return this.#warn(phrase("takesNoFiles", front.peer));
-    if (files.length === 0) return this.#warn(phrase("noFolders"));
-    this.alert = undefined;
-    for (const file of files) {
-      if (file.size > limit) this.#warn(phrase("fileTooLargeForPeer", file.name, front.peer, String(limit)));
-      else this.#account?.offer(front, this.login ?? "", file);
-    }
-    this.options.changed();
+    if (files.length + folders.length + unreadable.length === 0) return this.#warn(phrase("nothingToAttach"));
+    const large = files.filter(({ size }) => size > limit).map(({ name }) => name);
+    for (const file of files) if (file.size <= limit) this.#account?.offer(front, this.login ?? "", file);
+    this.#warn(leftOut({ folders, unreadable, large, offered: files.length - large.length }, front.peer, limit));
   }
 
   /** Loads older entries of a conversation from the device. */
@@ -351,10 +430,15 @@ export class Messenger {
     await this.#account?.showEarlier(conversation);
   }
 
+  /** Takes what has been written to the device by anybody but this page. */
+  async refresh(): Promise<void> {
+    await this.#account?.refresh();
+    this.options.changed();
+  }
+
   /** Deletes a conversation, here and on the device. A call that is on ends. */
   async delete(conversation: LiveConversation): Promise<void> {
-    this.#switchboard?.recovery.stop(conversation);
-    conversation.call?.end("hung-up");
+    this.#switchboard?.deleted(conversation);
     await this.#account?.delete(conversation);
   }
 

@@ -1,10 +1,12 @@
 import type { CallEnd } from "../call/ends.js";
 import { type Phrase, phrase } from "../words.js";
 
+type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFingerprint" | "otherCertificate";
+
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteLost" | "noteGarbled" }
-  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "noConnection" };
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" }
+  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
 interface Notices {
@@ -16,11 +18,13 @@ interface Notices {
 const always = (notice: Notice): Notices => ({ open: notice, outgoing: notice, incoming: notice });
 
 const NOTICES: Readonly<Record<CallEnd, Notices>> = {
-  "hung-up": { open: { note: "noteHungUp" }, outgoing: { note: "noteCancelled" }, incoming: { note: "noteCancelled" } },
+  "hung-up": { open: { note: "noteHungUp" }, outgoing: { note: "noteCancelled" }, incoming: { note: "noteHungUp" } },
   left: { open: { note: "noteLeft" }, outgoing: { note: "noteLeft" }, incoming: { note: "noteCancelledByPeer" } },
-  // The call that takes its place speaks for itself.
-  superseded: { open: { note: "noteLeft" }, outgoing: undefined, incoming: undefined },
-  lost: always({ note: "noteLost" }),
+  // The call that takes its place speaks for itself. The other side calls again only where it has lost the open one.
+  superseded: { open: { note: "noteInterrupted" }, outgoing: undefined, incoming: undefined },
+  // Nobody knows yet whose network it was.
+  lost: always({ note: "noteInterrupted" }),
+  gone: always({ note: "noteInterrupted" }),
   garbled: always({ note: "noteGarbled" }),
   unavailable: always({ alert: "unavailable" }),
   undeliverable: always({ alert: "undeliverable" }),
@@ -28,7 +32,12 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   busy: always({ alert: "busy" }),
   declined: always({ alert: "declined" }),
   "no-answer": always({ alert: "didNotAnswer" }),
+  unreached: always({ alert: "unreached" }),
   "no-connection": always({ alert: "noConnection" }),
+  "missing-fingerprint": always({ alert: "missingFingerprint" }),
+  "several-fingerprints": always({ alert: "severalFingerprints" }),
+  "unreadable-fingerprint": always({ alert: "unreadableFingerprint" }),
+  "other-certificate": always({ alert: "otherCertificate" }),
 };
 
 /** Returns what is said when a call is over. It is undefined if nothing is said. */
@@ -54,4 +63,19 @@ export function refusal(login: string, { code, message, reason }: { code: string
       // A service of the original protocol gives no reason. It has only this one.
       return message === "" ? phrase("inUse", login) : phrase("verbatim", message);
   }
+}
+
+/** How many names are said. */
+const MAX_NAMES = 5;
+
+/** Says which files were not offered, and why; undefined: all were. @param limit the largest file that the other page takes, in bytes */
+export function leftOut(
+  { folders, unreadable, large, offered }: { folders: readonly string[]; unreadable: readonly string[]; large: readonly string[]; offered: number },
+  peer: string,
+  limit: number,
+): Phrase | undefined {
+  const names = (all: readonly string[]) => all.slice(0, MAX_NAMES).join(", ") + (all.length > MAX_NAMES ? ", …" : "");
+  if (folders.length + unreadable.length + large.length === 0) return undefined;
+  if (large.length === 1 && folders.length + unreadable.length + offered === 0) return phrase("fileTooLargeForPeer", large[0]!, peer, String(limit));
+  return phrase("leftOut", names(folders), names(unreadable), names(large), peer, String(limit), offered === 0 ? "" : "offered");
 }

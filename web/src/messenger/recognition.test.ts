@@ -14,17 +14,19 @@ function page() {
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const account = {
     key: "alice",
+    conversations: [conversation],
     carriedBy: (call: Call) => (conversation.has(call) ? conversation : undefined),
     note: (_conversation: LiveConversation, { key }: Phrase) => log.push(key),
   };
   const recognition = new Recognition(account, { contacts, changed() {}, accepted: () => log.push("accepted") });
   /** Bob calls, and proves to have the certificate `peer`. */
-  const opens = (peer: string | undefined) => {
+  const opens = (peer: string | undefined, { another = false } = {}) => {
     const call = {
       phase: "open",
       peer: "bob",
       bare: false,
       fingerprints: peer === undefined ? undefined : { own: "alice's", peer },
+      showsAnother: async () => another,
       end: (end: CallEnd) => log.push(end),
     } as unknown as Call;
     conversation.begin(call);
@@ -87,6 +89,63 @@ test("what arrives waits for the warning, also where the call is over by then", 
   assert.equal(log.at(-1), "late");
 });
 
+test("while what is remembered cannot be read nobody is accepted, until it has been read or the person decides", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  for (const [peer, kinds, said] of [
+    ["old", ["accepted"], ["accepted"]],
+    ["new", ["changed"], ["noteIdentityChanged"]],
+  ] as const) {
+    for (const decides of [false, true]) {
+      const { log, reading, contacts, conversation, recognition, opens } = page();
+      await opens("old").recognised;
+      contacts.forget();
+      log.length = 0;
+      let read = () => {};
+      reading.may = new Promise((resolve) => (read = resolve));
+      const { call, recognised } = opens(peer);
+      recognition.once(call, () => log.push("text"));
+      await settled();
+      context.mock.timers.tick(4_999);
+      await settled();
+      assert.deepEqual([log, conversation.trust], [[], undefined]);
+      context.mock.timers.tick(1);
+      await recognised;
+      assert.deepEqual(log.splice(0), ["noteUnread", "text"]);
+      assert.deepEqual(conversation.trust, { kind: "unread", damaged: false, fingerprints: { own: "alice's", peer }, lasting: true });
+      await recognition.verify(conversation, true);
+      assert.equal(conversation.trust?.kind, "unread", "there is nothing to verify before that");
+      if (decides) {
+        await recognition.goOn(conversation);
+        assert.deepEqual(log.splice(0), ["accepted"]);
+      }
+      read();
+      await settled();
+      assert.deepEqual(conversation.trust?.kind, decides ? "accepted" : kinds[0]);
+      assert.deepEqual(log, decides ? said.filter((one) => one !== "accepted") : said, "what was read late is said");
+      await opens(peer).recognised;
+      assert.equal(conversation.trust?.kind, kinds[0], "the decision was for as long as nobody knew");
+    }
+  }
+});
+
+test("where a read fails the person decides, unless the device can be read again", async () => {
+  const { log, reading, contacts, conversation, recognition, opens } = page();
+  await opens("old").recognised;
+  contacts.forget();
+  log.length = 0;
+  reading.may = Promise.reject(new DOMException("no", "UnknownError"));
+  await opens("old").recognised;
+  assert.deepEqual([log.splice(0), conversation.trust?.kind], [["noteUnread"], "unread"]);
+  await recognition.readAgain();
+  assert.equal(conversation.trust?.kind, "unread");
+  reading.may = Promise.resolve();
+  await recognition.readAgain();
+  assert.deepEqual([log.splice(0), conversation.trust?.kind], [["accepted"], "accepted"]);
+  await recognition.readAgain();
+  assert.deepEqual(log, []);
+});
+
 test("nothing goes out on a call that is over before it is known who was there", async () => {
   const { log, conversation, opens } = page();
   const { call, recognised } = opens("old");
@@ -115,8 +174,11 @@ test("only a certificate that is accepted vouches for the next one", async () =>
   assert.equal((await contacts.meet("alice", "bob", "next", true)).kind, "known");
 });
 
-test("a call whose other end proves nothing ends", async () => {
-  const { log, opens } = page();
+test("a call whose other end proves nothing, or to be another one than it says, ends", async () => {
+  const { log, contacts, opens } = page();
   await opens(undefined).recognised;
-  assert.deepEqual(log, ["garbled"]);
+  assert.deepEqual(log.splice(0), ["garbled"]);
+  await opens("old", { another: true }).recognised;
+  assert.deepEqual(log, ["other-certificate"]);
+  assert.equal((await contacts.meet("alice", "bob", "new", true)).kind, "new", "nothing is remembered of it");
 });

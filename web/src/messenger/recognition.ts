@@ -1,13 +1,17 @@
 import type { Call } from "../call/call.js";
-import type { Contacts } from "../identity/contacts.js";
+import type { Contacts, Meeting } from "../identity/contacts.js";
 import type { Trust } from "../identity/trust.js";
 import { type Phrase, phrase } from "../words.js";
 import type { LiveConversation } from "./liveconversation.js";
+
+/** How long the device may take to read what it remembers of somebody, in ms. After that the person is told. */
+const READ_TIMEOUT = 5_000;
 
 /** The part of an account that recognition needs. */
 export interface RecognitionAccount {
   /** The own login as loginKey returns it. */
   readonly key: string;
+  readonly conversations: readonly LiveConversation[];
   carriedBy(call: Call): LiveConversation | undefined;
   note(conversation: LiveConversation, said: Phrase): void;
 }
@@ -23,7 +27,8 @@ export interface RecognitionHost {
 
 /**
  * Finds out who is at the other end of each call that opens, by its certificate. Until that is known, what arrives on the call waits,
- * so that a warning comes first. Where the certificate has changed, nothing goes out until the person has decided.
+ * so that a warning comes first. Where the certificate has changed, or what is remembered cannot be read, nothing goes out until the
+ * person has decided.
  */
 export class Recognition {
   /** What has arrived on calls whose other end is not known yet. */
@@ -61,27 +66,64 @@ export class Recognition {
     const { fingerprints } = call;
     // A connection cannot open without them.
     if (fingerprints === undefined) return call.end("garbled");
+    if (await call.showsAnother()) return call.end("other-certificate");
     const lasting = !call.bare;
-    const meeting = await this.host.contacts.meet(this.account.key, conversation.key, fingerprints.peer, lasting);
-    const changed = meeting.kind === "changed";
-    // The person is warned even if the call is over by now, because what arrived on it is shown after the warning.
-    if (changed && this.account.carriedBy(call) === conversation) this.account.note(conversation, phrase("noteIdentityChanged", call.peer));
-    const trust: Trust = changed
-      ? { kind: "changed", fingerprints, lasting, wasVerified: meeting.wasVerified }
-      : { kind: "accepted", fingerprints, lasting, verified: meeting.kind === "known" && meeting.verified };
-    if (!conversation.recognised(call, trust)) return;
-    if (changed) this.host.changed();
-    else this.host.accepted(call, conversation);
+    const meeting = this.host.contacts.meet(this.account.key, conversation.key, fingerprints.peer, lasting);
+    let late = false;
+    const limit = new Promise<Meeting>((resolve) => {
+      const timer = setTimeout(() => {
+        late = true;
+        resolve({ kind: "unread", damaged: false });
+      }, READ_TIMEOUT);
+      void meeting.finally(() => clearTimeout(timer));
+    });
+    this.#met(call, conversation, { fingerprints, lasting }, await Promise.race([meeting, limit]));
+    if (late) void meeting.then((found) => this.#metLater(call, conversation, found));
   }
 
-  /** The person goes on with somebody whose certificate has changed. */
+  /** It is known who is at the other end, or that this cannot be known now. */
+  #met(call: Call, conversation: LiveConversation, end: Pick<Trust, "fingerprints" | "lasting">, meeting: Meeting): void {
+    // The person is warned even if the call is over by now, because what arrived on it is shown after the warning.
+    if (this.account.carriedBy(call) === conversation) {
+      if (meeting.kind === "changed") this.account.note(conversation, phrase("noteIdentityChanged", call.peer));
+      if (meeting.kind === "unread") this.account.note(conversation, phrase("noteUnread", call.peer));
+    }
+    const accepted = meeting.kind === "new" || meeting.kind === "known";
+    const trust: Trust = accepted ? { ...end, kind: "accepted", verified: meeting.kind === "known" && meeting.verified } : { ...end, ...meeting };
+    if (!conversation.recognised(call, trust)) return;
+    if (accepted) this.host.accepted(call, conversation);
+    else this.host.changed();
+  }
+
+  /** What is remembered has been read after the person was told that it could not be. */
+  #metLater(call: Call, conversation: LiveConversation, meeting: Meeting): void {
+    const { trust } = conversation;
+    if (conversation.call !== call || trust === undefined || meeting.kind === "unread") return;
+    if (trust.kind === "unread") this.#met(call, conversation, { fingerprints: trust.fingerprints, lasting: trust.lasting }, meeting);
+    // The person has gone on without knowing that.
+    else if (meeting.kind === "changed") this.account.note(conversation, phrase("noteIdentityChanged", call.peer));
+  }
+
+  /** The device can be read again: finds out who is at the other end of those calls where that could not be read. */
+  async readAgain(): Promise<void> {
+    for (const conversation of this.account.conversations) {
+      const { call, trust } = conversation;
+      if (call === undefined || trust?.kind !== "unread") continue;
+      this.#metLater(call, conversation, await this.host.contacts.meet(this.account.key, conversation.key, trust.fingerprints.peer, trust.lasting));
+    }
+  }
+
+  /** The person goes on with somebody whose certificate has changed, or cannot be compared. */
   async goOn(conversation: LiveConversation): Promise<void> {
     const { call, trust } = conversation;
-    if (call === undefined || trust?.kind !== "changed") return;
+    if (call === undefined || trust === undefined || trust.kind === "accepted") return;
     const { fingerprints, lasting } = trust;
     conversation.recognised(call, { kind: "accepted", fingerprints, lasting, verified: false });
-    await this.host.contacts.accept(this.account.key, conversation.key, fingerprints.peer);
+    const unread = trust.kind === "unread" && !trust.damaged;
+    const kept = this.host.contacts.accept(this.account.key, conversation.key, fingerprints.peer, unread);
     this.host.accepted(call, conversation);
+    await kept;
+    this.host.changed();
   }
 
   /** The person has compared the safety number, or takes that back. */
@@ -92,6 +134,12 @@ export class Recognition {
     if (verified) this.account.note(conversation, phrase("noteVerified", conversation.peer));
     this.host.changed();
     await this.host.contacts.verify(this.account.key, conversation.key, trust.fingerprints.peer, verified);
+    this.host.changed();
+  }
+
+  /** Whether the device keeps what this page knows of the other person. */
+  keeps({ key }: LiveConversation): boolean {
+    return this.host.contacts.keeps(this.account.key, key);
   }
 
   /** The other page has announced the fingerprint of its next certificate. */

@@ -5,13 +5,14 @@ import { LiveConversation } from "./liveconversation.js";
 import { Recovery } from "./recovery.js";
 
 const MINUTE = 60_000;
+const lost = { id: "lost", fingerprints: { own: "alice's", peer: "bob's" } };
 
 let clock: number;
 
 beforeEach(() => {
   clock = 0;
   mock.timers.enable({ apis: ["setTimeout"] });
-  mock.method(Date, "now", () => clock);
+  mock.method(performance, "now", () => clock);
 });
 
 afterEach(() => {
@@ -29,20 +30,23 @@ function pass(ms: number): void {
 
 /** A page with one conversation, whose calls do nothing until the test says so. */
 function page() {
-  const state = { ready: true, attempts: 0, changes: 0 };
+  const state = { ready: true, attempts: 0, gaveUp: 0, gone: false };
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const recovery = new Recovery({
     conversations: () => [conversation],
     canSignal: () => state.ready,
     call: () => state.attempts++,
-    changed: () => state.changes++,
+    gaveUp: (_conversation, gone) => {
+      state.gaveUp++;
+      state.gone = gone;
+    },
   });
   return { state, conversation, recovery };
 }
 
-test("a call that this side lost is called again, until one opens", () => {
+test("a call that was lost is called again, until one opens", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   assert.equal(conversation.phase, "reconnecting");
   pass(1_000);
   assert.equal(state.attempts, 1);
@@ -51,16 +55,16 @@ test("a call that this side lost is called again, until one opens", () => {
   assert.equal(recovery.failed(conversation), true);
   pass(2_000);
   assert.equal(state.attempts, 2);
-  assert.equal(recovery.opened(conversation), true);
+  assert.equal(recovery.opened(conversation, lost), true);
   assert.equal(conversation.phase, "off");
   pass(5 * MINUTE);
   assert.equal(state.attempts, 2);
-  assert.equal(recovery.opened(conversation), false, "the next call that opens restores nothing");
+  assert.equal(recovery.opened(conversation, lost), false, "the next call that opens restores nothing");
 
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   pass(2 * MINUTE);
-  recovery.opened(conversation);
-  recovery.lost(conversation, true);
+  assert.equal(recovery.opened(conversation, { fingerprints: { own: "alice's", peer: "mallory's" } }), false, "that is another end");
+  recovery.lost(conversation, lost, false);
   pass(2 * MINUTE);
   assert.equal(conversation.restoring, true, "the time counts from the last loss");
 });
@@ -68,13 +72,13 @@ test("a call that this side lost is called again, until one opens", () => {
 test("a call is restored for three minutes, and an attempt that is under way then may still end well", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   pass(3 * MINUTE - 250);
   assert.equal(conversation.restoring, true);
   pass(250);
-  assert.deepEqual([conversation.phase, conversation.loss, state.changes], ["off", undefined, 1]);
+  assert.deepEqual([conversation.phase, conversation.loss, state.gaveUp], ["off", undefined, 1]);
 
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   conversation.begin({ phase: "calling" } as unknown as Call);
   pass(3 * MINUTE);
   assert.equal(conversation.phase, "reconnecting");
@@ -83,18 +87,44 @@ test("a call is restored for three minutes, and an attempt that is under way the
   assert.equal(recovery.failed(conversation), false, "a call that ends now restores nothing");
 });
 
+test("whose page is gone is given less time to come back", () => {
+  const { state, conversation, recovery } = page();
+  recovery.lost(conversation, lost, true);
+  pass(1_000);
+  recovery.failed(conversation);
+  pass(18_750);
+  assert.deepEqual([conversation.phase, state.attempts >= 2], ["reconnecting", true]);
+  pass(250);
+  assert.deepEqual([conversation.phase, state.gaveUp, state.gone], ["off", 1, true]);
+});
+
 test("a device that was asleep for longer gives up when it wakes", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   clock += 60 * MINUTE;
   mock.timers.tick(1_000);
   assert.deepEqual([state.attempts, conversation.restoring], [0, false]);
 });
 
+test("a clock that is set forwards or back ends no attempts, and prolongs none", () => {
+  for (const jump of [60 * MINUTE, -60 * MINUTE]) {
+    const { state, conversation, recovery } = page();
+    recovery.lost(conversation, lost, false);
+    const now = Date.now();
+    mock.method(Date, "now", () => now + jump);
+    pass(MINUTE);
+    assert.deepEqual([state.attempts > 0, conversation.restoring], [true, true]);
+    conversation.begin({ phase: "calling" } as unknown as Call);
+    pass(3 * MINUTE);
+    recovery.failed(conversation);
+    assert.equal(conversation.restoring, false);
+  }
+});
+
 test("attempts wait for the service", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   pass(MINUTE);
   assert.equal(state.attempts, 0);
   state.ready = true;
@@ -107,31 +137,29 @@ test("attempts wait for the service", () => {
   assert.equal(state.attempts, 1, "a call that is being set up needs no second one");
 });
 
-test("the other side restores a call unless this side's network turns out to have been away", () => {
-  for (const [later, restores] of [[MINUTE - 250, true], [MINUTE, false]] as const) {
-    const { conversation, recovery } = page();
-    recovery.lost(conversation, false);
-    assert.equal(conversation.phase, "off");
-    pass(later);
-    recovery.networkAway();
-    assert.equal(conversation.restoring, restores, `${later} ms later`);
-    recovery.stop(conversation);
+test("an attempt follows at once when something is better, and soon in any case", () => {
+  const { state, conversation, recovery } = page();
+  recovery.lost(conversation, lost, false);
+  for (let i = 0; i < 20; i++) {
+    pass(5_000);
+    assert.equal(state.attempts, i + 1, "the longest wait is 5 s");
+    recovery.failed(conversation);
   }
-  const { conversation, recovery } = page();
-  recovery.lost(conversation, false);
-  conversation.begin({ phase: "connecting" } as unknown as Call);
-  recovery.networkAway();
-  assert.equal(conversation.loss, undefined, "the other side's call is there already");
+  const { attempts } = state;
+  recovery.resume(conversation);
+  pass(1_000);
+  assert.equal(state.attempts, attempts + 1);
 });
 
 test("nothing is restored once the person has hung up or signed out", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, true);
+  recovery.lost(conversation, lost, false);
   assert.equal(recovery.stop(conversation), true);
   assert.equal(recovery.stop(conversation), false);
-  recovery.lost(conversation, false);
+  recovery.lost(conversation, lost, false);
+  assert.equal(recovery.busy, true);
   recovery.stopAll();
-  recovery.networkAway();
+  assert.equal(recovery.busy, false);
   pass(5 * MINUTE);
   assert.deepEqual([state.attempts, conversation.phase, conversation.loss], [0, "off", undefined]);
 });

@@ -1,43 +1,54 @@
+import type { Call } from "../call/call.js";
 import { Backoff } from "../signaling/backoff.js";
 import type { LiveConversation } from "./liveconversation.js";
 
 /** How long after a loss this page tries to restore the call, in ms. */
 const RESTORE_WITHIN = 180_000;
-/** How long after a loss it may still turn out that this side's network was away, in ms. */
-const NOTICED_WITHIN = 60_000;
+/** The same where the service said at once that nobody has the other's login any more: its page is gone, or between two connections. In ms. */
+const RETURN_WITHIN = 20_000;
+/** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
+const WAITS = [1_000, 5_000] as const;
 
 /** What recovery needs of the page. */
 export interface RecoveryHost {
   /** All conversations of the account. */
   conversations(): Iterable<LiveConversation>;
-  /** Whether signaling frames can go out now: the service is ready, and the device has a network. */
+  /** Whether signaling frames can go out now. If not, `resume` is called once they can. */
   canSignal(): boolean;
   /** Calls the other of a conversation, unless there is a call with them already. */
   call(conversation: LiveConversation): void;
-  /** Something has changed: look again. */
-  changed(): void;
+  /** It is too late to restore the call of a conversation. @param gone the other's page was gone at the loss */
+  gaveUp(conversation: LiveConversation, gone: boolean): void;
 }
 
 /**
- * Restores calls that were lost: calls the other again, until they are connected or it is too late. One side does that. It is the side
- * whose network was away, because the other side cannot know when that network is back.
+ * Restores calls that were lost: calls the other again, until they are connected, a person ends it, or it is too late. Both sides do that,
+ * because neither can know whose network was away, and when it is back. If they call at the same time, one of them gives way (calls.ts).
  */
 export class Recovery {
-  readonly #backoff = new Backoff(1_000, 10_000);
-
   constructor(private readonly host: RecoveryHost) {}
 
-  /** The call of a conversation was lost. @param here whether this side restores it */
-  lost(conversation: LiveConversation, here: boolean): void {
-    this.stop(conversation);
-    if (here) this.#restore(conversation, Date.now() + RESTORE_WITHIN);
-    else conversation.loss = { kind: "peer-restores", since: Date.now() };
+  /** Whether the call of some conversation is being restored. */
+  get busy(): boolean {
+    return [...this.host.conversations()].some(({ restoring }) => restoring);
   }
 
-  /** A call of the conversation has opened. Returns whether this page was restoring one. */
-  opened(conversation: LiveConversation): boolean {
-    this.#backoff.reset();
-    return this.stop(conversation);
+  /** A call of a conversation was lost. @param gone the service says that nobody has the other's login any more */
+  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, gone: boolean): void {
+    this.stop(conversation);
+    const within = gone ? RETURN_WITHIN : RESTORE_WITHIN;
+    const giveUp = setTimeout(() => {
+      if (conversation.call === undefined) this.#giveUp(conversation);
+    }, within);
+    const peer = fingerprints?.peer;
+    conversation.loss = { call: id, peer, gone, until: performance.now() + within, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
+    this.#attemptSoon(conversation);
+  }
+
+  /** A call of the conversation has opened. Returns whether it restores a lost one, with the same other end. */
+  opened(conversation: LiveConversation, { fingerprints }: Pick<Call, "fingerprints">): boolean {
+    const { loss } = conversation;
+    return this.stop(conversation) && loss?.peer === fingerprints?.peer;
   }
 
   /**
@@ -46,34 +57,26 @@ export class Recovery {
    */
   failed(conversation: LiveConversation): boolean {
     const { loss } = conversation;
-    if (loss?.kind !== "restoring") return false;
-    if (Date.now() < loss.until) this.#restore(conversation, loss.until);
-    else this.stop(conversation);
+    if (loss === undefined) return false;
+    if (performance.now() < loss.until) this.#attemptSoon(conversation);
+    else this.#giveUp(conversation);
     return true;
   }
 
-  /** This side's network is away, and may have been for a while. So this side restores the calls that were lost in the meantime. */
-  networkAway(): void {
-    for (const conversation of this.host.conversations()) {
-      const { loss, call } = conversation;
-      if (loss?.kind !== "peer-restores") continue;
-      conversation.loss = undefined;
-      if (Date.now() - loss.since < NOTICED_WITHIN && call === undefined) this.#restore(conversation, Date.now() + RESTORE_WITHIN);
-    }
-  }
-
-  /** Calls can go out again. */
-  resume(): void {
-    for (const conversation of this.host.conversations()) {
-      if (conversation.call === undefined) this.#attemptSoon(conversation);
+  /** Something is better than it was: signaling frames can go out again, or the other of `conversation` is back. */
+  resume(conversation?: LiveConversation): void {
+    for (const one of conversation === undefined ? this.host.conversations() : [conversation]) {
+      if (one.loss === undefined || one.call !== undefined) continue;
+      one.loss.backoff.reset();
+      this.#attemptSoon(one);
     }
   }
 
   /** Does not restore the call of a conversation any more. Returns whether this page was restoring it. */
   stop(conversation: LiveConversation): boolean {
     const { loss } = conversation;
+    if (loss === undefined) return false;
     conversation.loss = undefined;
-    if (loss?.kind !== "restoring") return false;
     clearTimeout(loss.giveUp);
     clearTimeout(loss.attempt);
     return true;
@@ -84,29 +87,21 @@ export class Recovery {
     for (const conversation of this.host.conversations()) this.stop(conversation);
   }
 
-  #restore(conversation: LiveConversation, until: number): void {
-    this.stop(conversation);
-    const giveUp = setTimeout(() => {
-      if (conversation.call === undefined) this.#giveUp(conversation);
-    }, until - Date.now());
-    conversation.loss = { kind: "restoring", until, giveUp, attempt: undefined };
-    this.#attemptSoon(conversation);
-  }
-
   /** Calls after the back-off. If calls cannot go out, `resume` attempts it again. */
   #attemptSoon(conversation: LiveConversation): void {
     const { loss } = conversation;
-    if (loss?.kind !== "restoring" || !this.host.canSignal()) return;
+    if (loss === undefined) return;
     clearTimeout(loss.attempt);
     loss.attempt = setTimeout(() => {
       // A device that was asleep runs this timer late.
-      if (Date.now() >= loss.until) this.#giveUp(conversation);
+      if (performance.now() >= loss.until) this.#giveUp(conversation);
       else if (this.host.canSignal()) this.host.call(conversation);
-    }, this.#backoff.next());
+    }, loss.backoff.next());
   }
 
   #giveUp(conversation: LiveConversation): void {
+    const gone = conversation.loss?.gone === true;
     this.stop(conversation);
-    this.host.changed();
+    this.host.gaveUp(conversation, gone);
   }
 }

@@ -1,7 +1,7 @@
 import type { Call } from "../call/call.js";
 import { MAX_CALLS } from "../call/calllimits.js";
 import { Calls, type CallsListener, type Request } from "../call/calls.js";
-import type { CallEnd } from "../call/ends.js";
+import { type CallEnd, FINAL } from "../call/ends.js";
 import type { Letter } from "../conversation/correspondence.js";
 import type { Contacts } from "../identity/contacts.js";
 import type { OwnIdentity } from "../identity/identity.js";
@@ -19,11 +19,11 @@ import { Recovery } from "./recovery.js";
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
-  /** Whether the device has said that it has no network. */
-  networkAway(): boolean;
+  /** Says why nobody can be called while the service is not ready. */
+  whyNotReady(): Phrase;
   /** Something has arrived that the person does not see. */
   arrived(conversation: LiveConversation): void;
   /** Tells the person something now, or clears what was said. */
@@ -49,33 +49,55 @@ export class Switchboard implements CallsListener {
   ) {
     const { contacts, service } = host;
     const changed = () => host.changed();
-    const canSignal = () => service.ready && !host.networkAway();
     this.calls = new Calls({
       me: login,
       configuration: () => this.#configuration(),
       send: (frame) => service.send(frame),
-      canSignal,
+      canSignal: () => service.ready,
+      doubted: () => service.doubted,
+      hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
+      known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
+      recall: (peer) => contacts.recall(account.key, loginKey(peer)),
       listener: this,
     });
-    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => this.#accepted(call, conversation) });
+    this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
-      canSignal,
-      call: ({ peer }) => {
+      canSignal: () => service.ready && !service.doubted,
+      call: ({ peer, loss }) => {
         if (this.calls.with(peer) !== undefined) return;
-        this.#attach(this.calls.call(peer));
+        this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
-      changed,
+      gaveUp: (conversation, gone) => account.note(conversation, phrase(gone ? "noteLost" : "noteNotRestored", conversation.peer)),
     });
   }
 
-  /** The service is ready again. */
+  /** The service is ready again, on another connection. */
   serviceReady(): void {
     this.calls.serviceReady();
     this.recovery.resume();
+  }
+
+  /** The service has given a sign of life after a doubt. */
+  serviceAnswered(): void {
+    this.recovery.resume();
+  }
+
+  /** These logins are at the service again. */
+  online(logins: readonly string[]): void {
+    for (const login of logins) {
+      this.calls.with(login)?.missed();
+      const conversation = this.account.find(login);
+      if (conversation !== undefined) this.recovery.resume(conversation);
+    }
+  }
+
+  /** Whether a call waits for the service. */
+  get urgent(): boolean {
+    return this.recovery.busy || this.calls.all.some(({ settingUp, reconnecting }) => settingUp || reconnecting);
   }
 
   /**
@@ -100,7 +122,7 @@ export class Switchboard implements CallsListener {
       return;
     }
     if (blocked.includes(key)) return host.alert(phrase("blockedPeer", peer));
-    if (!service.ready) return host.alert(phrase("unreachable"));
+    if (!service.ready) return host.alert(host.whyNotReady());
     if (relayOnly && !service.relayed) return host.alert(phrase("noRelay"));
     if (this.calls.all.length >= MAX_CALLS) return host.alert(phrase("tooManyConversations"));
     host.alert(undefined);
@@ -125,10 +147,17 @@ export class Switchboard implements CallsListener {
 
   /** Ends the call of a conversation, or stops restoring it. */
   hangUp(conversation: LiveConversation): void {
-    const { call, peer } = conversation;
-    const wasRestoring = this.recovery.stop(conversation);
-    if (call !== undefined) call.end("hung-up");
-    else if (wasRestoring) this.account.note(conversation, phrase("noteHungUp", peer));
+    const { call, peer, restoring } = conversation;
+    this.deleted(conversation);
+    if (call === undefined && restoring) this.account.note(conversation, phrase("noteHungUp", peer));
+  }
+
+  /** The conversation is being deleted. Its call ends, and nothing is noted any more. */
+  deleted(conversation: LiveConversation): void {
+    const { call, peer, loss } = conversation;
+    call?.end("hung-up");
+    this.recovery.stop(conversation);
+    if (loss !== undefined) this.calls.abandon(peer, loss.call);
   }
 
   /** Ends everything with a login that is blocked now. */
@@ -142,6 +171,7 @@ export class Switchboard implements CallsListener {
 
   /** Ends every call and restores none. */
   end(): void {
+    for (const { peer, loss } of this.account.conversations) if (loss !== undefined) this.calls.abandon(peer, loss.call);
     this.recovery.stopAll();
     this.calls.end();
   }
@@ -150,9 +180,9 @@ export class Switchboard implements CallsListener {
 
   began(call: Call): void {
     const conversation = this.#attach(call);
-    // A person who looks at no conversation, or at one that is off, sees the one that begins.
-    const { front } = this.account;
-    if (front === undefined || (front.phase === "off" && front.draft === "")) this.account.show(conversation);
+    // A person who looks at no conversation, or at one that is off, sees the one that begins, unless they are writing to somebody else.
+    const { front, writing } = this.account;
+    if (front === undefined ? !writing : front.phase === "off" && front.draft === "") this.account.show(conversation);
   }
 
   requested({ peer }: Request): void {
@@ -172,10 +202,18 @@ export class Switchboard implements CallsListener {
     this.host.alert(phrase("noRelay"));
   }
 
+  abandoned(peer: string, id: string): void {
+    const conversation = this.account.find(peer);
+    // An attempt that is under way is refused for itself.
+    if (conversation?.loss?.call !== id || conversation.call !== undefined) return;
+    this.recovery.stop(conversation);
+    this.account.note(conversation, phrase("noteLeft", peer));
+  }
+
   opened(call: Call): void {
     const conversation = this.account.carriedBy(call);
     if (conversation === undefined) return call.end("hung-up");
-    const restored = this.recovery.opened(conversation);
+    const restored = this.recovery.opened(conversation, call);
     conversation.peer = call.peer;
     this.host.alert(undefined);
     this.account.note(conversation, phrase(restored ? "noteReconnected" : "noteConnected", call.peer));
@@ -221,11 +259,15 @@ export class Switchboard implements CallsListener {
     const { account, host } = this;
     conversation.ended(call);
     if (call.wasOpen) host.alert(undefined);
-    if (end === "hung-up" || end === "declined") this.recovery.stop(conversation);
+    const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
-    else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
-    if (end === "lost") this.recovery.lost(conversation, call.restoresHere);
-    const notice = noticeOf(end, call);
+    if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
+    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) {
+      // Nothing tells of a client without framing whether it is gone.
+      this.recovery.lost(conversation, call, end === "gone" || call.bare);
+    }
+    // An attempt to restore an open call ends as the open call would.
+    const notice = noticeOf(end, { wasOpen: call.wasOpen || stopped, outgoing: call.outgoing });
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
     else {
@@ -235,8 +277,12 @@ export class Switchboard implements CallsListener {
   }
 
   /** What the person sends may go out on this call. */
-  #accepted(call: Call, conversation: LiveConversation): void {
+  async #accepted(call: Call, conversation: LiveConversation): Promise<void> {
     const { account, host } = this;
+    if (conversation.undelivered) {
+      await account.catchUp(conversation);
+      if (conversation.call !== call) return;
+    }
     call.admit();
     if (!call.bare) call.carry(account.transfers(conversation));
     const next = host.ownIdentity()?.next;
@@ -264,7 +310,7 @@ export class Switchboard implements CallsListener {
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
     if (relayOnly && !service.relayed) return "decline"; // It could not connect.
-    // The person has accepted somebody whose call is open, or is being restored by this page.
+    // The person has accepted somebody whose call is open, or is being restored.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";
   }

@@ -16,11 +16,11 @@ export class Backoff {
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** The next wait, in ms. */
-  next(): number {
+  /** The next wait, in ms. @param cap the largest bound this time, in ms */
+  next(cap = this.cap): number {
     const bound = Math.min(this.cap, this.base * 2 ** this.#attempts);
     if (bound < this.cap) this.#attempts++;
-    return Math.round(this.random() * bound);
+    return Math.round(this.random() * Math.min(bound, cap));
   }
 
   /** Starts again from the first bound. */

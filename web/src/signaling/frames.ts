@@ -38,7 +38,8 @@ export interface ServiceError {
 
 /** A frame from another client. `call` is missing if that client gives its calls no IDs. */
 export type PeerFrame = { from: string; call?: string; /** The frame as it was on the wire. */ text?: string } & (
-  | { type: "offer"; sdp: string }
+  /** `restores` is the id of a call that was lost, in whose place this one is. */
+  | { type: "offer"; sdp: string; restores?: string }
   | { type: "answer"; sdp: string }
   | { type: "ice-candidate"; candidate: RTCIceCandidateInit | null }
   | { type: "bye"; reason: ByeReason }
@@ -50,11 +51,16 @@ export interface IceServers {
   iceServers: RTCIceServer[];
 }
 
-export type Frame = LoginReply | Presence | IceServers | ServiceError | PeerFrame;
+/** The answer to `ping`. */
+export interface Pong {
+  type: "pong";
+}
+
+export type Frame = LoginReply | Presence | Pong | IceServers | ServiceError | PeerFrame;
 
 /** A frame for another client, without `from`. */
 export type Outgoing = { to: string; call: string } & (
-  | { type: "offer"; offer: RTCSessionDescriptionInit }
+  | { type: "offer"; offer: RTCSessionDescriptionInit; restores?: string }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit }
   | { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true }
@@ -138,6 +144,8 @@ export function parseFrame(data: string): Frame | undefined {
       return { type: "ice-servers", iceServers: parseIceServers(fields.iceServers) };
     case "presence":
       return { type: "presence", online: texts(fields.online), offline: texts(fields.offline) };
+    case "pong":
+      return { type: "pong" };
     case "error":
       return {
         type: "error",
@@ -161,7 +169,8 @@ function parsePeerFrame(fields: Fields): PeerFrame | undefined {
     case "answer": {
       const description = fields[fields.type];
       if (!isFields(description) || typeof description.sdp !== "string") return undefined;
-      return { ...common, type: fields.type, sdp: description.sdp };
+      const restores = fields.type === "offer" && typeof fields.restores === "string" ? { restores: fields.restores } : {};
+      return { ...common, type: fields.type, sdp: description.sdp, ...restores };
     }
     case "ice-candidate": {
       // The original client writes iceCandidate, although its README says ice-candidate.

@@ -62,8 +62,9 @@ const notLoggedIn = { type: "error", code: "not-logged-in", message: "Log in fir
 const malformed = { type: "error", code: "malformed", message: "The message is not I-JSON." };
 
 /** A connection of which the service has accepted the socket, and what it has told its listener. */
-function connected() {
+function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   const heard: string[] = [];
+  const state = { urgent: false };
   const service = new ServiceConnection(
     "ws://host/ws",
     {
@@ -72,12 +73,14 @@ function connected() {
       presence: (online, offline) => heard.push(`presence: ${online.join()} | ${offline.join()}`),
       loginLost: (code) => heard.push(`lost: ${code}`),
       loginRegained: () => heard.push("regained"),
+      answered: () => heard.push("answered"),
+      urgent: () => state.urgent,
     },
-    new Backoff(1_000, 1_000, () => 0.5),
+    backoff,
   );
   service.connect();
   latest().open();
-  return { service, heard };
+  return { service, heard, state };
 }
 
 function latest(): FakeSocket {
@@ -111,15 +114,24 @@ test("the wait that the service asks for is kept, but for none at all", () => {
   }
 });
 
+test("the clock of the device does not count in the wait until the next attempt", () => {
+  mock.timers.setTime(Date.UTC(2126, 0)); // It is set back some time.
+  const { service } = connected();
+  const before = performance.now();
+  latest().ends(1012, "retry=2300");
+  const { state } = service;
+  assert.ok(state.kind === "waiting" && state.until >= before + 2_300 && state.until <= performance.now() + 2_300);
+});
+
 test("a network that is back shortens a wait and revives nothing that was stopped", () => {
   const { service } = connected();
   latest().ends(1006);
-  service.hurry(() => {});
+  service.hurry();
   assert.equal(FakeSocket.all.length, 2, "a connection that waited is tried now");
 
   latest().open();
   latest().ends(1008);
-  service.hurry(() => {});
+  service.hurry();
   assert.equal(FakeSocket.all.length, 2, "a connection that was stopped stays so");
   assert.equal(service.state.kind, "stopped");
 
@@ -136,6 +148,7 @@ async function back() {
   latest().ends(1006);
   mock.timers.tick(1_000);
   latest().open();
+  assert.equal(page.service.state.kind, "connecting", "without its login the page is not connected");
   assert.deepEqual(latest().sent, [{ type: "login", login: "alice" }]);
   return page;
 }
@@ -143,6 +156,7 @@ async function back() {
 test("signing out gives up a login that is held", async () => {
   const { service } = await back();
   latest().says(accepted);
+  assert.equal(service.state.kind, "connected");
   service.leave();
   assert.deepEqual(latest().sent.at(-1), { type: "logout", login: "alice" });
 });
@@ -151,10 +165,11 @@ test("signing out after the login was refused sends nothing", async () => {
   const { service, heard } = await back();
   latest().says(taken);
   service.leave();
+  assert.equal(service.state.kind, "connected");
   assert.equal(latest().sent.length, 1);
   mock.timers.tick(60_000);
-  assert.equal(latest().sent.length, 1, "the login is not asked for again");
-  assert.deepEqual(heard, ["lost: login-taken"]);
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "ping"], "the login is not asked for again");
+  assert.deepEqual(heard, []);
 });
 
 test("signing out before the service has answered gives the login up, and its refusal is not news", async () => {
@@ -207,31 +222,132 @@ async function watching(logins: string[]) {
   return page;
 }
 
-test("a connection that carries nothing after the network has changed is let go, and one that does stays", async () => {
+const pong = { type: "pong" };
+const pings = () => latest().sent.filter(({ type }) => type === "ping").length;
+
+test("a connection that gives no sign of life is let go, and one that gives any stays", async () => {
   const { service, heard } = await watching(["bob"]);
-  latest().says(unknownType); // There is no presence.
-  let working = 0;
-  const works = () => void working++;
-  for (const answer of [unknownType, { type: "presence", online: [], offline: ["bob"] }]) {
-    service.hurry(works);
-    assert.equal(latest().sent.at(-1)?.type, "watch");
-    mock.timers.tick(4_999);
+  mock.timers.tick(10_000);
+  for (const answer of [unknownType, pong, { type: "presence", online: [], offline: ["bob"] }]) {
+    service.hurry();
+    assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.doubted], ["ping", true, true]);
+    mock.timers.tick(2_999);
     latest().says(answer);
-    mock.timers.tick(10_000);
+    assert.equal(service.doubted, false);
+    mock.timers.tick(5_000);
     assert.equal(service.ready, true);
   }
-  assert.equal(working, 2);
-  assert.deepEqual(heard, []);
-  service.hurry(works);
-  mock.timers.tick(3_000);
-  service.hurry(works);
-  mock.timers.tick(4_999);
-  assert.equal(service.ready, true);
-  mock.timers.tick(1);
-  assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "waiting", 1]);
-  assert.equal(working, 2, "a connection that is dropped does not work");
+  assert.deepEqual(heard, ["answered", "answered", "answered", "presence:  | bob"]);
+  service.hurry();
+  mock.timers.tick(2_000);
+  const asked = pings();
+  service.hurry();
+  assert.equal(pings(), asked, "it is asked once");
+  mock.timers.tick(1_000);
+  assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "connecting", 2], "the page connects again at once");
+});
+
+test("a connection that fails again and again is tried again with the back-off", async () => {
+  const { service } = await watching([]);
+  service.hurry();
+  mock.timers.tick(5_000);
+  assert.deepEqual([service.state.kind, FakeSocket.all.length], ["waiting", 1]);
   mock.timers.tick(1_000);
   assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a connection that has become silent is asked for a sign of life, and so is one on which frames stay unanswered", async () => {
+  const { service } = await watching([]);
+  for (let i = 0; i < 3; i++) {
+    mock.timers.tick(19_999);
+    assert.equal(pings(), i);
+    mock.timers.tick(1);
+    assert.equal(pings(), i + 1);
+    latest().says(pong);
+  }
+  service.send({ type: "bye", reason: "left", to: "bob", call: "1" });
+  mock.timers.tick(2_000);
+  assert.equal(pings(), 4);
+  mock.timers.tick(5_000);
+  assert.equal(FakeSocket.all.length, 2, "a login that was taken meanwhile is noticed without a click");
+  latest().open();
+  mock.timers.tick(2_000);
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "ping", "ping"], "the login is not answered");
+});
+
+test("a service that answers no ping is left alone after a while", async () => {
+  const { service } = await watching([]);
+  mock.timers.tick(600_000);
+  for (let i = 0; i < 5; i++) {
+    if (service.state.kind === "connecting") {
+      latest().open();
+      latest().says(accepted);
+    }
+    mock.timers.tick(600_000);
+  }
+  assert.deepEqual([FakeSocket.all.length, service.ready], [3, true]);
+  service.hurry();
+  mock.timers.tick(5_000);
+  assert.equal(service.ready, false, "a doubt counts all the same");
+});
+
+test("the answers to a ping are no news, whatever the service is", async () => {
+  const { service, heard } = await watching([]);
+  service.hurry();
+  latest().says({ type: "error", message: "Command not found: ping" });
+  assert.deepEqual(heard, ["answered"]);
+  latest().says({ type: "error", message: "Command not found: ping" });
+  assert.deepEqual(heard, ["answered", ""], "an error that nobody has asked for is heard");
+});
+
+test("an attempt to connect that began before the network changed is made anew", () => {
+  const page = connected();
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  const clock = performance.now();
+  mock.method(performance, "now", () => clock + 1_500);
+  page.service.hurry();
+  assert.equal(FakeSocket.all.length, 3);
+  page.service.hurry();
+  assert.equal(FakeSocket.all.length, 3);
+  mock.restoreAll();
+});
+
+for (const [urgent, attempts] of [[true, 60], [false, 8]] as const) {
+  test(`the page tries to connect ${attempts} times in two minutes ${urgent ? "while somebody waits for it" : "otherwise"}`, () => {
+    const { state } = connected(new Backoff(500, 30_000, () => 0.99));
+    state.urgent = urgent;
+    for (let i = 0; i < 60; i++) {
+      latest().ends(1006);
+      mock.timers.tick(2_000);
+    }
+    assert.equal(FakeSocket.all.length - 1, attempts);
+  });
+}
+
+test("a login that an earlier connection of the page may still hold is no news, and then it is", async () => {
+  const { heard } = await back();
+  let clock = performance.now();
+  mock.method(performance, "now", () => clock);
+  for (; clock < 100_000 && heard.length === 0; clock += 1_000) {
+    const asked = latest().sent.filter(({ type }) => type === "login").length;
+    latest().says(taken);
+    mock.timers.tick(31_000);
+    assert.equal(latest().sent.filter(({ type }) => type === "login").length, asked + 1);
+  }
+  mock.restoreAll();
+  assert.deepEqual(heard, ["lost: login-taken"]);
+});
+
+test("a login that an earlier connection of the page may still hold is asked for every 2 s at least", async () => {
+  mock.method(Math, "random", () => 0.999);
+  await back();
+  for (let asked = 1; asked <= 6; asked++) {
+    assert.equal(latest().sent.filter(({ type }) => type === "login").length, asked);
+    latest().says(taken);
+    mock.timers.tick(2_000);
+  }
+  mock.restoreAll();
 });
 
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
@@ -278,14 +394,21 @@ test("servers with credentials are renewed before these end", async () => {
   latest().says({ ...accepted, iceServers: [relay] });
   await joined;
   assert.equal(service.relayed, true);
-  mock.timers.tick(49 * 60_000);
-  assert.equal(latest().sent.length, 1);
-  mock.timers.tick(60_000);
-  assert.deepEqual(latest().sent.at(-1), { type: "ice-servers" });
+  const renewals = () => latest().sent.filter(({ type }) => type === "ice-servers").length;
+  const answered = (minutes: number) => {
+    for (let i = 0; i < minutes * 6; i++) {
+      mock.timers.tick(10_000);
+      latest().says(pong);
+    }
+  };
+  answered(49);
+  assert.equal(renewals(), 0);
+  answered(1);
+  assert.equal(renewals(), 1);
   latest().says({ type: "ice-servers", iceServers: [{ ...relay, credential: "c" }] });
   assert.deepEqual(service.iceServers, [{ ...relay, credential: "c" }]);
-  mock.timers.tick(50 * 60_000);
-  assert.equal(latest().sent.length, 3);
+  answered(50);
+  assert.equal(renewals(), 2);
 });
 
 test("a service without presence is asked again before it has said so, and nobody hears of its answers", async () => {
@@ -308,4 +431,33 @@ test("a service without presence is asked again before it has said so, and nobod
   assert.equal(watches(), 2, "it has said that it knows no presence");
   latest().says(unknown);
   assert.deepEqual(heard, ["unknown-type"], "an error that nobody has asked for is heard");
+});
+
+test("a Join that waits can be given up, and a late answer gives the page no login", async () => {
+  const { service } = connected();
+  const first = latest();
+  const join = service.join("alice");
+  service.cancelJoin();
+  assert.deepEqual(await join, { joined: false, code: "cancelled", message: "" });
+  first.says(accepted);
+  assert.deepEqual([service.login, service.ready], [undefined, false]);
+  assert.equal(first.readyState, 3, "the service gives the login to somebody else");
+  // The page is ready for the next Join at once.
+  assert.notEqual(latest(), first);
+  latest().open();
+  assert.deepEqual(latest().sent, []);
+  const again = service.join("bob");
+  latest().says(accepted);
+  assert.deepEqual(await again, { joined: true });
+});
+
+test("a Join that waits for the service to come back can be given up", async () => {
+  const { service } = connected();
+  latest().ends(1006);
+  const join = service.join("alice");
+  service.cancelJoin();
+  service.cancelJoin();
+  assert.equal((await join).joined, false);
+  latest().open();
+  assert.deepEqual([service.state.kind, latest().sent], ["connected", []]);
 });

@@ -1,6 +1,7 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
 import { type Outgoing, type ServiceError, type PeerFrame, isRelayUrl, parseFrame } from "./frames.js";
+import { Liveness } from "./liveness.js";
 import { loginKey } from "./logins.js";
 
 /** How long a connection must last until the back-off starts again from its shortest wait, in ms. */
@@ -9,6 +10,13 @@ const HOLDS_AFTER = 10_000;
 const JOIN_TIMEOUT = 10_000;
 /** How long one attempt to connect may take, in ms. */
 const CONNECT_TIMEOUT = 10_000;
+/**
+ * The same while somebody waits for the service, in ms. TCP sends its SYN again after 1, 3, 7 and 15 s (RFC 6298), so that an attempt
+ * which began while the network was away goes on late.
+ */
+const URGENT_CONNECT_TIMEOUT = 5_000;
+/** How long the service may hold a login for an earlier connection of this page before a person hears of it, in ms. */
+const LOGIN_HELD = 8_000;
 
 /** When ICE servers with credentials are renewed, in ms. The credentials are valid for an hour. */
 const RENEW_ICE_SERVERS = 50 * 60_000;
@@ -17,8 +25,16 @@ const RENEW_ICE_SERVERS = 50 * 60_000;
 const MAX_WATCHED = 256;
 /** … and how long they may be together, in bytes. A message of more than 64 KiB would end the connection. */
 const MAX_WATCHED_BYTES = 32 * 1024;
-/** How long the service may stay silent after the device's network has changed, in ms. */
-const PROBE_TIMEOUT = 5_000;
+/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms … */
+const URGENT_RETRY = 2_000;
+/** … and before the login is asked for again … */
+const URGENT_LOGIN = 1_000;
+/** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
+const URGENT_LOGINS = 10;
+/** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
+const STALE_ATTEMPT = 1_000;
+/** After this many connections on which no ping was answered, the page takes the service for one that answers none. */
+const MAX_MUTE = 2;
 /** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
 const MIN_RETRY = 250;
 
@@ -26,7 +42,7 @@ const MIN_RETRY = 250;
 export type ServiceState =
   | { kind: "connecting" }
   | { kind: "connected" }
-  /** The next attempt comes at `until`, a `Date.now()`. */
+  /** The next attempt comes at `until`, in ms of `performance.now()`. */
   | { kind: "waiting"; until: number }
   /** The page does not connect again by itself. `reason` is for people. */
   | { kind: "stopped"; reason: Phrase };
@@ -41,10 +57,14 @@ export interface ServiceListener {
   received(frame: PeerFrame | ServiceError): void;
   /** The service has said which of the watched logins are there. */
   presence(online: readonly string[], offline: readonly string[]): void;
-  /** After a reconnect the service has refused the login that this page held before. The page asks again. */
+  /** After a reconnect the service refuses the login that this page held before. The page asks again. */
   loginLost(code: string): void;
   /** After a reconnect this page holds its login again. */
   loginRegained(): void;
+  /** The service has answered after a doubt. */
+  answered(): void;
+  /** Whether somebody waits for the service now, such as a call that was lost. The page connects again sooner then. */
+  urgent(): boolean;
 }
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
@@ -62,10 +82,19 @@ class Connection {
   presence: "unasked" | "asked" | "unknown" = "unasked";
   /** How many `watch` frames have no answer yet. */
   unanswered = 0;
+  /** How many `ping` frames have no answer yet, and whether the service has answered one with a `pong`. */
+  pings = 0;
+  ponged = false;
+  /** How often the login was refused in a row, and since when, in ms of `performance.now()`. */
+  refusals = 0;
+  refusedSince = 0;
+  /** Whether the connection has lasted. */
+  held = false;
+  /** Watches the connection from the moment that it is open. */
+  liveness: Liveness | undefined;
+  readonly began = performance.now();
   connectTimer: Timer;
   holdTimer: Timer;
-  /** Finds out whether the connection still works. */
-  probe: { works: () => void; timer: Timer } | undefined;
   loginTimer: Timer;
   iceTimer: Timer;
 
@@ -86,16 +115,14 @@ class Connection {
     this.send({ type: "watch", logins });
   }
 
-  /** Something has come from the service, so that the connection works. */
-  answersProbe(): void {
-    const { probe } = this;
-    this.probe = undefined;
-    clearTimeout(probe?.timer);
-    probe?.works();
+  ping(): void {
+    this.pings++;
+    this.send({ type: "ping" });
   }
 
   stopTimers(): void {
-    for (const timer of [this.connectTimer, this.holdTimer, this.probe?.timer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
+    this.liveness?.stop();
+    for (const timer of [this.connectTimer, this.holdTimer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
   }
 }
 
@@ -115,6 +142,8 @@ export class ServiceConnection {
   /** The logins whose presence is watched. */
   #watched: readonly string[] = [];
   #watchScheduled = false;
+  /** Connections in a row that were given up because a ping was not answered. */
+  #mute = 0;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
@@ -130,6 +159,11 @@ export class ServiceConnection {
   /** Whether this page is logged in, and can send frames to others. */
   get ready(): boolean {
     return this.#connection?.loggedIn === true;
+  }
+
+  /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
+  get doubted(): boolean {
+    return this.#connection?.liveness?.doubted === true;
   }
 
   /** The ICE servers that the service offers (RFC 8445). */
@@ -181,7 +215,7 @@ export class ServiceConnection {
     }
     const connection = new Connection(socket);
     this.#connection = connection;
-    connection.connectTimer = setTimeout(() => this.#drop(connection), CONNECT_TIMEOUT);
+    connection.connectTimer = setTimeout(() => this.#drop(connection), this.listener.urgent() ? URGENT_CONNECT_TIMEOUT : CONNECT_TIMEOUT);
     socket.onopen = () => this.#opened(connection);
     socket.onmessage = (event) => {
       if (connection === this.#connection && typeof event.data === "string") this.#received(connection, event.data);
@@ -190,29 +224,23 @@ export class ServiceConnection {
   }
 
   /**
-   * The device's network has changed. If the page waits, it connects now. If it is connected, it finds out whether the
-   * connection still works: browsers do not report a connection that is dead.
-   * @param works is called when the service has answered on the same connection
+   * Something gives a reason to doubt the connection: a call is in trouble, the network has changed, the page was asleep. Asks the service
+   * for a sign of life. Without one, the page connects anew. If the page waits for its next attempt, it connects now.
    */
-  hurry(works: () => void): void {
+  hurry(): void {
     if (this.#state.kind === "waiting") this.connect();
     const connection = this.#connection;
-    if (connection?.loggedIn !== true || !connection.open) return;
-    connection.watch(this.#watched); // The service always answers, with presence or an error.
-    clearTimeout(connection.probe?.timer);
-    connection.probe = { works, timer: setTimeout(() => this.#drop(connection), PROBE_TIMEOUT) };
+    if (connection?.open === true) connection.liveness?.ask();
+    else if (connection !== undefined && performance.now() - connection.began > STALE_ATTEMPT) {
+      this.#drop(connection);
+      this.connect();
+    }
   }
 
   /** Asks for a login. While it is being asked for, a further call is the same request. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        const connection = this.#connection;
-        const open = connection?.open === true;
-        finish({ joined: false, code: open ? "no-reply" : "unreachable", message: "" });
-        // A late answer would give this page a login that it does not want any more.
-        if (open) this.#drop(connection);
-      }, JOIN_TIMEOUT);
+      const timer = setTimeout(() => this.#giveUpJoin(this.#connection?.open === true ? "no-reply" : "unreachable"), JOIN_TIMEOUT);
       const finish = (result: JoinResult) => {
         clearTimeout(timer);
         this.#joining = undefined;
@@ -222,6 +250,20 @@ export class ServiceConnection {
       if (this.#connection?.open === true) this.#sendLogin(this.#connection);
       else this.connect();
     });
+  }
+
+  /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
+  cancelJoin(): void {
+    if (this.#joining === undefined) return;
+    this.#giveUpJoin("cancelled");
+    this.connect();
+  }
+
+  #giveUpJoin(code: string): void {
+    this.#joining?.finish({ joined: false, code, message: "" });
+    // A late answer would give this page a login that it does not want any more.
+    const connection = this.#connection;
+    if (connection?.open === true) this.#drop(connection);
   }
 
   /** Gives the login up. The connection stays. */
@@ -234,6 +276,7 @@ export class ServiceConnection {
       const held = connection.loggedIn || connection.replies.length > 0;
       connection.loggedIn = false;
       if (held && login !== undefined && connection.open) connection.send({ type: "logout", login });
+      if (connection.open) this.#connected();
     }
     this.listener.stateChanged();
   }
@@ -242,6 +285,7 @@ export class ServiceConnection {
   send(frame: Outgoing): string | undefined {
     const connection = this.#connection;
     if (connection?.loggedIn !== true || !connection.open) return undefined;
+    connection.liveness?.expect();
     return connection.send({ ...frame, from: this.login });
   }
 
@@ -262,9 +306,24 @@ export class ServiceConnection {
   #opened(connection: Connection): void {
     if (connection !== this.#connection) return;
     clearTimeout(connection.connectTimer);
-    connection.holdTimer = setTimeout(() => this.backoff.reset(), HOLDS_AFTER);
-    this.#setState({ kind: "connected" });
+    connection.holdTimer = setTimeout(() => {
+      connection.held = true;
+      this.backoff.reset();
+    }, HOLDS_AFTER);
+    connection.liveness = new Liveness({
+      ping: () => connection.ping(),
+      byItself: () => this.#mute < MAX_MUTE,
+      answered: () => this.listener.answered(),
+      dead: () => this.#dead(connection),
+    });
+    // A page that takes its login again is connected once it has it.
+    if (this.login === undefined || this.#joining !== undefined) this.#connected();
     this.#sendLogin(connection);
+    if (this.#mute > 0) connection.ping(); // It shows whether the service answers pings at all.
+  }
+
+  #connected(): void {
+    if (this.#state.kind !== "connected") this.#setState({ kind: "connected" });
   }
 
   /** Asks for the login that the person wants now, or that this page held before the reconnect. */
@@ -286,26 +345,42 @@ export class ServiceConnection {
       } else if (!result.joined) connection.vainLogouts++; // The person signed out before this reply came.
     });
     connection.send({ type: "login", login });
+    connection.liveness?.expect();
   }
 
   #accepted(connection: Connection, login: string): void {
     this.login = login;
     connection.loggedIn = true;
+    connection.refusals = 0;
     this.#loginBackoff.reset();
+    this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
   }
 
-  /** Asks again later. The service may hold the login for the lost connection until it notices the loss. */
+  /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
   #refused(connection: Connection, code: string): void {
-    connection.loginTimer = setTimeout(() => this.#sendLogin(connection), 1_000 + this.#loginBackoff.next());
+    if (connection.refusals === 0) connection.refusedSince = performance.now();
+    const held = code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD;
+    // Without its login nobody can call this page.
+    const soon = connection.refusals++ < URGENT_LOGINS && (held || this.listener.urgent());
+    const wait = 1_000 + this.#loginBackoff.next(soon ? URGENT_LOGIN : undefined);
+    connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
+    if (held) return;
+    this.#connected();
     this.listener.loginLost(code);
   }
 
   #received(connection: Connection, data: string): void {
-    connection.answersProbe();
+    connection.liveness?.heard();
     const frame = parseFrame(data);
     if (frame === undefined) return;
+    if (frame.type === "pong") {
+      connection.pings = 0;
+      connection.ponged = true;
+      this.#mute = 0;
+      return;
+    }
     if (frame.type === "login") {
       const reply = connection.replies.shift();
       if (reply !== undefined) {
@@ -321,6 +396,9 @@ export class ServiceConnection {
     } else if (frame.type === "presence") {
       connection.unanswered = 0; // The service knows presence, so that no error will come.
       if (connection.presence === "asked") this.listener.presence(frame.online, frame.offline);
+    } else if (frame.type === "error" && answersPing(connection, frame)) {
+      connection.pings--;
+      this.#mute = 0;
     } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && connection.unanswered > 0) {
       connection.unanswered--;
       connection.presence = "unknown"; // The page works without presence, so that nobody needs to know.
@@ -330,6 +408,14 @@ export class ServiceConnection {
       // The service could not read the `login` frame, so that this is the answer to it.
       connection.replies.shift()!({ joined: false, code: frame.code, message: "" });
     } else this.listener.received(frame.type === "error" ? frame : { ...frame, text: data });
+  }
+
+  /** The service gives no sign of life on this connection. */
+  #dead(connection: Connection): void {
+    this.#mute++;
+    this.#drop(connection);
+    // A connection that fails soon and again is the service's trouble. Then the back-off counts.
+    if (connection.held) this.connect();
   }
 
   /** Closes a connection without waiting for the socket's close event. */
@@ -348,10 +434,15 @@ export class ServiceConnection {
       this.#setState({ kind: "stopped", reason: stop });
       return;
     }
-    const wait = retryAfter(reason) ?? this.backoff.next();
+    const wait = retryAfter(reason) ?? this.backoff.next(this.listener.urgent() ? URGENT_RETRY : undefined);
     this.#retryTimer = setTimeout(() => this.connect(), wait);
-    this.#setState({ kind: "waiting", until: Date.now() + wait });
+    this.#setState({ kind: "waiting", until: performance.now() + wait });
   }
+}
+
+/** Whether an error answers a `ping`: an earlier version of the service does not know that type. The original one gives no code. */
+function answersPing({ pings, ponged }: Connection, { code, to }: ServiceError): boolean {
+  return pings > 0 && !ponged && to === undefined && (code === "unknown-type" || code === "");
 }
 
 /** The wait that the service asks for in a close reason (`retry=2300`), in ms. It is an hour at most. */

@@ -33,7 +33,7 @@ function status({ messenger, words }: Page): TemplateResult {
       case "connecting":
         return offline ? words.offlineConnecting : words.connecting;
       case "waiting": {
-        const seconds = Math.max(1, Math.ceil((state.until - Date.now()) / 1_000));
+        const seconds = Math.max(1, Math.ceil((state.until - performance.now()) / 1_000));
         // Screen readers announce the change of state, but not each second of the countdown.
         return html`${offline ? words.offlineConnectingIn : words.connectingIn} <span aria-live="off">${seconds}</span> ${words.seconds}`;
       }

@@ -1,26 +1,32 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import { alert } from "./alert.js";
 import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";
 import { confirmation } from "./dialog.js";
 import type { Discussion } from "./discussion.js";
-import { carriesFiles, droppedFiles } from "./attaching.js";
+import { carriesFiles, droppedFiles, droppedText, isField } from "./attaching.js";
 import { avatar, icon, iconButton } from "./icons.js";
 import type { Page } from "./page.js";
 import { side } from "./side.js";
-import { verifyDialog } from "./verify.js";
+import { verifiedText, verifyDialog } from "./verify.js";
 
 /** The page after Join: the list of conversations beside the one in front. A phone shows one of the two. */
 export class ConversationView {
   /** Whether files are being dragged over the conversation. */
   #dropping = false;
+  /** Whether what is being dragged is a part of this page. */
+  #draggingOwn = false;
 
   constructor(
     private readonly page: Page,
     private readonly discussion: Discussion,
     private readonly composer: Composer,
-  ) {}
+  ) {
+    addEventListener("dragstart", () => (this.#draggingOwn = true));
+    addEventListener("dragend", () => (this.#draggingOwn = false));
+  }
 
   render(): TemplateResult {
     const { messenger, words } = this.page;
@@ -32,13 +38,20 @@ export class ConversationView {
     };
     const dragged = (event: DragEvent) => {
       if (carriesFiles(event)) drag(true);
+      else if (isField(event.target) || this.#draggingOwn) return;
+      event.preventDefault();
     };
     const dragLeft = (event: DragEvent) => {
       if (!(event.currentTarget as Node).contains(event.relatedTarget as Node | null)) drag(false);
     };
     const dropped = (event: DragEvent) => {
       drag(false);
-      if (event.dataTransfer !== null && carriesFiles(event)) messenger.attach(droppedFiles(event.dataTransfer));
+      const { dataTransfer } = event;
+      const files = carriesFiles(event);
+      if (dataTransfer === null || (!files && (isField(event.target) || this.#draggingOwn))) return;
+      event.preventDefault();
+      if (files) messenger.attach(droppedFiles(dataTransfer));
+      else this.composer.insert(droppedText(dataTransfer));
     };
     // A phone shows the list, unless a conversation is in front or the list is empty.
     const listed = front === undefined && messenger.conversations.length > 0;
@@ -85,9 +98,9 @@ export class ConversationView {
           ${icon("back")}
         </button>
         ${avatar(peer)}
-        <span class="who" role=${phase === "reconnecting" ? "status" : nothing}>
-          <span class="who-state">${text}</span> <strong dir="auto">${peer}</strong>${moving ? "…" : ""}
-          ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${words.verified}</span></span>` : nothing}
+        <span class="who" role="status" aria-live=${moving ? "polite" : "off"}>
+          <span class="who-state">${text}</span> <strong dir="auto">${legible(peer)}</strong>${moving ? "…" : ""}
+          ${trust?.kind === "accepted" && trust.verified ? html`<span class="verified">${icon("shield")}<span class="verified-word">${verifiedText(this.page, conversation)}</span></span>` : nothing}
         </span>
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
@@ -104,7 +117,7 @@ export class ConversationView {
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
         ${phase === "off" || phase === "asking"
-          ? html`<button type="button" class="btn btn-sm btn-quiet" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
+          ? html`<button type="button" class="btn btn-sm btn-quiet call" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
               ${words.callPeer}
             </button>`
           : open

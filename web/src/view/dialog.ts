@@ -2,8 +2,11 @@ import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-ht
 import type { Words } from "../words.js";
 import type { DialogContent, Page } from "./page.js";
 
-/** The page's only dialog element. It is always in the page, so that the browser can return the focus when it closes. */
-export function dialogElement(page: Page, content: DialogContent | undefined): TemplateResult {
+/**
+ * The page's only dialog element. It is always in the page, so that the browser can return the focus when it closes.
+ * @param beside whether it opens beside what the person types: it takes no focus, and a status tells of it
+ */
+export function dialogElement(page: Page, content: DialogContent | undefined, beside: boolean): TemplateResult {
   const dismissed = () => {
     if (content?.urgent === true || (content?.unasked === true && !page.takesDecisions)) return;
     content?.dismissed?.();
@@ -12,6 +15,10 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
   const cancel = (event: Event) => {
     event.preventDefault();
     dismissed();
+  };
+  // Browsers do that for a modal dialog.
+  const keydown = (event: KeyboardEvent) => {
+    if (beside && event.key === "Escape") dismissed();
   };
   // Browsers close a dialog at the second Escape, even if the page prevents it. Rendering opens it again.
   const closed = () => {
@@ -24,6 +31,7 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
       aria-labelledby="dialog-title"
       data-dialog=${content?.id ?? nothing}
       @cancel=${cancel}
+      @keydown=${keydown}
       @close=${closed}
     >
       ${content === undefined
@@ -38,16 +46,19 @@ export function dialogElement(page: Page, content: DialogContent | undefined): T
             <div class="dialog-body">${content.body(page)}</div>
           `}
     </dialog>
+    <div class="visually-hidden" role="status">${beside ? content?.title(page.words) : nothing}</div>
   `;
 }
 
-/** Opens or closes the element. Call it after the content is rendered. @param before the ID of the content before */
-export function settleDialog(root: HTMLElement, content: DialogContent | undefined, before: string | undefined): void {
+/** Opens or closes the element. Call it after the content is rendered. @param before the ID of the content before @param beside as for dialogElement */
+export function settleDialog(root: HTMLElement, content: DialogContent | undefined, before: string | undefined, beside: boolean): void {
   const element = root.querySelector<HTMLDialogElement>("#dialog");
   if (element === null) return;
   // The element closes and opens again for other content, so that the focus goes to that.
   if (element.open && (content === undefined || content.id !== before)) element.close();
-  if (content !== undefined && !element.open) element.showModal();
+  if (content === undefined || element.open) return;
+  if (beside) element.open = true;
+  else element.showModal();
 }
 
 /** A dialog that asks before an action that cannot be undone. */

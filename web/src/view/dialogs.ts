@@ -1,6 +1,6 @@
 import type { DialogContent, Page } from "./page.js";
 import { requestDialog } from "./request.js";
-import { changedDialog } from "./verify.js";
+import { doubtDialog, withoutIdentityDialog } from "./verify.js";
 
 /** How long a dialog that opens by itself takes no decision, in ms. Somebody who is about to click or type notices it first. */
 const NOTICED_AFTER = 500;
@@ -28,12 +28,19 @@ export class Dialogs {
 
   /** Returns the dialog to show. One that asks for a decision comes before the one that the person has opened. */
   show(): DialogContent | undefined {
-    const { messenger } = this.page;
+    const { messenger, device } = this.page;
     // Without a login, only the settings and their confirmations stay open.
     if (messenger.login === undefined && this.opened?.id !== "settings" && this.opened?.id.startsWith("confirm") !== true) this.opened = undefined;
     const request = messenger.requests[0];
-    const changed = messenger.conversations.find(({ trust }) => trust?.kind === "changed");
-    const urgent = changed !== undefined ? changedDialog(this.page, changed) : request !== undefined ? requestDialog(this.page, request) : undefined;
+    const doubted = messenger.conversations.find(({ trust }) => trust !== undefined && trust.kind !== "accepted");
+    const waits = messenger.waitsForDevice && device.trouble !== undefined;
+    const urgent = waits
+      ? withoutIdentityDialog()
+      : doubted !== undefined
+        ? doubtDialog(this.page, doubted)
+        : request !== undefined
+          ? requestDialog(this.page, request)
+          : undefined;
     // A dialog keeps its content while it is open.
     if (urgent?.id !== this.#urgent?.id) this.#urgent = urgent;
     const dialog = this.#urgent ?? this.opened;

@@ -1,5 +1,6 @@
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { firstSeen, legible } from "../characters.js";
 import { type Entry, textLength } from "../conversation/conversation.js";
 import type { Transfer } from "../files/transfer.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
@@ -17,6 +18,7 @@ const TEXT_AT_FIRST = 1_000_000;
 /** The log follows the newest message while it is scrolled up by less than this, in pixels. */
 const FOLLOW_WITHIN = 48;
 
+/** The blocks of each text. A text in which nothing can be seen has none. */
 const texts = new WeakMap<Entry, Piece[][]>();
 
 /** The index of the first entry to show: `most` of them, or fewer if they have much text, but at least one. */
@@ -131,7 +133,7 @@ export class Discussion {
       return html`<li class="note">${separator}<span dir="auto">${say(words, entry.phrase)}</span> ${clock(entry.time, language)}</li>`;
     }
     const own = entry.kind === "own" || (entry.kind === "file" && entry.own);
-    const meta = html`<div class="meta"><strong dir="auto">${entry.author}</strong>${own ? ` ${words.you}` : ""} ${clock(entry.time, language)}</div>`;
+    const meta = html`<div class="meta"><strong dir="auto">${legible(entry.author)}</strong>${own ? ` ${words.you}` : ""} ${clock(entry.time, language)}</div>`;
     if (entry.kind === "file") {
       return html`<li class=${own ? "message transfer own" : "message transfer received"}>
         ${separator} ${meta} ${this.#file(conversation, entry.file)}
@@ -170,9 +172,10 @@ export class Discussion {
   #text(entry: Entry & { text: string }): TemplateResult[] {
     let found = texts.get(entry);
     if (found === undefined) {
-      found = blocks(entry.text);
+      found = firstSeen(entry.text) < 0 ? [] : blocks(entry.text);
       texts.set(entry, found);
     }
+    if (found.length === 0) return [html`<em>${this.page.words.invisible}</em>`];
     const shown = found.map((block) =>
       block.map(({ text, href }) =>
         href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,

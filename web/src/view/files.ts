@@ -1,4 +1,5 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 import type { FileDescription } from "../conversation/conversation.js";
 import type { Transfer } from "../files/transfer.js";
 import { size as sizeText } from "../sizes.js";
@@ -39,12 +40,12 @@ function address(blob: Blob): string {
 /** A file in the discussion, without its author and time. */
 export function fileEntry(transfer: Transfer, peer: string, host: FilesHost): TemplateResult {
   const { words, language } = host;
-  const { name, size, type, state } = transfer;
-  const kind = type === "" ? nothing : html` · <bdi>${type}</bdi>`;
+  const { size, type, state } = transfer;
+  const kind = type === "" ? nothing : html` · <bdi>${legible(type)}</bdi>`;
   return html`
     <div class="bubble file" data-state=${state}>
       ${picture(transfer, host)}
-      <div class="file-name"><strong dir="auto">${name}</strong></div>
+      <div class="file-name"><strong dir="auto">${legible(transfer.name)}</strong></div>
       <div class="file-kind">${sizeText(size, language)}${kind}</div>
       ${progress(transfer, host)}
       <div class="file-state">${stateText(transfer, peer, host)}</div>
@@ -60,7 +61,7 @@ function picture({ blob, picture, name, direction, size }: Transfer, host: Files
   return html`<img
     class="picture"
     src=${address(blob)}
-    alt=${name}
+    alt=${legible(name)}
     decoding="async"
     @load=${() => host.resized()}
     @error=${failed}
@@ -72,7 +73,7 @@ function progress(transfer: Transfer, { words, language }: FilesHost): TemplateR
   if (!["accepted", "sending", "receiving", "paused", "verifying"].includes(state)) return nothing;
   const text = words.fileProgress(sizeText(bytes, language), sizeText(size, language));
   // The bar of an empty file is full.
-  return html`<progress aria-label=${name} max=${Math.max(size, 1)} value=${size === 0 ? 1 : bytes} aria-valuetext=${text}></progress>`;
+  return html`<progress aria-label=${legible(name)} max=${Math.max(size, 1)} value=${size === 0 ? 1 : bytes} aria-valuetext=${text}></progress>`;
 }
 
 function stateText(transfer: Transfer, peer: string, host: FilesHost): TemplateResult | string {
@@ -145,7 +146,7 @@ function actions(transfer: Transfer, words: Words, host: FilesHost): TemplateRes
       break;
     case "done":
       if (direction === "in" && blob !== undefined) {
-        return html`<a class="btn btn-sm btn-primary" href=${address(blob)} download=${name} aria-label=${words.saveFile(name)}
+        return html`<a class="btn btn-sm btn-primary" href=${address(blob)} download=${legible(name)} aria-label=${words.saveFile(name)}
           >${words.save}</a
         >`;
       }
@@ -161,7 +162,7 @@ export function keptFile({ name, size, state }: FileDescription, words: Words, l
   const ended = state === "done" ? words.fileKept : state === "declined" ? words.fileWasDeclined : words.fileCameToNothing;
   return html`
     <div class="bubble file" data-state=${state}>
-      <div class="file-name"><strong dir="auto">${name}</strong></div>
+      <div class="file-name"><strong dir="auto">${legible(name)}</strong></div>
       <div class="file-kind">${sizeText(size, language)}</div>
       <div class="file-state">${ended}</div>
     </div>

@@ -1,4 +1,5 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 
 /** The pictures that index.html defines. */
 export type IconName =
@@ -28,7 +29,7 @@ export function iconButton(name: IconName, label: string, act: () => void): Temp
 
 /** A circle with a login's initial, in a colour that depends on the login. */
 export function avatar(name: string): TemplateResult {
-  const initial = [...name][0]?.toUpperCase() ?? "";
+  const initial = [...legible(name)][0]?.toUpperCase() ?? "";
   let sum = 0;
   for (const character of name.toLowerCase()) sum = (sum * 31 + character.codePointAt(0)!) % 997;
   return html`<span class="avatar" data-hue=${sum % 6} aria-hidden="true">${initial}</span>`;

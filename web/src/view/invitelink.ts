@@ -1,6 +1,12 @@
+import { serviceAddress } from "../signaling/address.js";
 import { MAX_LOGIN_LENGTH } from "../signaling/logins.js";
+import { type Phrase, phrase } from "../words.js";
 
-const NAME = "connect";
+/** The fragment of an invite link is this and the login, percent-encoded. */
+const START = "#connect=";
+
+/** What an invite link says: the login to connect to, or why that is not possible. */
+export type Invitation = { login: string } | { fault: Phrase };
 
 /** Whether the address of a page works on this device only. */
 export function onlyHere(page: string): boolean {
@@ -11,18 +17,49 @@ export function onlyHere(page: string): boolean {
 /** The address of the page at `page`, with an invitation to connect to `login`. */
 export function inviteAddress(page: string, login: string): string {
   const address = new URL(page);
-  address.hash = `${NAME}=${encodeURIComponent(login)}`;
+  address.hash = START + encodeURIComponent(login);
   return address.href;
 }
 
-/** The login that the page's address invites to connect to; undefined: none. */
-export function invitedBy(page: string): string | undefined {
-  const match = /^#connect=(.+)$/u.exec(new URL(page).hash);
-  if (match === null) return undefined;
+/** Reads the address of this page; undefined: it is no invite link. */
+export function invitationAt(page: string): Invitation | undefined {
+  const address = new URL(page);
+  const { hash } = address;
+  // What is left of a fragment that was cut off is one too. Some programs encode the "=" as well.
+  const encoded = /^#connect(?:=|%3d)(.*)$/iu.exec(hash)?.[1];
+  if (encoded === undefined) return hash !== "" && (START.startsWith(hash.toLowerCase()) || /^#connect\b/iu.test(hash)) ? damaged() : undefined;
+  const service = address.searchParams.get("service");
+  if (service !== null && hostOf(service) !== hostOf(serviceAddress(page))) return elsewhere(hostOf(service) ?? service);
   try {
-    const login = decodeURIComponent(match[1]!).trim();
-    return login === "" || login.length > MAX_LOGIN_LENGTH ? undefined : login;
+    const login = decodeURIComponent(encoded).trim();
+    return login === "" || login.length > MAX_LOGIN_LENGTH ? damaged() : { login };
   } catch {
-    return undefined; // It is not UTF-8.
+    return damaged(); // It is not UTF-8.
+  }
+}
+
+/** Reads an invite link that was typed or pasted in the page at `page` in place of a login; undefined: it is none. */
+export function invitationIn(typed: string, page: string): Invitation | undefined {
+  const link = typed.trim();
+  if (!/^(?:https?|file):/iu.test(link) || hostOf(link) === undefined) return undefined;
+  const found = invitationAt(link);
+  if (found === undefined || "fault" in found) return found;
+  const service = serviceAddress(link);
+  return service === serviceAddress(page) ? found : elsewhere(hostOf(service) ?? service);
+}
+
+function damaged(): Invitation {
+  return { fault: phrase("inviteDamaged") };
+}
+
+function elsewhere(host: string): Invitation {
+  return { fault: phrase("inviteElsewhere", host) };
+}
+
+function hostOf(address: string): string | undefined {
+  try {
+    return new URL(address).host;
+  } catch {
+    return undefined;
   }
 }

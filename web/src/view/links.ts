@@ -1,12 +1,10 @@
+import { LinkScanner } from "./linkscanner.js";
+
 /** A piece of a message: plain text, or text that is a link. */
 export interface Piece {
   text: string;
   href?: string;
 }
-
-const LINK = /\bhttps?:\/\/[^\s<>"\u0000-\u001f\u007f]+/giu;
-/** Longest link, in UTF-16 units. Longer ones stay text. */
-const MAX_LINK = 2048;
 
 /**
  * Longest plain piece, in UTF-16 units. The time that a browser needs to lay out a text grows with the square of
@@ -30,12 +28,11 @@ export function pieces(text: string): Piece[] {
     }
   };
   let from = 0;
-  for (const match of text.matchAll(LINK)) {
-    const link = withoutTrailingPunctuation(match[0]);
-    if (link.length > MAX_LINK || !isAddress(link)) continue;
-    plain(from, match.index);
+  for (const { start, end } of new LinkScanner(text).links()) {
+    plain(from, start);
+    const link = text.slice(start, end);
     found.push({ text: link, href: link });
-    from = match.index + link.length;
+    from = end;
   }
   plain(from, text.length);
   return found;
@@ -84,36 +81,4 @@ function cutBefore(text: string, end: number): number {
   }
   const last = text.charCodeAt(end - 1);
   return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
-}
-
-/** Cuts off what belongs to the text around a link: punctuation, and closing brackets that the link does not open. */
-function withoutTrailingPunctuation(link: string): string {
-  let end = Math.min(link.length, MAX_LINK + 1);
-  const surplus = new Map([
-    [")", count(link, ")", end) - count(link, "(", end)],
-    ["]", count(link, "]", end) - count(link, "[", end)],
-  ]);
-  for (; end > 0; end--) {
-    const last = link[end - 1]!;
-    if (".,;:!?'*_~".includes(last)) continue;
-    const closed = surplus.get(last) ?? 0;
-    if (closed <= 0) break;
-    surplus.set(last, closed - 1);
-  }
-  return link.slice(0, end);
-}
-
-/** How often a character occurs in the first `end` units of a text. */
-function count(text: string, character: string, end: number): number {
-  let found = 0;
-  for (let i = text.indexOf(character); i >= 0 && i < end; i = text.indexOf(character, i + 1)) found++;
-  return found;
-}
-
-function isAddress(link: string): boolean {
-  try {
-    return new URL(link).hostname !== "";
-  } catch {
-    return false;
-  }
 }

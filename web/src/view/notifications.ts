@@ -1,3 +1,5 @@
+import { legible } from "../characters.js";
+
 /** Notifies the person of messages that they do not see, if they want that and the browser can. */
 export class Notifications {
   /** @param wanted returns whether the person wants notifications */
@@ -21,7 +23,7 @@ export class Notifications {
     if (!this.wanted() || this.state !== "granted" || (document.visibilityState === "visible" && document.hasFocus())) return;
     try {
       // Each sender has one notification: a second message replaces the first.
-      const notification = new Notification(name, { tag: name, icon: "icon.svg" });
+      const notification = new Notification(legible(name), { tag: name, icon: "icon.svg" });
       notification.onclick = () => {
         window.focus();
         notification.close();

@@ -1,7 +1,10 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { legible } from "../characters.js";
 import type { Choices } from "../settings.js";
 import { type Language, languages } from "../words.js";
+import { troubleText } from "./alert.js";
 import { confirmation } from "./dialog.js";
+import { importDialog } from "./import.js";
 import type { DialogContent, Page } from "./page.js";
 
 /** The settings. */
@@ -35,6 +38,10 @@ function settings(page: Page): TemplateResult {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save the file by then.
   };
+  const chosenFile = (event: Event) => {
+    const file = (event.target as HTMLInputElement).files?.[0];
+    if (file !== undefined) page.open(importDialog(page, file));
+  };
   const deleteAll = () => page.open(confirmation(({ deleteAll }) => deleteAll, words.deleteAllQuestion, words.deleteIt, () => void device.deleteEverything()));
   const renew = () => page.open(confirmation(({ newIdentity }) => newIdentity, words.newIdentityQuestion, words.newIdentity, () => void messenger.renewIdentity()));
   return html`
@@ -58,7 +65,7 @@ function settings(page: Page): TemplateResult {
           <ul class="blocked">
             ${choices.blocked.map(
               (key) => html`<li>
-                <span dir="auto">${key}</span>
+                <span dir="auto">${legible(key)}</span>
                 <button
                   type="button"
                   class="btn btn-sm btn-outline-secondary"
@@ -72,9 +79,13 @@ function settings(page: Page): TemplateResult {
     <h3>${words.onThisDevice}</h3>
     ${toggle(page, "offTheRecord", words.offTheRecord, choices.offTheRecord, words.offTheRecordHint)}
     ${device.keeps === false ? html`<p class="quiet">${words.notKept}</p>` : nothing}
+    ${device.trouble === undefined ? nothing : html`<p class="alert alert-warning">${troubleText(words, device.trouble)}</p>`}
+    ${settings.kept ? nothing : html`<p class="quiet">${words.settingsNotKept}</p>`}
     <p class="quiet">${messenger.identityKept === false ? words.identityPassing : words.identityHint}</p>
     <div class="dialog-actions">
       <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.exportHint} @click=${() => void save()}>${words.exportAll}</button>
+      <button type="button" class="btn btn-sm btn-outline-secondary" title=${words.importHint} @click=${() => document.getElementById("import-file")?.click()}>${words.importFile}</button>
+      <input id="import-file" type="file" accept=".json,application/json" hidden @change=${chosenFile} />
       <button type="button" class="btn btn-sm btn-outline-secondary" @click=${renew}>${words.newIdentity}</button>
       <button type="button" class="btn btn-sm btn-outline-danger" @click=${deleteAll}>${words.deleteAll}</button>
     </div>

@@ -1,10 +1,16 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { firstSeen, legible } from "../characters.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import type { Words } from "../words.js";
 import { alert } from "./alert.js";
 import { inviteDialog } from "./invite.js";
 import { avatar, icon } from "./icons.js";
+import { invitationIn } from "./invitelink.js";
+import { keepFromSubmitting } from "./keys.js";
 import type { Page } from "./page.js";
+
+/** How much of a text is examined for something that can be seen, in UTF-16 units. */
+const LOOK_AT = 10_000;
 
 /**
  * The form to connect to somebody, and the list of conversations.
@@ -14,7 +20,15 @@ export function side(page: Page, alerts: boolean): TemplateResult {
   const { messenger, words } = page;
   const connect = (event: SubmitEvent) => {
     event.preventDefault();
-    messenger.connect((document.getElementById("other-login") as HTMLInputElement).value);
+    const field = document.getElementById("other-login") as HTMLInputElement;
+    const invitation = invitationIn(field.value, location.href);
+    if (invitation !== undefined && "fault" in invitation) {
+      messenger.alert = invitation.fault;
+      page.changed();
+      return;
+    }
+    if (invitation !== undefined) field.value = invitation.login;
+    messenger.connect(field.value);
   };
   const conversations = messenger.conversations;
   return html`
@@ -30,6 +44,7 @@ export function side(page: Page, alerts: boolean): TemplateResult {
             autocapitalize="none"
             spellcheck="false"
             dir="auto"
+            @keydown=${keepFromSubmitting}
           />
           <label for="other-login">${words.otherLogin}</label>
         </div>
@@ -63,7 +78,7 @@ function line({ messenger, words }: Page, conversation: LiveConversation): Templ
               : nothing}
         </span>
         <span class="line-text">
-          <strong dir="auto">${peer}</strong>
+          <strong dir="auto">${legible(peer)}</strong>
           <span class="line-state" dir="auto">${stateText(words, conversation)}</span>
         </span>
         ${unread === 0
@@ -91,8 +106,14 @@ function stateText(words: Words, { phase, entries, typing, peer }: LiveConversat
   }
   for (let i = entries.length - 1; i >= 0; i--) {
     const entry = entries[i]!;
-    if (entry.kind === "own" || entry.kind === "received") return entry.text.slice(0, 120);
-    if (entry.kind === "file") return entry.file.name;
+    if (entry.kind === "own" || entry.kind === "received") return excerpt(words, entry.text);
+    if (entry.kind === "file") return legible(entry.file.name);
   }
   return "";
+}
+
+/** The first line or so of a text, as far as it can be seen. */
+function excerpt(words: Words, text: string): string {
+  const start = firstSeen(text.slice(0, LOOK_AT));
+  return start < 0 ? words.invisible : text.slice(start, start + 120);
 }

@@ -1,8 +1,8 @@
 import { type TemplateResult, html, render } from "../../vendor/lit-html/lit-html.js";
 import type { Messenger } from "../messenger/messenger.js";
 import type { Settings } from "../settings.js";
-import { type Language, type Words, languageFor, languages } from "../words.js";
-import { carriesFiles } from "./attaching.js";
+import { type Language, type Words, languageFor, languages, phrase } from "../words.js";
+import { carriesFiles, isField } from "./attaching.js";
 import { bar } from "./bar.js";
 import { Composer } from "./composer.js";
 import { ConversationView } from "./conversation.js";
@@ -11,7 +11,9 @@ import { dialogElement, settleDialog } from "./dialog.js";
 import { Dialogs } from "./dialogs.js";
 import { Discussion } from "./discussion.js";
 import { Focus } from "./focus.js";
-import { joinView } from "./join.js";
+import type { Invitation } from "./invitelink.js";
+import { type JoinHost, joinView } from "./join.js";
+import { composes } from "./keys.js";
 import { keepLastLogin, readLastLogin } from "./lastlogin.js";
 import type { DialogContent, Page } from "./page.js";
 
@@ -25,6 +27,8 @@ export class View implements Page {
 
   #scheduled = false;
   #lastLogin = readLastLogin();
+  /** Whether the open dialog has opened beside what the person types. */
+  #beside = false;
   readonly #dialogs = new Dialogs(this);
   readonly #composer = new Composer(this);
   readonly #discussion = new Discussion(this);
@@ -41,12 +45,17 @@ export class View implements Page {
     setInterval(() => {
       if (messenger.service.kind === "waiting") this.changed();
     }, 1_000);
-    // The browser would open a file that is dropped beside the conversation, in place of the page.
+    // The browser would open a file or a link that is dropped beside the conversation, in place of the page.
     for (const type of ["dragover", "drop"] as const) {
       addEventListener(type, (event) => {
-        if (carriesFiles(event)) event.preventDefault();
+        if (event.defaultPrevented || (isField(event.target) && !carriesFiles(event))) return;
+        event.preventDefault();
+        if (event.dataTransfer !== null) event.dataTransfer.dropEffect = "none";
       });
     }
+    addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !composes(event) && this.#dialogs.shown === undefined) this.#cancelWaiting(event.target as Element);
+    });
     addEventListener("online", () => this.changed());
     addEventListener("offline", () => this.changed());
   }
@@ -61,6 +70,22 @@ export class View implements Page {
 
   get words(): Words {
     return languages[this.language];
+  }
+
+  /** Takes up an invitation, or says what is wrong with it. */
+  follow(invitation: Invitation): void {
+    if ("login" in invitation) this.invitedBy = invitation.login;
+    else this.messenger.alert = invitation.fault;
+    this.changed();
+  }
+
+  /** Connects to the person whose invite link this page was opened with. */
+  connectToInviter(): void {
+    const { invitedBy } = this;
+    if (invitedBy === undefined) return;
+    this.invitedBy = undefined;
+    this.#focus.called();
+    this.messenger.connect(invitedBy);
   }
 
   open(dialog: DialogContent | undefined): void {
@@ -83,26 +108,50 @@ export class View implements Page {
     setTimeout(show, UNSEEN_DELAY);
   }
 
+  /** The page is going away. */
+  leavePage(): void {
+    this.#composer.leavePage();
+  }
+
+  /** The page comes back as it was, after others have been in its tab. What they have written is shown. */
+  comeBack(): void {
+    this.#composer.comeBack();
+    void this.messenger.refresh();
+  }
+
   /** Everything has been deleted: the view forgets the last login too. */
   forget(): void {
     this.#lastLogin = "";
+    this.#composer.forget();
     const field = document.getElementById("login") as HTMLInputElement | null;
     if (field !== null) field.value = "";
     this.changed();
   }
 
+  /** The person has pressed Escape. It cancels what they wait for, unless they are busy elsewhere. */
+  #cancelWaiting(target: Element): void {
+    const { messenger } = this;
+    const { front } = messenger;
+    if (messenger.joining) messenger.cancelJoin();
+    else if ((front?.phase === "calling" || front?.phase === "connecting") && (!this.#focus.typing || target.closest("#connect") !== null)) {
+      messenger.hangUp(front);
+    }
+  }
+
   #render(): void {
     const { unread } = this.messenger;
-    const active = document.activeElement;
+    const path = this.#focus.path();
     const before = this.#dialogs.shown;
     const dialog = this.#dialogs.show();
+    if (dialog?.id !== before) this.#beside = dialog?.unasked === true && this.#focus.typing;
     document.documentElement.lang = this.language;
     document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
     render(this.#page(dialog), this.root);
     this.#composer.settle();
     this.#discussion.follow();
-    settleDialog(this.root, dialog, before);
-    this.#focus.settle(dialog === undefined ? active : undefined);
+    settleDialog(this.root, dialog, before, this.#beside);
+    this.#focus.confine(this.#beside);
+    this.#focus.settle(path);
   }
 
   #typedLogin(login: string): void {
@@ -112,7 +161,15 @@ export class View implements Page {
 
   #page(dialog: DialogContent | undefined): TemplateResult {
     const joined = this.messenger.login !== undefined;
-    const typed = (login: string) => this.#typedLogin(login);
-    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, this.#lastLogin, typed, this.invitedBy)} ${dialogElement(this, dialog)}`;
+    const join: JoinHost = {
+      lastLogin: this.#lastLogin,
+      invitedBy: this.invitedBy,
+      typed: (login) => this.#typedLogin(login),
+      invited: (invitation) => {
+        this.follow(invitation);
+        if ("login" in invitation) this.messenger.alert = phrase("inviteTyped", invitation.login);
+      },
+    };
+    return html`${bar(this, joined)} ${joined ? this.#conversation.render() : joinView(this, join)} ${dialogElement(this, dialog, this.#beside)}`;
   }
 }
