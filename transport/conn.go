@@ -19,6 +19,7 @@ const (
 // session is what a connection hands its messages to: *[actors.Connection].
 type session interface {
 	Receive(*messages.Relay) (next bool)
+	RefuseLogin(code messages.Code, message string)
 	Closed()
 	Undelivered(text []byte, sender messages.Address)
 }
