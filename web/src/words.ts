@@ -339,7 +339,7 @@ const fr: Words = {
   loginTooLong: "Cet identifiant est trop long. Vérifiez ce que vous avez saisi.",
   unfitLogin: "Cet identifiant contient un caractère interdit. Veuillez en choisir un autre.",
   invalidLogin: "Cet identifiant ne convient pas : il est vide, trop long, ou contient des caractères invisibles. Veuillez en choisir un autre.",
-  refusedLogin: (message) => `Le service refuse cet identifiant : « ${message} »`,
+  refusedLogin: (message) => `Le service refuse cet identifiant : « ${message} »`,
   verbatim: (message) => message,
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
