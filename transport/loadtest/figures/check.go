@@ -73,6 +73,9 @@ func ParseCheck(text string) (Check, error) {
 		if one.value, err = one.subject.unit.parse(one.text); err != nil {
 			return Check{}, options.UsageErrorf("%s: %v", one.name, err)
 		}
+		if one.impossible() {
+			return Check{}, options.UsageErrorf("%s can never hold: no figure is below 0, and no share is above 1", one)
+		}
 		c.conditions = append(c.conditions, one)
 	}
 	return c, nil
@@ -125,6 +128,11 @@ func (c condition) holds(value float64) bool {
 	return value == c.value
 }
 
+// impossible reports whether no figure can meet the condition.
+func (c condition) impossible() bool {
+	return c.operator == "<" && c.value == 0 || c.subject.unit == share && c.operator == ">" && c.value == 1
+}
+
 func (u unit) parse(text string) (float64, error) {
 	if u == duration {
 		d, err := time.ParseDuration(text)
@@ -143,6 +151,9 @@ func (u unit) parse(text string) (float64, error) {
 	}
 	if percent {
 		value /= 100
+	}
+	if u == share && value > 1 {
+		return 0, fmt.Errorf("%q is no share: give one from 0 to 1, or a percentage, as in 99%%", text)
 	}
 	return value, nil
 }

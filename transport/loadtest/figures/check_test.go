@@ -89,6 +89,12 @@ func TestAWrongCheckIsOneLineThatSaysWhatIsWrong(t *testing.T) {
 		"call_success>99ms%":   "no number",
 		"p99<50ms\nerrors=0":   "no condition",
 		"relays_delivered.x=1": "no figure",
+		"errors<0":             "never",
+		"p99<0s":               "never",
+		"call_success>1":       "never",
+		"call_success>100%":    "never",
+		"call_success>=99":     "99%",
+		"call_success>=101%":   "share",
 	} {
 		_, err := ParseCheck(check)
 		var usage *options.UsageError
