@@ -67,7 +67,7 @@ Examples:
   p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
 
-The exit status is 0 if all went well, 1 if --check does not hold or verification failed, 2 for a wrong command line, if ` +
+The exit status is 0 if all went well, 1 if --check does not hold, if verification failed or if not all sessions could be opened, 2 for a wrong command line, if ` +
 		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in every case, unless the run could not begin.`
 }
 

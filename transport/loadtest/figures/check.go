@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ type Outcome struct {
 	Held      bool   `json:"held"`
 	Value     string `json:"value"` // what was measured, for people
 }
+
+// nameSessions is the name of the number of sessions in --check.
+const nameSessions = "sessions"
 
 var conditionForm = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*(<=|>=|<|>|=)\s*([^\s<>=]+)\s*$`)
 
@@ -112,6 +116,16 @@ func (c Check) Evaluate(r *Result) []Outcome {
 		outcomes = append(outcomes, outcome)
 	}
 	return outcomes
+}
+
+// Implied returns the outcome of the condition that every run has to meet: all its sessions could be logged in. It returns
+// nothing if they could, or if one of the conditions is about their number.
+func (c Check) Implied(r *Result) []Outcome {
+	wanted := r.WantedSessions()
+	if r.PeakSessions >= wanted || slices.ContainsFunc(c.conditions, func(one condition) bool { return one.name == nameSessions }) {
+		return nil
+	}
+	return []Outcome{{Condition: fmt.Sprintf("%s>=%d", nameSessions, wanted), Value: FormatCount(r.PeakSessions)}}
 }
 
 func (c condition) holds(value float64) bool {
@@ -217,7 +231,7 @@ func subjectOf(name string) (subject, bool) {
 	switch name {
 	case "rate":
 		return subject{number, func(r *Result) (float64, bool) { return r.Rate(r.MainCounter()), true }}, true
-	case "sessions":
+	case nameSessions:
 		return subject{number, func(r *Result) (float64, bool) { return float64(r.PeakSessions), true }}, true
 	case "errors":
 		return subject{number, func(r *Result) (float64, bool) { return float64(r.Snapshot.ErrorCount()), true }}, true
