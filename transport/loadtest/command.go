@@ -81,7 +81,7 @@ func verdict(r *figures.Result, implied, given []figures.Outcome) error {
 		failures = append(failures, "verification failed: "+display.DescribeViolations(r.Verification))
 	}
 	for _, c := range implied {
-		failures = append(failures, fmt.Sprintf("only %s of the sessions could be logged in: %s does not hold", c.Value, c.Condition))
+		failures = append(failures, fmt.Sprintf("only %s of %s sessions could be logged in: %s does not hold", c.Value, figures.FormatCount(r.WantedSessions()), c.Condition))
 	}
 	for _, c := range given {
 		if !c.Held {
