@@ -101,16 +101,23 @@ func (c *Connection) login(typed []byte) (next bool) {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
 		return true
 	}
-	if cost := messages.LoginCost(typed); cost > 0 {
+	cost := messages.LoginCost(typed)
+	if cost > 0 {
 		c.link.Charge(cost)
 	}
 	login, err := messages.ParseLogin(typed)
 	if err != nil {
+		if cost > 0 {
+			c.link.Charge(cost) // finding the character at fault has taken as long again
+		}
 		c.refuse(messages.CodeLoginInvalid, err.Error())
 		return true
 	}
 	return c.ask(c.system.registry, &claim{login: login, connection: c})
 }
+
+// RefuseLogin refuses a login message that could not be decoded because of its string. See [messages.DecodeError].
+func (c *Connection) RefuseLogin(code messages.Code, message string) { c.refuse(code, message) }
 
 // refuse refuses a login. After too many refusals in a row it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {

@@ -637,6 +637,11 @@ func TestWhoeverNamesLoginsThatTakeLongToCompareIsChargedForThem(t *testing.T) {
 	if got := c.link.charged; got != 16 {
 		t.Errorf("a login is charged for as %d messages more, want 16", got)
 	}
+	c = connect(s)
+	c.Receive(decoded(t, `{"type":"login","login":"`+long[:len(long)-len("\uFDFA")]+"\u0640"+`"}`))
+	if got := c.link.charged; got != 30 {
+		t.Errorf("a login in which the character at fault must be found is charged for as %d messages more, want 30", got)
+	}
 }
 
 // Ended sessions must not keep their connections alive, even if many sessions come before any goes.

@@ -23,6 +23,7 @@ const (
 type session interface {
 	Receive(*messages.Relay) (next bool)
 	LoggedIn() bool
+	RefuseLogin(code messages.Code, message string)
 	Closed()
 	Undelivered(text []byte, sender messages.Address)
 }

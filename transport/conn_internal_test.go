@@ -36,6 +36,8 @@ func (s *brokenSession) Receive(m *messages.Relay) bool {
 	return true
 }
 
+func (*brokenSession) RefuseLogin(messages.Code, string) {}
+
 func (s *brokenSession) Closed() {
 	s.ended.Add(1)
 	if s.closed != nil {

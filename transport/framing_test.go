@@ -48,7 +48,10 @@ var framing = append(reserved(), []row{
 	{"no to", rawws.Message(`{"type":"offer","offer":{},"from":"alice"}`), []string{"malformed"}, stays},
 	{"no from", rawws.Message(`{"type":"offer","offer":{},"to":"alice"}`), []string{"malformed"}, stays},
 	{"an unknown type", rawws.Message(`{"type":"greeting"}`), []string{"unknown-type"}, stays},
-	{"a lone surrogate", rawws.Message(`{"type":"login","login":"\ud800"}`), []string{"malformed"}, stays},
+	{"a lone surrogate", rawws.Message(`{"type":"offer","offer":"\ud800","from":"alice","to":"bob"}`), []string{"malformed"}, stays},
+	{"a lone surrogate in a login", rawws.Message(`{"type":"login","login":"\ud800"}`), []string{
+		`{"type":"login","success":false,"code":"malformed","message":"U+D800 (half of a surrogate pair, which is no character) cannot be in a login. Leave it out."}`,
+	}, stays},
 	{"8,000 nested brackets", rawws.Message(`{"type":"offer","offer":` + strings.Repeat("[", 8000) + strings.Repeat("]", 8000) + `,"from":"a","to":"b"}`), []string{"malformed"}, stays},
 	withLogin("20,000 nested brackets", rawws.Message(`{"type":"offer","offer":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`,"from":"a","to":"b"}`), []string{"malformed"}, stays),
 	withLogin("20,000 opening brackets", rawws.Message(strings.Repeat("[", 20000)), []string{"malformed"}, stays),

@@ -98,7 +98,7 @@ func (o *Options) complete() error {
 	if o.Rate < 0 || o.Rate > maxRate {
 		return fmt.Errorf("the rate must be from 0 to %d frames a second, not %d", maxRate, o.Rate)
 	}
-	if o.Rate > 0 && (o.Burst < 1 || o.Burst > maxRate) {
+	if o.Burst < 0 || o.Burst > maxRate || o.Rate > 0 && o.Burst == 0 {
 		return fmt.Errorf("the burst must be from 1 to %d frames where there is a rate, not %d", maxRate, o.Burst)
 	}
 	if o.MaxConnections < 0 {

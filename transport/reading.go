@@ -266,6 +266,10 @@ func (c *conn) refuse(err error) {
 		c.Close(messages.CloseInvalidPayload, reasonEncoding)
 		return
 	}
+	if refusal.Login != nil {
+		c.session.RefuseLogin(refusal.Code, refusal.Login.Error())
+		return
+	}
 	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
 }
 

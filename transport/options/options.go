@@ -23,6 +23,9 @@ func usage(format string, arguments ...any) error {
 // Check finds values that kong accepts but the service cannot use. Its error is a *[UsageError]. [transport.New] checks the
 // other values that [Flags.Transport] returns.
 func (f *Flags) Check() error {
+	if err := f.checkHost(); err != nil {
+		return err
+	}
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}

@@ -92,6 +92,29 @@ func TestWhatTheServiceCannotUseIsNamed(t *testing.T) {
 	}
 }
 
+func TestAHostThatCannotBeListenedOnIsNamed(t *testing.T) {
+	for host, want := range map[string]string{
+		"fe80::1":          "--host: fe80::1 is a link-local address: name its interface, too, as in fe80::1%eth0",
+		"[fe80::1]":        "--host: fe80::1 is a link-local address: name its interface, too, as in fe80::1%eth0",
+		"ff02::1":          "--host: ff02::1 is a multicast address: give an address of this machine",
+		"224.0.0.1":        "--host: 224.0.0.1 is a multicast address: give an address of this machine",
+		"localhost:8080":   `--host: "localhost:8080" has a port in it: give --host localhost --port 8080`,
+		"[::1]:8080":       `--host: "[::1]:8080" has a port in it: give --host ::1 --port 8080`,
+		"http://localhost": `--host: "http://localhost" is a URL or a network: give an address or a name alone`,
+		"192.0.2.0/24":     `--host: "192.0.2.0/24" is a URL or a network: give an address or a name alone`,
+	} {
+		var usage *UsageError
+		if err := parse(t, "--host="+host).Check(); !errors.As(err, &usage) || usage.Reason != want {
+			t.Errorf("%s: %v; wanted the UsageError %q", host, err, want)
+		}
+	}
+	for _, host := range []string{"", "localhost", "::", "[::1]", "0.0.0.0", "fe80::1%lo", "169.254.1.1", "chat.example.org"} {
+		if err := parse(t, "--host="+host).Check(); err != nil {
+			t.Errorf("%s: %v; wanted it taken", host, err)
+		}
+	}
+}
+
 func TestTheLoggerHasTheLevelAndTheFormat(t *testing.T) {
 	levels := []string{"debug", "info", "warn", "error"}
 	for i, level := range levels {

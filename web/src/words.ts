@@ -113,6 +113,8 @@ const en = {
   loginTooLong: "This login is too long. Please check what you have typed.",
   unfitLogin: "This login contains a character that is not allowed. Please choose another login.",
   invalidLogin: "This login cannot be used: it is empty, too long, or contains invisible characters. Please choose another login.",
+  /** What the service says about a login. Its version of Unicode decides, so its words are shown. */
+  refusedLogin: (message: string) => `The service does not accept this login. ${message}`,
   verbatim: (message: string) => message,
   typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
@@ -411,6 +413,7 @@ const fr: Words = {
   loginTooLong: "Cet identifiant est trop long. Vérifiez ce que vous avez saisi.",
   unfitLogin: "Cet identifiant contient un caractère interdit. Veuillez en choisir un autre.",
   invalidLogin: "Cet identifiant ne convient pas : il est vide, trop long, ou contient des caractères invisibles. Veuillez en choisir un autre.",
+  refusedLogin: (message) => `Le service refuse cet identifiant : « ${message} »`,
   verbatim: (message) => message,
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",

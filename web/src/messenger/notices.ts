@@ -56,9 +56,9 @@ export function refusal(login: string, { code, message, reason }: { code: string
     case "unreachable":
       return phrase("unreachable");
     case "malformed":
-      return phrase("unfitLogin");
+      return message === "" ? phrase("unfitLogin") : phrase("refusedLogin", message);
     case "login-invalid":
-      return phrase("invalidLogin");
+      return message === "" ? phrase("invalidLogin") : phrase("refusedLogin", message);
     default:
       // A service of the original protocol gives no reason. It has only this one.
       return message === "" ? phrase("inUse", login) : phrase("verbatim", message);
