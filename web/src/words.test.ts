@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Words, languageFor, languages, phrase, say } from "./words.js";
+import { type Words, languageFor, languages, localeFor, phrase, say } from "./words.js";
 
 /** The same in both languages. */
 const SAME = new Set<keyof Words>(["name", "seconds", "verbatim", "fileSpeed"]);
@@ -30,4 +30,22 @@ test("the language is the one chosen, or else the first one wanted that there is
 test("what an earlier version has noted is said, and what a later one has is passed over", () => {
   assert.equal(say(languages.en, phrase("noteLeft", "bob")), "bob left");
   assert.equal(say(languages.en, { key: "of a later version" as keyof Words, args: [] }), "");
+});
+
+test("times are written in the language of the words, in the region that the browser wants for it", () => {
+  for (const [language, wanted, tag] of [
+    ["en", ["en-GB", "de"], "en-GB"],
+    ["en", ["de-DE", "en-AU"], "en-AU"],
+    ["en", ["de-DE", "ar-EG"], "en"],
+    ["fr", ["en-US"], "fr"],
+    ["fr", ["en-US", "fr-CH"], "fr-CH"],
+    ["en", ["en-US-u-ca-buddhist-nu-thai-hc-h23"], "en-US"],
+    ["en", ["en-Arab-PK"], "en-PK"],
+    ["en", ["en-US@posix", "C", ""], "en"],
+    ["en", ["en@posix", "en-IE"], "en-IE"],
+    ["en", [], "en"],
+  ] as const) {
+    assert.equal(localeFor(language, wanted), tag);
+    assert.match(new Intl.DateTimeFormat(localeFor(language, wanted), { weekday: "long" }).resolvedOptions().locale, new RegExp(`^${language}`, "u"));
+  }
 });

@@ -64,6 +64,7 @@ const en = {
   /** After `newest`. */
   newCount: (count: string) => `${count} new`,
   earlier: "Show earlier messages",
+  earlierNotPrinted: "Earlier messages are kept on this device. They are not printed, because they were not shown.",
   later: "Show later messages",
   shownPart: (part: string, whole: string) => `A long text: ${part} of ${whole} characters are shown.`,
   showMore: "Show more",
@@ -312,6 +313,7 @@ const fr: Words = {
   newest: "Derniers messages",
   newCount: (count) => (count === "1" ? "1 nouveau" : `${count} nouveaux`),
   earlier: "Afficher les messages précédents",
+  earlierNotPrinted: "Des messages précédents sont conservés sur cet appareil. Ils ne sont pas imprimés, car ils n’étaient pas affichés.",
   later: "Afficher les messages suivants",
   shownPart: (part, whole) => `Texte long : ${part} caractères affichés sur ${whole}.`,
   showMore: "Afficher la suite",
@@ -525,4 +527,20 @@ export function languageFor(chosen: string | undefined, wanted: readonly string[
     if (Object.hasOwn(languages, primary)) return primary as Language;
   }
   return "en";
+}
+
+/**
+ * Returns the page's language with a region, if the browser wants that language in a region: English has more than one way to write a time.
+ * Nothing else of the browser's languages counts, such as the calendar or the digits of "en-u-ca-buddhist-nu-thai".
+ */
+export function localeFor(language: Language, wanted: readonly string[]): string {
+  for (const tag of wanted) {
+    try {
+      const { language: primary, region } = new Intl.Locale(tag);
+      if (primary === language && region !== undefined) return `${language}-${region}`;
+    } catch {
+      // Some systems give Chromium a name that is no language tag, such as "en-US@posix".
+    }
+  }
+  return language;
 }

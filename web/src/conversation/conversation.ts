@@ -13,6 +13,8 @@ export interface FileDescription {
   readonly size: number;
   readonly type: string;
   readonly state: TransferState;
+  /** Of a received file: its Transfer.key. */
+  readonly key?: string;
 }
 
 /** One line of a discussion. */
@@ -152,6 +154,18 @@ export class Conversation {
     this.#text += textLength(whole);
     this.active = whole.time;
     return whole;
+  }
+
+  /** Gives the entry of a file that an earlier page was receiving the transfer that continues it. Returns undefined if there is none. */
+  continueFile(file: Transfer): Entry | undefined {
+    for (const entry of this.entries) {
+      if (entry.kind !== "file" || entry.own || "direction" in entry.file) continue;
+      const { key, name, size } = entry.file;
+      if (key === undefined || key !== file.key || name !== file.name || size !== file.size) continue;
+      entry.file = file;
+      return entry;
+    }
+    return undefined;
   }
 
   /** Gives the own entries with the letters `ids` a new delivery state. Returns those that it changes. */

@@ -250,8 +250,8 @@ function newest(changes: readonly Change[]): Change[] {
 
 function writeEntry(entry: Entry): unknown {
   if (entry.kind !== "file") return { ...entry };
-  const { name, size, type, state } = entry.file;
-  return { ...entry, file: { name, size, type, state } };
+  const { name, size, type, state, key } = entry.file;
+  return { ...entry, file: { name, size, type, state, key } };
 }
 
 /** Reads an entry. Returns undefined for anything else, such as an entry of a later version. */
@@ -278,7 +278,8 @@ export function readEntry(value: unknown): Entry | undefined {
       if (!isFields(file) || typeof author !== "string" || typeof file["name"] !== "string") return undefined;
       const over = overStates.find((state) => state === file["state"]);
       const description = { name: file["name"], size: Number(file["size"]) || 0, type: String(file["type"]), state: over ?? "failed" } as const;
-      return { ...whole, kind: "file", author, own: value["own"] === true, file: description };
+      const key = typeof file["key"] === "string" ? { key: file["key"] } : {};
+      return { ...whole, kind: "file", author, own: value["own"] === true, file: { ...description, ...key } };
     }
     default:
       return undefined;
@@ -326,8 +327,10 @@ function exportEntry(value: unknown): unknown {
       return { time, author: entry.author, own: true, text: entry.text, delivery: entry.delivery };
     case "received":
       return { time, author: entry.author, own: false, text: entry.text };
-    case "file":
-      return { time, author: entry.author, own: entry.own, file: entry.file };
+    case "file": {
+      const { name, size, type, state } = entry.file;
+      return { time, author: entry.author, own: entry.own, file: { name, size, type, state } };
+    }
     case "note":
       return undefined;
   }

@@ -21,6 +21,8 @@ const FOLLOW_WITHIN = 48;
 export class Discussion {
   /** Whether the newest message is kept in sight. */
   following = true;
+  /** Whether the page is being printed. Paper has room for all entries. */
+  printing = false;
   readonly #texts = new WeakMap<Entry, ShownText>();
   readonly #windows = new WeakMap<LiveConversation, EntryWindow>();
   #conversation: LiveConversation | undefined;
@@ -47,7 +49,7 @@ export class Discussion {
     if (newest !== this.#newest && (newest?.kind === "own" || (newest?.kind === "file" && newest.own))) this.following = true;
     this.#newest = newest;
     const window = this.#window(conversation);
-    const { first, end } = window?.range(entries, this.following) ?? { first: 0, end: 0 };
+    const { first, end } = this.printing || window === undefined ? { first: 0, end: entries.length } : window.range(entries, this.following);
     const shown = entries.slice(first, end);
     const later = end < entries.length;
     const unseen = window?.unseen(entries) ?? 0;
@@ -68,6 +70,7 @@ export class Discussion {
           ${earlier
             ? html`<button type="button" class="btn btn-sm btn-quiet earlier" @click=${() => this.#showEarlier(conversation!)}>${words.earlier}</button>`
             : nothing}
+          ${conversation?.hasEarlier === true ? html`<p class="quiet print-only">${words.earlierNotPrinted}</p>` : nothing}
           <ul>
             ${repeat(
               shown,
@@ -163,8 +166,11 @@ export class Discussion {
     this.following = false;
     shown.showMore();
     this.page.changed();
-    // The button may be gone.
-    if (!shown.hasMore) document.getElementById("discussion")?.focus();
+    const log = document.getElementById("discussion")!;
+    if (!shown.hasMore) log.focus(); // The button goes away.
+    // The text goes on where its end was. By itself the browser might keep what was below in its place.
+    log.classList.add("unanchored");
+    requestAnimationFrame(() => requestAnimationFrame(() => log.classList.remove("unanchored")));
   }
 
   #entry(conversation: LiveConversation, entry: Entry, before: Entry | undefined): TemplateResult {
@@ -182,11 +188,10 @@ export class Discussion {
       </li>`;
     }
     const text = this.#text(entry);
-    const long = text.blocks.length > 1;
     return html`
-      <li class=${`message ${own ? "own" : "received"}${long ? " long" : ""}`}>
+      <li class=${`message ${own ? "own" : "received"}${text.long ? " long" : ""}`}>
         ${separator} ${meta}
-        <div class="bubble" dir=${long ? direction(entry.text) : "auto"}>${textBlocks(text)}</div>
+        <div class="bubble" dir=${text.long ? direction(entry.text) : "auto"}>${textBlocks(text)}</div>
         ${restOfText(text, this.page, () => this.#showMore(text))}
         ${entry.kind === "own"
           ? html`<div class="delivery" data-delivery=${entry.delivery}>

@@ -5,13 +5,13 @@ import type { ShownText } from "./showntext.js";
 import { number } from "./text.js";
 
 /** What is shown of a text. */
-export function textBlocks({ blocks, first }: ShownText): TemplateResult[] {
+export function textBlocks({ blocks, first, long }: ShownText): TemplateResult[] {
   const shown = blocks.map((block) =>
     block.map(({ text, href }) =>
       href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
     ),
   );
-  if (shown.length === 1) return shown[0]!;
+  if (!long) return shown.flat();
   // The browser lays out the blocks that were asked for when they come near the view.
   return shown.map((block, index) => html`<span class=${index < first ? "block" : "block on-demand"}>${block}</span>`);
 }

@@ -40,6 +40,11 @@ export class ShownText {
     return this.#next === undefined;
   }
 
+  /** Whether the text is shown in blocks, as a long one is. */
+  get long(): boolean {
+    return this.blocks.length > 1 || !this.whole;
+  }
+
   /** Whether more of the text can be shown. */
   get hasMore(): boolean {
     return !this.whole && this.#shown < MOST;

@@ -47,6 +47,12 @@ export class View implements Page {
         if (carriesFiles(event)) event.preventDefault();
       });
     }
+    for (const [type, printing] of [["beforeprint", true], ["afterprint", false]] as const) {
+      addEventListener(type, () => {
+        this.#discussion.printing = printing;
+        this.#render();
+      });
+    }
     addEventListener("online", () => this.changed());
     addEventListener("offline", () => this.changed());
   }
