@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // emulate sets the medium, such as "print", and features of the screen.
@@ -186,11 +187,42 @@ func TestTheDiscussionIsReadableOnEveryMedium(t *testing.T) {
 	// WCAG 2.2, 1.4.10: 1280 by 1024 pixels at 400 %.
 	for _, size := range [][2]int64{{320, 256}, {320, 480}} {
 		alice.view(size[0], size[1], "light")
-		name := fmt.Sprintf("%d×%d", size[0], size[1])
-		alice.keep("reflow-" + name)
-		for _, fault := range eval[[]string](alice, reflow) {
-			t.Errorf("%s: %s", name, fault)
+		fits := func(view string) {
+			t.Helper()
+			name := fmt.Sprintf("%s %d×%d", view, size[0], size[1])
+			alice.keep("reflow " + name)
+			for _, fault := range eval[[]string](alice, reflow) {
+				t.Errorf("%s: %s", name, fault)
+			}
 		}
+		dialog := func(button string) {
+			t.Helper()
+			alice.click("button", button)
+			alice.find("dialog", "")
+			fits(button)
+			alice.press(kb.Escape)
+			alice.vanish("dialog", "")
+		}
+		fits("conversation")
+		dialog("Settings")
+		dialog("Verify bob")
+		dialog("How am I connected?")
+		dialog("Delete the conversation with bob")
+		alice.click("button", "Back to the conversations")
+		fits("list")
+		dialog("Invite")
+		alice.bringUp("bob")
+		alice.click("button", "Settings")
+		alice.pick("combobox", "Language", "fr")
+		alice.find("dialog", "Réglages")
+		fits("settings in French")
+		alice.press(kb.Escape)
+		alice.vanish("dialog", "")
+		fits("conversation in French")
+		alice.click("button", "Réglages")
+		alice.pick("combobox", "Langue", "en")
+		alice.press(kb.Escape)
+		alice.vanish("dialog", "")
 	}
 
 	// Forced colours take backgrounds away.
@@ -211,21 +243,29 @@ func TestTheDiscussionIsReadableOnEveryMedium(t *testing.T) {
 // reflow says in JavaScript what has no room on a small screen.
 const reflow = `(() => {
 	const faults = [];
+	const scope = document.querySelector("dialog[open]") ?? document.getElementById("app");
 	const root = document.documentElement;
-	if (root.scrollWidth > root.clientWidth) faults.push("the page scrolls sideways: " + root.scrollWidth);
-	const seen = [...document.querySelectorAll("button, a, input:not([type=file]), textarea, .peer strong")].filter((e) => e.checkVisibility());
-	const boxes = seen.map((e) => ({ e, r: e.getBoundingClientRect(), name: e.getAttribute("aria-label") || e.id || e.textContent.trim().slice(0, 30) }));
-	const log = document.getElementById("discussion");
+	for (const e of [root, scope, ...scope.querySelectorAll("*")]) {
+		const { overflowX } = getComputedStyle(e);
+		if (e.scrollWidth > e.clientWidth + 1 && (e === root || overflowX === "auto" || overflowX === "scroll") && e.tagName !== "TEXTAREA") faults.push(e.tagName + "." + e.className + " scrolls sideways: " + e.scrollWidth);
+	}
+	const shown = [...scope.querySelectorAll("button, a, input:not([type=file]), select, textarea, .who, .line strong, h2, label")].filter((e) => e.checkVisibility() && e.closest(".visually-hidden") === null);
+	const boxes = shown.map((e) => ({ e, r: e.getBoundingClientRect(), name: e.getAttribute("aria-label") || e.id || e.textContent.trim().slice(0, 30) }));
+	const log = scope.querySelector("#discussion");
+	const inside = (e) => log?.contains(e) === true;
 	for (const { e, r, name } of boxes) {
 		if (r.width < 20 || r.height < 16) faults.push(name + " measures " + r.width + " by " + r.height);
-		if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && getComputedStyle(e).overflow === "hidden") faults.push(name + " is cut off");
 		if (r.right > root.clientWidth + 1 || r.left < -1) faults.push(name + " is outside of the screen");
-		if (!log.contains(e) && (r.bottom > innerHeight + 1) && root.scrollHeight <= innerHeight + 1) faults.push(name + " cannot be reached");
+		const scrolls = (e) => e !== null && ((e.scrollHeight > e.clientHeight + 1 && (e === root || getComputedStyle(e).overflowY === "auto")) || scrolls(e.parentElement));
+		if (r.bottom > innerHeight + 1 && !scrolls(e)) faults.push(name + " cannot be reached");
 	}
-	for (const a of boxes) for (const b of boxes) {
-		if (a === b || a.e.contains(b.e) || b.e.contains(a.e) || log.contains(a.e) !== log.contains(b.e)) continue;
+	const fields = boxes.filter(({ e }) => e.tagName !== "LABEL");
+	for (const a of fields) for (const b of fields) {
+		if (a.e.contains(b.e) || b.e.contains(a.e) || inside(a.e) !== inside(b.e) || a.e.closest(".dialog-head") !== b.e.closest(".dialog-head")) continue;
 		if (Math.min(a.r.right, b.r.right) - Math.max(a.r.left, b.r.left) > 1 && Math.min(a.r.bottom, b.r.bottom) - Math.max(a.r.top, b.r.top) > 1) faults.push(a.name + " is over " + b.name);
 	}
-	if (log.clientHeight < 60 || log.clientWidth < 200) faults.push("the discussion measures " + log.clientWidth + " by " + log.clientHeight);
+	const name = scope.querySelector(".who strong");
+	if (name?.checkVisibility() && name.getBoundingClientRect().width < 20) faults.push("the name has no room");
+	if (log?.checkVisibility() && (log.clientHeight < 100 || log.clientWidth < 200)) faults.push("the discussion measures " + log.clientWidth + " by " + log.clientHeight);
 	return faults;
 })()`
