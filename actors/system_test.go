@@ -567,6 +567,7 @@ func (discard) Send([]byte) bool                 { return true }
 func (discard) Deliver(*messages.Deliver) bool   { return true }
 func (discard) Waiting() int                     { return 0 }
 func (discard) Close(messages.CloseCode, string) {}
+func (discard) LoggedIn()                        {}
 func (discard) Charge(int)                       {}
 func (discard) Probe()                           {}
 func (discard) Resume()                          {}

@@ -34,8 +34,8 @@ type session interface {
 // reading.go; it is the connection's loop, or one goroutine. Anybody may call the methods in writing.go, except for those
 // that say that the flusher calls them.
 //
-// Locks are taken in this order: the mutex of a shard of the server's connections, then the outbox's, then that of a loop
-// in package epoll. No lock is held while a session is called.
+// Locks are taken in this order: the mutex of a shard of the server's connections or that of its places, then the outbox's, then
+// that of a loop in package epoll. No lock is held while a session is called.
 type conn struct {
 	server  *Server
 	carrier carrier
@@ -52,6 +52,7 @@ type conn struct {
 
 	place    *place // while the client has no login; belongs to the reader
 	loggedIn bool   // belongs to the reader
+	hungUp   bool   // the client has ended its direction, and bytes of it may wait; belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8

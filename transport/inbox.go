@@ -24,6 +24,7 @@ type inbox struct {
 //	                               awaitingDecision: the session decides about the last message
 //	                               decided: Resume is called before the session has returned
 //	awaitingRate      waits        reading: its time has come; the next frame is paid for then
+//	                               dropping: the client has gone
 //	awaitingRoom      waits        reading: less waits for the client
 //	awaitingDecision  waits        decided: Resume is called
 //	decided           waits        reading: the reader sees it
@@ -105,6 +106,31 @@ func (i *inbox) fragment(pool *keeps, payload []byte, frames frame.Reader, last 
 		whole, i.message = i.message, nil
 	}
 	return whole
+}
+
+// findClose looks for a close frame among the frames that are held. It returns the payload of the first one.
+func (i *inbox) findClose() (payload []byte, found bool) {
+	k := i.held
+	if k == nil {
+		return nil, false
+	}
+	if k.seen <= k.taken {
+		k.seen, k.frames = k.taken, i.frames()
+	}
+	for {
+		h, more, fault := k.frames.Peek(k.bytes[k.seen:], acceptedWithLogin)
+		if fault != nil || more > 0 {
+			return nil, false
+		}
+		k.frames.Take(h)
+		k.seen += h.Size()
+		payload := k.bytes[k.seen:][:h.Length]
+		k.seen += len(payload)
+		if h.Opcode() == frame.Close {
+			frame.Mask(payload, h.Key)
+			return payload, true
+		}
+	}
 }
 
 // unfinished reports whether a message has begun and not ended. If the reader waits, the held bytes may be whole messages.

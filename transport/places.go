@@ -18,8 +18,14 @@ const retryAfter = "10"
 
 const reasonFull = "the service is full, and you have been here longest without a login: please come back later"
 
-// scarceInterval is the least time between two warnings that places are scarce.
-const scarceInterval = time.Minute
+const (
+	// scarceInterval is the least time between two warnings that places are scarce.
+	scarceInterval = time.Minute
+	// paceInterval is the time after which the goroutine that accepts connections looks again whether it may go on.
+	paceInterval = time.Millisecond
+	// leaveTimeout is how long it waits for clients that were sent away to be told, before it cuts them off.
+	leaveTimeout = 100 * paceInterval
+)
 
 // places counts the sockets of a server. When there are no more places, it makes room: it sends away the clients that have
 // been there longest without a login. A client that has not even asked for a WebSocket has no login either. Clients with a
@@ -34,7 +40,6 @@ type places struct {
 	waiting  list.List // places of clients without a login, the longest first
 	leaving  list.List // places of clients that were sent away and whose sockets are still open, the longest first
 	visitors map[net.Conn]*place
-	left     sync.Cond // a socket was closed
 	scarce   bool      // there were no more places, and more than half of them are still taken
 	warned   time.Time // when the last warning was logged
 }
@@ -45,7 +50,8 @@ type place struct {
 	element *list.Element // in waiting or leaving; nil after leave
 }
 
-// guest is a client that can be sent away. The methods may be called by anybody, even when its socket is closed already.
+// guest is a client that can be sent away. Its methods are called with the mutex of places held, even when its socket is closed
+// already. So a client is never sent away after it has learned of its login. See [actors.Link].
 type guest interface {
 	sendAway() // tells the client that it must go
 	hurry()    // closes its socket if the client has been told
@@ -56,7 +62,6 @@ type guest interface {
 func (p *places) init(logger *slog.Logger, connections, files int) {
 	p.logger = logger
 	p.visitors = make(map[net.Conn]*place)
-	p.left.L = &p.mu
 	// Besides its connections, the process needs two files for each loop and some others.
 	p.spare = min(max(files/8, 16), 128)
 	p.most = math.MaxInt
@@ -81,7 +86,6 @@ func (p *places) leave() {
 	defer p.mu.Unlock()
 	p.taken--
 	p.scarce = p.scarce && p.taken > p.most/2
-	p.left.Signal()
 }
 
 // await returns the place of a client that has no login from now on.
@@ -107,85 +111,77 @@ func (p *places) release(at *place) {
 // makeRoom reports whether there is a place for one more client. If there is none, it sends away those clients that have been
 // there longest without a login. Own is the place that the client itself has already, or nil.
 func (p *places) makeRoom(own *place) bool {
-	var away, hurry, cut []guest
-	p.mu.Lock()
-	staying := p.taken - p.leaving.Len()
-	if own != nil {
-		staying--
-	}
-	longest := p.waiting.Front()
-	for staying >= p.most && longest != nil {
-		at := longest.Value.(*place)
-		longest = longest.Next()
-		if at != own {
-			p.dismiss(at)
-			away = append(away, at.client)
-			staying--
-		}
-	}
-	// Those that are leaving are given time to close their side, unless they are many.
-	many := p.leaving.Len()
-	for e := p.leaving.Front(); e != nil && many > p.spare/2; e = e.Next() {
-		if client := e.Value.(*place).client; many > p.spare {
-			cut = append(cut, client)
-		} else {
-			hurry = append(hurry, client)
-		}
-		many--
-	}
-	room := staying < p.most
-	warn := p.becomesScarce(!room || len(away) > 0)
-	p.mu.Unlock()
+	room, warn := p.tryToMakeRoom(own)
 	if warn {
 		p.logger.Warn("the service is full: clients without a login are sent away, then new ones are refused", slog.Int("connections", p.most))
-	}
-	for _, client := range cut {
-		client.cut()
-	}
-	for _, client := range hurry {
-		client.hurry()
-	}
-	for _, client := range away {
-		client.sendAway()
 	}
 	return room
 }
 
-// becomesScarce notes whether places are scarce, and reports whether to warn of it. The caller holds mu.
-func (p *places) becomesScarce(scarce bool) bool {
-	if !scarce || p.scarce {
+// tryToMakeRoom is makeRoom, and reports whether the operator must be warned.
+func (p *places) tryToMakeRoom(own *place) (room, warn bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	staying := p.taken - p.leaving.Len()
+	if own != nil {
+		staying--
+	}
+	if staying < p.most {
+		return true, false
+	}
+	for longest := p.waiting.Front(); staying >= p.most && longest != nil; {
+		at := longest.Value.(*place)
+		longest = longest.Next()
+		if at != own {
+			p.dismiss(at)
+			staying--
+		}
+	}
+	// Those that are leaving are given time to close their side, unless they are many.
+	p.eachLeaving(p.leaving.Len()-p.spare/2, guest.hurry)
+	return staying < p.most, p.becomesScarce()
+}
+
+// becomesScarce notes that places are scarce, and reports whether to warn of it. The caller holds mu.
+func (p *places) becomesScarce() (warn bool) {
+	if p.scarce {
 		return false
 	}
 	p.scarce = true
-	if !p.warned.IsZero() && time.Since(p.warned) < scarceInterval {
-		return false
+	if now := time.Now(); p.warned.IsZero() || now.Sub(p.warned) >= scarceInterval {
+		p.warned, warn = now, true
 	}
-	p.warned = time.Now()
-	return true
+	return warn
 }
 
-// dismiss moves a place to those that are leaving. The caller holds mu.
+// dismiss sends a client away. The caller holds mu.
 func (p *places) dismiss(at *place) {
 	p.waiting.Remove(at.element)
 	at.element = p.leaving.PushBack(at)
+	at.client.sendAway()
 }
 
-// pace holds up the goroutine that accepts connections until fewer clients are leaving than there are files for. Clients may
+// pace holds up the goroutine that accepts connections while more clients are leaving than there are files for. Clients may
 // come faster than sockets can be closed.
 func (p *places) pace() {
+	for waited := time.Duration(0); p.tooManyLeave(waited >= leaveTimeout); waited += paceInterval {
+		time.Sleep(paceInterval)
+	}
+}
+
+// tooManyLeave reports whether more clients are leaving than there are files for. It hurries them, or cuts them off.
+func (p *places) tooManyLeave(cut bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.taken-p.spare > p.most && p.leaving.Len() > 0 {
-		leaving := p.guests(&p.leaving, p.spare)
-		p.mu.Unlock()
-		for _, client := range leaving {
-			client.cut()
-		}
-		p.mu.Lock()
-		if p.taken-p.spare > p.most && p.leaving.Len() > 0 {
-			p.left.Wait()
-		}
+	if p.taken-p.spare <= p.most || p.leaving.Len() == 0 {
+		return false
 	}
+	end := guest.hurry
+	if cut {
+		end = guest.cut
+	}
+	p.eachLeaving(p.leaving.Len(), end)
+	return true
 }
 
 // freeFiles makes some files free, because the process can open no more. The limit may be lower than it was, or other parts
@@ -193,26 +189,21 @@ func (p *places) pace() {
 func (p *places) freeFiles() {
 	const some = 8
 	p.mu.Lock()
-	cut := p.guests(&p.leaving, some)
-	away := p.guests(&p.waiting, some-len(cut))
-	for range away {
-		p.dismiss(p.waiting.Front().Value.(*place))
-	}
-	p.mu.Unlock()
-	for _, client := range cut {
-		client.cut()
-	}
-	for _, client := range away {
-		client.sendAway()
+	defer p.mu.Unlock()
+	p.eachLeaving(some, guest.cut)
+	for range some - p.leaving.Len() {
+		if longest := p.waiting.Front(); longest != nil {
+			p.dismiss(longest.Value.(*place))
+		}
 	}
 }
 
-// guests returns the first clients of a list, n at most. The caller holds mu.
-func (p *places) guests(l *list.List, n int) (clients []guest) {
-	for e := l.Front(); e != nil && len(clients) < n; e = e.Next() {
-		clients = append(clients, e.Value.(*place).client)
+// eachLeaving calls end with the n clients that have been leaving longest. The caller holds mu.
+func (p *places) eachLeaving(n int, end func(guest)) {
+	for e := p.leaving.Front(); e != nil && n > 0; e = e.Next() {
+		end(e.Value.(*place).client)
+		n--
 	}
-	return clients
 }
 
 // visit gives a place to a connection that net/http serves. It makes room for it if it can.

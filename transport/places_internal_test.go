@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
 )
 
 // standIn is a client without a login. It notes what is done to it.
@@ -127,17 +130,14 @@ func TestAClientThatAsksForAWebSocketIsNotSentAwayForItself(t *testing.T) {
 	}
 }
 
-func TestManyThatAreLeavingAreHurriedAndThenCut(t *testing.T) {
+func TestManyThatAreLeavingAreHurried(t *testing.T) {
 	p := newPlaces(new(lockedBuffer), 1, 4)
 	var done []string
-	for i := range 8 {
+	for i := range 6 {
 		p.come(&done, fmt.Sprint(i))
 	}
 	want := []string{
-		"away 0", "away 1", "hurry 0", "away 2", "hurry 0", "hurry 1", "away 3",
-		"cut 0", "hurry 1", "hurry 2", "away 4",
-		"cut 0", "cut 1", "hurry 2", "hurry 3", "away 5",
-		"cut 0", "cut 1", "cut 2", "hurry 3", "hurry 4", "away 6",
+		"away 0", "away 1", "away 2", "hurry 0", "away 3", "hurry 0", "hurry 1", "away 4", "hurry 0", "hurry 1", "hurry 2",
 	}
 	if !slices.Equal(done, want) {
 		t.Errorf("the clients were treated so: %q, want %q", done, want)
@@ -153,19 +153,26 @@ func TestWhoAcceptsWaitsUntilSocketsAreClosed(t *testing.T) {
 			p.pace() // there is a file for each
 		}
 		p.come(&done, "3")
+		done = nil
 		paced := make(chan struct{})
 		go func() {
 			p.pace()
 			close(paced)
 		}()
-		synctest.Wait()
-		select {
-		case <-paced:
-			t.Fatal("another client is accepted before there is a file for it")
-		default:
-		}
-		if cut := strings.Join(done, " "); !strings.Contains(cut, "cut 0") {
-			t.Errorf("the clients were treated so: %q, want the first cut off", done)
+		for range 2 {
+			time.Sleep(leaveTimeout - 1)
+			select {
+			case <-paced:
+				t.Fatal("another client is accepted before there is a file for it")
+			default:
+			}
+			end := "hurry "
+			if len(done) > 3*int(leaveTimeout/paceInterval) {
+				end = "cut "
+			}
+			if n := len(done); n < 3 || !slices.Equal(done[n-3:], []string{end + "0", end + "1", end + "2"}) {
+				t.Errorf("the clients were treated so: %q, want the last three: %s", done, end)
+			}
 		}
 		p.depart(p.leaving.Front().Value.(*place))
 		<-paced
@@ -206,4 +213,48 @@ func TestFilesAreMadeFreeWhenThereAreNone(t *testing.T) {
 	if !slices.Equal(done, want) {
 		t.Errorf("the clients were treated so: %q, want %q", done, want)
 	}
+}
+
+// eager is a session that accepts a login. It calls accepted before Receive returns.
+type eager struct {
+	returns
+	link     actors.Link
+	accepted func()
+	loggedIn bool
+}
+
+func (e *eager) Receive(m *messages.Relay) bool {
+	m.Release()
+	e.link.LoggedIn()
+	e.loggedIn = true
+	e.accepted()
+	return true
+}
+
+func (e *eager) LoggedIn() bool { return e.loggedIn }
+
+func TestAClientIsNotSentAwayOnceItCanKnowOfItsLogin(t *testing.T) {
+	e := new(eager)
+	m := simulateWith(t, e)
+	m.connections.places.most = 1
+	m.connections.places.logger = slog.New(slog.DiscardHandler)
+	c := m.adopt()
+	e.link = c
+	e.accepted = func() {
+		if m.connections.places.makeRoom(nil) || !c.outbox.isOpen() {
+			t.Error("a client that has a login was sent away")
+		}
+	}
+	m.connections.enter()
+	m.openLooped(c, sampleKey, nil)
+	m.opening.run()
+	m.receive(c, loginMessage)
+	if !c.loggedIn || c.place != nil {
+		t.Error("the login was not noted")
+	}
+	m.close(c)
+	if n := m.connections.places.taken; n != 0 {
+		t.Errorf("%d places are taken, want none", n)
+	}
+	_ = m.connections.wait(t.Context())
 }

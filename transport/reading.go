@@ -88,6 +88,31 @@ func (c *conn) proceed(b []byte, paid bool, now int64) {
 	}
 	c.inbox.keep(&c.server.keeps, b, n)
 	c.setClock(now)
+	c.hangUp()
+}
+
+// readsAhead reports whether the reader wants more bytes while the frames before them wait for the rate. It does if the client
+// has a login, because the login must be free when the client has gone. What the service holds for the client stays bounded.
+func (c *conn) readsAhead() bool {
+	return c.inbox.state() == awaitingRate && c.loggedIn && !c.hungUp &&
+		c.outbox.waiting.Load()+int64(len(c.inbox.waiting())) < c.server.queueLimit
+}
+
+// hangUp ends the reading if frames wait for the rate and their client has gone: it has sent a close frame behind them, or has
+// ended its direction. Those frames are dropped.
+func (c *conn) hangUp() {
+	if c.inbox.state() != awaitingRate {
+		return
+	}
+	switch payload, found := c.inbox.findClose(); {
+	case found:
+		c.finish(closeAnswer(payload))
+	case c.hungUp:
+		c.finish(nil)
+	default:
+		return
+	}
+	c.drop()
 }
 
 // setClock makes the clock of the unfinished message run, if there is one and the reader does not wait.
@@ -201,10 +226,7 @@ func (c *conn) text(text []byte) {
 	}
 	relay.Via = c.carrier
 	decides := !relay.Type.Relayed() // the session owns the relay after Receive
-	switch next := c.session.Receive(relay); {
-	case !next:
-		c.awaitDecision()
-	case decides:
+	if next := c.session.Receive(relay) || !c.awaitDecision(); next && decides {
 		c.noteLogin()
 	}
 }
@@ -224,12 +246,14 @@ func (c *conn) noteLogin() {
 	}
 }
 
-// awaitDecision makes the reader wait for Resume, unless Resume was called before the session returned.
-func (c *conn) awaitDecision() {
-	if !c.inbox.change(reading, awaitingDecision) {
-		c.inbox.change(decided, reading)
-		c.noteLogin()
+// awaitDecision makes the reader wait for Resume, and reports whether it waits. It does not wait if Resume was called before the
+// session returned.
+func (c *conn) awaitDecision() bool {
+	if c.inbox.change(reading, awaitingDecision) {
+		return true
 	}
+	c.inbox.change(decided, reading)
+	return false
 }
 
 // refuse answers a text that is not a message of the protocol.
@@ -255,8 +279,14 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 		frames += uint32(c.inbox.extra.Swap(0))
 	}
 	c.dueAt = max(c.dueAt, now) + interval*int64(frames)
-	return time.Duration(c.dueAt - now - c.server.burstInterval)
+	return time.Duration(c.rateAllows() - now)
 }
+
+// rateAllows returns the time at which the rate allows the frame that was charged for last.
+func (c *conn) rateAllows() int64 { return c.dueAt - c.server.burstInterval }
+
+// LoggedIn implements [actors.Link]. The reader waits meanwhile.
+func (c *conn) LoggedIn() { c.server.connections.places.release(c.place) }
 
 // Charge implements [actors.Link].
 func (c *conn) Charge(frames int) {
@@ -277,7 +307,7 @@ func (c *conn) Resume() {
 func (c *conn) ready(now int64) bool {
 	switch c.inbox.state() {
 	case awaitingRate:
-		return now >= c.dueAt-c.server.burstInterval
+		return now >= c.rateAllows()
 	case awaitingRoom:
 		return !c.crowded()
 	case awaitingDecision:
