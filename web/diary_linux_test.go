@@ -69,7 +69,7 @@ const keepDiary = `(() => {
 	const noted = new WeakSet();
 	const look = () => {
 		const read = (kind, elements) => {
-			const text = [...elements].map((e) => (e.ariaLabel ?? "") + " " + e.innerText).join(" | ").replace(/\d+/g, "N").replace(/\s+/g, " ").trim();
+			const text = [...elements].map((e) => ((e.ariaLabel ?? "") + " " + e.innerText).trim()).filter((text) => text !== "").join(" | ").replace(/\d+/g, "N").replace(/\s+/g, " ").trim();
 			if (text !== (shown.get(kind) ?? "")) write(kind, text);
 			shown.set(kind, text);
 		};

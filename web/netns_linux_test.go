@@ -305,7 +305,8 @@ func (s *scene) readOnlyTruth(p *page, trouble trouble) {
 
 // trueAnyway matches what may be read in any trouble. Numbers are written as N.
 var trueAnyway = regexp.MustCompile(`^(` + strings.Join([]string{
-	`Connection (connected|connecting…|connecting again in N s|offline, connecting…|offline, connecting again in N s)( \| Reconnecting to (alice|bob) …)?`,
+	`Connection (connected|connecting…|connecting again in N s|offline, connecting…|offline, connecting again in N s)` +
+		`( \| (Waiting for the service…|((Connected|Connecting|Reconnecting|Not connected) to|Calling) (alice|bob)( …)?))?`,
 	`(Connected|Connecting|Reconnecting|Calling|Not connected) to (alice|bob)( …)?`,
 	`Calling (alice|bob) …`,
 	`Connected to (alice|bob)`,
