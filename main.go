@@ -19,6 +19,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
+	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/loadtest"
 	"p2p-messaging/transport/options"
 	"p2p-messaging/transport/service"
@@ -68,7 +69,7 @@ func main() {
 }
 
 // run parses the command line and runs its command. It returns the exit status.
-func run(arguments []string, stdout, stderr io.Writer) int {
+func run(given []string, stdout, stderr io.Writer) int {
 	fail := func(status int, err error) int {
 		fmt.Fprintf(stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", " "))
 		return status
@@ -77,12 +78,12 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(statusFailure, err)
 	}
-	if len(arguments) == 1 && arguments[0] == "--version" {
-		arguments = []string{"version"}
+	if len(given) == 1 && given[0] == "--version" {
+		given = []string{"version"}
 	}
-	parsed, err := parser.Parse(arguments)
+	parsed, err := parser.Parse(arguments.Join(given))
 	if err != nil {
-		return fail(statusUsage, fmt.Errorf("%w (see %s --help)", err, name))
+		return fail(statusUsage, fmt.Errorf("%s (see %s --help)", arguments.Reason(err), name))
 	}
 	err = parsed.Run()
 	var (

@@ -248,7 +248,7 @@ func TestAFlagWinsOverItsVariable(t *testing.T) {
 
 func TestOptionsReachTheService(t *testing.T) {
 	t.Parallel()
-	s := start(t, []string{"P2P_ALLOW_ORIGIN=https://one.test,https://two.test"}, "--port=0", "--host=127.0.0.1", "--no-file-origin", "--rate=0")
+	s := start(t, []string{"P2P_ALLOW_ORIGIN=https://one.test, https://two.test"}, "--port=0", "--host=127.0.0.1", "--no-file-origin", "--rate=0")
 	for origin, want := range map[string]bool{
 		"https://one.test": true, "https://two.test": true, "http://" + s.address: true, "https://three.test": false, "null": false,
 	} {
@@ -282,6 +282,21 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 	}{
 		{arguments: "--port=abc", want: []string{"--port", `"abc"`, "65535"}},
 		{arguments: "--port=-1", want: []string{"--port", `"-1"`}},
+		{arguments: "--port -1", want: []string{"--port", `"-1"`, "65535"}},
+		{arguments: "--host --port=5", want: []string{"--host", `"--port=5"`}},
+		{arguments: "--host=fe80::1", want: []string{"--host", "fe80::1%"}},
+		{arguments: "--rate -5", want: []string{"rate", "-5"}},
+		{arguments: "--queue-limit -1", want: []string{"--queue-limit", `"-1"`}},
+		{arguments: "--allow-origin=https://*.example.org", want: []string{"https://*.example.org", "wildcards"}},
+		{arguments: "--allow-origin=https://m\u00fcnchen.de", want: []string{"https://xn--mnchen-3ya.de"}},
+		{variable: "P2P_ALLOW_ORIGIN=https://a.test,https://b.test:99999", want: []string{"99999", "65535"}},
+		{arguments: "loadtest --pairs -5", want: []string{"--pairs", `"-5"`, "from 1 up"}},
+		{arguments: "loadtest --rate -0.5", want: []string{"--rate", "-0.5"}},
+		{arguments: "loadtest --duration -1s", want: []string{"--duration", "-1 s"}},
+		{arguments: "loadtest --pid -1", want: []string{"--pid", "-1"}},
+		{arguments: "loadtest --seed 0", want: []string{"--seed", `"0"`, "from 1 up"}},
+		{arguments: "loadtest --seed -1", want: []string{"--seed", `"-1"`}},
+		{arguments: "loadtest --check=errors<0", want: []string{"--check", "never"}},
 		{arguments: "--port=65536", want: []string{"--port", `"65536"`}},
 		{variable: "PORT=http", want: []string{"--port", "PORT", `"http"`}},
 		{variable: "PORT=", want: []string{"--port", "PORT"}},
@@ -337,6 +352,9 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 			}
 			if strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, name+": ") {
 				t.Errorf("stderr is %q; wanted one line with the program's name", r.stderr)
+			}
+			if strings.Contains(r.stderr, "perhaps try") {
+				t.Errorf("stderr is %q; wanted no advice of kong's that cannot work", r.stderr)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(r.stderr, want) {

@@ -20,7 +20,7 @@ type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
-	refusals int      // since the last accepted login
+	refusals int        // since the last accepted login
 	decision atomic.Int32
 	crowded  bool // set during Receive if the service holds more than the limit for the client
 }
@@ -74,6 +74,9 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	}
 }
 
+// LoggedIn reports whether the client has a login. Only the reader may call it, and not while a message must wait.
+func (c *Connection) LoggedIn() bool { return c.session != nil }
+
 // Closed says that the connection has ended. It ends the session, if there is one. If a login is granted later, it is given up
 // at once.
 func (c *Connection) Closed() {
@@ -98,16 +101,23 @@ func (c *Connection) login(typed []byte) (next bool) {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
 		return true
 	}
-	if cost := messages.LoginCost(typed); cost > 0 {
+	cost := messages.LoginCost(typed)
+	if cost > 0 {
 		c.link.Charge(cost)
 	}
 	login, err := messages.ParseLogin(typed)
 	if err != nil {
+		if cost > 0 {
+			c.link.Charge(cost) // finding the character at fault has taken as long again
+		}
 		c.refuse(messages.CodeLoginInvalid, err.Error())
 		return true
 	}
 	return c.ask(c.system.registry, &claim{login: login, connection: c})
 }
+
+// RefuseLogin refuses a login message that could not be decoded because of its string. See [messages.DecodeError].
+func (c *Connection) RefuseLogin(code messages.Code, message string) { c.refuse(code, message) }
 
 // refuse refuses a login. After too many refusals in a row it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {

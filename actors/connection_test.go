@@ -151,6 +151,23 @@ func TestTwentyRefusalsInARowEndAConnection(t *testing.T) {
 	}
 }
 
+func TestALinkIsToldOfALoginBeforeItsClientIs(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	join(t, s, "alice")
+	c := connect(s)
+	c.send(t, `{"type":"login","login":"alice"}`)
+	wantRefused(t, c.link.next(t), messages.CodeLoginTaken)
+	if n := c.link.loggedIn; n != 0 {
+		t.Errorf("the link was told %d times of a login that is refused", n)
+	}
+	before := 0
+	c.link.onSend = func(string) { before = c.link.loggedIn }
+	c.mustLogin(t, "bob")
+	if before != 1 || c.link.loggedIn != 1 {
+		t.Errorf("the link was told %d times before the client was, and %d times in all; want once before", before, c.link.loggedIn)
+	}
+}
+
 func TestALoginGrantedAfterTheConnectionsEndIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSystem(t, Options{})

@@ -24,6 +24,8 @@ type Link interface {
 	// Close sends what is queued, then a close frame with code and reason, and ends the connection. Only the first call
 	// counts.
 	Close(code messages.CloseCode, reason string)
+	// LoggedIn says that a login of the client is about to be accepted. It is called before the client can learn of that.
+	LoggedIn()
 	// Charge counts this number of messages more against the rate at which the client may send. A link without such a
 	// rate ignores it.
 	Charge(messages int)

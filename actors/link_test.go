@@ -24,6 +24,8 @@ type fakeLink struct {
 	resumed int // number of calls of Resume that nobody has waited for
 	charged int
 	probed  int // number of calls of Probe
+	// loggedIn is the number of calls of LoggedIn.
+	loggedIn int
 	// onSend runs before a text is taken, if it is set. Tests panic in it.
 	onSend func(text string)
 }
@@ -41,6 +43,12 @@ func (l *fakeLink) Resume() {
 	defer l.mu.Unlock()
 	l.resumed++
 	l.changed.Broadcast()
+}
+
+func (l *fakeLink) LoggedIn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loggedIn++
 }
 
 func (l *fakeLink) Charge(messages int) {

@@ -91,6 +91,7 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 		c.connection.refused(messages.CodeLoginTaken)
 		return
 	}
+	c.connection.link.LoggedIn()
 	s := &session{connection: c.connection}
 	s.mailbox.terms = &r.system.terms
 	// The client must learn of its login before it hears from others, and not before others can send to it. So the

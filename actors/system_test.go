@@ -567,6 +567,7 @@ func (discard) Send([]byte) bool                 { return true }
 func (discard) Deliver(*messages.Deliver) bool   { return true }
 func (discard) Waiting() int                     { return 0 }
 func (discard) Close(messages.CloseCode, string) {}
+func (discard) LoggedIn()                        {}
 func (discard) Charge(int)                       {}
 func (discard) Probe()                           {}
 func (discard) Resume()                          {}
@@ -635,6 +636,11 @@ func TestWhoeverNamesLoginsThatTakeLongToCompareIsChargedForThem(t *testing.T) {
 	c.Receive(decoded(t, `{"type":"login","login":"`+long+`"}`))
 	if got := c.link.charged; got != 16 {
 		t.Errorf("a login is charged for as %d messages more, want 16", got)
+	}
+	c = connect(s)
+	c.Receive(decoded(t, `{"type":"login","login":"`+long[:len(long)-len("\uFDFA")]+"\u0640"+`"}`))
+	if got := c.link.charged; got != 30 {
+		t.Errorf("a login in which the character at fault must be found is charged for as %d messages more, want 30", got)
 	}
 }
 

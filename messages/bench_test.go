@@ -164,7 +164,7 @@ func varied(random *rand.Rand, message []byte) []byte {
 // U+FDFA stands for 18 characters. No character stands for more.
 func BenchmarkLogin(b *testing.B) {
 	buf := make([]byte, 0, 4*MaxLoginCharacters)
-	for _, login := range []string{"alice", "Alice B", "Zo\u00eb", "zo\u00eb", "ZOE\u0308", strings.Repeat("\u65e5", MaxLoginCharacters), strings.Repeat("\uFDFA", MaxLoginCharacters),
+	for _, login := range []string{"alice", "Alice B", "Zo\u00eb", "zo\u00eb", "ZOE\u0308", strings.Repeat("\u65e5", MaxLoginCharacters), strings.Repeat("\uFDFA", MaxLoginCharacters), "Anna \u2764\uFE0F", strings.Repeat("\U0001F468\u200D\U0001F469\uFE0F", MaxLoginCharacters/4), strings.Repeat("\uFDFA", MaxLoginCharacters-1) + "\u0640", strings.Repeat("\u0DDD", MaxLoginCharacters),
 		strings.Repeat("\u0301", 30_000), strings.Repeat(" ", 60_000), strings.Repeat("\u3000", 20_000), strings.Repeat("\xff", 60_000)} {
 		name, login := fmt.Sprintf("%+.1q %dB", login, len(login)), []byte(login)
 		b.Run("key/"+name, func(b *testing.B) {

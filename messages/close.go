@@ -5,7 +5,7 @@ package messages
 //
 //	1000            the other side asked for it    stay away
 //	1001, 1012      the service is going down      come back after the delay in the reason, "retry=2300" (ms)
-//	1002 to 1009    what the client sent is wrong  stay away: it would be wrong again
+//	1002 to 1009    what the client sent is wrong  stay away: it would be wrong again (but see [ReasonUnfinished])
 //	1011            the session failed             come back, with back-off
 //	1013            the service is full            come back, with back-off
 //	4000 to 4099    the connection is at fault     come back
@@ -18,15 +18,19 @@ const (
 	CloseProtocolError   CloseCode = 1002 // a violation of RFC 6455
 	CloseUnsupportedData CloseCode = 1003 // a binary message
 	CloseInvalidPayload  CloseCode = 1007 // a text message that is not UTF-8
-	ClosePolicyViolation CloseCode = 1008 // refused too often
+	ClosePolicyViolation CloseCode = 1008 // refused too often, or [ReasonUnfinished]
 	CloseMessageTooBig   CloseCode = 1009 // a message over [MaxMessageBytes]
 	CloseInternalError   CloseCode = 1011 // the session failed; the cause is in the service's log
 	CloseServiceRestart  CloseCode = 1012 // the service is restarting
 	CloseTryAgainLater   CloseCode = 1013 // the service is full
 	CloseTooSlow         CloseCode = 4000 // the client does not read what is sent to it
-	CloseNoSignOfLife    CloseCode = 4001 // nothing came from the client for 60 s, not even a pong; or for 5 s after somebody else asked for its login
+	CloseNoSignOfLife    CloseCode = 4001 // nothing came from the client for 60 s, not even a pong; or for 4 s after somebody else asked for its login
 	CloseTakenOver       CloseCode = 4100 // another connection took this session over
 )
+
+// ReasonUnfinished is the reason in a close frame with 1008 if the client has begun a message and has not finished it in time.
+// That is no fault of the client if the network was away. So it should come back, other than after any other 1008.
+const ReasonUnfinished = "a message begun and not finished"
 
 // These two codes never stand in a close frame. A WebSocket library reports
 // them if no close frame came, or one without a code (RFC 6455, section 7.4.1).

@@ -34,6 +34,12 @@ type DecodeError struct {
 	Reason string // a sentence for people, from a fixed set; it never repeats the message
 	Offset int    // the byte of the message where the fault was found; the message's length if something is missing
 
+	// Login is set if the message is a login at which nothing else is wrong
+	// than a character that JSON allows in its string and I-JSON does not. It
+	// names that character. The message must then be answered with
+	// [AppendLoginRefused].
+	Login *LoginError
+
 	// NotUTF8 says that the message is not valid UTF-8. It does not matter
 	// where, or whether Reason names another fault. The connection must then
 	// be closed with [CloseInvalidPayload].
@@ -44,7 +50,7 @@ type DecodeError struct {
 // so refuse checks the UTF-8 of the whole text. Most messages have no fault,
 // so the scan itself does not do that.
 func refuse(text []byte, code Code, why reason, offset int) *DecodeError {
-	return &DecodeError{code, string(why), offset, !utf8.Valid(text)}
+	return &DecodeError{Code: code, Reason: string(why), Offset: offset, NotUTF8: !utf8.Valid(text)}
 }
 
 // Error returns the code, the place and the reason.
@@ -130,6 +136,13 @@ func (s *scanner) envelope(e *Envelope) error {
 		return refuse(s.text, CodeMalformed, s.reason, s.offset)
 	}
 	spelling, ok := s.stringOf(memberType)
+	if s.unfit != 0 {
+		refused := refuse(s.text, CodeMalformed, s.reason, s.offset)
+		if parseType(spelling) == TypeLogin {
+			refused.Login = &LoginError{RuleCharacter, s.unfit}
+		}
+		return refused
+	}
 	if !ok {
 		return s.missing(memberType, reasonType)
 	}

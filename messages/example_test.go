@@ -32,5 +32,5 @@ func ExampleParseLogin() {
 	// Output:
 	// "Zo\u00eb" "zo\u00eb" <nil>
 	// "ZOE\u0308" "zo\u00eb" <nil>
-	// "" "" The login has a control character in it, such as a tab or a line break. Leave it out.
+	// "" "" U+0009 (a tab) cannot be in a login. Leave it out.
 }

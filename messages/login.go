@@ -17,26 +17,16 @@ import (
 // login, after the spaces at its ends are trimmed.
 const MaxLoginCharacters = 64
 
+// MaxLoginMarks is the largest number of combining marks (general category M)
+// that may follow each other in a login, after compatibility decomposition.
+// UAX #15, section 13, calls a text with no more of them stream-safe.
+const MaxLoginMarks = 30
+
 // Login is a valid login. It is a nickname as RFC 8266 defines it.
 type Login struct {
 	Shown string // as typed, without the spaces at its ends
 	Key   string // equal for two logins if they are the same login (RFC 8266, section 2.4)
 }
-
-// LoginError says why nobody may have a login, as a sentence for people.
-type LoginError string
-
-func (e LoginError) Error() string { return string(e) }
-
-// The reasons why [ParseLogin] refuses a login.
-const (
-	ErrLoginEmpty     LoginError = "The login is empty. Type at least one letter, digit or symbol."
-	ErrLoginTooLong   LoginError = "The login is too long. Shorten it to 64 characters."
-	ErrLoginUTF8      LoginError = "The login is not valid UTF-8. Encode it as UTF-8."
-	ErrLoginControl   LoginError = "The login has a control character in it, such as a tab or a line break. Leave it out."
-	ErrLoginCharacter LoginError = "The login has a character in it that is invisible or not allowed in logins. Use letters, digits, punctuation, symbols and single spaces."
-	ErrLoginMarksOnly LoginError = "The login is made of accents only. Put a letter, a digit or a symbol under them."
-)
 
 // invisible holds characters that RFC 8264 allows in a nickname although they
 // cannot be seen, or although they stand for something that could not be
@@ -56,13 +46,13 @@ var invisible = &unicode.RangeTable{
 }
 
 // ParseLogin returns the login that somebody typed. The error is a
-// [LoginError]. It says which rule the login breaks and what to do. It never
-// repeats the login.
+// [LoginError]. It says which rule the login breaks and what to do. Of the
+// login it repeats one character at most.
 func ParseLogin(typed []byte) (Login, error) {
 	shown := trimSpaces(typed)
-	key, err := loginKey(nil, shown)
-	if err != nil {
-		return Login{}, err
+	key, broken := loginKey(nil, shown)
+	if broken != "" {
+		return Login{}, findFault(broken, shown)
 	}
 	return Login{Shown: string(shown), Key: string(key)}, nil
 }
@@ -72,8 +62,8 @@ func ParseLogin(typed []byte) (Login, error) {
 // Otherwise the key is appended to buf[:0]. A login in ASCII allocates nothing
 // if buf has room for its key.
 func LoginKey(buf, login []byte) (key []byte, ok bool) {
-	key, err := loginKey(buf, trimSpaces(login))
-	return key, err == nil
+	key, broken := loginKey(buf, trimSpaces(login))
+	return key, broken == ""
 }
 
 // costBytes is the number of bytes of a login beyond ASCII that take as long to compare as an ordinary message takes in all.
@@ -90,41 +80,100 @@ func LoginCost(login []byte) int {
 	return 0
 }
 
-// loginKey returns the key of a login without spaces at its ends.
-func loginKey(buf, login []byte) ([]byte, error) {
+// loginKey returns the key of a login without spaces at its ends, or the rule
+// that the login breaks.
+func loginKey(buf, login []byte) (key []byte, broken LoginRule) {
 	switch {
 	case len(login) == 0:
-		return nil, ErrLoginEmpty
+		return nil, RuleEmpty
 	case len(login) > utf8.UTFMax*MaxLoginCharacters:
-		return nil, ErrLoginTooLong
+		return nil, RuleTooLong
 	case !utf8.Valid(login):
-		return nil, ErrLoginUTF8
+		return nil, RuleUTF8
 	case utf8.RuneCount(login) > MaxLoginCharacters:
-		return nil, ErrLoginTooLong
+		return nil, RuleTooLong
 	}
 	if key, ok := asciiKey(buf, login); ok {
-		return key, nil
+		return key, ""
 	}
+	read := false
 	for _, r := range string(login) {
 		if unicode.IsControl(r) {
-			return nil, ErrLoginControl
+			return nil, RuleControl
+		}
+		read = read || needsReading(r)
+	}
+	s := sequences{plain: login}
+	if read {
+		var ok bool
+		if s, _, ok = readSequences(login); !ok {
+			return nil, RuleCharacter
 		}
 	}
-	key, ok := nicknameKey(buf, login)
+	key, ok := nicknameKey(buf, s.plain)
 	if !ok {
-		return nil, ErrLoginCharacter
+		return nil, RuleCharacter
 	}
-	marksOnly := true
+	marksOnly, manyMarks, folds, n := true, false, false, 0
 	for _, r := range string(key) {
-		if unicode.Is(invisible, r) {
-			return nil, ErrLoginCharacter
+		if unicode.Is(invisible, r) && r != standIn {
+			return nil, RuleCharacter
 		}
 		marksOnly = marksOnly && (r == ' ' || unicode.Is(unicode.M, r))
+		// Marks that are composed here may be three when decomposed. So of more than MaxLoginMarks in a row, at least
+		// nine stand in the key, one of them at a position that is a multiple of nine.
+		if n++; n%9 == 0 && unicode.Is(unicode.M, r) {
+			manyMarks = true
+		}
+		folds = folds || fold(r) != r
 	}
-	if marksOnly {
-		return nil, ErrLoginMarksOnly
+	switch {
+	case marksOnly:
+		return nil, RuleMarksOnly
+	case manyMarks && overloaded(string(key)):
+		return nil, RuleMarks
 	}
-	return key, nil
+	if folds {
+		key = foldAll(key)
+	}
+	return s.restore(key), ""
+}
+
+// overloaded reports whether more than [MaxLoginMarks] combining marks follow
+// each other in a text.
+func overloaded(text string) bool {
+	marks := 0
+	for _, r := range norm.NFKD.String(text) {
+		if !unicode.Is(unicode.M, r) {
+			marks = 0
+		} else if marks++; marks > MaxLoginMarks {
+			return true
+		}
+	}
+	return false
+}
+
+// fold returns the letter that counts for a small letter without a capital of
+// its own: the small letter of the capital that it shares. So it is for the
+// final sigma, and for the Cyrillic letters from U+1C80 on. For any other
+// letter of a key fold returns the letter itself. The dotless i shares the
+// capital I, but is a letter of its own.
+func fold(r rune) rune {
+	if r == 'ς' || 0x1C80 <= r && r <= 0x1C88 {
+		return unicode.ToLower(unicode.ToUpper(r))
+	}
+	return r
+}
+
+// foldAll folds each letter of a key in place. No letter becomes longer.
+func foldAll(key []byte) []byte {
+	folded := key[:0]
+	for len(key) > 0 {
+		r, size := utf8.DecodeRune(key)
+		key = key[size:]
+		folded = utf8.AppendRune(folded, fold(r))
+	}
+	return folded
 }
 
 // nickname applies the comparison rules of RFC 8266 once, except the rule

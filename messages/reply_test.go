@@ -78,7 +78,7 @@ func TestRepliesDoNotAllocate(t *testing.T) {
 	to := []byte(`"bob"`)
 	if n := testing.AllocsPerRun(100, func() {
 		AppendLoginAccepted(buf)
-		AppendLoginRefused(buf, CodeLoginInvalid, string(ErrLoginTooLong))
+		AppendLoginRefused(buf, CodeLoginInvalid, LoginError{Rule: RuleTooLong}.Error())
 		AppendError(buf, CodePeerUnavailable, "", to)
 		AppendPong(buf, to)
 	}); n != 0 {
@@ -97,8 +97,8 @@ func TestEverySentenceTellsPeopleWhatToDo(t *testing.T) {
 	for _, why := range rules {
 		sentences = append(sentences, string(why))
 	}
-	for _, why := range loginRules {
-		sentences = append(sentences, why.Error())
+	for i, rule := range loginRules {
+		sentences = append(sentences, LoginError{rule, 0x300 + rune(i)}.Error())
 	}
 	seen := make(map[string]bool)
 	for _, s := range sentences {

@@ -19,12 +19,14 @@ type scanner struct {
 	read   member         // the member whose value comes next
 	reason reason
 	offset int
+	unfit  rune // the first character of the member login that I-JSON does not allow; the scan goes on behind it
 }
 
 // reset makes s ready for a text.
 func (s *scanner) reset(text []byte) {
 	s.text = text
 	s.found = [members]value{}
+	s.unfit = 0
 	s.names.reset()
 }
 
@@ -104,6 +106,9 @@ func (s *scanner) message() bool {
 		case '"':
 			start, escaped := i, false
 			if i, escaped = s.str(i + 1); depth == 1 {
+				if i < 0 && s.read == memberLogin {
+					i = s.unfitLogin()
+				}
 				s.found[s.read] = value{start, i, kindString, escaped}
 			}
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
@@ -270,6 +275,38 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 		i = plain(text, i)
 	}
 	return s.fail(reasonEnd, i), false
+}
+
+// unfitLogin goes on with the string of the member login behind a character
+// that I-JSON does not allow and JSON does: a noncharacter or half of a
+// surrogate pair. The reason stays that of the first one.
+func (s *scanner) unfitLogin() int {
+	why, offset := s.reason, s.offset
+	end := -1
+	for end < 0 && (s.reason == reasonNoncharacter || s.reason == reasonSurrogate) {
+		r, size := utf8.DecodeRune(s.text[s.offset:])
+		if r == '\\' {
+			const escape = len(`\uFFFF`) // of a pair, the second half is a character of its own here
+			r, size = s.escaped(s.offset), escape
+		}
+		if s.unfit == 0 {
+			s.unfit = r
+		}
+		end, _ = s.rest(s.offset + size)
+	}
+	s.reason, s.offset = why, offset
+	return end
+}
+
+// escaped returns the character of a \u escape, from both its halves if it is a
+// pair.
+func (s *scanner) escaped(i int) rune {
+	r, _ := hex4(s.text, i+2)
+	low, _ := hex4(s.text, i+8)
+	if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+		return pair
+	}
+	return r
 }
 
 // Strings are scanned eight bytes at a time. The functions below give their

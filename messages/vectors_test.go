@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -38,14 +41,7 @@ var rules = map[string]reason{
 	"id":              reasonID,
 }
 
-var loginRules = map[string]LoginError{
-	"empty":      ErrLoginEmpty,
-	"too-long":   ErrLoginTooLong,
-	"utf-8":      ErrLoginUTF8,
-	"control":    ErrLoginControl,
-	"character":  ErrLoginCharacter,
-	"marks-only": ErrLoginMarksOnly,
-}
+var loginRules = []LoginRule{RuleEmpty, RuleTooLong, RuleUTF8, RuleControl, RuleCharacter, RuleMarks, RuleMarksOnly}
 
 // A vectorText is a text in the notation of the vectors. Their README describes it.
 type vectorText []byte
@@ -255,7 +251,10 @@ type loginVectors struct {
 	Refused   []struct {
 		Name  string     `json:"name"`
 		Typed vectorText `json:"typed"`
-		Rule  string     `json:"rule"`
+		Rule  LoginRule  `json:"rule"`
+		// Character is the character that breaks the rule, as U+XXXX. It is missing where the rule is not about
+		// characters, and where several break it.
+		Character string `json:"character"`
 	} `json:"refused"`
 }
 
@@ -305,28 +304,47 @@ func TestParseLoginAgreesWithTheVectors(t *testing.T) {
 			}
 		})
 	}
-	unused := make(map[LoginError]string)
-	for rule, why := range loginRules {
-		unused[why] = rule
+	unused := make(map[LoginRule]bool)
+	for _, rule := range loginRules {
+		unused[rule] = true
 	}
 	for _, v := range vectors.Refused {
 		t.Run("refused: "+v.Name, func(t *testing.T) {
 			login, err := ParseLogin(v.Typed)
-			want, known := loginRules[v.Rule]
-			if !known {
+			if !slices.Contains(loginRules, v.Rule) {
 				t.Fatalf("the vector names an unknown rule, %q", v.Rule)
 			}
-			if err != want {
+			refused, _ := err.(LoginError)
+			if refused.Rule != v.Rule {
 				t.Errorf("ParseLogin(%.100q) = %+v, %v; want the reason of rule %s", v.Typed, login, err, v.Rule)
 			}
+			if v.Character != "" && fmt.Sprintf("%U", refused.Character) != v.Character {
+				t.Errorf("ParseLogin(%.100q) = %v; want it to name %s", v.Typed, err, v.Character)
+			}
+			checkSentence(t, v.Typed, refused)
 			if key, ok := LoginKey(nil, v.Typed); ok {
 				t.Errorf("LoginKey(%.100q) = %q, want none", v.Typed, key)
 			}
-			delete(unused, want)
+			delete(unused, v.Rule)
 		})
 	}
-	for _, rule := range unused {
+	for rule := range unused {
 		t.Errorf("no vector breaks the rule %q", rule)
+	}
+}
+
+// checkSentence checks that the sentence of a refusal names the character that is at fault, and no other text of the login.
+func checkSentence(t *testing.T, typed []byte, refused LoginError) {
+	t.Helper()
+	switch refused.Rule {
+	case RuleEmpty, RuleTooLong, RuleUTF8:
+		return
+	}
+	if !strings.Contains(string(typed), string(refused.Character)) {
+		t.Errorf("ParseLogin(%+q) = %v; want a character of the login", typed, refused)
+	}
+	if sentence := refused.Error(); !strings.Contains(sentence, fmt.Sprintf("%U", refused.Character)) || strings.Contains(sentence, " ()") {
+		t.Errorf("ParseLogin(%+q) = %v; want it to name %U and what it is", typed, refused, refused.Character)
 	}
 }
 

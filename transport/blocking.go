@@ -55,8 +55,10 @@ func (c *blocking) wake() {
 }
 
 // abort implements carrier.
-func (c *blocking) abort() {
-	socket := c.socket
+func (c *blocking) abort() { closeNow(c.socket) }
+
+// closeNow closes a socket without waiting.
+func closeNow(socket net.Conn) {
 	if secure, ok := socket.(*tls.Conn); ok {
 		socket = secure.NetConn() // the TLS connection's Close would wait to send its alert
 	}
@@ -69,12 +71,18 @@ func (c *blocking) read(ahead []byte) {
 	if len(ahead) > 0 {
 		c.received(ahead, c.server.now())
 	}
+	timed := false // the reads have a deadline
 	for buffer := make([]byte, readSize); c.mayRead(); {
+		if ahead := c.inbox.state() == awaitingRate; ahead || timed {
+			c.limitRead(ahead)
+			timed = ahead
+		}
 		n, err := c.socket.Read(buffer)
 		if n > 0 {
 			c.received(buffer[:n], c.server.now())
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.hungUp = true
 			c.mayRead() // bytes that came together with the error, as over TLS, may have to wait
 			break
 		}
@@ -82,15 +90,16 @@ func (c *blocking) read(ahead []byte) {
 	c.finishAndRemove()
 }
 
-// mayRead waits while the reader must wait. It returns true if the reader may read more, and false if the connection is
-// ending.
+// mayRead waits while the reader must wait and does not read ahead. It returns true if the reader may read more, and false if
+// the connection is ending.
 func (c *blocking) mayRead() bool {
 	for {
 		c.goOn(c.server.now())
+		c.hangUp()
 		switch {
 		case !c.outbox.isOpen() || c.inbox.state() >= dropping:
 			return false
-		case c.inbox.state() == reading:
+		case c.inbox.state() == reading || c.readsAhead():
 			return true
 		}
 		c.outbox.mu.Lock()
@@ -101,11 +110,25 @@ func (c *blocking) mayRead() bool {
 	}
 }
 
+// limitRead makes a read that reads ahead end when the rate allows the next frame. Any other read has no deadline. If the
+// connection is ending, wake has set a deadline, which stays.
+func (c *blocking) limitRead(ahead bool) {
+	var deadline time.Time
+	if ahead {
+		deadline = c.server.time(c.rateAllows())
+	}
+	c.outbox.mu.Lock()
+	defer c.outbox.mu.Unlock()
+	if c.outbox.isOpen() {
+		_ = c.socket.SetReadDeadline(deadline)
+	}
+}
+
 // finishAndRemove ends the reader. It finishes the reading, and drops all bytes until the client closes its side or its time
 // is over. Then it waits until the outbox lingers, and removes the connection.
 func (c *blocking) finishAndRemove() {
 	c.finish(nil)
-	c.inbox.drop(&c.server.buffers)
+	c.drop()
 	c.boundDropping()
 	_, _ = io.Copy(io.Discard, c.socket)
 	c.inbox.become(ended)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -28,24 +29,44 @@ func (l *lastGasp) Read(p []byte) (int, error) {
 func TestWhatComesTogetherWithTheEndIsActedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(1 << 10)
-		var pings []byte
 		const count = 5
-		for range count {
-			pings = rawws.Frame{Opcode: rawws.Ping}.Append(pings)
+		received := 0
+		w := newWitness()
+		c := openOutbox(t, &lastGasp{near, bytes.Repeat(rawws.Message(loginMessage), count)}, w)
+		w.decide = func() bool {
+			received++
+			time.AfterFunc(time.Second, c.Resume)
+			return false
 		}
-		c := openOutbox(t, &lastGasp{near, pings}, new(returns), func(o *Options) {
-			o.Rate, o.Burst = 1, 1
-			o.PingInterval, o.IdleTimeout = 1<<61, 1<<62
-		})
+		start := time.Now()
+		go c.read(nil)
+		_, err := io.ReadAll(far)
+		far.Close()
+		if err != nil || received != count {
+			t.Errorf("%d messages were acted on, %v; want %d", received, err, count)
+		}
+		if took, want := time.Since(start), count*time.Second; took != want {
+			t.Errorf("it took %v, want %v", took, want)
+		}
+		_ = c.server.connections.wait(t.Context())
+	})
+}
+
+func TestWhatTheRateDoesNotAllowAtTheEndIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(1 << 10)
+		const count, burst = 5, 2
+		pings := bytes.Repeat(rawws.Frame{Opcode: rawws.Ping}.Append(nil), count)
+		c := openOutbox(t, &lastGasp{near, pings}, new(returns), func(o *Options) { o.Rate, o.Burst = 1, burst })
 		start := time.Now()
 		go c.read(nil)
 		sent, err := io.ReadAll(far)
 		far.Close()
-		if err != nil || len(sent) != 2*count {
-			t.Errorf("%x came, %v; want %d pongs", sent, err, count)
+		if err != nil || len(sent) != 2*burst {
+			t.Errorf("%x came, %v; want %d pongs", sent, err, burst)
 		}
-		if took, want := time.Since(start), (count-1)*time.Second; took != want {
-			t.Errorf("it took %v, want %v", took, want)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v, want no time", took)
 		}
 		_ = c.server.connections.wait(t.Context())
 	})

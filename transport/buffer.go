@@ -15,7 +15,7 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// buffer holds complete frames that wait to be written, or bytes that were read and wait to be acted on.
+// buffer holds complete frames that wait to be written.
 type buffer struct {
 	bytes []byte
 	marks []mark // in the order of the frames

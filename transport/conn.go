@@ -14,7 +14,7 @@ const (
 	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
 	maxRate = 1_000_000_000
 	// probeTimeout is how long a client may show no sign of life once somebody else has asked for its login.
-	probeTimeout = 5 * time.Second
+	probeTimeout = 4 * time.Second
 	// never is later than any time.
 	never = math.MaxInt64
 )
@@ -22,6 +22,8 @@ const (
 // session is what a connection hands its messages to: *[actors.Connection].
 type session interface {
 	Receive(*messages.Relay) (next bool)
+	LoggedIn() bool
+	RefuseLogin(code messages.Code, message string)
 	Closed()
 	Undelivered(text []byte, sender messages.Address)
 }
@@ -33,8 +35,8 @@ type session interface {
 // reading.go; it is the connection's loop, or one goroutine. Anybody may call the methods in writing.go, except for those
 // that say that the flusher calls them.
 //
-// Locks are taken in this order: the mutex of a shard of the server's connections, then the outbox's, then that of a loop
-// in package epoll. No lock is held while a session is called.
+// Locks are taken in this order: the mutex of a shard of the server's connections or that of its places, then the outbox's, then
+// that of a loop in package epoll. No lock is held while a session is called.
 type conn struct {
 	server  *Server
 	carrier carrier
@@ -42,13 +44,16 @@ type conn struct {
 
 	inbox  inbox
 	outbox outbox
+	clock  messageClock
 
 	lastRead atomic.Int64 // when the last bytes came, in the server's nanoseconds
 	// dueAt is the time at which the frames that were charged for so far would have come at exactly the allowed rate, in
 	// the server's nanoseconds (the theoretical arrival time of the generic cell rate algorithm). It belongs to the reader.
 	dueAt int64
-	// extra is the number of frames to charge for in addition to the next one.
-	extra atomic.Int32
+
+	place    *place // while the client has no login; belongs to the reader
+	loggedIn bool   // belongs to the reader
+	hungUp   bool   // the client has ended its direction, and bytes of it may wait; belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8
@@ -69,8 +74,8 @@ type carrier interface {
 	abort()
 }
 
-// check is the sweep's visit. It sends a ping if one is due, closes a dead connection, and wakes the reader if a deadline of
-// the outbox has passed. It returns the time of the next visit.
+// check is the sweep's visit. It sends a ping if one is due, closes a connection that is dead or whose client does not finish
+// a message, and wakes the reader if a deadline of the outbox has passed. It returns the time of the next visit.
 //
 // The caller holds the mutex of the connection's shard. So nothing that check calls may write, hand back messages, or add,
 // hasten or remove a connection. Otherwise a session would be called with a lock held, or the shard's mutex would be locked
@@ -89,11 +94,16 @@ func (c *conn) check(now int64) int64 {
 		interval := int64(c.server.options.PingInterval)
 		c.nextPing += (now-c.nextPing)/interval*interval + interval
 	}
+	unfinished := c.clock.due()
+	if now >= unfinished {
+		c.Close(messages.ClosePolicyViolation, messages.ReasonUnfinished)
+		unfinished = never
+	}
 	due := c.outbox.due()
 	if now >= due {
 		c.carrier.wake()
 	}
-	return min(c.nextPing, deadline, due)
+	return min(c.nextPing, deadline, due, unfinished)
 }
 
 // Probe implements [actors.Link]. It keeps no state besides a timer, because connections are many and probes are rare.

@@ -36,12 +36,16 @@ func (s *brokenSession) Receive(m *messages.Relay) bool {
 	return true
 }
 
+func (*brokenSession) RefuseLogin(messages.Code, string) {}
+
 func (s *brokenSession) Closed() {
 	s.ended.Add(1)
 	if s.closed != nil {
 		panic(s.closed)
 	}
 }
+
+func (s *brokenSession) LoggedIn() bool { return true }
 
 func (s *brokenSession) Undelivered([]byte, messages.Address) {}
 

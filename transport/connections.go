@@ -18,6 +18,7 @@ const (
 // connections holds all connections of a server. One goroutine, the sweep, visits each connection when its time has come.
 // So no connection needs a timer of its own. The sweep runs only while there are connections.
 type connections struct {
+	places   places
 	now      func() int64
 	ping     time.Duration // pings are spread over it
 	interval time.Duration // between two sweeps
@@ -46,12 +47,13 @@ type visit struct {
 	conn *conn
 }
 
-// init sets the times: connections are pinged every ping, may be silent for idle, and may take nothing for write.
-func (s *connections) init(now func() int64, ping, idle, write time.Duration) {
+// init sets the number of places and the times of the sweep.
+func (s *connections) init(now func() int64, o Options) {
+	s.places.init(o.Logger, o.MaxConnections, openFiles())
 	s.now = now
-	s.ping = ping
+	s.ping = o.PingInterval
 	// Tests use short times. The interval is as short in proportion.
-	s.interval = max(min(sweepInterval, ping/10, idle/10, write/10), time.Millisecond)
+	s.interval = max(min(sweepInterval, o.PingInterval/10, o.IdleTimeout/10, o.WriteTimeout/10, o.MessageTimeout/10), time.Millisecond)
 	s.changed.L = &s.mu
 	s.none = make(chan struct{}, 1)
 }
@@ -64,6 +66,7 @@ func (s *connections) enter() bool {
 		return false
 	}
 	s.count++
+	s.places.enter()
 	if !s.sweeping {
 		s.sweeping = true
 		go s.sweep()
@@ -73,6 +76,7 @@ func (s *connections) enter() bool {
 
 // leave is called once for each connection that has entered, when no goroutine uses the connection any more.
 func (s *connections) leave() {
+	s.places.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count--; s.count == 0 {
@@ -97,6 +101,7 @@ func (s *connections) add(c *conn) bool {
 	now := s.now()
 	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
 	c.lastRead.Store(now)
+	c.place = s.places.await(c)
 	c.shard = uint8(s.next.Add(1) % shardCount)
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
@@ -121,6 +126,7 @@ func (s *connections) remove(c *conn) {
 		shard.visit = nil
 	}
 	shard.mu.Unlock()
+	s.places.release(c.place)
 	s.leave()
 }
 

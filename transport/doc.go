@@ -9,6 +9,9 @@
 // [Server.ServeHTTP]. So ServeHTTP answers the handshakes that arrive in pieces. If the Server is mounted in another HTTP
 // server, ServeHTTP answers all handshakes.
 //
+// Every socket takes a place. When there are no more places, clients without a login are sent away, those first that have been
+// there longest (places).
+//
 // # The layers
 //
 // After its handshake a connection has a carrier, which moves its bytes:
@@ -56,6 +59,8 @@
 //	seal      anybody    the outbox takes no more frames; if it has a close frame, that is the last
 //	release   anybody    a flusher starts for a sealed outbox that has none
 //	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
+//	hang up   reader     the client has gone while its frames wait for the rate: drop them, then finish
+//	send away anybody    Close with 1013 a connection without a login, because a newcomer needs its place
 //	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back.
 //	                     If a write on a loop waits for room, the loop gives up.
 //	cut       anybody    the connection ends at once; a flusher then loses the waiting frames

@@ -16,6 +16,9 @@ import (
 const (
 	loginFrame    = `{"type":"login","login":"alice"}`
 	loginAccepted = `{"type":"login","success":true}`
+	logoutFrame   = `{"type":"logout","login":"alice"}`
+	// maxAnonymous is the size of the longest message without a login.
+	maxAnonymous = 16 << 10
 	// stays is the code of a row after which the connection stays open.
 	stays = 0
 	// noStatus is the code of a row that the service answers with a close frame without a status code.
@@ -45,10 +48,14 @@ var framing = append(reserved(), []row{
 	{"no to", rawws.Message(`{"type":"offer","offer":{},"from":"alice"}`), []string{"malformed"}, stays},
 	{"no from", rawws.Message(`{"type":"offer","offer":{},"to":"alice"}`), []string{"malformed"}, stays},
 	{"an unknown type", rawws.Message(`{"type":"greeting"}`), []string{"unknown-type"}, stays},
-	{"a lone surrogate", rawws.Message(`{"type":"login","login":"\ud800"}`), []string{"malformed"}, stays},
-	{"20,000 nested brackets", rawws.Message(`{"type":"offer","offer":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `,"from":"a","to":"b"}`), []string{"malformed"}, stays},
-	{"20,000 opening brackets", rawws.Message(strings.Repeat("[", 20000)), []string{"malformed"}, stays},
-	{"a message of exactly 64 KiB", rawws.Message(padded(messages.MaxMessageBytes)), []string{loginAccepted}, stays},
+	{"a lone surrogate", rawws.Message(`{"type":"offer","offer":"\ud800","from":"alice","to":"bob"}`), []string{"malformed"}, stays},
+	{"a lone surrogate in a login", rawws.Message(`{"type":"login","login":"\ud800"}`), []string{
+		`{"type":"login","success":false,"code":"malformed","message":"U+D800 (half of a surrogate pair, which is no character) cannot be in a login. Leave it out."}`,
+	}, stays},
+	{"8,000 nested brackets", rawws.Message(`{"type":"offer","offer":` + strings.Repeat("[", 8000) + strings.Repeat("]", 8000) + `,"from":"a","to":"b"}`), []string{"malformed"}, stays},
+	withLogin("20,000 nested brackets", rawws.Message(`{"type":"offer","offer":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`,"from":"a","to":"b"}`), []string{"malformed"}, stays),
+	withLogin("20,000 opening brackets", rawws.Message(strings.Repeat("[", 20000)), []string{"malformed"}, stays),
+	withLogin("a message of exactly 64 KiB", rawws.Message(large(messages.MaxMessageBytes)), []string{"peer-unavailable"}, stays),
 	{"no login yet", rawws.Message(`{"type":"offer","offer":{},"from":"a","to":"b"}`), []string{"not-logged-in"}, stays},
 
 	// Fragments.
@@ -69,7 +76,8 @@ var framing = append(reserved(), []row{
 		rawws.Frame{Opcode: rawws.Ping, Payload: []byte("two")},
 		rawws.Frame{Opcode: rawws.Continuation, Payload: []byte(loginFrame[7:])},
 	), []string{"pong one", "pong two", loginAccepted}, stays},
-	{"64 KiB in fragments of one byte", inFragments(padded(messages.MaxMessageBytes), 1), []string{loginAccepted}, stays},
+	withLogin("64 KiB in fragments of one byte", inFragments(large(messages.MaxMessageBytes), 1), []string{"peer-unavailable"}, stays),
+	{"16 KiB in fragments of one byte", inFragments(padded(maxAnonymous), 1), []string{loginAccepted}, stays},
 	{"a close between fragments", rawws.Join(
 		rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])},
 		rawws.Frame{Opcode: rawws.Close, Payload: []byte{3, 232}},
@@ -90,10 +98,37 @@ var framing = append(reserved(), []row{
 
 	// Sizes.
 	{"a message of 64 KiB and one byte", rawws.Message(padded(messages.MaxMessageBytes + 1)), nil, 1009},
-	{"a frame that claims 64 KiB and one byte", rawws.Frame{Opcode: rawws.Text, Length: messages.MaxMessageBytes + 1}.Append(nil), nil, 1009},
+	withLogin("a message of 64 KiB and one byte, logged in", rawws.Message(large(messages.MaxMessageBytes+1)), nil, 1009),
+	withLogin("a frame that claims 64 KiB and one byte", rawws.Frame{Opcode: rawws.Text, Length: messages.MaxMessageBytes + 1}.Append(nil), nil, 1009),
+	{"a message of 16 KiB before the login", rawws.Message(padded(maxAnonymous)), []string{loginAccepted}, stays},
+	{"a message of 16 KiB and one byte before the login", rawws.Message(padded(maxAnonymous + 1)), nil, 1009},
+	{"the header of 16 KiB and one byte before the login", header(rawws.Frame{Opcode: rawws.Text, Payload: make([]byte, maxAnonymous+1)}), nil, 1009},
+	{"a fragment that claims to take its message past 16 KiB before the login", append(
+		rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 10_000)}.Append(nil),
+		header(rawws.Frame{Opcode: rawws.Continuation, More: true, Payload: make([]byte, 10_000)})...,
+	), nil, 1009},
+	{"fragments of one byte past 16 KiB before the login", inFragments(padded(maxAnonymous+1), 1), nil, 1009},
+	{"16 KiB and one byte behind a login that is refused", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(`{"type":"login","login":5}`)},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(padded(maxAnonymous + 1))},
+	), []string{"malformed"}, 1009},
+	withLogin("16 KiB and one byte behind a login", rawws.Message(large(maxAnonymous+1)), []string{"peer-unavailable"}, stays),
+	withLogin("16 KiB and one byte behind a logout", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(logoutFrame)},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(large(maxAnonymous + 1))},
+	), nil, 1009),
+	withLogin("64 KiB behind a logout that is refused", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(`{"type":"logout","login":"bob"}`)},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(large(messages.MaxMessageBytes))},
+	), []string{"wrong-login", "peer-unavailable"}, stays),
+	withLogin("64 KiB behind a logout and a login", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(logoutFrame)},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(loginFrame)},
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(large(messages.MaxMessageBytes))},
+	), []string{loginAccepted, "peer-unavailable"}, stays),
 	{"a binary frame that claims too much", rawws.Frame{Opcode: rawws.Binary, Length: 1 << 20}.Append(nil), nil, 1009},
 	{"a message of 8 MB", rawws.Message(padded(8 << 20)), nil, 1009},
-	{"fragments that add up to too much", inFragments(padded(messages.MaxMessageBytes+1), 1000), nil, 1009},
+	withLogin("fragments that add up to too much", inFragments(large(messages.MaxMessageBytes+1), 1000), nil, 1009),
 	{"a length of 2^62", rawws.Frame{Opcode: rawws.Text, Length: 1 << 62}.Append(nil), nil, 1009},
 	{"a length of 2^63-1", rawws.Frame{Opcode: rawws.Text, Length: math.MaxInt64}.Append(nil), nil, 1009},
 	{"a length of 2^63", rawws.Frame{Opcode: rawws.Text, Length: 1 << 63}.Append(nil), nil, 1009},
@@ -103,30 +138,34 @@ var framing = append(reserved(), []row{
 		rawws.Frame{Opcode: rawws.Text, More: true, Payload: []byte(loginFrame[:7])},
 		rawws.Frame{Opcode: rawws.Continuation, Length: 1<<63 | 5},
 	), nil, 1009},
-	{"endless empty fragments", append(
+	{"endless empty fragments before the login", append(
 		rawws.Frame{Opcode: rawws.Text, More: true}.Append(nil),
 		bytes.Repeat(rawws.Frame{Opcode: rawws.Continuation, More: true}.Append(nil), 1<<20/6)...,
 	), nil, 1009},
+	withLogin("endless empty fragments", append(
+		rawws.Frame{Opcode: rawws.Text, More: true}.Append(nil),
+		bytes.Repeat(rawws.Frame{Opcode: rawws.Continuation, More: true}.Append(nil), 1<<20/6)...,
+	), nil, 1009),
 
-	{"a fragment that claims to take its message past 64 KiB", append(
+	withLogin("a fragment that claims to take its message past 64 KiB", append(
 		rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 60_000)}.Append(nil),
 		header(rawws.Frame{Opcode: rawws.Continuation, More: true, Payload: make([]byte, 60_000)})...,
-	), nil, 1009},
-	{"fragments of 64 KiB and the claim of one byte", append(
+	), nil, 1009),
+	withLogin("fragments of 64 KiB and the claim of one byte", append(
 		rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, messages.MaxMessageBytes)}.Append(nil),
 		0x80, 0x80|1,
-	), nil, 1009},
-	{"a second message as long as the first", rawws.Join(
-		rawws.Frame{Opcode: rawws.Text, Payload: []byte(padded(60_000))},
+	), nil, 1009),
+	withLogin("a second message as long as the first", rawws.Join(
+		rawws.Frame{Opcode: rawws.Text, Payload: []byte(large(60_000))},
 		rawws.Frame{Opcode: rawws.Text, More: true, Payload: bytes.Repeat([]byte{'x'}, 60_000)},
 		rawws.Frame{Opcode: rawws.Continuation},
-	), []string{loginAccepted, "malformed"}, stays},
+	), []string{"peer-unavailable", "malformed"}, stays),
 	{"a length of 5 in 16 bits", []byte{0x81, 0x80 | 126, 0, 5}, nil, 1002},
 	{"a length of 125 in 16 bits", []byte{0x81, 0x80 | 126, 0, 125}, nil, 1002},
 	{"a length of 126 in 16 bits", append([]byte{0x81, 0x80 | 126, 0, 126, 0, 0, 0, 0}, make([]byte, 126)...), []string{"malformed"}, stays},
 	{"a length of 5 in 64 bits", rawws.Frame{Opcode: rawws.Text, Length: 5}.Append(nil), nil, 1002},
 	{"a length of 65535 in 64 bits", rawws.Frame{Opcode: rawws.Text, Length: 1<<16 - 1}.Append(nil), nil, 1002},
-	{"a length of 65536 in 64 bits", rawws.Message(strings.Repeat("x", 1<<16)), []string{"malformed"}, stays},
+	withLogin("a length of 65536 in 64 bits", rawws.Message(strings.Repeat("x", 1<<16)), []string{"malformed"}, stays),
 
 	// Encoding and kind.
 	{"binary", rawws.Frame{Opcode: rawws.Binary, Payload: []byte(loginFrame)}.Append(nil), nil, 1003},
@@ -204,6 +243,11 @@ var framing = append(reserved(), []row{
 	), nil, 1003},
 }...)
 
+// withLogin returns a row whose client logs in before it sends.
+func withLogin(name string, send []byte, answers []string, code uint16) row {
+	return row{name, append(rawws.Message(loginFrame), send...), append([]string{loginAccepted}, answers...), code}
+}
+
 // reserved returns a row for each opcode that RFC 6455 reserves.
 func reserved() []row {
 	var rows []row
@@ -225,6 +269,12 @@ func header(f rawws.Frame) []byte {
 // padded returns a login of size bytes.
 func padded(size int) string {
 	const head, tail = `{"type":"login","login":"alice","padding":"`, `"}`
+	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
+}
+
+// large returns an offer from alice of size bytes. Nobody has the login that it is for.
+func large(size int) string {
+	const head, tail = `{"type":"offer","offer":"`, `","from":"alice","to":"nobody"}`
 	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
 }
 

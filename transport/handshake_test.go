@@ -228,6 +228,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"an origin without scheme":     func(o *transport.Options) { o.AllowedOrigins = []string{"listed.example"} },
 		"any origin":                   func(o *transport.Options) { o.AllowedOrigins = []string{"*"} },
 		"a negative rate":              func(o *transport.Options) { o.Rate = -1 },
+		"a negative burst":             func(o *transport.Options) { o.Rate, o.Burst = 0, -1 },
 		"a rate without a burst":       func(o *transport.Options) { o.Burst = 0 },
 		"a negative timeout":           func(o *transport.Options) { o.WriteTimeout = -time.Second },
 		"a page without index":         func(o *transport.Options) { o.Page = fstest.MapFS{"app.js": {}} },
@@ -242,6 +243,68 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 				t.Errorf("the error is %q, want one line", err)
 			}
 		})
+	}
+}
+
+// Each sentence says what to write. Most origins that no browser sends are near one that some browser does.
+func TestAnOriginThatNoBrowserSendsIsRefusedWithWhatToWrite(t *testing.T) {
+	system := actors.NewSystem(actors.Options{})
+	defer system.Stop(t.Context())
+	for origin, want := range map[string]string{
+		"":                                 "leave out the comma",
+		"*":                                "wildcards",
+		"https://*.example.org":            "wildcards",
+		"https://chat.*":                   "wildcards",
+		"null":                             "--file-origin",
+		"file://":                          "--file-origin",
+		"file:///home/page.html":           "--file-origin",
+		"chat.example.org":                 "https://chat.example.org",
+		"localhost:8080":                   "https://localhost:8080",
+		"//chat.example.org":               "https://",
+		"https://":                         "https://chat.example.org",
+		"wss://chat.example.org":           "https://chat.example.org",
+		"ws://chat.example.org:8080":       "http://chat.example.org:8080",
+		"https://chat.example.org/":        "write https://chat.example.org",
+		"https://chat.example.org/a":       "write https://chat.example.org",
+		"https://chat.example.org?a":       "write https://chat.example.org",
+		"https://chat.example.org#a":       "write https://chat.example.org",
+		"https://me@chat.example.org":      "write https://chat.example.org",
+		"https://a.test https://b.test":    "commas",
+		"https://a.test;https://b.test":    "commas",
+		"https://a.test:99999":             "65535",
+		"https://a.test:0":                 "65535",
+		"https://a.test:08080":             "8080",
+		"https://a.test:http":              "https://",
+		"https://m\u00fcnchen.de":          "https://xn--mnchen-3ya.de",
+		"https://M\u00dcNCHEN.de:8443":     "https://xn--mnchen-3ya.de:8443",
+		"https://\u4f8b\u3048.jp":          "https://xn--r8jz45g.jp",
+		"https://\uff41.test":              "https://a.test",
+		"http://[2001:db8:0:0::1]":         "http://[2001:db8::1]",
+		"http://[2001:0DB8::1]:8080":       "http://[2001:db8::1]:8080",
+		"http://[::ffff:192.0.2.1]":        "http://[::ffff:c000:201]",
+		"http://[fe80::1%25eth0]":          "zone",
+		"http://[2001:db8::1:2:3:4:5:6:7]": "https://chat.example.org",
+		"http://127.1":                     "four numbers",
+		"http://192.0.2.256":               "four numbers",
+		"http://192.0.02.1":                "four numbers",
+		"http://0x7f000001":                "four numbers",
+	} {
+		o := transport.DefaultOptions()
+		o.AllowedOrigins = []string{"https://listed.example", origin}
+		if _, err := transport.New(system, o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v; want one line with %q", origin, err, want)
+		}
+	}
+	for _, origin := range []string{
+		" https://a.test ", "HTTPS://A.Test", "https://a.test:443", "http://localhost:8080", "http://localhost", "http://192.0.2.1:8080",
+		"http://[2001:db8::1]", "http://[2001:DB8::1]:8080", "https://xn--mnchen-3ya.de", "https://my_host.test", "https://a.test.",
+		"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "capacitor://localhost", "moz-extension://01234567-89ab-cdef-0123-456789abcdef",
+	} {
+		o := transport.DefaultOptions()
+		o.AllowedOrigins = []string{origin}
+		if _, err := transport.New(system, o); err != nil {
+			t.Errorf("%q: %v; want it taken", origin, err)
+		}
 	}
 }
 

@@ -7,13 +7,12 @@ import (
 )
 
 // inbox holds the bytes that have come from one client and were not acted on yet, and the state of the reading. It belongs
-// to the connection's reader. Only the state may be read by anybody.
+// to the connection's reader, except for the atomic fields.
 type inbox struct {
 	stated  atomic.Uint32 // the state
-	taken   uint32        // bytes of held that were acted on
-	held    *buffer       // its bytes from taken on wait to be acted on; nil for none
-	message *buffer       // the fragments of the unfinished message; nil for none
-	frames  frame.Reader
+	extra   atomic.Int32  // the number of frames to charge for in addition to the next one
+	held    *kept         // the bytes that wait; nil for none
+	message *kept         // the fragments of the unfinished message; nil for none
 }
 
 // readState says what becomes of the bytes that come. The reader and Resume change it. Anybody may call Resume.
@@ -25,6 +24,7 @@ type inbox struct {
 //	                               awaitingDecision: the session decides about the last message
 //	                               decided: Resume is called before the session has returned
 //	awaitingRate      waits        reading: its time has come; the next frame is paid for then
+//	                               dropping: the client has gone
 //	awaitingRoom      waits        reading: less waits for the client
 //	awaitingDecision  waits        decided: Resume is called
 //	decided           waits        reading: the reader sees it
@@ -58,14 +58,21 @@ func (i *inbox) change(from, to readState) bool {
 	return i.stated.CompareAndSwap(uint32(from), uint32(to))
 }
 
+// frames returns the state of the reading behind the frames that were acted on.
+func (i *inbox) frames() frame.Reader {
+	if i.message == nil {
+		return frame.Reader{}
+	}
+	return i.message.frames
+}
+
 // join returns the bytes that are held, with b behind them. If none are held, it returns b itself.
-func (i *inbox) join(b []byte) []byte {
+func (i *inbox) join(pool *keeps, b []byte) []byte {
 	if i.held == nil {
 		return b
 	}
-	kept := i.held.bytes[:copy(i.held.bytes, i.held.bytes[i.taken:])]
-	i.held.bytes, i.taken = append(kept, b...), 0
-	return i.held.bytes
+	i.held = pool.add(i.held, b)
+	return i.waiting()
 }
 
 // waiting returns the bytes that are held.
@@ -73,39 +80,65 @@ func (i *inbox) waiting() []byte {
 	if i.held == nil {
 		return nil
 	}
-	return i.held.bytes[i.taken:]
+	return i.held.bytes[i.held.taken:]
 }
 
 // keep holds the bytes of b behind the first n. B is what join or waiting returned last.
-func (i *inbox) keep(pool *buffers, b []byte, n int) {
+func (i *inbox) keep(pool *keeps, b []byte, n int) {
 	switch {
 	case n == len(b):
 		pool.put(i.held)
-		i.held, i.taken = nil, 0
+		i.held = nil
 	case i.held == nil:
-		i.held = pool.get()
-		i.held.bytes = append(i.held.bytes, b[n:]...)
+		i.held = pool.add(nil, b[n:])
 	default:
-		i.taken += uint32(n)
+		i.held.taken += n
+		i.held = pool.fit(i.held)
 	}
 }
 
-// fragment adds a fragment to the unfinished message. For the last fragment it returns the whole message, in a buffer that
-// then belongs to the caller.
-func (i *inbox) fragment(pool *buffers, payload []byte, last bool) (whole *buffer) {
-	if i.message == nil {
-		i.message = pool.get()
-	}
-	i.message.bytes = append(i.message.bytes, payload...)
+// fragment adds a fragment to the unfinished message. Frames is the state of the reading behind it. For the last fragment it
+// returns the whole message, which then belongs to the caller.
+func (i *inbox) fragment(pool *keeps, payload []byte, frames frame.Reader, last bool) (whole *kept) {
+	i.message = pool.add(i.message, payload)
+	i.message.frames = frames
 	if last {
 		whole, i.message = i.message, nil
 	}
 	return whole
 }
 
+// findClose looks for a close frame among the frames that are held. It returns the payload of the first one.
+func (i *inbox) findClose() (payload []byte, found bool) {
+	k := i.held
+	if k == nil {
+		return nil, false
+	}
+	if k.seen <= k.taken {
+		k.seen, k.frames = k.taken, i.frames()
+	}
+	for {
+		h, more, fault := k.frames.Peek(k.bytes[k.seen:], acceptedWithLogin)
+		if fault != nil || more > 0 {
+			return nil, false
+		}
+		k.frames.Take(h)
+		k.seen += h.Size()
+		payload := k.bytes[k.seen:][:h.Length]
+		k.seen += len(payload)
+		if h.Opcode() == frame.Close {
+			frame.Mask(payload, h.Key)
+			return payload, true
+		}
+	}
+}
+
+// unfinished reports whether a message has begun and not ended. If the reader waits, the held bytes may be whole messages.
+func (i *inbox) unfinished() bool { return i.held != nil || i.message != nil }
+
 // drop drops all bytes that are held, and the unfinished message.
-func (i *inbox) drop(pool *buffers) {
+func (i *inbox) drop(pool *keeps) {
 	pool.put(i.held)
 	pool.put(i.message)
-	i.held, i.taken, i.message = nil, 0, nil
+	i.held, i.message = nil, nil
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"sync"
 	"testing"
+
+	"p2p-messaging/transport/internal/frame"
 )
 
 // FuzzInbox gives a stream to an inbox in pieces. After each piece it takes a part of the bytes and keeps the rest, as a
@@ -14,7 +16,7 @@ func FuzzInbox(f *testing.F) {
 	f.Add([]byte("some bytes that come in pieces"), []byte{1, 0, 1, 0, 1, 0, 200, 4})
 	f.Fuzz(func(t *testing.T, stream, moves []byte) {
 		var i inbox
-		var pool buffers
+		var pool keeps
 		var got []byte
 		come := 0
 		for n, move := range moves {
@@ -23,7 +25,7 @@ func FuzzInbox(f *testing.F) {
 			if n%2 == 0 {
 				piece = bytes.Clone(stream[come:min(come+int(move), len(stream))])
 				come += len(piece)
-				b = i.join(piece)
+				b = i.join(&pool, piece)
 			}
 			take := min(len(b), int(move)/2)
 			got = append(got, b[:take]...)
@@ -34,6 +36,9 @@ func FuzzInbox(f *testing.F) {
 			}
 			if i.held != nil && len(i.waiting()) == 0 {
 				t.Fatal("a buffer is kept for nothing")
+			}
+			if i.held != nil && cap(i.held.bytes) > max(smallestKept, len(i.waiting())*5/4+1) {
+				t.Fatalf("%d bytes are kept for the %d that wait", cap(i.held.bytes), len(i.waiting()))
 			}
 		}
 		if !bytes.Equal(got, stream[:len(got)]) {
@@ -48,14 +53,14 @@ func FuzzInbox(f *testing.F) {
 
 func TestFragmentsMakeOneMessage(t *testing.T) {
 	var i inbox
-	var pool buffers
+	var pool keeps
 	for range 2 {
 		for _, part := range []string{"one ", "", "message"} {
-			if whole := i.fragment(&pool, []byte(part), false); whole != nil {
+			if whole := i.fragment(&pool, []byte(part), frame.Reader{}, false); whole != nil {
 				t.Errorf("%q is a whole message", whole.bytes)
 			}
 		}
-		whole := i.fragment(&pool, []byte("."), true)
+		whole := i.fragment(&pool, []byte("."), frame.Reader{}, true)
 		if whole == nil || string(whole.bytes) != "one message." || i.message != nil {
 			t.Fatalf("the message is %v, and %v is kept", whole, i.message)
 		}

@@ -9,8 +9,8 @@ import (
 	"p2p-messaging/transport/internal/epoll"
 )
 
-// looped carries a connection over a socket on a loop, without a goroutine of its own. The loop is the reader. It does not
-// watch the socket for bytes while the next frame must wait. The flusher is a task. It runs at the end of the round in which
+// looped carries a connection over a socket on a loop, without a goroutine of its own. The loop is the reader. While the next
+// frame must wait, it watches the socket for bytes only to read ahead. The flusher is a task. It runs at the end of the round in which
 // its frames were queued. It runs on the connection's own loop, or on the loop of the connection that a message came from.
 //
 // [loops.adopt] makes a looped, and an openTask begins to read it. The loop runs attend whenever a state may have changed.
@@ -95,6 +95,11 @@ func (s *looped) Receive(b []byte, at time.Time) {
 
 // Ended implements [epoll.Handler].
 func (s *looped) Ended(err error) {
+	if err == epoll.ErrUnread {
+		s.hungUp = true
+		s.attend()
+		return
+	}
 	if !errors.Is(err, io.EOF) {
 		s.cut()
 	}
@@ -107,7 +112,9 @@ func (s *looped) Ended(err error) {
 func (s *looped) Writable() { s.continueFlush() }
 
 // watch makes the loop watch the socket for bytes if the reader wants them, and for room if the outbox is full.
-func (s *looped) watch() { s.socket.Watch(s.inbox.state().watches(), s.outbox.isFull()) }
+func (s *looped) watch() {
+	s.socket.Watch(s.inbox.state().watches() || s.readsAhead(), s.outbox.isFull())
+}
 
 // attend does what the states ask for. The loop calls it whenever one of them may have changed. If none has, attend does
 // nothing.
@@ -129,7 +136,7 @@ func (s *looped) attend() {
 	}
 	switch {
 	case s.inbox.state() == ended && s.outbox.remove():
-		s.inbox.drop(&s.server.buffers)
+		s.drop()
 		s.socket.Close()
 		s.server.connections.remove(&s.conn)
 		return
@@ -137,9 +144,10 @@ func (s *looped) attend() {
 		s.continueFlush()
 		return // lose wakes the reader, so attend is called again
 	case s.inbox.state() >= dropping:
-		s.inbox.drop(&s.server.buffers)
+		s.drop()
 	default:
 		s.goOn(now)
+		s.hangUp()
 	}
 	s.watch()
 	if due := s.outbox.due(); due != never {

@@ -81,6 +81,7 @@ type memSocket struct {
 	mu                 sync.Mutex
 	readable, writable bool // what the loop watches for
 	closed             bool
+	ended              bool // the handler knows that the other side has ended its direction
 }
 
 func (s *memSocket) Post(t epoll.Task) { s.loop.Post(t) }
@@ -131,7 +132,7 @@ func (s *memSocket) wait() {
 	for {
 		state, in, out := s.near.State()
 		s.mu.Lock()
-		ready := s.readable && state.Readable || s.writable && state.Writable || state.HungUp
+		ready := s.readable && state.Readable || s.writable && state.Writable || state.HungUp || state.Ended && !s.ended
 		closed := s.closed
 		s.mu.Unlock()
 		switch {
@@ -173,11 +174,23 @@ func (s *memSocket) serve() {
 	case readable && state.Readable:
 		n, err := s.near.Read(s.buffer[:])
 		if err != nil {
+			s.noteEnd()
 			s.handler.Ended(err)
 			return
 		}
 		s.handler.Receive(s.buffer[:n], time.Now())
 	case !readable && state.HungUp:
 		s.handler.Ended(net.ErrClosed)
+	case !readable && state.Ended && s.noteEnd():
+		s.handler.Ended(epoll.ErrUnread)
 	}
+}
+
+// noteEnd notes that the handler knows of the end, and reports whether it did not know before.
+func (s *memSocket) noteEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.ended
+	s.ended = true
+	return !known
 }

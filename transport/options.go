@@ -30,10 +30,20 @@ type Options struct {
 	// Burst is how many frames a connection may send at once before Rate applies. It must be at least 1 if there is a Rate.
 	Burst int
 
+	// MaxConnections is how many connections may be open at once, those included that have not asked for a WebSocket. When
+	// there are more, those that have been there longest without a login are closed (close code 1013). Then new ones are
+	// refused with HTTP 503. 0 means as many as the number of files allows that the process may open. That number is never
+	// exceeded.
+	MaxConnections int
+
 	// WriteTimeout is how long a write may make no progress. After that the service ends the connection, because its
 	// client reads too slowly (close code 4000). WriteTimeout is also how long the client of a connection that is being
 	// closed has to take the waiting frames. Default: 10 s.
 	WriteTimeout time.Duration
+	// MessageTimeout is how long a client may take to finish a message that it has begun, over all its fragments. After
+	// that the service ends the connection (close code 1008). The time in which the service does not read the client does
+	// not count. Default: 10 s.
+	MessageTimeout time.Duration
 	// PingInterval is the time between two pings to a connection. Default: 25 s.
 	PingInterval time.Duration
 	// IdleTimeout is how long a client may send nothing, not even a pong. After that the service ends the connection
@@ -51,6 +61,7 @@ func DefaultOptions() Options {
 		Rate:             500,
 		Burst:            1000,
 		WriteTimeout:     10 * time.Second,
+		MessageTimeout:   10 * time.Second,
 		PingInterval:     25 * time.Second,
 		IdleTimeout:      60 * time.Second,
 		HandshakeTimeout: 10 * time.Second,
@@ -69,6 +80,7 @@ func (o *Options) complete() error {
 		otherwise time.Duration
 	}{
 		{"write timeout", &o.WriteTimeout, defaults.WriteTimeout},
+		{"message timeout", &o.MessageTimeout, defaults.MessageTimeout},
 		{"ping interval", &o.PingInterval, defaults.PingInterval},
 		{"idle timeout", &o.IdleTimeout, defaults.IdleTimeout},
 		{"handshake timeout", &o.HandshakeTimeout, defaults.HandshakeTimeout},
@@ -86,8 +98,11 @@ func (o *Options) complete() error {
 	if o.Rate < 0 || o.Rate > maxRate {
 		return fmt.Errorf("the rate must be from 0 to %d frames a second, not %d", maxRate, o.Rate)
 	}
-	if o.Rate > 0 && (o.Burst < 1 || o.Burst > maxRate) {
+	if o.Burst < 0 || o.Burst > maxRate || o.Rate > 0 && o.Burst == 0 {
 		return fmt.Errorf("the burst must be from 1 to %d frames where there is a rate, not %d", maxRate, o.Burst)
+	}
+	if o.MaxConnections < 0 {
+		return fmt.Errorf("the greatest number of connections must be 0, for no limit, or more, not %d", o.MaxConnections)
 	}
 	return nil
 }

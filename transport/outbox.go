@@ -302,6 +302,13 @@ func (o *outbox) isFull() bool {
 	return o.state == full
 }
 
+// isLingering reports whether everything is written, and the client may still close its side.
+func (o *outbox) isLingering() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == lingering
+}
+
 // isGone reports whether the socket is closed.
 func (o *outbox) isGone() bool {
 	o.mu.Lock()

@@ -29,8 +29,10 @@ type returns struct {
 	fail  any      // if not nil, the next call of Undelivered panics with it
 }
 
-func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
-func (r *returns) Closed()                        {}
+func (r *returns) Receive(m *messages.Relay) bool  { m.Release(); return true }
+func (r *returns) Closed()                         {}
+func (r *returns) LoggedIn() bool                  { return true }
+func (*returns) RefuseLogin(messages.Code, string) {}
 
 func (r *returns) Undelivered(text []byte, sender messages.Address) {
 	r.mu.Lock()

@@ -86,6 +86,9 @@ func (w *witness) Receive(m *messages.Relay) bool {
 	return w.decide == nil || w.decide()
 }
 
+func (w *witness) LoggedIn() bool                  { return true }
+func (*witness) RefuseLogin(messages.Code, string) {}
+
 func (w *witness) Closed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,16 +13,32 @@ const (
 	reasonEncoding  = "the text is not valid UTF-8"
 	reasonBinary    = "binary messages are not part of this protocol: send text"
 	reasonTooLong   = "the message is longer than 64 KiB"
+	reasonTooEarly  = "the message is longer than 16 KiB, which is the limit before a login"
 	reasonFragments = "the message has too many fragments"
 	reasonFailed    = "the service failed on this connection: please come back"
 )
 
-// accepted says which frames the service accepts. The longest message may come in fragments of one byte, with as many empty
-// fragments between them.
-var accepted = &frame.Rules{FromClient: true, MaxMessage: messages.MaxMessageBytes, MaxFragments: 2 * messages.MaxMessageBytes}
+// maxAnonymousMessage is the size in bytes of the longest message that a client without a login may send. The longest login
+// is much shorter, even with a token. The limit bounds what the service keeps for a client that it does not know.
+const maxAnonymousMessage = 16 << 10
 
-// farewell returns the payload of the close frame that answers a frame which is not acceptable.
-func farewell(fault error) []byte {
+// These rules say which frames the service accepts. The longest message may come in fragments of one byte, with as many empty
+// fragments between them.
+var (
+	acceptedWithLogin    = &frame.Rules{FromClient: true, MaxMessage: messages.MaxMessageBytes, MaxFragments: 2 * messages.MaxMessageBytes}
+	acceptedWithoutLogin = &frame.Rules{FromClient: true, MaxMessage: maxAnonymousMessage, MaxFragments: 2 * maxAnonymousMessage}
+)
+
+// accepted returns the rules for the next frame of the client.
+func (c *conn) accepted() *frame.Rules {
+	if c.loggedIn {
+		return acceptedWithLogin
+	}
+	return acceptedWithoutLogin
+}
+
+// farewell returns the payload of the close frame that answers a frame which is not acceptable by the rules.
+func farewell(fault error, rules *frame.Rules) []byte {
 	f := fault.(frame.Fault) // package frame has no other errors
 	reason := reasonProtocol
 	switch f {
@@ -30,6 +46,9 @@ func farewell(fault error) []byte {
 		reason = reasonBinary
 	case frame.FaultTooLong:
 		reason = reasonTooLong
+		if rules == acceptedWithoutLogin {
+			reason = reasonTooEarly
+		}
 	case frame.FaultFragments:
 		reason = reasonFragments
 	case frame.FaultCloseReason:
@@ -44,7 +63,7 @@ func closeAnswer(payload []byte) []byte {
 	answer, fault := frame.AnswerClose(payload)
 	switch {
 	case fault != nil:
-		return farewell(fault)
+		return farewell(fault, acceptedWithLogin)
 	case answer == nil:
 		return []byte{} // a close frame without a status code; nil means none
 	}
@@ -55,7 +74,7 @@ func closeAnswer(payload []byte) []byte {
 func (c *conn) received(b []byte, now int64) {
 	c.lastRead.Store(now)
 	if c.inbox.state() < dropping {
-		c.proceed(c.inbox.join(b), false, now)
+		c.proceed(c.inbox.join(&c.server.keeps, b), false, now)
 	}
 }
 
@@ -63,11 +82,55 @@ func (c *conn) received(b []byte, now int64) {
 // that the first frame has been charged for.
 func (c *conn) proceed(b []byte, paid bool, now int64) {
 	n := c.act(b, paid, now)
-	if c.inbox.state() < dropping {
-		c.inbox.keep(&c.server.buffers, b, n)
-	} else {
-		c.inbox.drop(&c.server.buffers)
+	if c.inbox.state() >= dropping {
+		c.drop()
+		return
 	}
+	c.inbox.keep(&c.server.keeps, b, n)
+	c.setClock(now)
+	c.hangUp()
+}
+
+// readsAhead reports whether the reader wants more bytes while the frames before them wait for the rate. It does if the client
+// has a login, because the login must be free when the client has gone. What the service holds for the client stays bounded.
+func (c *conn) readsAhead() bool {
+	return c.inbox.state() == awaitingRate && c.loggedIn && !c.hungUp &&
+		c.outbox.waiting.Load()+int64(len(c.inbox.waiting())) < c.server.queueLimit
+}
+
+// hangUp ends the reading if frames wait for the rate and their client has gone: it has sent a close frame behind them, or has
+// ended its direction. Those frames are dropped.
+func (c *conn) hangUp() {
+	if c.inbox.state() != awaitingRate {
+		return
+	}
+	switch payload, found := c.inbox.findClose(); {
+	case found:
+		c.finish(closeAnswer(payload))
+	case c.hungUp:
+		c.finish(nil)
+	default:
+		return
+	}
+	c.drop()
+}
+
+// setClock makes the clock of the unfinished message run, if there is one and the reader does not wait.
+func (c *conn) setClock(now int64) {
+	switch {
+	case !c.inbox.unfinished():
+		c.clock.clear()
+	case c.inbox.state() != reading:
+		c.clock.stop(now)
+	case c.clock.run(now, int64(c.server.options.MessageTimeout)):
+		c.server.connections.hasten(c, c.clock.due())
+	}
+}
+
+// drop drops all bytes that have come and were not acted on. The reading has ended.
+func (c *conn) drop() {
+	c.inbox.drop(&c.server.keeps)
+	c.clock.clear()
 }
 
 // act acts on the frames in b, one by one, while they are whole and the state is reading. It returns how many bytes it
@@ -79,10 +142,12 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 			c.finish(frame.AppendClose(nil, uint16(messages.CloseInternalError), reasonFailed))
 		}
 	}()
+	frames := c.inbox.frames()
 	for c.inbox.state() == reading {
-		h, more, fault := c.inbox.frames.Peek(b[taken:], accepted)
+		rules := c.accepted()
+		h, more, fault := frames.Peek(b[taken:], rules)
 		if fault != nil {
-			c.finish(farewell(fault))
+			c.finish(farewell(fault, rules))
 			return taken
 		}
 		if more > 0 {
@@ -93,12 +158,15 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 			return taken
 		}
 		paid = false
-		c.inbox.frames.Take(h)
+		frames.Take(h)
+		if frames == (frame.Reader{}) {
+			c.clock.clear() // what was begun is finished
+		}
 		taken += h.Size()
 		payload := b[taken : taken+int(h.Length)]
 		taken += len(payload)
 		frame.Mask(payload, h.Key)
-		c.frame(h, payload)
+		c.frame(h, payload, frames)
 		c.settle()
 	}
 	return taken
@@ -126,8 +194,8 @@ func (c *conn) settle() {
 	}
 }
 
-// frame acts on one frame.
-func (c *conn) frame(h frame.Header, payload []byte) {
+// frame acts on one frame. Frames is the state of the reading behind it.
+func (c *conn) frame(h frame.Header, payload []byte, frames frame.Reader) {
 	switch h.Opcode() {
 	case frame.Ping: // answered with its own payload (RFC 6455, section 5.5.3)
 		c.queue(frame.Pong, payload, nil, nil)
@@ -139,8 +207,8 @@ func (c *conn) frame(h frame.Header, payload []byte) {
 			c.text(payload)
 			return
 		}
-		if message := c.inbox.fragment(&c.server.buffers, payload, h.Fin()); message != nil {
-			defer c.server.buffers.put(message)
+		if message := c.inbox.fragment(&c.server.keeps, payload, frames, h.Fin()); message != nil {
+			defer c.server.keeps.put(message)
 			c.text(message.bytes)
 		}
 	}
@@ -157,16 +225,35 @@ func (c *conn) text(text []byte) {
 		return
 	}
 	relay.Via = c.carrier
-	if !c.session.Receive(relay) {
-		c.awaitDecision()
+	decides := !relay.Type.Relayed() // the session owns the relay after Receive
+	if next := c.session.Receive(relay) || !c.awaitDecision(); next && decides {
+		c.noteLogin()
 	}
 }
 
-// awaitDecision makes the reader wait for Resume, unless Resume was called before the session returned.
-func (c *conn) awaitDecision() {
-	if !c.inbox.change(reading, awaitingDecision) {
-		c.inbox.change(decided, reading)
+// noteLogin notes whether the client has a login, after a message that may have changed that.
+func (c *conn) noteLogin() {
+	loggedIn := c.session.LoggedIn()
+	if loggedIn == c.loggedIn {
+		return
 	}
+	c.loggedIn = loggedIn
+	if loggedIn {
+		c.server.connections.places.release(c.place)
+		c.place = nil
+	} else {
+		c.place = c.server.connections.places.await(c)
+	}
+}
+
+// awaitDecision makes the reader wait for Resume, and reports whether it waits. It does not wait if Resume was called before the
+// session returned.
+func (c *conn) awaitDecision() bool {
+	if c.inbox.change(reading, awaitingDecision) {
+		return true
+	}
+	c.inbox.change(decided, reading)
+	return false
 }
 
 // refuse answers a text that is not a message of the protocol.
@@ -179,6 +266,10 @@ func (c *conn) refuse(err error) {
 		c.Close(messages.CloseInvalidPayload, reasonEncoding)
 		return
 	}
+	if refusal.Login != nil {
+		c.session.RefuseLogin(refusal.Code, refusal.Login.Error())
+		return
+	}
 	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
 }
 
@@ -188,17 +279,23 @@ func (c *conn) charge(now int64, frames uint32) time.Duration {
 	if interval == 0 {
 		return 0
 	}
-	if c.extra.Load() > 0 {
-		frames += uint32(c.extra.Swap(0))
+	if c.inbox.extra.Load() > 0 {
+		frames += uint32(c.inbox.extra.Swap(0))
 	}
 	c.dueAt = max(c.dueAt, now) + interval*int64(frames)
-	return time.Duration(c.dueAt - now - c.server.burstInterval)
+	return time.Duration(c.rateAllows() - now)
 }
+
+// rateAllows returns the time at which the rate allows the frame that was charged for last.
+func (c *conn) rateAllows() int64 { return c.dueAt - c.server.burstInterval }
+
+// LoggedIn implements [actors.Link]. The reader waits meanwhile.
+func (c *conn) LoggedIn() { c.server.connections.places.release(c.place) }
 
 // Charge implements [actors.Link].
 func (c *conn) Charge(frames int) {
 	if c.server.frameInterval > 0 {
-		c.extra.Add(int32(frames))
+		c.inbox.extra.Add(int32(frames))
 	}
 }
 
@@ -214,7 +311,7 @@ func (c *conn) Resume() {
 func (c *conn) ready(now int64) bool {
 	switch c.inbox.state() {
 	case awaitingRate:
-		return now >= c.dueAt-c.server.burstInterval
+		return now >= c.rateAllows()
 	case awaitingRoom:
 		return !c.crowded()
 	case awaitingDecision:
@@ -232,6 +329,7 @@ func (c *conn) goOn(now int64) {
 	c.lastRead.Store(now)
 	c.inbox.become(reading)
 	if state == decided {
+		c.noteLogin()
 		c.settle()
 	}
 	c.proceed(c.inbox.waiting(), state == awaitingRate, now)

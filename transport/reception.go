@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -103,6 +104,9 @@ func passing(err error) error {
 // in a warnInterval.
 func (r *reception) failed(err error) error {
 	err = passing(err)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		r.server.connections.places.freeFiles()
+	}
 	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(r.warned) >= warnInterval {
 		r.warned = now
 		r.server.options.Logger.Warn("connections could not be accepted", slog.Any("error", err))
@@ -143,7 +147,7 @@ func (r *reception) welcome(fd int) bool {
 		return false
 	}
 	key, ok := r.check(head[:end])
-	if !ok || !r.server.connections.enter() {
+	if !ok || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
 		return false
 	}
 	l := r.server.carriers.adoptDescriptor(fd)
@@ -153,6 +157,7 @@ func (r *reception) welcome(fd int) bool {
 	}
 	epoll.Discard(fd, r.peeked[:end])
 	r.server.openLooped(l, key, nil)
+	r.server.connections.places.pace()
 	return true
 }
 

@@ -22,7 +22,10 @@ func (u *undecided) Receive(m *messages.Relay) bool {
 	return false
 }
 
+func (*undecided) RefuseLogin(messages.Code, string) {}
+
 func (u *undecided) Closed()                              { u.closed = true }
+func (u *undecided) LoggedIn() bool                       { return false }
 func (u *undecided) Undelivered([]byte, messages.Address) {}
 
 func TestNothingIsReadUntilADecisionHasCome(t *testing.T) {

@@ -46,6 +46,7 @@ type Server struct {
 	upgrader *gws.Upgrader
 	started  time.Time
 	buffers  buffers
+	keeps    keeps
 
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
@@ -83,7 +84,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		s.burstInterval = s.frameInterval * int64(o.Burst)
 	}
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
-	s.connections.init(s.now, o.PingInterval, o.IdleTimeout, o.WriteTimeout)
+	s.connections.init(s.now, o)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.HandshakeTimeout,
@@ -91,7 +92,15 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		WriteTimeout:      pageTimeout,
 		IdleTimeout:       keepAliveTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, socket net.Conn) context.Context {
+			return context.WithValue(ctx, ownPlace{}, s.connections.places.visit(socket))
+		},
+		ConnState: func(socket net.Conn, state http.ConnState) {
+			if state == http.StateHijacked || state == http.StateClosed {
+				s.connections.places.visited(socket)
+			}
+		},
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }
@@ -131,6 +140,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ownPlace is the key of a request's context under which it has the place of its connection.
+type ownPlace struct{}
+
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	if refusal := checkHandshake(r); refusal != nil {
 		refusal.write(w)
@@ -138,6 +150,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.origins.permits(r) {
 		http.Error(w, "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin.", http.StatusForbidden)
+		return
+	}
+	if own, _ := r.Context().Value(ownPlace{}).(*place); !s.connections.places.makeRoom(own) {
+		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Connection", "close")
+		http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
 		return
 	}
 	if !s.connections.enter() {

@@ -179,6 +179,47 @@ func TestLoginsThatNobodyShouldHaveAreRefusedWithAReason(t *testing.T) {
 	})
 }
 
+// What JSON's grammar lets through, and I-JSON does not, is a fault of the login and not of the message.
+func TestALoginThatIJSONRefusesIsAnsweredAsALogin(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, by carrier) {
+		s := by.listen(t)
+		c := s.connect(t)
+		for login, character := range map[string]string{
+			`a\uD800`:       "U+D800",
+			`\uDC00\uD83D`:  "U+DC00",
+			`\uFFFF`:        "U+FFFF",
+			`\ud83f\udffe`:  "U+1FFFE",
+			"a\uFDD0":       "U+FDD0",
+			`\ufdd0\ud800a`: "U+FDD0",
+		} {
+			write(t, c, rawws.Message(`{"login":"`+login+`","x":[1],"type":"login"}`))
+			got, err := c.ReadText()
+			if err != nil || !strings.HasPrefix(got, `{"type":"login","success":false,"code":"malformed","message":"`+character+" (") {
+				t.Errorf("%q: answered with %s, %v; want a refused login that names %s", login, got, err, character)
+			}
+		}
+		for _, message := range []string{
+			`{"type":"logout","login":"a\uD800"}`,          // no login
+			`{"type":"login","login":"a\uD800","login":1}`, // wrong in another way too
+			`{"type":"login","login":"a\uD800\x"}`,
+			`{"type":"login","login":["\uD800"]}`,
+			`{"type":"login","login":5}`,
+		} {
+			write(t, c, rawws.Message(message))
+			got, err := c.ReadText()
+			if err != nil || !strings.HasPrefix(got, `{"type":"error","code":"malformed"`) {
+				t.Errorf("%s: answered with %s, %v; want an error", message, got, err)
+			}
+		}
+		for range 20 {
+			write(t, c, rawws.Message(`{"type":"login","login":"a\uD800"}`))
+		}
+		if code, _, _, err := c.ReadClose(); code != 1008 || err != nil {
+			t.Errorf("closed with %d, %v; want 1008 after twenty refused logins", code, err)
+		}
+	})
+}
+
 // pairs makes clients relay frames to each other in pairs. Each pair relays at least least frames, and goes on until stop is
 // closed. Each frame must arrive unchanged and in order.
 func (s *service) pairs(t *testing.T, clients []*client.Client, least int, stop <-chan struct{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -13,22 +14,41 @@ import (
 // what passes below: frames, sockets, ICE, and the browser's events.
 const keepDiary = `(() => {
 	const entries = [];
-	const write = (kind, text) => entries.push({ at: Date.now(), kind, text });
+	const write = (kind, text) => {
+		entries.push({ at: Date.now(), kind, text });
+		testing.changed();
+	};
 	const brief = (data) => {
 		const { type, to, from, call, code, reason, success } = JSON.parse(data);
 		return Object.entries({ type, to, from, call: call?.slice(0, 6), code, reason, success }).filter(([, v]) => v !== undefined).map(([k, v]) => k === "type" ? v : k + "=" + v).join(" ");
 	};
 	const send = WebSocket.prototype.send;
 	WebSocket.prototype.send = function (data) { write("sent", brief(data)); return send.call(this, data); };
+	let sockets = 0;
+	let newest;
 	globalThis.WebSocket = class extends WebSocket {
 		constructor(...options) {
 			super(...options);
-			write("socket", "new");
-			this.addEventListener("open", () => write("socket", "open"));
-			this.addEventListener("close", ({ code, reason }) => write("socket", "closed " + code + " " + reason));
-			this.addEventListener("message", ({ data }) => write("got", brief(data)));
+			newest = this;
+			this.name = "socket " + ++sockets;
+			this.loggedIn = false;
+			write(this.name, "new");
+			this.addEventListener("open", () => write(this.name, "open"));
+			this.addEventListener("close", ({ code, reason }) => {
+				this.loggedIn = false;
+				write(this.name, "closed " + code + " " + reason);
+			});
+			this.addEventListener("message", ({ data }) => {
+				const { type, success } = JSON.parse(data);
+				this.loggedIn ||= type === "login" && success;
+				write("got", brief(data));
+			});
 		}
-		close(...options) { write("socket", "close() " + options.join(" ")); super.close(...options); }
+		close(...options) {
+			this.loggedIn = false;
+			write(this.name, "close() " + options.join(" "));
+			super.close(...options);
+		}
 	};
 	let connections = 0;
 	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -49,7 +69,7 @@ const keepDiary = `(() => {
 	const noted = new WeakSet();
 	const look = () => {
 		const read = (kind, elements) => {
-			const text = [...elements].map((e) => (e.ariaLabel ?? "") + " " + e.innerText).join(" | ").replace(/\d+/g, "N").replace(/\s+/g, " ").trim();
+			const text = [...elements].map((e) => ((e.ariaLabel ?? "") + " " + e.innerText).trim()).filter((text) => text !== "").join(" | ").replace(/\d+/g, "N").replace(/\s+/g, " ").trim();
 			if (text !== (shown.get(kind) ?? "")) write(kind, text);
 			shown.set(kind, text);
 		};
@@ -66,7 +86,11 @@ const keepDiary = `(() => {
 		}
 	};
 	new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
-	globalThis.diary = entries;
+	globalThis.diary = {
+		entries,
+		/** Whether the newest socket has logged in. */
+		get loggedIn() { return newest?.loggedIn === true; },
+	};
 })()`
 
 // diaryEntry is a line of a page's diary.
@@ -78,14 +102,24 @@ type diaryEntry struct {
 // readKinds are those kinds of entries that a person reads.
 var readKinds = []string{"alert", "status", "heading", "hint", "list", "dialog", "note"}
 
-// openWithDiary opens url in a new tab of a browser. Its page keeps a diary, which the test shows if it fails.
-func openWithDiary(t testing.TB, browser context.Context, name, url string) *page {
+// openWithDiary opens url in a new tab of a browser. Its page keeps a diary.
+//
+// A page that may use the microphone learns each interface of the device, and looks for a path from each address. Others have one
+// socket, which the kernel gives an address, so that ICE does not see another one.
+func openWithDiary(t testing.TB, parent context.Context, name, url string, microphone browser.PermissionSetting) *page {
 	t.Helper()
-	tab, err := openTab(browser, chromedp.WithNewBrowserContext())
+	tab, err := openTab(parent, chromedp.WithNewBrowserContext())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := chromedp.Do(tab.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission:       &browser.PermissionDescriptor{Name: "microphone"},
+			Setting:          microphone,
+			BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+		}); err != nil {
+			return err
+		}
 		_, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument,
 			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: keepDiary})
 		return err
@@ -95,4 +129,4 @@ func openWithDiary(t testing.TB, browser context.Context, name, url string) *pag
 	return open(t, tab, name, url, func(*page) { tab.end() })
 }
 
-func (p *page) diary() []diaryEntry { p.t.Helper(); return eval[[]diaryEntry](p, "diary") }
+func (p *page) diary() []diaryEntry { p.t.Helper(); return eval[[]diaryEntry](p, "diary.entries") }

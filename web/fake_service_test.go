@@ -94,6 +94,8 @@ func (f *fakeService) OnMessage(socket *gws.Conn, message *gws.Message) {
 			answer["iceServers"] = f.iceServers
 		}
 		f.write(socket, answer)
+	case frame["type"] == "ping":
+		f.write(socket, map[string]any{"type": "pong"})
 	case to == "" || f.silent:
 	case f.clients[to] == nil:
 		f.write(socket, map[string]any{"type": "error", "code": "peer-unavailable", "message": "Not here.", "to": to})

@@ -1,16 +1,22 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -343,6 +349,9 @@ func TestAFileGoesOnAfterItsReceiverHasLoadedThePageAgain(t *testing.T) {
 	if fresh := eval[int](bob, "fresh"); fresh != size-16*64*16380 {
 		t.Errorf("%d bytes came after the page was loaded again, want %d", fresh, size-16*64*16380)
 	}
+	if entries := eval[int](bob, `document.querySelectorAll("li.transfer").length`); entries != 1 {
+		t.Errorf("the file has %d entries, want one", entries)
+	}
 }
 
 // pixel is a PNG of one red pixel.
@@ -457,6 +466,57 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 	alice.writes("see https://example.com/a")
 	if !eval[bool](alice, `!document.querySelector("h1").dispatchEvent(new DragEvent("drop", { dataTransfer: `+link+`, bubbles: true, cancelable: true }))`) {
 		t.Error("the browser would open the link that was dropped beside the conversation")
+	}
+}
+
+// blackPNG is a black picture, in base64. It has a bit for each pixel, and is small.
+func blackPNG(width, height uint32) string {
+	chunk := func(kind string, content []byte) []byte {
+		sized := binary.BigEndian.AppendUint32(nil, uint32(len(content)))
+		body := append([]byte(kind), content...)
+		return binary.BigEndian.AppendUint32(append(sized, body...), crc32.ChecksumIEEE(body))
+	}
+	var rows bytes.Buffer
+	deflate := zlib.NewWriter(&rows)
+	row := make([]byte, 1+(width+7)/8)
+	for range height {
+		_, _ = deflate.Write(row) // A buffer takes all.
+	}
+	_ = deflate.Close()
+	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)
+	file := slices.Concat([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(header, 1, 0, 0, 0, 0)), chunk("IDAT", rows.Bytes()), chunk("IEND", nil))
+	return base64.StdEncoding.EncodeToString(file)
+}
+
+func TestALargePictureIsShownSmallOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	alice.mayAttach()
+	for _, picture := range []struct {
+		name          string
+		width, height uint32
+	}{{"huge.png", 20_000, 20_000}, {"wide.png", 1_000_000, 60}, {"photo.png", 5_000, 4_000}, {"pixel.png", 1, 1}} {
+		eval[bool](alice, `document.querySelector("textarea").dispatchEvent(new ClipboardEvent("paste", {
+			clipboardData: `+transferOf(picture.name, "image/png", blackPNG(picture.width, picture.height))+`, bubbles: true, cancelable: true })) || true`)
+		bob.click("button", "Accept "+picture.name)
+		// After that the next offer is not moved under the pointer.
+		bob.until("what is shown of "+picture.name, func(context.Context) (bool, error) {
+			return eval[bool](bob, `(() => {
+				const last = [...document.querySelectorAll(".transfer")].at(-1);
+				return (last.querySelector("img")?.complete === true || last.textContent.includes("too large"));
+			})()`), nil
+		})
+	}
+	for _, p := range []*page{alice, bob} {
+		// The copy of a photo has 1,280 pixels on its longer side.
+		p.untilIt("image", "photo.png", "function() { return this.naturalWidth === 1280 && this.naturalHeight === 1024 }")
+		p.drawn("pixel.png")
+		p.absent("image", "huge.png")
+		p.absent("image", "wide.png")
+		p.until("words about the pictures that are too large", func(context.Context) (bool, error) {
+			return eval[int](p, `[...document.querySelectorAll(".file-state")].filter((e) => e.textContent.startsWith("This picture is too large to be shown here.")).length`) == 2, nil
+		})
 	}
 }
 

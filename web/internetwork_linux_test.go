@@ -15,7 +15,8 @@ import (
 type internetwork struct {
 	router              *namespace
 	alice, bob, service *host
-	cuts                []hostPair
+	// dropped are the router's rules (ip-rule(8)) for what it throws away.
+	dropped []string
 }
 
 // host is a computer in a network.
@@ -117,29 +118,37 @@ func (n *internetwork) close() {
 
 // cut lets no packet pass on these paths any more.
 func (n *internetwork) cut(paths ...hostPair) error {
-	n.cuts = append(n.cuts, paths...)
-	return n.router.ip(rules("add", paths)...)
-}
-
-// mend lets packets pass on all paths again.
-func (n *internetwork) mend() error {
-	paths := n.cuts
-	n.cuts = nil
-	if len(paths) == 0 {
-		return nil
-	}
-	return n.router.ip(rules("del", paths)...)
-}
-
-// rules are commands that add or delete the router's rules for paths that are cut. What meets such a rule is dropped without an ICMP
-// message (ip-rule(8)).
-func rules(command string, paths []hostPair) (commands []string) {
+	var rules []string
 	for _, p := range paths {
 		for _, way := range []hostPair{p, {p[1], p[0]}} {
-			commands = append(commands, fmt.Sprintf("rule %s iif %s to %s.0/24 priority 1 blackhole", command, way[0].port(), way[1].subnet))
+			rules = append(rules, fmt.Sprintf("iif %s to %s.0/24", way[0].port(), way[1].subnet))
 		}
 	}
-	return commands
+	return n.drop(rules...)
+}
+
+// mute lets no packet pass that the host sends. What is sent to it arrives.
+func (n *internetwork) mute(h *host) error { return n.drop("iif " + h.port()) }
+
+// drop throws away the packets that meet a rule, without an ICMP message.
+func (n *internetwork) drop(rules ...string) error {
+	n.dropped = append(n.dropped, rules...)
+	return n.change("add", rules)
+}
+
+// mend lets all packets pass again.
+func (n *internetwork) mend() error {
+	rules := n.dropped
+	n.dropped = nil
+	return n.change("del", rules)
+}
+
+func (n *internetwork) change(command string, rules []string) error {
+	commands := make([]string, 0, len(rules))
+	for _, rule := range rules {
+		commands = append(commands, fmt.Sprintf("rule %s %s priority 1 blackhole", command, rule))
+	}
+	return n.router.ip(commands...)
 }
 
 // of returns the paths of a host to all others.

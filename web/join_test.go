@@ -27,15 +27,15 @@ func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
 	second.absent("alert", "")
 }
 
-// The first of these the service cannot even read: its error says nothing of a login.
+// JSON lets the first of these through, and I-JSON does not.
 func TestALoginThatNobodyCanHaveIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	p := newPage(t, "nobody", s.url())
-	for _, login := range []string{"a\uffff", "a\u200bb", "\u0301"} {
+	for login, character := range map[string]string{"a\uffff": "U+FFFF", "a\u200bb": "U+200B", "\u0301": "U+0301", "\u0645\u062d\u0640\u0645\u062f": "U+0640"} {
 		p.fill("Login", login)
 		p.click("button", "Join")
-		p.shows("alert", "", "ogin")
+		p.shows("alert", "", character)
 		if alert := p.read("alert", ""); strings.Contains(alert, "answer") {
 			t.Errorf("joining as %+q ended with %q, want the reason", login, alert)
 		}
@@ -45,7 +45,7 @@ func TestALoginThatNobodyCanHaveIsRefusedAtOnce(t *testing.T) {
 		p.click("button", "Dismiss")
 		p.vanish("alert", "")
 	}
-	p.join("alice")
+	p.join("Anna \u2764\ufe0f")
 	p.absent("alert", "")
 }
 

@@ -92,7 +92,7 @@ func TestAConnectionThatDropsIsRestoredAndNothingIsLost(t *testing.T) {
 	}
 }
 
-func TestWhoDoesNotAnswerARestartIsGone(t *testing.T) {
+func TestWhoDoesNotAnswerARestartIsCalledAgainUntilThePersonEndsIt(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, robot := s.open("alice"), s.peer("robot")
@@ -102,9 +102,15 @@ func TestWhoDoesNotAnswerARestartIsGone(t *testing.T) {
 	robot.alter = func(map[string]any) bool { return false }
 	gate.shut.Store(true)
 	alice.phase("reconnecting")
-	alice.shows("log", "Discussion", "robot left: the connection was lost")
-	alice.vanish("button", "Disconnect from robot")
+	alice.shows("log", "Discussion", "The connection to robot was lost")
 	l.ended()
+	alice.phase("reconnecting")
+	alice.untilSent("offer", 2) // The first one was to restart.
+	alice.click("button", "Disconnect from robot")
+	alice.phase("off")
+	if discussion := alice.read("log", "Discussion"); strings.Contains(discussion, "left") {
+		t.Errorf("the discussion shows %q, but nobody knows that the robot has left", discussion)
+	}
 }
 
 func TestTheOtherSideMayRestart(t *testing.T) {
@@ -193,19 +199,23 @@ func (s *service) pairLost() (alice, bob *page, cable *cable) {
 	bob.meets(alice)
 	cable.set(true)
 	alice.loses(true)
-	bob.shows("log", "Discussion", "alice left: the connection was lost")
+	bob.shows("log", "Discussion", "The connection to alice was lost")
 	return alice, bob, cable
 }
 
-func TestACallThatWasLostIsMadeAgainByWhoWasAway(t *testing.T) {
+func TestACallThatWasLostIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
-	alice.phase("reconnecting")
+	for _, p := range []*page{alice, bob} {
+		p.phase("reconnecting")
+	}
 	alice.say("meanwhile")
+	bob.say("meanwhile, too")
 	alice.loses(false)
 	cable.set(false)
 	alice.hurries()
 	bob.hears("alice", "meanwhile")
+	alice.hears("bob", "meanwhile, too")
 	bob.connected("alice")
 	alice.phase("open")
 	alice.delivered()
@@ -218,13 +228,14 @@ func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)
-	// With the service but without a way to bob: she calls him, and gets no further.
+	// With the service but without a way to bob: neither gets any further.
 	alice.hurries()
-	alice.untilSent("offer", 2)
-	alice.shows("log", "Discussion", "bob left: the connection was lost")
+	alice.shows("log", "Discussion", "The connection to bob was lost")
 	alice.phase("reconnecting")
 	alice.click("button", "Disconnect from bob")
 	alice.phase("off")
+	bob.shows("log", "Discussion", "alice left")
+	bob.phase("off")
 	offers := alice.sentOf("offer")
 
 	alice.loses(false)

@@ -194,8 +194,8 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	if err != nil {
 		return err
 	}
-	// The service answers a malformed message with an error that does not say which message it is about. So the client
-	// does not send one.
+	// A service of the original protocol answers a malformed message with an error that does not say which message it is
+	// about. So the client does not send one.
 	if _, err := messages.Decode(text); err != nil {
 		return &RefusedError{Code: messages.CodeLoginInvalid, Message: err.(*messages.DecodeError).Reason}
 	}

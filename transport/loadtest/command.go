@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"p2p-messaging/transport/loadtest/display"
@@ -42,8 +43,8 @@ type runner func(ctx context.Context, o options.Options, observe func(figures.Pr
 
 // Execute runs the load test until it is over or ctx ends. It shows the progress on stderr, prints the result on stdout
 // and writes the report. The error decides the exit status: it is a *[UsageError] or a *[ServiceError] if nothing could
-// be measured or the service went away, and [ErrInterrupted] after an interruption. Another error means that a check
-// does not hold, that verification failed or that something could not be written.
+// be measured or the service went away, and [ErrInterrupted] after an interruption. Another error means that sessions
+// could not be opened, that a check does not hold, that verification failed or that something could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
 	return f.execute(ctx, fleet.Run, stdout, stderr)
 }
@@ -66,20 +67,23 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 	if err != nil {
 		return err
 	}
-	outcomes := f.Check.Evaluate(r)
-	if err := f.write(r, outcomes, stdout, stderr); err != nil {
+	implied, given := f.Check.Implied(r), f.Check.Evaluate(r)
+	if err := f.write(r, slices.Concat(implied, given), stdout, stderr); err != nil {
 		return err
 	}
-	return verdict(r, outcomes)
+	return verdict(r, implied, given)
 }
 
 // verdict returns the error that stands for the exit status.
-func verdict(r *figures.Result, outcomes []figures.Outcome) error {
+func verdict(r *figures.Result, implied, given []figures.Outcome) error {
 	var failures []string
 	if r.Verification.Count() > 0 {
 		failures = append(failures, "verification failed: "+display.DescribeViolations(r.Verification))
 	}
-	for _, c := range outcomes {
+	for _, c := range implied {
+		failures = append(failures, fmt.Sprintf("only %s of %s sessions could be logged in: %s does not hold", c.Value, figures.FormatCount(r.WantedSessions()), c.Condition))
+	}
+	for _, c := range given {
 		if !c.Held {
 			failures = append(failures, fmt.Sprintf("--check: %s does not hold: %s", c.Condition, c.Value))
 		}

@@ -24,7 +24,7 @@ type Flags struct {
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
-	Seed     uint64        `group:"load" placeholder:"N" help:"Seed of all random numbers, to repeat a run. Default: a new seed for each run, which the figures name."`
+	Seed     seed          `group:"load" placeholder:"N" help:"Seed of all random numbers, to repeat a run. Default: a new seed for each run, which the figures name."`
 
 	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, in both directions together. Default: 1."`
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
@@ -67,7 +67,7 @@ Examples:
   p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
 
-The exit status is 0 if all went well, 1 if --check does not hold or verification failed, 2 for a wrong command line, if ` +
+The exit status is 0 if all went well, 1 if --check does not hold, if verification failed or if not all sessions could be opened, 2 for a wrong command line, if ` +
 		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in every case, unless the run could not begin.`
 }
 
@@ -97,7 +97,7 @@ func Vars(port string) map[string]string {
 func (f *Flags) Options() options.Options {
 	o := options.Options{
 		URL: f.URL, PID: f.PID,
-		Sessions: int(f.Sessions), Rate: f.Rate, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: f.Seed,
+		Sessions: int(f.Sessions), Rate: f.Rate, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: uint64(f.Seed),
 		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: options.Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
 		SlowReaders: int(f.SlowReaders), SlowShare: float64(f.SlowShare), Messages: int(f.Messages),
 		Processes: int(f.Processes),
@@ -131,5 +131,18 @@ func (p *positive) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is no number above 0", text)
 	}
 	*p = positive(v)
+	return nil
+}
+
+// seed is the seed of a run, at least 1.
+type seed uint64
+
+// UnmarshalText reads a decimal number.
+func (s *seed) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is no seed: give a whole number from 1 up, such as one that earlier figures name", text)
+	}
+	*s = seed(n)
 	return nil
 }

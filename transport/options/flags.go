@@ -26,7 +26,10 @@ type Flags struct {
 	Burst      int  `group:"limits" env:"P2P_BURST" default:"${burst}" placeholder:"N" help:"Messages that one connection may send at once before --rate applies. Default: ${default}."`
 	QueueLimit size `group:"limits" env:"P2P_QUEUE_LIMIT" default:"${queue_limit}" placeholder:"SIZE" help:"How much the service holds for one client, as a number of bytes, or such as 256KiB or 1MiB. Messages for it beyond that are refused. Default: ${default}."`
 
+	MaxConnections int `group:"limits" env:"P2P_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"N" help:"Connections that may be open at once. When there are more, those that have been there longest without a login are closed, and then new ones are refused. 0 means as many as the limit of open files allows. Default: ${default}."`
+
 	WriteTimeout     time.Duration `group:"timing" env:"P2P_WRITE_TIMEOUT" default:"${write_timeout}" placeholder:"TIME" help:"How long a client may read nothing of what is sent to it before it is cut off. Default: ${default}."`
+	MessageTimeout   time.Duration `group:"timing" env:"P2P_MESSAGE_TIMEOUT" default:"${message_timeout}" placeholder:"TIME" help:"How long a client may take to finish a message that it has begun. Default: ${default}."`
 	PingInterval     time.Duration `group:"timing" env:"P2P_PING_INTERVAL" default:"${ping_interval}" placeholder:"TIME" help:"Time between two pings to a client. Default: ${default}."`
 	IdleTimeout      time.Duration `group:"timing" env:"P2P_IDLE_TIMEOUT" default:"${idle_timeout}" placeholder:"TIME" help:"How long a client may send nothing, not even the answer to a ping. Must be longer than --ping-interval. Default: ${default}."`
 	HandshakeTimeout time.Duration `group:"timing" env:"P2P_HANDSHAKE_TIMEOUT" default:"${handshake_timeout}" placeholder:"TIME" help:"How long a client may take to send the headers of its request. Default: ${default}."`
@@ -55,7 +58,9 @@ func Vars() map[string]string {
 		"rate":              strconv.Itoa(o.Rate),
 		"burst":             strconv.Itoa(o.Burst),
 		"queue_limit":       size(actors.DefaultQueueLimit).String(),
+		"max_connections":   strconv.Itoa(o.MaxConnections),
 		"write_timeout":     o.WriteTimeout.String(),
+		"message_timeout":   o.MessageTimeout.String(),
 		"ping_interval":     o.PingInterval.String(),
 		"idle_timeout":      o.IdleTimeout.String(),
 		"handshake_timeout": o.HandshakeTimeout.String(),

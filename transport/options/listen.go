@@ -5,16 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
+// host returns the host to listen on. An IPv6 address may stand in brackets, as it does in a URL.
+func (f *Flags) host() string { return strings.Trim(f.Host, "[]") }
+
+// checkHost finds hosts that no machine can listen on.
+func (f *Flags) checkHost() error {
+	if strings.Contains(f.Host, "/") {
+		return usage("--host: %q is a URL or a network: give an address or a name alone", f.Host)
+	}
+	if host, port, err := net.SplitHostPort(f.Host); err == nil {
+		return usage("--host: %q has a port in it: give --host %s --port %s", f.Host, host, port)
+	}
+	address, err := netip.ParseAddr(f.host())
+	switch {
+	case err != nil:
+		return nil // a name
+	case address.IsMulticast():
+		return usage("--host: %s is a multicast address: give an address of this machine", address)
+	case address.Is6() && address.IsLinkLocalUnicast() && address.Zone() == "":
+		return usage("--host: %s is a link-local address: name its interface, too, as in %s%%eth0", address, address)
+	}
+	return nil
+}
+
 // Listen opens the port that the flags name. Its error says what the operator can do. It is a *[UsageError] if this machine
 // does not have the address.
 func (f *Flags) Listen() (net.Listener, error) {
-	// An IPv6 address may stand in brackets, as it does in a URL.
-	host := strings.Trim(f.Host, "[]")
+	host := f.host()
 	// The service sends pings of its own. TCP's keep-alive probes would only add work.
 	config := net.ListenConfig{KeepAlive: -1}
 	listener, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(f.Port))))
@@ -24,7 +47,7 @@ func (f *Flags) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("port %d is in use: stop what listens there, or choose another port with --port", f.Port)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("this user may not listen on port %d: choose one above 1023 with --port", f.Port)
-	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.As(err, &unknown):
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EINVAL), errors.As(err, &unknown):
 		return nil, usage("--host: %q is no address of this machine", f.Host)
 	case err != nil:
 		return nil, fmt.Errorf("listening: %w", err)

@@ -23,6 +23,9 @@ func usage(format string, arguments ...any) error {
 // Check finds values that kong accepts but the service cannot use. Its error is a *[UsageError]. [transport.New] checks the
 // other values that [Flags.Transport] returns.
 func (f *Flags) Check() error {
+	if err := f.checkHost(); err != nil {
+		return err
+	}
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}
@@ -31,6 +34,7 @@ func (f *Flags) Check() error {
 		value time.Duration
 	}{
 		{"--write-timeout", f.WriteTimeout},
+		{"--message-timeout", f.MessageTimeout},
 		{"--ping-interval", f.PingInterval},
 		{"--idle-timeout", f.IdleTimeout},
 		{"--handshake-timeout", f.HandshakeTimeout},
@@ -56,7 +60,9 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		FileOrigin:       f.FileOrigin,
 		Rate:             f.Rate,
 		Burst:            f.Burst,
+		MaxConnections:   f.MaxConnections,
 		WriteTimeout:     f.WriteTimeout,
+		MessageTimeout:   f.MessageTimeout,
 		PingInterval:     f.PingInterval,
 		IdleTimeout:      f.IdleTimeout,
 		HandshakeTimeout: f.HandshakeTimeout,

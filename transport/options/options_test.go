@@ -61,12 +61,12 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 func TestEachFlagReachesItsOption(t *testing.T) {
 	logger, page := slog.New(slog.DiscardHandler), fstest.MapFS{}
 	f := parse(t, "--allow-origin=https://one.test,https://two.test", "--allow-origin=https://three.test", "--no-file-origin",
-		"--rate=1", "--burst=2", "--queue-limit=3MiB", "--write-timeout=4s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms")
+		"--rate=1", "--max-connections=9", "--burst=2", "--queue-limit=3MiB", "--write-timeout=4s", "--message-timeout=8s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms")
 	want := transport.Options{
 		Logger: logger, Page: page,
 		AllowedOrigins: []string{"https://one.test", "https://two.test", "https://three.test"}, FileOrigin: false,
-		Rate: 1, Burst: 2,
-		WriteTimeout: 4 * time.Second, PingInterval: 5 * time.Second, IdleTimeout: 6 * time.Minute, HandshakeTimeout: 7 * time.Millisecond,
+		Rate: 1, Burst: 2, MaxConnections: 9,
+		WriteTimeout: 4 * time.Second, MessageTimeout: 8 * time.Second, PingInterval: 5 * time.Second, IdleTimeout: 6 * time.Minute, HandshakeTimeout: 7 * time.Millisecond,
 	}
 	if got := f.Transport(logger, page); !reflect.DeepEqual(got, want) {
 		t.Errorf("the server's options are %+v; wanted %+v", got, want)
@@ -80,6 +80,7 @@ func TestWhatTheServiceCannotUseIsNamed(t *testing.T) {
 	for argument, want := range map[string]string{
 		"--queue-limit=63KiB":    "--queue-limit must be 64KiB or more: the longest message must fit",
 		"--write-timeout=0":      "--write-timeout cannot be 0: give a time such as 10s",
+		"--message-timeout=0":    "--message-timeout cannot be 0: give a time such as 10s",
 		"--ping-interval=0s":     "--ping-interval cannot be 0: give a time such as 10s",
 		"--idle-timeout=0":       "--idle-timeout cannot be 0: give a time such as 10s",
 		"--handshake-timeout=0h": "--handshake-timeout cannot be 0: give a time such as 10s",
@@ -87,6 +88,29 @@ func TestWhatTheServiceCannotUseIsNamed(t *testing.T) {
 		var usage *UsageError
 		if err := parse(t, argument).Check(); !errors.As(err, &usage) || usage.Reason != want {
 			t.Errorf("%s: %v; wanted the UsageError %q", argument, err, want)
+		}
+	}
+}
+
+func TestAHostThatCannotBeListenedOnIsNamed(t *testing.T) {
+	for host, want := range map[string]string{
+		"fe80::1":          "--host: fe80::1 is a link-local address: name its interface, too, as in fe80::1%eth0",
+		"[fe80::1]":        "--host: fe80::1 is a link-local address: name its interface, too, as in fe80::1%eth0",
+		"ff02::1":          "--host: ff02::1 is a multicast address: give an address of this machine",
+		"224.0.0.1":        "--host: 224.0.0.1 is a multicast address: give an address of this machine",
+		"localhost:8080":   `--host: "localhost:8080" has a port in it: give --host localhost --port 8080`,
+		"[::1]:8080":       `--host: "[::1]:8080" has a port in it: give --host ::1 --port 8080`,
+		"http://localhost": `--host: "http://localhost" is a URL or a network: give an address or a name alone`,
+		"192.0.2.0/24":     `--host: "192.0.2.0/24" is a URL or a network: give an address or a name alone`,
+	} {
+		var usage *UsageError
+		if err := parse(t, "--host="+host).Check(); !errors.As(err, &usage) || usage.Reason != want {
+			t.Errorf("%s: %v; wanted the UsageError %q", host, err, want)
+		}
+	}
+	for _, host := range []string{"", "localhost", "::", "[::1]", "0.0.0.0", "fe80::1%lo", "169.254.1.1", "chat.example.org"} {
+		if err := parse(t, "--host="+host).Check(); err != nil {
+			t.Errorf("%s: %v; wanted it taken", host, err)
 		}
 	}
 }

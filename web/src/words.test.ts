@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Words, languageFor, languages, phrase, say } from "./words.js";
+import { type Words, languageFor, languages, localeFor, phrase, say } from "./words.js";
 
 /** The same in both languages. */
 const SAME = new Set<keyof Words>(["name", "seconds", "verbatim", "fileSpeed"]);
@@ -36,5 +36,23 @@ test("a name in a sentence turns nothing round, and hides nothing", () => {
   for (const words of Object.values(languages)) {
     assert.match(words.invitedBy("bob\u202egpj"), /bob\[U\+202E\]gpj/u);
     assert.match(say(words, phrase("fileTooLargeForPeer", "a\u200b.iso", "b\u2066b", "1000")), /a\[U\+200B\]\.iso.*b\[U\+2066\]b/u);
+  }
+});
+
+test("times are written in the language of the words, in the region that the browser wants for it", () => {
+  for (const [language, wanted, tag] of [
+    ["en", ["en-GB", "de"], "en-GB"],
+    ["en", ["de-DE", "en-AU"], "en-AU"],
+    ["en", ["de-DE", "ar-EG"], "en"],
+    ["fr", ["en-US"], "fr"],
+    ["fr", ["en-US", "fr-CH"], "fr-CH"],
+    ["en", ["en-US-u-ca-buddhist-nu-thai-hc-h23"], "en-US"],
+    ["en", ["en-Arab-PK"], "en-PK"],
+    ["en", ["en-US@posix", "C", ""], "en"],
+    ["en", ["en@posix", "en-IE"], "en-IE"],
+    ["en", [], "en"],
+  ] as const) {
+    assert.equal(localeFor(language, wanted), tag);
+    assert.match(new Intl.DateTimeFormat(localeFor(language, wanted), { weekday: "long" }).resolvedOptions().locale, new RegExp(`^${language}`, "u"));
   }
 });

@@ -67,7 +67,15 @@ const en = {
   discussion: "Discussion",
   you: "(you)",
   newest: "Newest messages",
+  /** After `newest`. */
+  newCount: (count: string) => `${count} new`,
   earlier: "Show earlier messages",
+  earlierNotPrinted: "Earlier messages are kept on this device. They are not printed, because they were not shown.",
+  later: "Show later messages",
+  shownPart: (part: string, whole: string) => `A long text: ${part} of ${whole} characters are shown.`,
+  showMore: "Show more",
+  copyText: "Copy the whole text",
+  saveText: "Save the whole text",
   sending: "sending",
   delivered: "delivered",
   read: "read",
@@ -113,6 +121,8 @@ const en = {
   loginTooLong: "This login is too long. Please check what you have typed.",
   unfitLogin: "This login contains a character that is not allowed. Please choose another login.",
   invalidLogin: "This login cannot be used: it is empty, too long, or contains invisible characters. Please choose another login.",
+  /** What the service says about a login. Its version of Unicode decides, so its words are shown. */
+  refusedLogin: (message: string) => `The service does not accept this login. ${message}`,
   verbatim: (message: string) => message,
   typePeer: "Please type the login of the person you want to connect to.",
   thatIsYou: "That is you. Please type the login of somebody else.",
@@ -304,6 +314,8 @@ const en = {
   fileUnreadableThere: (peer: string) => `${peer} cannot send it any more.`,
   fileFull: "There is no room for it on this device.",
   fileFullThere: (peer: string) => `There is no room for it on the device of ${peer}.`,
+  pictureTooLarge: "This picture is too large to be shown here. You can save it.",
+  ownPictureTooLarge: "This picture is too large to be shown here.",
   fileKept: "The file itself is not kept here.",
   fileWasDeclined: "It was declined.",
   fileCameToNothing: "It did not arrive.",
@@ -367,7 +379,14 @@ const fr: Words = {
   discussion: "Fil de la discussion",
   you: "(vous)",
   newest: "Derniers messages",
+  newCount: (count) => (count === "1" ? "1 nouveau" : `${count} nouveaux`),
   earlier: "Afficher les messages précédents",
+  earlierNotPrinted: "Des messages précédents sont conservés sur cet appareil. Ils ne sont pas imprimés, car ils n’étaient pas affichés.",
+  later: "Afficher les messages suivants",
+  shownPart: (part, whole) => `Texte long : ${part} caractères affichés sur ${whole}.`,
+  showMore: "Afficher la suite",
+  copyText: "Copier tout le texte",
+  saveText: "Enregistrer tout le texte",
   sending: "en cours d’envoi",
   delivered: "remis",
   read: "lu",
@@ -411,6 +430,7 @@ const fr: Words = {
   loginTooLong: "Cet identifiant est trop long. Vérifiez ce que vous avez saisi.",
   unfitLogin: "Cet identifiant contient un caractère interdit. Veuillez en choisir un autre.",
   invalidLogin: "Cet identifiant ne convient pas : il est vide, trop long, ou contient des caractères invisibles. Veuillez en choisir un autre.",
+  refusedLogin: (message) => `Le service refuse cet identifiant : « ${message} »`,
   verbatim: (message) => message,
   typePeer: "Veuillez taper l’identifiant de la personne à appeler.",
   thatIsYou: "C’est vous. Veuillez taper l’identifiant de quelqu’un d’autre.",
@@ -594,6 +614,8 @@ const fr: Words = {
   fileFull: "Il n’y a pas de place pour lui sur cet appareil.",
   fileFullThere: (peer) => `Il n’y a pas de place pour lui sur l’appareil de ${peer}.`,
   fileGone: (peer) => `${peer} a fermé ou rechargé la page : le transfert ne peut pas continuer.`,
+  pictureTooLarge: "Cette image est trop grande pour être affichée ici. Vous pouvez l’enregistrer.",
+  ownPictureTooLarge: "Cette image est trop grande pour être affichée ici.",
   fileKept: "Le fichier lui-même n’est pas conservé ici.",
   fileWasDeclined: "Il a été refusé.",
   fileCameToNothing: "Il n’est pas arrivé.",
@@ -639,4 +661,20 @@ export function languageFor(chosen: string | undefined, wanted: readonly string[
     if (Object.hasOwn(languages, primary)) return primary as Language;
   }
   return "en";
+}
+
+/**
+ * Returns the page's language with a region, if the browser wants that language in a region: English has more than one way to write a time.
+ * Nothing else of the browser's languages counts, such as the calendar or the digits of "en-u-ca-buddhist-nu-thai".
+ */
+export function localeFor(language: Language, wanted: readonly string[]): string {
+  for (const tag of wanted) {
+    try {
+      const { language: primary, region } = new Intl.Locale(tag);
+      if (primary === language && region !== undefined) return `${language}-${region}`;
+    } catch {
+      // Some systems give Chromium a name that is no language tag, such as "en-US@posix".
+    }
+  }
+  return language;
 }

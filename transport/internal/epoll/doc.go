@@ -39,8 +39,10 @@ type Handler interface {
 	// Receive is called with bytes that have arrived, and with the time of the round that read them. b belongs to the loop.
 	// The handler may change b during the call, and must not keep it.
 	Receive(b []byte, at time.Time)
-	// Ended is called when nothing more will arrive. err is io.EOF if the other side has ended its direction. Otherwise it
-	// says why the connection failed. The handler closes the socket, or stops watching for reads. Ended may be called again.
+	// Ended is called when nothing more will arrive. err is io.EOF if the other side has ended its direction, and everything
+	// was read. It is [ErrUnread] if the other side has ended its direction while nobody watched for reads: bytes may wait
+	// then. Otherwise it says why the connection failed. The handler closes the socket, or stops watching for reads. Ended may
+	// be called again.
 	Ended(err error)
 	// Writable is called when the socket has room for more bytes and [Socket.Watch] has asked for that.
 	Writable()
@@ -51,6 +53,9 @@ type Task interface {
 	// Run does the work. It must not block, because all sockets of the loop would wait.
 	Run()
 }
+
+// ErrUnread says that the other side has ended its direction, and that bytes may wait to be read.
+var ErrUnread = errors.New("the other side has ended its direction, and bytes may wait to be read")
 
 // ErrFull says that a socket takes no more bytes at the moment. [Socket.Watch] can ask to be told when it has room.
 var ErrFull = errors.New("the socket takes no more at the moment")

@@ -203,6 +203,8 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 		}
 	case e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0: // epoll reports these even if nobody reads
 		s.handler.Ended(errReset)
+	case e.Events&unix.EPOLLRDHUP != 0 && !s.ended:
+		s.handler.Ended(ErrUnread)
 	}
 }
 
@@ -222,6 +224,7 @@ func (l *Loop) read(s *Socket, more bool) {
 	case errno != 0:
 		s.handler.Ended(os.NewSyscallError("recvfrom", errno))
 	case n == 0:
+		s.ended = true
 		s.handler.Ended(io.EOF)
 	default:
 		if more || n == len(l.buffer) {
@@ -251,6 +254,7 @@ type Socket struct {
 	number  int32
 	watched uint32 // a set of epoll's events, or forgotten
 	again   bool   // the socket is in the loop's list of the same name
+	ended   bool   // the end of the stream was read
 }
 
 // readable is the set of events for which epoll watches a socket that is read.
@@ -289,11 +293,14 @@ func (s *Socket) Open() error {
 }
 
 // Watch says what the handler wants to know. With read, it gets the bytes that arrive and their end. With write, it is
-// called when there is room. The handler hears of a reset in any case.
+// called when there is room. The handler hears of a reset and of the other side's end in any case.
 func (s *Socket) Watch(read, write bool) {
 	var events uint32
-	if read {
-		events |= readable
+	switch {
+	case read:
+		events = readable
+	case !s.ended:
+		events = unix.EPOLLRDHUP
 	}
 	if write {
 		events |= unix.EPOLLOUT

@@ -443,6 +443,71 @@ func TestAResetIsToldWhetherOrNotAnybodyReads(t *testing.T) {
 	}
 }
 
+func TestTheEndIsToldOfEvenWhileBytesWaitUnread(t *testing.T) {
+	for name, before := range map[string]bool{"it comes while nobody reads": false, "it comes before nobody reads": true} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t)
+			near, far := detached(t)
+			h := l.attach(t, near)
+			h.reads(t)
+			ended := make(chan error, 10)
+			send := func() {
+				send(t, far, "unread")
+				if err := far.CloseWrite(); err != nil {
+					t.Error(err)
+				}
+				arrived(t, near)
+			}
+			l.do(t, func() {
+				h.ended = func(err error) { ended <- err }
+				if before {
+					send() // the loop is busy with this task, and sees it later
+				}
+				h.Watch(false, false)
+			})
+			if !before {
+				send()
+			}
+			if err := await(t, ended, "the end"); err != ErrUnread {
+				t.Errorf("ended with %v, want ErrUnread", err)
+			}
+			l.goRounds(t, 5)
+			l.awaitParked(t)
+			if len(ended) > 0 {
+				t.Errorf("told %d times more of the end", len(ended))
+			}
+			// The bytes can still be read, and then the end.
+			received := make(chan string, 1)
+			l.do(t, func() {
+				h.receive = func(b []byte) { received <- string(b) }
+				h.Watch(true, false)
+			})
+			if got := await(t, received, "the bytes"); got != "unread" {
+				t.Errorf("received %q", got)
+			}
+			if err := await(t, ended, "the end"); err != io.EOF {
+				t.Errorf("ended with %v, want io.EOF", err)
+			}
+			// Nothing is new now.
+			l.do(t, func() { h.Watch(false, true); h.writable = func() { h.Watch(false, false) } })
+			l.goRounds(t, 5)
+			l.awaitParked(t)
+			if len(ended) > 0 {
+				t.Errorf("told again of the end: %v", <-ended)
+			}
+		})
+	}
+}
+
+// arrived waits until the end of the stream has arrived at a socket.
+func arrived(t *testing.T, fd int) {
+	t.Helper()
+	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if n, err := unix.Poll(events, int(patience.Milliseconds())); n != 1 || err != nil {
+		t.Errorf("the end of the stream did not arrive: %v", err)
+	}
+}
+
 func TestTheEndOfWhatTheOtherSideSends(t *testing.T) {
 	l := start(t)
 	near, far := detached(t)

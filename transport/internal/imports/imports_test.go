@@ -38,6 +38,7 @@ func rooms() []room {
 		{folder: "transport/options", may: []string{"actors", "transport"}},
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
 		{folder: "transport/version"},
+		{folder: "transport/arguments"},
 
 		{folder: "transport/loadtest/options", may: []string{"messages"}},
 		{folder: "transport/loadtest/figures", may: []string{"transport/loadtest/options"}, tests: []string{"transport/loadtest/internal/..."}},
@@ -53,10 +54,10 @@ func rooms() []room {
 			tests: []string{"transport/loadtest/internal/..."}},
 		{folder: "transport/loadtest", may: []string{"transport/loadtest/display", "transport/loadtest/figures", "transport/loadtest/fleet", "transport/loadtest/load", "transport/loadtest/options", "transport/loadtest/report"},
 			tests: []string{"transport/loadtest/internal/..."}},
-		{folder: "transport/loadtest/compare", may: []string{"transport/loadtest/figures", "transport/loadtest/machine", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
+		{folder: "transport/loadtest/compare", may: []string{"transport/arguments", "transport/loadtest/figures", "transport/loadtest/machine", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
 
 		{folder: "web", tests: []string{"actors", "messages", "transport", "transport/client"}},
-		{folder: ".", may: []string{"actors", "transport", "transport/loadtest", "transport/options", "transport/service", "transport/version", "web"},
+		{folder: ".", may: []string{"actors", "transport", "transport/arguments", "transport/loadtest", "transport/options", "transport/service", "transport/version", "web"},
 			tests: []string{"messages", "transport/client", "transport/loadtest/figures"}},
 	}
 }

@@ -116,6 +116,7 @@ func (c *Conn) Close() error {
 type State struct {
 	Readable bool // Read would not wait
 	Writable bool // Write would take a byte or fail without waiting
+	Ended    bool // the other end has closed its sending direction
 	HungUp   bool // the connection was reset, or closed in both directions
 }
 
@@ -124,12 +125,12 @@ func (c *Conn) State() (s State, in, out <-chan struct{}) {
 	c.in.mu.Lock()
 	s.Readable = len(c.in.bytes) > 0 || c.in.ended || c.in.lost || c.in.abandoned
 	s.HungUp = c.in.lost || c.in.abandoned
-	ended := c.in.ended
+	s.Ended = c.in.ended
 	in = c.in.changed
 	c.in.mu.Unlock()
 	c.out.mu.Lock()
 	s.Writable = len(c.out.bytes) < c.out.limit || c.out.ended || c.out.abandoned
-	s.HungUp = s.HungUp || ended && c.out.ended
+	s.HungUp = s.HungUp || s.Ended && c.out.ended
 	out = c.out.changed
 	c.out.mu.Unlock()
 	return s, in, out

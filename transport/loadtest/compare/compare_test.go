@@ -32,6 +32,9 @@ func TestWrongArgumentsAreExplained(t *testing.T) {
 		{"--rounds 0", "--rounds: 0 is too little: give 1 at least"},
 		{"--duration 1ms", "--duration: 0.001 s is too little: give 0.1 s at least"},
 		{"--sessions=-1", "--sessions: -1 is too little: give 1 at least"},
+		{"--sessions -1", "--sessions: -1 is too little: give 1 at least"},
+		{"--rounds -2 --json", "--rounds: -2 is too little: give 1 at least"},
+		{"--calm -1s", "--calm: -1 s is too little: give 0 s at least"},
 		{"--warmup=-1s", "--warmup: -1 s is too little: give 0 s at least"},
 		{"faster", "unexpected argument faster"},
 	} {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/loadtest/machine"
 )
 
@@ -66,8 +67,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run does what the arguments say and returns the exit status.
-func run(arguments []string, stdout, stderr io.Writer) int {
+// run does what the given arguments say and returns the exit status.
+func run(given []string, stdout, stderr io.Writer) int {
 	fail := func(status int, err error) int {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return status
@@ -75,11 +76,11 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	if runtime.GOOS != "linux" {
 		return fail(statusFailure, errors.New("this needs Linux, where a process can be held to one processor core and its processor time be read"))
 	}
-	if len(arguments) > 0 && arguments[0] == floorCommand {
+	if len(given) > 0 && given[0] == floorCommand {
 		return fail(statusFailure, serveFloor(stdout))
 	}
-	if len(arguments) > 1 && arguments[0] == generateCommand {
-		if err := generateTo(stdout, arguments[1]); err != nil {
+	if len(given) > 1 && given[0] == generateCommand {
+		if err := generateTo(stdout, given[1]); err != nil {
 			return fail(statusFailure, err)
 		}
 		return statusOK
@@ -89,11 +90,11 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(statusFailure, err)
 	}
-	if _, err = parser.Parse(arguments); err == nil {
+	if _, err = parser.Parse(arguments.Join(given)); err == nil {
 		err = o.check()
 	}
 	if err != nil {
-		return fail(statusUsage, fmt.Errorf("%w (see --help)", err))
+		return fail(statusUsage, fmt.Errorf("%s (see --help)", arguments.Reason(err)))
 	}
 	interrupted, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ type Outcome struct {
 	Value     string `json:"value"` // what was measured, for people
 }
 
+// nameSessions is the name of the number of sessions in --check.
+const nameSessions = "sessions"
+
 var conditionForm = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*(<=|>=|<|>|=)\s*([^\s<>=]+)\s*$`)
 
 // ParseCheck parses a list of conditions. The error is a *[options.UsageError].
@@ -72,6 +76,9 @@ func ParseCheck(text string) (Check, error) {
 		var err error
 		if one.value, err = one.subject.unit.parse(one.text); err != nil {
 			return Check{}, options.UsageErrorf("%s: %v", one.name, err)
+		}
+		if one.impossible() {
+			return Check{}, options.UsageErrorf("%s can never hold: no figure is below 0, and no share is above 1", one)
 		}
 		c.conditions = append(c.conditions, one)
 	}
@@ -111,6 +118,16 @@ func (c Check) Evaluate(r *Result) []Outcome {
 	return outcomes
 }
 
+// Implied returns the outcome of the condition that every run has to meet: all its sessions could be logged in. It returns
+// nothing if they could, or if one of the conditions is about their number.
+func (c Check) Implied(r *Result) []Outcome {
+	wanted := r.WantedSessions()
+	if r.PeakSessions >= wanted || slices.ContainsFunc(c.conditions, func(one condition) bool { return one.name == nameSessions }) {
+		return nil
+	}
+	return []Outcome{{Condition: fmt.Sprintf("%s>=%d", nameSessions, wanted), Value: FormatCount(r.PeakSessions)}}
+}
+
 func (c condition) holds(value float64) bool {
 	switch c.operator {
 	case "<":
@@ -123,6 +140,11 @@ func (c condition) holds(value float64) bool {
 		return value >= c.value
 	}
 	return value == c.value
+}
+
+// impossible reports whether no figure can meet the condition.
+func (c condition) impossible() bool {
+	return c.operator == "<" && c.value == 0 || c.subject.unit == share && c.operator == ">" && c.value == 1
 }
 
 func (u unit) parse(text string) (float64, error) {
@@ -143,6 +165,9 @@ func (u unit) parse(text string) (float64, error) {
 	}
 	if percent {
 		value /= 100
+	}
+	if u == share && value > 1 {
+		return 0, fmt.Errorf("%q is no share: give one from 0 to 1, or a percentage, as in 99%%", text)
 	}
 	return value, nil
 }
@@ -206,7 +231,7 @@ func subjectOf(name string) (subject, bool) {
 	switch name {
 	case "rate":
 		return subject{number, func(r *Result) (float64, bool) { return r.Rate(r.MainCounter()), true }}, true
-	case "sessions":
+	case nameSessions:
 		return subject{number, func(r *Result) (float64, bool) { return float64(r.PeakSessions), true }}, true
 	case "errors":
 		return subject{number, func(r *Result) (float64, bool) { return float64(r.Snapshot.ErrorCount()), true }}, true

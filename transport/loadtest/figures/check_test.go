@@ -64,6 +64,55 @@ func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
 	}
 }
 
+func TestSessionsThatAreMissingFailARun(t *testing.T) {
+	const relay, churn, idle = options.ScenarioRelay, options.ScenarioChurn, options.ScenarioIdle
+	for name, c := range map[string]struct {
+		scenarios []options.Scenario
+		peak      int64
+		loggedIn  int64
+		change    func(*Result)
+		check     string
+		want      string
+	}{
+		"all are there":              {[]options.Scenario{idle}, 2000, 2000, nil, "", ""},
+		"some are missing":           {[]options.Scenario{idle}, 500, 500, nil, "", "sessions>=2000: 500"},
+		"the user has said how many": {[]options.Scenario{idle}, 500, 500, nil, "sessions>400", ""},
+		"the user asks for another":  {[]options.Scenario{idle}, 500, 500, nil, "errors<9", "sessions>=2000: 500"},
+		"pairs are missing":          {[]options.Scenario{relay}, 199, 199, nil, "", "sessions>=200: 199"},
+		"churn comes and goes":       {[]options.Scenario{churn}, 3, 9000, nil, "", ""},
+		"churn never came":           {[]options.Scenario{churn}, 0, 0, nil, "", "sessions>=2000: 0"},
+		"pairs beside churn":         {[]options.Scenario{churn, relay}, 200, 900, nil, "", ""},
+		"pairs missing beside churn": {[]options.Scenario{churn, relay}, 150, 900, nil, "", "sessions>=200: 150"},
+		"interrupted":                {[]options.Scenario{idle}, 500, 500, func(r *Result) { r.Interrupted = true }, "", ""},
+		"the service went away":      {[]options.Scenario{idle}, 500, 500, func(r *Result) { r.Failed = "it went away" }, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var recorder Recorder
+			recorder.Add(CounterLoggedIn, c.loggedIn)
+			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.peak, Snapshot: *recorder.Take()}
+			if c.change != nil {
+				c.change(r)
+			}
+			var check Check
+			if c.check != "" {
+				var err error
+				if check, err = ParseCheck(c.check); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := ""
+			for _, o := range check.Implied(r) {
+				if got = o.Condition + ": " + o.Value; o.Held {
+					t.Errorf("%s holds", got)
+				}
+			}
+			if got != c.want {
+				t.Errorf("%q does not hold; wanted %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAWrongCheckIsOneLineThatSaysWhatIsWrong(t *testing.T) {
 	for check, want := range map[string]string{
 		"":                     "p99<50ms,errors=0",
@@ -89,6 +138,12 @@ func TestAWrongCheckIsOneLineThatSaysWhatIsWrong(t *testing.T) {
 		"call_success>99ms%":   "no number",
 		"p99<50ms\nerrors=0":   "no condition",
 		"relays_delivered.x=1": "no figure",
+		"errors<0":             "never",
+		"p99<0s":               "never",
+		"call_success>1":       "never",
+		"call_success>100%":    "never",
+		"call_success>=99":     "99%",
+		"call_success>=101%":   "share",
 	} {
 		_, err := ParseCheck(check)
 		var usage *options.UsageError

@@ -87,6 +87,19 @@ func (r *Result) MainCounter() Counter {
 	return CounterRelaysDelivered
 }
 
+// WantedSessions returns how many sessions should have been logged in at once. The sessions of churn come and go. So they
+// count only if not one of them was ever logged in. It returns 0 for a run that ended early, which says nothing about them.
+func (r *Result) WantedSessions() int64 {
+	if r.Interrupted || r.Failed != "" {
+		return 0
+	}
+	wanted := r.Options.TotalSessions()
+	if r.Snapshot.Count(CounterLoggedIn) > 0 {
+		wanted -= r.Options.SessionsOf(options.ScenarioChurn)
+	}
+	return int64(wanted)
+}
+
 // Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
 // over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
 // measured.

@@ -30,6 +30,8 @@ type coordinator struct {
 	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
 	relays  int64     // delivered in the measured phase, without those that arrived afterwards
 
+	staysOpen bool // the service does not end a connection after a close frame
+
 	setUpLag  figures.Distribution // lag of the event loops during the set-up
 	setUpCPU  time.Duration        // processor time that the generator used during the set-up
 	setUpTime time.Duration

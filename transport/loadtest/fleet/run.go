@@ -26,6 +26,8 @@ const (
 	perSource = 20_000
 	// grace is how long the service may deliver nothing at the end of a run before frames under way are given up.
 	grace = 5 * time.Second
+	// patience is how long the service may open no session before those that wait are given up.
+	patience = 10 * time.Second
 	// every is the time between two reports.
 	every = time.Second
 	// A storm begins, and slow readers stop reading, after a part of the measured phase: its duration divided by
@@ -67,14 +69,19 @@ func run(ctx context.Context, o options.Options, observe func(figures.Progress),
 		c.notes = append(c.notes, note)
 	}
 	prototype.Options, prototype.Processes = o, processes
+	if prototype.Patience == 0 {
+		prototype.Patience = patience
+	}
 	if prototype.Before == 0 {
 		prototype.Before = min(o.Duration/calmShare, calmLimit)
 	}
 	prototype.Run = rand.Uint32()
-	address, err := load.Probe(ctx, o.URL, prototype.Run)
+	found, err := load.Probe(ctx, o.URL, prototype.Run)
 	if err != nil {
 		return nil, err
 	}
+	address := found.Address
+	c.staysOpen = found.StaysOpen
 	if o.TotalSessions() > perSource && address.Addr().IsLoopback() {
 		if err := useSources(ctx, &prototype, address); err != nil {
 			return nil, err

@@ -5,6 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +36,80 @@ func wantNoService(t *testing.T, r *figures.Result, err error, want string) {
 	var noService *load.ServiceError
 	if !errors.As(err, &noService) || !strings.Contains(noService.Reason, want) || strings.Contains(noService.Reason, "\n") {
 		t.Errorf("the run has the result %+v and the error %v; wanted none, and a line with %q", r, err, want)
+	}
+}
+
+// The URLs begin with wss://.
+func TestOverTLSItIsSaidWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		serve func(t *testing.T) string
+		want  string
+	}{
+		"a service without TLS": {func(t *testing.T) string { return services.Serve(t) }, "this port does not speak TLS: give ws://127.0.0.1:"},
+		"no HTTP": {func(t *testing.T) string {
+			return services.Raw(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-Example\r\n"); services.Drain(c) })
+		}, "this port does not speak TLS: give ws://127.0.0.1:"},
+		"closes at once": {func(t *testing.T) string { return services.Raw(t, func(net.Conn) {}) }, "it ended the connection"},
+		"a certificate of nobody": {func(t *testing.T) string {
+			server := httptest.NewTLSServer(http.NotFoundHandler())
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			t.Cleanup(server.Close)
+			return "ws" + strings.TrimPrefix(server.URL, "https") + "/ws"
+		}, "its certificate is not to be trusted"},
+		"nothing listens": {services.ClosedPort, "nothing listens there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Run(t.Context(), briefly("wss"+strings.TrimPrefix(c.serve(t), "ws"), options.ScenarioRelay), nil)
+			wantNoService(t, r, err, c.want)
+		})
+	}
+}
+
+func TestNoPasswordIsRepeated(t *testing.T) {
+	url := strings.Replace(services.ClosedPort(t), "ws://", "ws://me:secret@", 1)
+	r, err := Run(t.Context(), briefly(url, options.ScenarioRelay), nil)
+	wantNoService(t, r, err, "ws://me:xxxxx@127.0.0.1:")
+}
+
+func TestAServiceThatLeavesConnectionsOpenIsMeasuredAllTheSame(t *testing.T) {
+	t.Parallel()
+	r := mustRun(t, briefly(services.Lingering(t, services.Serve(t)), options.ScenarioRelay))
+	if r.Snapshot.Count(figures.CounterRelaysDelivered) == 0 || r.PeakSessions != r.WantedSessions() {
+		t.Errorf("%d relays on %d sessions; wanted a run", r.Snapshot.Count(figures.CounterRelaysDelivered), r.PeakSessions)
+	}
+	if !slices.ContainsFunc(r.Warnings, func(w figures.Warning) bool { return strings.Contains(w.Text, "leaves TCP connections open") }) {
+		t.Errorf("the warnings are %+v; wanted one about the connections that stay open", r.Warnings)
+	}
+}
+
+// A service that is out of files leaves connections in its accept queue.
+func TestAServiceThatStopsToTakeSessionsIsNotWaitedForForLong(t *testing.T) {
+	for scenario, change := range map[options.Scenario]func(*options.Options){
+		options.ScenarioIdle:  func(o *options.Options) { o.Sessions = 400 },
+		options.ScenarioRelay: func(o *options.Options) { o.Pairs = 200 },
+		options.ScenarioStorm: func(o *options.Options) { o.Sessions, o.Pairs = 380, 10 },
+		options.ScenarioCall:  func(o *options.Options) { o.Pairs = 30 },
+	} {
+		t.Run(string(scenario), func(t *testing.T) {
+			t.Parallel()
+			const taken = 21 // one of them is the probe's
+			o := briefly(services.Full(t, services.Serve(t), taken), scenario)
+			change(&o)
+			ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+			defer cancel()
+			r, err := run(ctx, o, nil, load.Plan{Every: brisk, Grace: time.Second, Patience: 500 * time.Millisecond, Loops: 2})
+			if err != nil || ctx.Err() != nil {
+				t.Fatalf("%v, %v; wanted the run to end", err, ctx.Err())
+			}
+			errors := r.Snapshot.Errors()
+			if errors["timeout"] == 0 || errors["not-tried"] == 0 {
+				t.Errorf("the errors are %v; wanted some sessions that got no answer, and the rest not tried", errors)
+			}
+			if r.Failed == "" && (r.PeakSessions == 0 || r.PeakSessions >= r.WantedSessions()) {
+				t.Errorf("%d of %d sessions; wanted some of them", r.PeakSessions, r.WantedSessions())
+			}
+		})
 	}
 }
 

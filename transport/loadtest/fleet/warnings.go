@@ -6,7 +6,6 @@ import (
 
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/load"
-	"p2p-messaging/transport/loadtest/options"
 )
 
 const (
@@ -51,11 +50,14 @@ func (c *coordinator) warnings() []figures.Warning {
 			warn(figures.WarningOther, "Service and generator share this machine, and used %s of its %d cores between them: each slows the other down. For the service's own limit run the generator on another machine.", figures.FormatSignificant(used), r.Machine.Cores)
 		}
 	}
-	if wanted := int64(r.Options.TotalSessions()); r.PeakSessions < wanted && !r.Options.Has(options.ScenarioChurn) && !r.Interrupted && r.Failed == "" {
+	if wanted := r.WantedSessions(); r.PeakSessions < wanted {
 		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.PeakSessions, wanted, c.why())
 	}
 	if c.pace > 0 {
 		warn(figures.WarningOther, "Every connection came to about %.0f frames a second: that looks like a rate limit of the service's for each connection. Use more pairs, or lift it (this project's service: --rate 0).", c.pace)
+	}
+	if c.staysOpen {
+		warn(figures.WarningOther, "The service takes logins, but leaves TCP connections open after a close frame. It should end them at once (RFC 6455, section 7.1.1). Until it does, each connection that is closed here waits for it, and holds a file on both sides.")
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"net/netip"
@@ -67,15 +68,21 @@ func (c *calls) lasting() (opened, ended int, last error) {
 	return 2 * len(c.pairs), 2 * c.dead, c.last
 }
 
-// open logs all sessions in. A session that fails is counted as an error.
+// open logs all sessions in. A session that fails is counted as an error. After many in a row without an answer, the rest is
+// not tried any more.
 func (c *calls) open(ctx context.Context) error {
 	var opening sync.WaitGroup
 	defer opening.Wait()
 	began := time.Now()
 	places := make(chan struct{}, openingCalls)
 	n := 0
+	var silent atomic.Int64 // sessions in a row to which the service did not answer
 	for _, p := range c.pairs {
 		for i := range p.sides {
+			if silent.Load() >= openingCalls {
+				p.lost(errNotTried)
+				continue
+			}
 			due := began
 			if rate := c.plan.Options.CallRate() / float64(c.plan.Processes); rate > 0 {
 				due = began.Add(time.Duration(math.Round(float64(n) / rate * float64(time.Second))))
@@ -92,7 +99,11 @@ func (c *calls) open(ctx context.Context) error {
 				return ctx.Err()
 			}
 			opening.Go(func() {
-				p.sides[i].open(ctx)
+				if err := p.sides[i].open(ctx); errors.Is(err, context.DeadlineExceeded) {
+					silent.Add(1)
+				} else {
+					silent.Store(0)
+				}
 				<-places
 			})
 		}

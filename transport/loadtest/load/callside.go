@@ -27,16 +27,20 @@ type callSide struct {
 	peer  *peer         // this side's peer; nil: there is none yet
 }
 
-func (s *callSide) open(ctx context.Context) {
+func (s *callSide) open(ctx context.Context) error {
 	err := s.logIn(ctx)
 	if err != nil && ctx.Err() == nil {
 		s.pair.lost(err)
 	}
+	return err
 }
+
+// errNotTried is why a session was not opened: the service had stopped to open sessions.
+var errNotTried = errors.New("the service does not answer any more")
 
 func (s *callSide) logIn(ctx context.Context) error {
 	c := s.pair.calls
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.plan.Patience)
 	defer cancel()
 	began := time.Now()
 	c.record(func(r *figures.Recorder) { r.Add(figures.CounterDials, 1) })
@@ -286,8 +290,10 @@ func clientErrorCode(err error) string {
 		return "closed-by-service"
 	case errors.As(err, &handshake):
 		return "handshake-failed"
+	case errors.Is(err, errNotTried):
+		return codeNotTried
 	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
+		return codeTimeout
 	case errors.Is(err, io.EOF):
 		return "connection-ended"
 	}

@@ -257,6 +257,7 @@ func (e *Engine) tell(last bool) {
 func (e *Engine) opened() bool {
 	var busy atomic.Bool
 	e.each(func(s *shard) {
+		s.opener.check(e.plan.Patience)
 		if !s.opener.idle() {
 			busy.Store(true)
 		}

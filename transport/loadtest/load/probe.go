@@ -1,12 +1,16 @@
 package load
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -27,14 +31,22 @@ func (e *ServiceError) Unwrap() error { return e.Err }
 // probeTimeout bounds the first conversation with a service.
 const probeTimeout = 10 * time.Second
 
-// Probe checks that a service at url speaks the protocol, by logging in. It returns the service's address. The error is
-// a *[ServiceError].
-func Probe(ctx context.Context, url string, run uint32) (netip.AddrPort, error) {
+// Found is what [Probe] learned of a service.
+type Found struct {
+	Address netip.AddrPort
+	// StaysOpen says that the service did not end the TCP connection after a close frame, as RFC 6455, section 7.1.1, wants
+	// it to.
+	StaysOpen bool
+}
+
+// Probe checks that a service at address, a URL, speaks the protocol, by logging in. The error is a *[ServiceError].
+func Probe(ctx context.Context, address string, run uint32) (Found, error) {
+	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	s, err := swarm.New(ctx, swarm.Options{URL: url, Loops: 1, HandshakeTimeout: probeTimeout})
+	s, err := swarm.New(ctx, swarm.Options{URL: address, Loops: 1, HandshakeTimeout: probeTimeout, CloseTimeout: endTimeout})
 	if err != nil {
-		return netip.AddrPort{}, noService(url, err)
+		return Found{}, noService(address, err)
 	}
 	defer s.Stop()
 	c := &probing{run: run, outcome: make(chan error, 1)}
@@ -44,11 +56,24 @@ func Probe(ctx context.Context, url string, run uint32) (netip.AddrPort, error) 
 	case <-ctx.Done():
 		err = swarm.ErrTimeout
 	}
-	if err != nil {
-		return netip.AddrPort{}, noService(url, err)
+	found := Found{Address: s.Address()}
+	switch {
+	case errors.Is(err, errStaysOpen):
+		found.StaysOpen = true
+	case err != nil:
+		if outer.Err() == nil {
+			err = cmp.Or(otherScheme(address, s.Address(), err), err)
+		}
+		return Found{}, noService(address, err)
 	}
-	return s.Address(), nil
+	return found, nil
 }
+
+// endTimeout bounds how long a service may take to end the connection of the probe.
+const endTimeout = 2 * time.Second
+
+// errStaysOpen means that the service took a login and a close frame, and did not end the connection.
+var errStaysOpen = errors.New("the connection stays open after a close frame")
 
 // errForeign means that the answer to a login is not one of the protocol.
 var errForeign = errors.New("a login is answered with something else")
@@ -60,9 +85,10 @@ func (e *refusedError) Error() string { return "a login is refused (" + e.code +
 
 // probing is a connection that logs in, and then closes.
 type probing struct {
-	run     uint32
-	done    bool
-	outcome chan error
+	run      uint32
+	accepted bool
+	done     bool
+	outcome  chan error
 }
 
 func (c *probing) tell(err error) {
@@ -83,16 +109,27 @@ func (c *probing) Text(conn *swarm.Conn, text []byte) {
 		c.tell(errForeign)
 	case r.Type == "error" || !*r.Success:
 		c.tell(&refusedError{r.code()})
-	default:
+	case !c.accepted:
+		c.accepted = true
 		conn.Close()
 		return
 	}
 	conn.Abort()
 }
 
-func (c *probing) Closed(_ *swarm.Conn, err error) { c.tell(err) }
+// Closed tells how the probe has ended. Once a login is accepted, it does not matter how the service ends the connection.
+func (c *probing) Closed(_ *swarm.Conn, err error) {
+	switch {
+	case !c.accepted:
+		c.tell(err)
+	case errors.Is(err, swarm.ErrTimeout):
+		c.tell(errStaysOpen)
+	default:
+		c.tell(nil)
+	}
+}
 
-// noService returns a *ServiceError with a sentence for the person who gave the address.
+// noService returns a *[ServiceError] with a sentence for the person who gave the address.
 func noService(address string, err error) error {
 	reason := err.Error()
 	shake, isShake := errors.AsType[*swarm.HandshakeError](err)
@@ -100,25 +137,67 @@ func noService(address string, err error) error {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	_, isRefused := errors.AsType[*refusedError](err)
 	_, isClose := errors.AsType[*swarm.CloseError](err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, isScheme := errors.AsType[*schemeError](err)
 	switch {
+	case isScheme:
 	case errors.Is(err, syscall.ECONNREFUSED):
 		reason = "nothing listens there: start the service, or give --url"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		reason = "no way leads there from this machine: check --url and the network"
 	case errors.Is(err, context.Canceled):
 		reason = "interrupted"
 	case isDNS:
 		reason = "there is no host " + dns.Name + ": check --url"
-	case isShake && shake.Status == 404:
-		reason = "there is no WebSocket at that path (HTTP status 404): check --url"
+	case isCertificate:
+		reason = "its certificate is not to be trusted (" + err.Error() + "): check the name of the host, or let this machine trust the issuer"
+	case isAlert(err):
+		reason = "the TLS handshake failed (" + err.Error() + ")"
+	case isShake && shake.Status != 0 && shake.Status != http.StatusSwitchingProtocols:
+		reason = refusedHandshake(shake.Status)
 	case isShake:
 		reason = err.Error() + ": this is no service of this protocol, or not its path: check --url"
 	case isProtocol, errors.Is(err, errForeign), isClose:
 		reason = err.Error() + ": this is no service of this protocol"
 	case isRefused:
 		reason = err.Error() + ": the load test logs in without a token, as in the original protocol"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		reason = "it ended the connection: this is no service of this protocol"
 	case errors.Is(err, swarm.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		reason = fmt.Sprintf("no answer within %v", probeTimeout)
 	}
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted()
+	}
 	return &ServiceError{Reason: fmt.Sprintf("no service to test at %s: %s", address, reason), Err: err}
+}
+
+// refusedHandshake says what the HTTP status means that answered a WebSocket handshake.
+func refusedHandshake(status int) string {
+	what := "something else than a WebSocket is there"
+	switch {
+	case status < 300:
+		what = "a web page is there, and no WebSocket: check the path in --url"
+	case status < 400:
+		what = "it sends the client to another address: give that as --url, wss:// perhaps"
+	case status == http.StatusBadRequest, status == http.StatusUpgradeRequired:
+		what = "the WebSocket handshake is not taken: a proxy there may not pass on the headers Upgrade and Connection"
+	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
+		what = "a proxy there wants a user and a password"
+	case status == http.StatusForbidden:
+		what = "the service or a proxy there forbids it: let it take clients that are no browsers"
+	case status == http.StatusNotFound:
+		what = "there is no WebSocket at that path: check --url"
+	case status == http.StatusMethodNotAllowed:
+		what = "there is no WebSocket at that path: check --url"
+	case status == http.StatusTooManyRequests:
+		what = "the service or a proxy there takes no more for now: wait, or lift its limit"
+	case status == http.StatusServiceUnavailable:
+		what = "the service is full, or a proxy there does not reach it: try again later, or start the service behind the proxy"
+	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		what = "a proxy there does not reach the service: start the service behind it"
+	case status >= 500:
+		what = "the service or a proxy there has failed: look at its log"
+	}
+	return fmt.Sprintf("%s (HTTP status %d)", what, status)
 }

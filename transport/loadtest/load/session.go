@@ -49,6 +49,9 @@ func (c *session) dial(due time.Duration) {
 	c.conn = c.shard.loop.Dial(c)
 }
 
+// isOpening reports whether the session is on its way from dial to the answer to its login.
+func (c *session) isOpening() bool { return c.step == stepConnecting || c.step == stepLoggingIn }
+
 // send sends a text message.
 func (c *session) send(text []byte) error {
 	err := c.conn.Send(text)
@@ -143,6 +146,8 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 // Codes of connection errors in the figures. The fleet's warnings explain the exported ones.
 const (
 	codeConnectionRefused = "connection-refused"
+	codeTimeout           = "timeout"
+	codeNotTried          = "not-tried" // the service had stopped to open sessions
 	CodeNoFiles           = "file-limit"
 	CodeNoPorts           = "no-ports"
 )
@@ -162,7 +167,7 @@ func errorCode(err error) string {
 		err  error
 		code string
 	}{
-		{swarm.ErrTimeout, "timeout"},
+		{swarm.ErrTimeout, codeTimeout},
 		{io.ErrUnexpectedEOF, "connection-ended"},
 		{syscall.ECONNREFUSED, codeConnectionRefused},
 		{syscall.ECONNRESET, "connection-reset"},
@@ -170,7 +175,7 @@ func errorCode(err error) string {
 		{syscall.EMFILE, CodeNoFiles},
 		{syscall.ENFILE, CodeNoFiles},
 		{syscall.EADDRNOTAVAIL, CodeNoPorts},
-		{os.ErrDeadlineExceeded, "timeout"},
+		{os.ErrDeadlineExceeded, codeTimeout},
 		{net.ErrClosed, "connection-ended"},
 	} {
 		if errors.Is(err, known.err) {

@@ -38,6 +38,7 @@ func TidySize() int64 {
 // Process is a process of this machine that is observed.
 type Process struct {
 	process procfs.Proc
+	limit   int64         // of open files; 0: unknown
 	used    time.Duration // processor time at the last call of Look
 }
 
@@ -61,6 +62,9 @@ func Find(pid int, address netip.AddrPort) *Process {
 		return nil
 	}
 	o := &Process{process: process}
+	if limits, err := process.Limits(); err == nil {
+		o.limit = int64(limits.OpenFiles)
+	}
 	if _, ok := o.Look(); !ok {
 		return nil
 	}
@@ -113,6 +117,10 @@ func (o *Process) Look() (Sample, bool) {
 	}
 	used := time.Duration(stat.CPUTime() * float64(time.Second))
 	s := Sample{CPU: used - o.used, RSS: int64(stat.ResidentMemory()), Files: o.files()}
+	if o.limit > 0 {
+		// A process may have inherited files whose numbers are beyond its limit. They take none of its places.
+		s.Files = min(s.Files, o.limit)
+	}
 	o.used = used
 	return s, true
 }
@@ -132,11 +140,8 @@ func (o *Process) files() int64 {
 
 // Figures returns what is known of the process before the load begins. Idle is its resident memory then, in bytes.
 func (o *Process) Figures(idle int64) *figures.ServiceFigures {
-	f := &figures.ServiceFigures{PID: o.process.PID, IdleRSS: idle}
+	f := &figures.ServiceFigures{PID: o.process.PID, IdleRSS: idle, FileLimit: o.limit}
 	f.Command, _ = o.process.Comm()
-	if limits, err := o.process.Limits(); err == nil {
-		f.FileLimit = int64(limits.OpenFiles)
-	}
 	return f
 }
 

@@ -57,6 +57,18 @@ func TestALookSaysWhatWasUsedSinceTheLastOne(t *testing.T) {
 	}
 }
 
+// A process may inherit files whose numbers are beyond its limit.
+func TestOpenFilesAreNeverMoreThanTheLimit(t *testing.T) {
+	p := Find(os.Getpid(), netip.AddrPort{})
+	if p == nil {
+		t.Fatal("this process cannot be seen")
+	}
+	p.limit = 2 // at least the standard streams are open
+	if s, ok := p.Look(); !ok || s.Files != 2 {
+		t.Errorf("%d of 2 files are open, %t; wanted 2", s.Files, ok)
+	}
+}
+
 func TestTheMachineIsDescribed(t *testing.T) {
 	if m := Describe(); m.Cores < 1 || m.Memory <= 0 || m.System == "" || m.Go == "" {
 		t.Errorf("%+v; wanted cores, memory, system and Go", m)

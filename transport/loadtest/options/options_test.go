@@ -57,6 +57,8 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 		{"no host", func(o *Options) { o.URL = "ws:///ws" }, []string{"host"}},
 		{"bad port", func(o *Options) { o.URL = "ws://localhost:http/ws" }, []string{"no URL"}},
 		{"port out of range", func(o *Options) { o.URL = "ws://localhost:77777/ws" }, []string{"77777"}},
+		{"a link-local address", func(o *Options) { o.URL = "ws://[fe80::1]:7777/ws" }, []string{"fe80::1%25"}},
+		{"a wildcard", func(o *Options) { o.URL = "wss://*.example.org/ws" }, []string{"--url", "*.example.org"}},
 		{"fragment", func(o *Options) { o.URL = "ws://localhost/ws#a" }, []string{"#a"}},
 		{"user", func(o *Options) { o.URL = "http://me:secret@localhost/" }, []string{"ws://me:xxxxx@localhost"}},
 		{"negative sessions", func(o *Options) { o.Scenarios, o.Sessions = []Scenario{ScenarioIdle}, -1 }, []string{"--sessions", "-1"}},

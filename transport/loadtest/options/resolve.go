@@ -3,6 +3,7 @@ package options
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -81,10 +82,20 @@ func (o Options) checkURL() error {
 		return UsageErrorf("--url: %q names no host", o.URL)
 	case !validPort(u.Port()):
 		return UsageErrorf("--url: %s is no port: give one from 1 to 65535", u.Port())
+	case strings.Contains(u.Hostname(), "*"):
+		return UsageErrorf("--url: %q has a wildcard in it: name one host", o.URL)
+	case isLinkLocal(u.Hostname()):
+		return UsageErrorf("--url: %s is a link-local address: name its interface, too, as in ws://[%s%%25eth0]/ws", u.Hostname(), u.Hostname())
 	case u.Fragment != "":
 		return UsageErrorf("--url: a WebSocket URL has no fragment (#%s)", u.Fragment)
 	}
 	return nil
+}
+
+// isLinkLocal reports whether host is a link-local IPv6 address without a zone.
+func isLinkLocal(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Is6() && address.IsLinkLocalUnicast() && address.Zone() == ""
 }
 
 // validPort reports whether port, the port of a URL, can be used. It may be empty.

@@ -4,7 +4,7 @@ import { Correspondence } from "../conversation/correspondence.js";
 import type { Outgoing } from "../signaling/frames.js";
 import { Call } from "./call.js";
 import type { CallEnd } from "./ends.js";
-import { encodeFrame } from "./framing.js";
+import { decodeFrame, encodeFrame } from "./framing.js";
 
 /** A description by whoever has the certificate `byte`, with ICE credentials. */
 function sdp(byte: string, ufrag = "other"): string {
@@ -18,8 +18,11 @@ class FakeChannel {
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: unknown }) => void) | undefined;
   onclose: (() => void) | undefined;
+  readonly sent: Uint8Array[] = [];
   addEventListener() {}
-  send() {}
+  send(bytes: Uint8Array) {
+    this.sent.push(bytes);
+  }
   close() {
     this.readyState = "closed";
   }
@@ -117,7 +120,7 @@ async function pass(ms: number): Promise<void> {
 function made(outgoing: boolean, bare = false, restores?: string) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
-  const service = { ready: true };
+  const service = { ready: true, doubted: false, hurried: 0 };
   const call = new Call({
     id: "call",
     peer: "bob",
@@ -132,6 +135,8 @@ function made(outgoing: boolean, bare = false, restores?: string) {
       return JSON.stringify(frame);
     },
     canSignal: () => service.ready,
+    doubted: () => service.doubted,
+    hurry: () => void service.hurried++,
     over() {},
     listener: {
       opened() {},
@@ -208,9 +213,11 @@ test("who falls silent is gone within 10 s too where the browser says nothing", 
 });
 
 test("silence alone is noticed too, and a sign of life ends it", async () => {
-  const { call, ends, hears } = await open(true);
-  await pass(7_500);
-  assert.equal(call.reconnecting, true, "after two beats without an answer");
+  const { call, ends, hears, service } = await open(true);
+  await pass(5_000);
+  assert.deepEqual([service.hurried, call.reconnecting], [1, false], "the service is asked first");
+  await pass(2_500);
+  assert.deepEqual([service.hurried, call.reconnecting], [2, true], "after two beats without an answer");
   hears({ kind: "pong" });
   assert.equal(call.reconnecting, false);
   assert.deepEqual(ends, []);
@@ -353,6 +360,16 @@ test("a call that the other side gives up is lost, and one that it hangs up is n
   }
 });
 
+test("only a call that a person or a page ends says goodbye on the channel: what is lost is restored", async () => {
+  for (const [end, goodbye] of [["hung-up", true], ["garbled", true], ["lost", false]] as const) {
+    const { call, connection } = await open(true);
+    const channel = connection.channels[0]!;
+    call.end(end);
+    const said = channel.sent.some((bytes) => decodeFrame(bytes).kind === "goodbye");
+    assert.equal(said, goodbye, end);
+  }
+});
+
 test("where nobody has the other's login any more, the other is gone if the connection is in trouble, too", async () => {
   const { call, connection, ends } = await open(true);
   call.restart();
@@ -460,17 +477,4 @@ test("a page that was asleep asks the other at once, and reconnects without an a
     assert.deepEqual([call.reconnecting, types(sent)], answers ? [false, []] : [true, ["offer"]]);
     call.end("hung-up");
   }
-});
-
-test("a restart waits until the service has answered", async () => {
-  const { call, connection, sent, service } = await open(true);
-  service.ready = false;
-  connection.becomes("disconnected");
-  await settled();
-  assert.deepEqual(types(sent), []);
-  service.ready = true;
-  call.canSignal();
-  await settled();
-  assert.deepEqual(types(sent), ["offer"]);
-  call.end("hung-up");
 });

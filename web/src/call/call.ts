@@ -33,6 +33,8 @@ const CHECK_TIMEOUT = 2_000;
 const PEER_BACK_WITHIN = 10_000;
 /** … and how long this page waits before it sends again what found nobody, in ms. */
 const REPEAT_AFTER = 1_000;
+/** How long the answer to an offer may take if the other page has it, in ms. */
+const ANSWER_WITHIN = 500;
 
 export type Phase =
   /** The offer is out. */
@@ -73,6 +75,10 @@ export interface CallOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   /** The call has ended. Called before `listener.ended`. */
   over: (end: CallEnd) => void;
   listener: CallListener;
@@ -272,11 +278,6 @@ export class Call {
     if (this.phase === "open" && !this.bare) this.#negotiation.restart();
   }
 
-  /** Signaling frames can go out again. */
-  canSignal(): void {
-    if (this.phase === "open" && !this.bare) this.#negotiation.restartIfDue();
-  }
-
   /** The service is ready again, on another connection. What was sent on the one before may not have arrived. */
   serviceReady(): void {
     this.#serviceBack = performance.now();
@@ -290,9 +291,12 @@ export class Call {
     else this.#negotiation.restartIfDue();
   }
 
-  /** The other page is back at the service, or has called in the same instant. It may have missed what this one sent. */
-  repeat(): void {
-    if (this.settingUp) this.#negotiation.crossed();
+  /**
+   * The other page is back at the service, or has called in the same instant. It may have missed what this one sent, if that went to a
+   * connection that was dead.
+   */
+  missed(): void {
+    if (this.phase === "calling") this.#repeatAfter(ANSWER_WITHIN);
   }
 
   /** The service says that the other's login is not there (`peer-unavailable`). */
@@ -300,9 +304,7 @@ export class Call {
     if (this.settingUp) {
       // The other page may come back to the service a little later than this one.
       if (performance.now() - this.#serviceBack >= PEER_BACK_WITHIN) return this.end(this.phase === "calling" ? "unavailable" : "left");
-      clearTimeout(this.#repeatTimer);
-      this.#repeatTimer = setTimeout(() => this.settingUp && this.#negotiation.repeat(), REPEAT_AFTER);
-      return;
+      return this.#repeatAfter(REPEAT_AFTER);
     }
     this.#negotiation.withdraw();
     const outage = this.#outage;
@@ -314,11 +316,19 @@ export class Call {
     this.#over(end, FAREWELLS[end]);
   }
 
+  /** Sends again what belongs to the setup, if that has got no further by then. @param wait in ms */
+  #repeatAfter(wait: number): void {
+    const { phase } = this;
+    clearTimeout(this.#repeatTimer);
+    this.#repeatTimer = setTimeout(() => this.phase === phase && this.#negotiation.repeat(), wait);
+  }
+
   /** Ends the call if it is not set up in time from now on. */
   #limitSetup(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (!this.options.canSignal()) this.end("unreached");
+      const { canSignal, doubted } = this.options;
+      if (!canSignal() || doubted()) this.end("unreached");
       else this.end(this.phase === "calling" ? "no-answer" : "no-connection");
     }, SETUP_TIMEOUT);
   }
@@ -343,8 +353,9 @@ export class Call {
     const { texts } = this.#channels;
     connection.onconnectionstatechange = null;
     this.#negotiation.close();
-    if (this.wasOpen && told) void closeAfter(texts.leave(), connection);
-    else if (this.wasOpen && end === "left") void closeAfter(texts.close(), connection);
+    // A goodbye says that the person has left. It may still arrive after a call was lost, and would keep the other page from restoring it.
+    if (this.wasOpen && told && end !== "lost") void closeAfter(texts.leave(), connection);
+    else if (this.wasOpen && (told || end === "left")) void closeAfter(texts.close(), connection);
     else {
       void texts.close();
       connection.close();
@@ -385,9 +396,11 @@ export class Call {
     this.#lastOutage = new Outage({
       serviceBack: () => this.#serviceBack,
       canSignal: this.options.canSignal,
+      doubted: this.options.doubted,
       postponed: () => this.#negotiation.restartLater(),
       givenUp: () => this.end("lost"),
     });
+    this.options.hurry();
     this.options.listener.reconnectingChanged(this);
     this.restart();
   }
@@ -436,6 +449,7 @@ export class Call {
       read: (id) => listener.read(this, id),
       typing: (typing) => listener.typing(this, typing),
       next: (fingerprint) => listener.next(this, fingerprint),
+      late: this.options.hurry,
       silent: (gone) => this.#silent(gone),
       alive: () => {
         if (this.#connection.connectionState === "connected") this.#reconnected();

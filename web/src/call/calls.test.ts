@@ -40,12 +40,15 @@ afterEach(() => {
   Object.assign(globalThis, { RTCPeerConnection: original });
 });
 
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 /** The calls of a login, what they send, and how they end. */
 function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
   const sent: Outgoing[] = [];
   const ends: [string, CallEnd][] = [];
   const requests: Request[] = [];
   const abandoned: string[] = [];
+  const recalled = new Set<string>();
   const calls = new Calls({
     me,
     configuration: () => ({}),
@@ -54,8 +57,14 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       return JSON.stringify(frame);
     },
     canSignal: () => true,
+    doubted: () => false,
+    hurry() {},
     policy: () => policy,
-    known: (peer) => peer.startsWith("friend"),
+    known: (peer) => peer.startsWith("friend") || recalled.has(peer),
+    recall: async (peer) => {
+      if (peer.startsWith("old friend")) recalled.add(peer);
+      return recalled.has(peer);
+    },
     correspondence: () => new Correspondence(me),
     listener: {
       began() {},
@@ -101,10 +110,11 @@ test("several call at once, and none disturbs another", () => {
   assert.equal(calls.all.length, 2);
 });
 
-test("a flood of offers makes a few calls only", () => {
+test("a flood of offers makes a few calls only", async () => {
   for (const policy of ["take", "ask"] as const) {
     const { calls, sent, requests } = callsOf("alice", policy);
     for (let i = 0; i < 1_000; i++) calls.receive({ type: "offer", from: `peer ${i}`, call: `call ${i}`, sdp: sdp("01") });
+    await settled();
     assert.equal(calls.all.length + requests.length, 8, policy);
     assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 992, policy);
     calls.end();
@@ -112,7 +122,7 @@ test("a flood of offers makes a few calls only", () => {
   }
 });
 
-test("one who calls over and over again gets a number of connections, and no more", () => {
+test("one who calls over and over again gets a number of connections, and no more", async () => {
   const { calls, sent } = callsOf("alice");
   let made = 0;
   Object.assign(globalThis, {
@@ -124,6 +134,7 @@ test("one who calls over and over again gets a number of connections, and no mor
     },
   });
   for (let i = 0; i < 1_000; i++) calls.receive({ type: "offer", from: "bob", call: `call ${i}`, sdp: sdp("01") });
+  await settled();
   assert.equal(made, 32);
   assert.equal(calls.all.length, 1);
   assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 968);
@@ -232,4 +243,56 @@ test("a call that the service cannot read ends at once, and one that it can stay
   assert.equal(calls.serviceError(malformed), false);
   assert.equal(calls.with("bob"), call);
   assert.equal(calls.serviceError({ type: "error", code: "peer-unavailable", message: "", to: "carol" }), false);
+});
+
+test("whose offer goes on in spite of another one offers again, because the first may have been lost", async () => {
+  for (const answered of [false, true]) {
+    const { calls, sent } = callsOf("bob");
+    const call = calls.call("alice");
+    await settled();
+    calls.receive({ type: "offer", from: "alice", call: "hers", sdp: sdp("01") });
+    if (answered) calls.receive({ type: "answer", from: "alice", call: call.id, sdp: sdp("01") });
+    await settled();
+    mock.timers.tick(500);
+    await settled();
+    assert.deepEqual([calls.with("alice"), sent.map(({ type }) => type)], [call, answered ? ["offer"] : ["offer", "offer"]]);
+    calls.end();
+  }
+});
+
+test("strangers do not take the room of people whom this browser knows", async () => {
+  for (const policy of ["take", "ask"] as const) {
+    const { calls, sent, requests } = callsOf("alice", policy);
+    for (let i = 0; i < 100; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });
+    for (let i = 0; i < 5; i++) calls.receive({ type: "offer", from: `old friend ${i}`, call: `old friend's ${i}`, sdp: sdp("01") });
+    await settled();
+    for (let i = 0; i < 5; i++) calls.receive({ type: "offer", from: `friend ${i}`, call: `friend's ${i}`, sdp: sdp("01") });
+    await settled();
+    const taken = [...calls.all, ...requests].map(({ peer }) => peer);
+    assert.deepEqual([taken.filter((peer) => peer.includes("friend")).length, taken.length], [8, 16], policy);
+    assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 94, policy);
+    calls.end();
+  }
+});
+
+test("who wants to restore a call that the person has ended here is told so, and one that was lost is restored", () => {
+  const { calls, sent, ends, abandoned } = callsOf("alice");
+  const offers = (call: string, restores?: string) => calls.receive({ type: "offer", from: "bob", call, sdp: sdp("01"), ...(restores === undefined ? {} : { restores }) });
+  offers("first");
+  calls.with("bob")!.end("lost");
+  offers("second", "first");
+  assert.equal(calls.with("bob")?.id, "second");
+  calls.with("bob")!.end("lost");
+  sent.length = 0;
+  calls.abandon("bob", "first");
+  offers("third", "first");
+  assert.deepEqual(sent, ["first", "third"].map((call) => ({ type: "bye", reason: "left", to: "bob", call })));
+  assert.deepEqual([calls.with("bob"), ends.map(([id]) => id)], [undefined, ["first", "second"]]);
+  offers("fourth");
+  assert.equal(calls.with("bob")?.id, "fourth", "a person may call anew");
+
+  calls.receive({ type: "bye", from: "carol", call: "lost there", reason: "left" });
+  calls.receive({ type: "bye", from: "carol", call: "lost there", reason: "lost" });
+  assert.deepEqual(abandoned, ["carol lost there"]);
+  calls.end();
 });

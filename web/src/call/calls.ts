@@ -20,11 +20,17 @@ export interface CallsOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
+  /** Asks the service for a sign of life, because the network may be in trouble. */
+  hurry: () => void;
   correspondence: (peer: string) => Correspondence;
   /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
   policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
   /** Whether this browser knows somebody from before. Strangers cannot take the room of those. */
   known: (peer: string) => boolean;
+  /** Finds out whether this browser knows somebody whom it does not know at once. */
+  recall: (peer: string) => Promise<boolean>;
   listener: CallsListener;
 }
 
@@ -123,11 +129,6 @@ export class Calls {
     for (const call of this.all) void call.check();
   }
 
-  /** Signaling frames can go out again. */
-  canSignal(): void {
-    for (const call of this.all) call.canSignal();
-  }
-
   /** The service is ready again, on another connection. */
   serviceReady(): void {
     for (const call of this.all) call.serviceReady();
@@ -205,7 +206,7 @@ export class Calls {
         // Both called in the same instant: the lower login gives up its own call and takes the other's. A client that does not
         // number its calls takes ours and rolls its own back.
         if (!bare && isLower(this.options.me, from)) this.#take(offer);
-        else if (!bare) existing.repeat();
+        else if (!bare) existing.missed();
         return;
       }
       if (!probed && existing.phase === "open") return this.#doubted.add(existing, frame);
@@ -229,7 +230,10 @@ export class Calls {
     const waiting = this.requests.filter(({ peer }) => known(peer) === isKnown).length;
     const more = existing === undefined ? 1 : 0; // An existing call makes room.
     if (!limits.allow(settingUp + waiting + more, calls.length + more)) {
-      this.#refuse("busy", from, offer.id);
+      void (isKnown ? Promise.resolve(false) : this.options.recall(from)).then((recalled) => {
+        if (recalled && known(from)) this.#offered(frame, probed);
+        else this.#refuse("busy", from, offer.id);
+      });
       return;
     }
     switch (policy) {
@@ -317,13 +321,15 @@ export class Calls {
   }
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean; restores?: string | undefined }): Call {
-    const { configuration, send, canSignal, correspondence, listener } = this.options;
+    const { configuration, send, canSignal, doubted, hurry, correspondence, listener } = this.options;
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
       configuration: configuration(),
       send,
       canSignal,
+      doubted,
+      hurry,
       correspondence: correspondence(start.peer),
       over: (end) => {
         if (this.#calls.get(key) === call) this.#calls.delete(key);

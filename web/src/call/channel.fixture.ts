@@ -38,6 +38,7 @@ export function listening() {
     sent: ids("sent"),
     next: note("next"),
     file: note("file"),
+    late: note("late"),
     silent: note("silent"),
     alive: note("alive"),
     ended: note("ended"),

@@ -26,6 +26,8 @@ export interface ChannelListener {
   next(fingerprint: string): void;
   /** The other page says something about files. @throws {FrameError} if the message makes no sense */
   file(message: FileMessage): void;
+  /** A sign of life of the other page is late. */
+  late(): void;
   /**
    * Nothing has come for a while, from the other browser either. Called again while that lasts.
    * @param gone the silence has lasted so long that the other page must be gone

@@ -127,6 +127,7 @@ export class FramedChannel implements PeerChannel {
       ping: () => this.#send({ kind: "ping" }),
       buffered: () => this.channel.bufferedAmount,
       pulse: this.pulse,
+      late: () => this.listener.late(),
       silent: (gone) => this.listener.silent(gone),
       alive: () => this.listener.alive(),
     });

@@ -13,6 +13,7 @@ function beating() {
     ping: () => void other.pings++,
     buffered: () => other.buffered,
     pulse: async () => other.pulse,
+    late: () => void told.push("late"),
     silent: (gone) => void told.push(gone ? "gone" : "silent"),
     alive: () => void told.push("alive"),
   });
@@ -33,7 +34,7 @@ test("a page that replies is there, and silence is told from the second heartbea
   }
   assert.deepEqual([told, other.pings], [[], 10]);
   await beat(4);
-  assert.deepEqual(told.splice(0), ["silent", "gone", "gone"]);
+  assert.deepEqual(told.splice(0), ["late", "silent", "gone", "gone"]);
   heartbeat.signOfLife();
   heartbeat.signOfLife();
   assert.deepEqual(told.splice(0), ["alive"]);
@@ -44,6 +45,7 @@ test("a page that replies is there, and silence is told from the second heartbea
 
 test("a send buffer that drains is a sign of life", async () => {
   const { told, other, heartbeat, beat } = beating();
+  heartbeat.signOfLife();
   for (other.buffered = 1_000; other.buffered > 0; other.buffered -= 100) await beat();
   assert.deepEqual(told, []);
   heartbeat.stop();
@@ -67,7 +69,7 @@ test("heartbeats that were missed in an outage do not count after it", async () 
   await beat(2);
   heartbeat.reconnected();
   await beat(2);
-  assert.deepEqual(told, ["silent", "silent"]);
+  assert.deepEqual(told, ["late", "silent", "late", "silent"]);
   heartbeat.stop();
 });
 
@@ -81,4 +83,18 @@ test("a probe is over with the next pong, or in time without one", async () => {
   mock.timers.tick(800);
   assert.equal(await unheard, false);
   heartbeat.stop();
+});
+
+test("a page that was asleep does not take its own silence for the other's", async () => {
+  let clock = 0;
+  mock.method(performance, "now", () => clock);
+  const { told, heartbeat } = beating();
+  for (const gap of [2_500, 2_500, 45_000, 2_500]) {
+    clock += gap;
+    mock.timers.tick(2_500);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(told, ["late", "silent", "late"]);
+  heartbeat.stop();
+  mock.restoreAll();
 });

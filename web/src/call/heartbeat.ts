@@ -16,6 +16,8 @@ export interface HeartbeatOptions {
   buffered: () => number;
   /** Counts what the other browser has sent, below the pages. It rises as long as that browser lives. */
   pulse: () => Promise<number>;
+  /** A sign of life is late. That may be nothing. */
+  late: () => void;
   /** No sign of life has come for a while. @param gone the silence has lasted so long that the other page must be gone */
   silent: (gone: boolean) => void;
   /** A sign of life has come after a silence. */
@@ -93,5 +95,6 @@ export class Heartbeat {
     if (this.#stopped) return;
     if (this.#missed >= (busy ? MISSED_WHILE_BUSY : MISSED_HEARTBEATS)) this.options.silent(true);
     else if (this.#missed >= MISSED_AT_FIRST && !busy) this.options.silent(false);
+    else if (this.#missed > 0 && !busy) this.options.late();
   }
 }

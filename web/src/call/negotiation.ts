@@ -146,24 +146,16 @@ export class Negotiation {
     });
   }
 
-  /**
-   * Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates.
-   * @param age in ms. An offer that is younger is on its way, and is not sent again.
-   */
-  repeat(age = 0): void {
+  /** Sends again what the other side may have missed of the first negotiation: the offer or the answer of this side, and its candidates. */
+  repeat(): void {
     this.#step(async () => {
       const { localDescription } = this.options.connection;
       if (localDescription === null) return;
       const { type, sdp } = localDescription;
       if (type === "answer") this.options.send({ type, answer: { type, sdp } });
-      else if (this.#own.kind === "out" && performance.now() - this.#own.at >= age) this.#sendOffer(sdp);
+      else if (this.#own.kind === "out") this.#sendOffer(sdp);
       for (const candidate of this.#sent) this.#frameCandidate(candidate);
     });
-  }
-
-  /** Does the same after the other side's offer has crossed this side's, unless both were made in the same instant. */
-  crossed(): void {
-    this.repeat(SAME_INSTANT);
   }
 
   /** The offer that waits for its answer will get none. */

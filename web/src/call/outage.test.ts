@@ -17,12 +17,13 @@ afterEach(() => {
 
 /** An outage that begins now. It stops when it is given up. */
 function outage({ ready = true, serviceBack = -Infinity } = {}) {
-  const service = { ready, back: serviceBack };
+  const service = { ready, back: serviceBack, doubted: false };
   const told = { postponed: 0, givenUpAfter: undefined as number | undefined };
   const began = clock;
   const one: Outage = new Outage({
     serviceBack: () => service.back,
     canSignal: () => service.ready,
+    doubted: () => service.doubted,
     postponed: () => void told.postponed++,
     givenUp: () => {
       told.givenUpAfter ??= clock - began;
@@ -89,6 +90,18 @@ test("a service that came back just before the outage shows that this side's net
     assert.equal(one.away, away);
     one.stop();
   }
+});
+
+test("while it is in doubt whether the service is there, the other side's time does not run", () => {
+  const { one, service, told } = outage();
+  service.doubted = true;
+  assert.equal(one.peerSilent, false);
+  pass(5_000);
+  service.doubted = false;
+  pass(3_000);
+  assert.deepEqual([told.postponed, told.givenUpAfter], [0, undefined]);
+  pass(500);
+  assert.equal(told.givenUpAfter, 8_500);
 });
 
 test("a page that was asleep gives the other side its full time", () => {

@@ -16,6 +16,8 @@ export interface OutageOptions {
   serviceBack: () => number;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether there is a doubt that they arrive. */
+  doubted: () => boolean;
   /** Signaling frames cannot go out: the restart must wait until they can. */
   postponed: () => void;
   /** The outage has lasted too long. */
@@ -46,7 +48,7 @@ export class Outage {
 
   /** Whether this side's network may have been away during the outage, or just before. */
   get away(): boolean {
-    return !this.options.canSignal() || this.#began - this.options.serviceBack() < AWAY_BEFORE;
+    return !this.options.canSignal() || this.options.doubted() || this.#began - this.options.serviceBack() < AWAY_BEFORE;
   }
 
   /** Whether it must be the other side that is away: it could have responded and did not, and this side was not away. */
@@ -80,7 +82,7 @@ export class Outage {
       this.#responded = false;
       this.#deadline = now + RESPONSE_TIMEOUT;
       this.options.postponed();
-    }
+    } else if (this.options.doubted() && !this.#responded) this.#deadline = now + RESPONSE_TIMEOUT;
     if (now >= this.#deadline || (!this.#responded && now - this.#began >= OUTAGE_TIMEOUT)) this.options.givenUp();
   }
 }

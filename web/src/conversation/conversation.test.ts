@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Transfer } from "../files/transfer.js";
-import { Conversation, type OwnEntry } from "./conversation.js";
+import { Conversation, type Entry, type OwnEntry } from "./conversation.js";
 
 /** A conversation in which `texts` have been posted. */
 function posted(...texts: string[]): { conversation: Conversation; entries: OwnEntry[] } {
@@ -125,4 +125,22 @@ test("what waits stays so over many pages, under whatever number it was written 
     assert.deepEqual(next.correspondence.waiting.map(({ text }) => text), ["two", "two"]);
     kept = next.kept;
   }
+});
+
+test("a file that another page began to receive continues in its entry", () => {
+  const kept = { name: "x.bin", size: 7, type: "", state: "failed" } as const;
+  const entries = (["page 1", "page 2", undefined] as const).map(
+    (key, n): Entry => ({ id: String(n), time: new Date(n), kind: "file", author: "bob", own: false, file: key === undefined ? kept : { ...kept, key } }),
+  );
+  const own: Entry = { id: "o", time: new Date(), kind: "file", author: "alice", own: true, file: { ...kept, key: "page 2" } };
+  const offer = (key: string, more: object = {}) => ({ direction: "in", key, name: "x.bin", size: 7, ...more }) as Transfer;
+  const conversation = new Conversation("bob", "i", undefined, [own, ...entries]);
+  const again = offer("page 2");
+  assert.equal(conversation.continueFile(again), entries[1]);
+  assert.equal((entries[1] as Entry & { kind: "file" }).file, again);
+  // Another file, one that is on its way here already, and one that only has the same number.
+  for (const other of [offer("page 3"), offer("page 2"), offer("page 1", { size: 8 }), offer("page 1", { name: "y.bin" })]) {
+    assert.equal(conversation.continueFile(other), undefined);
+  }
+  assert.equal(conversation.entries.length, 4);
 });

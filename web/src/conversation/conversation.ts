@@ -22,6 +22,8 @@ export interface FileDescription {
   readonly size: number;
   readonly type: string;
   readonly state: TransferState;
+  /** Of a received file: its Transfer.key. */
+  readonly key?: string;
 }
 
 /** One line of a discussion. `time` is when it was added, by the clock of the device. It is only shown: clocks jump. */
@@ -226,6 +228,18 @@ export class Conversation {
     this.entries.push(whole);
     this.#text += textLength(whole);
     return whole;
+  }
+
+  /** Gives the entry of a file that an earlier page was receiving the transfer that continues it. Returns undefined if there is none. */
+  continueFile(file: Transfer): Entry | undefined {
+    for (const entry of this.entries) {
+      if (entry.kind !== "file" || entry.own || "direction" in entry.file) continue;
+      const { key, name, size } = entry.file;
+      if (key === undefined || key !== file.key || name !== file.name || size !== file.size) continue;
+      entry.file = file;
+      return entry;
+    }
+    return undefined;
   }
 
   /** Gives the own entries with the letters `ids` a new delivery state. Returns those that it changes. */

@@ -79,8 +79,10 @@ export function exportEntry(entry: Entry): object | undefined {
       return { time, author: entry.author, own: true, text: entry.text, delivery: entry.delivery };
     case "received":
       return { time, author: entry.author, own: false, text: entry.text };
-    case "file":
-      return { time, author: entry.author, own: entry.own, file: entry.file };
+    case "file": {
+      const { name, size, type, state } = entry.file;
+      return { time, author: entry.author, own: entry.own, file: { name, size, type, state } };
+    }
     case "note":
       return undefined;
   }

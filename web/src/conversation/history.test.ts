@@ -67,7 +67,7 @@ test("texts and files are exported, and nothing else", async () => {
     { id: "a", time, kind: "own", author: "alice", text: "<b>hello</b>", delivery: "delivered", letter: 1 },
     { id: "b", time, kind: "received", author: "bob", text: "hello" },
     { id: "c", time, kind: "note", phrase: { key: "noteConnected", args: ["bob"] } },
-    { id: "d", time, kind: "file", author: "bob", own: false, file: { name: "notes.pdf", size: 7, type: "application/pdf", state: "done" } },
+    { id: "d", time, kind: "file", author: "bob", own: false, file: { name: "notes.pdf", size: 7, type: "application/pdf", state: "done", key: "page 1" } },
     { id: "e", time, kind: "file", author: "alice", own: true, file: { name: "x", size: 1, type: "", state: "sending" } },
     { id: "f", time, kind: "of a later version" },
   ];

@@ -15,8 +15,8 @@ export function placeOf(record: unknown): number | undefined {
 /** Returns an entry as the device keeps it. */
 export function writeEntry(entry: Entry): object {
   if (entry.kind !== "file") return { ...entry };
-  const { name, size, type, state } = entry.file;
-  return { ...entry, file: { name, size, type, state } };
+  const { name, size, type, state, key } = entry.file;
+  return { ...entry, file: { name, size, type, state, key } };
 }
 
 /** Reads an entry. Returns undefined for anything else, such as an entry of a later version. */
@@ -44,7 +44,8 @@ export function readEntry(value: unknown): Entry | undefined {
       if (!isFields(file) || typeof author !== "string" || typeof file["name"] !== "string") return undefined;
       const over = overStates.find((state) => state === file["state"]);
       const description = { name: file["name"], size: Number(file["size"]) || 0, type: String(file["type"]), state: over ?? "failed" } as const;
-      return { ...whole, kind: "file", author, own: value["own"] === true, file: description };
+      const key = typeof file["key"] === "string" ? { key: file["key"] } : {};
+      return { ...whole, kind: "file", author, own: value["own"] === true, file: { ...description, ...key } };
     }
     default:
       return undefined;

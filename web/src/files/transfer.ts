@@ -28,6 +28,8 @@ export interface Ending {
 /** A file that is sent or received, as people see it. */
 export interface Transfer {
   readonly direction: "out" | "in";
+  /** Identifies a received file, on later visits of this page too. */
+  readonly key?: string;
   /** Safe to show, and to save the file under. */
   readonly name: string;
   readonly size: number;

@@ -25,6 +25,8 @@ export type Meeting =
 type Place =
   /** The device has it too. */
   | "device"
+  /** The device is writing it. */
+  | "writing"
   /** The device is to have it, and could not write it yet. */
   | "unwritten"
   /** The device could not read what it has. That is not overwritten. */
@@ -123,6 +125,11 @@ export class Contacts {
     return this.#known.get(nameOf(me, other)) !== undefined;
   }
 
+  /** Asks the device for somebody whom this page does not remember yet. Resolves with whether it remembers them afterwards. */
+  async recall(me: string, other: string): Promise<boolean> {
+    return (await this.#find(me, other).catch(() => undefined)) !== undefined;
+  }
+
   /** Forgets all contacts in this page. */
   forget(): void {
     this.#known.clear();
@@ -133,7 +140,7 @@ export class Contacts {
     const name = nameOf(me, other);
     const before = this.#known.get(name);
     if (before?.place === "unwritten") void this.#put(me, other, before.contact); // There may be room now.
-    if (before?.place === "unwritten" || before?.place === "page") return before.contact;
+    if (before?.place === "writing" || before?.place === "unwritten" || before?.place === "page") return before.contact;
     let kept: unknown;
     let database: Database | undefined;
     try {
@@ -165,9 +172,10 @@ export class Contacts {
     const name = nameOf(me, other);
     const before = this.#known.get(name)?.place;
     const unread = (place ?? before) === "unread";
-    const entry = { me, other, contact, place: unread ? "unread" : this.offTheRecord() ? "page" : "unwritten" } as const;
+    const writing = (place ?? before) === "unwritten" ? "unwritten" : "writing"; // Only a write that has failed is worth telling.
+    const entry = { me, other, contact, place: unread ? "unread" : this.offTheRecord() ? "page" : writing } as const;
     this.#known.set(name, entry);
-    if (entry.place !== "unwritten") return;
+    if (entry.place === "unread" || entry.place === "page") return;
     this.#writing = this.#writing.then(async () => {
       // A later change has taken its place, or everything has been forgotten.
       const superseded = () => this.#known.get(name) !== entry;
@@ -178,6 +186,7 @@ export class Contacts {
         if (!superseded()) this.#known.set(name, { ...entry, place: database === undefined ? "page" : "device" });
       } catch {
         // The page still remembers the contact.
+        if (!superseded()) this.#known.set(name, { ...entry, place: "unwritten" });
       }
     });
     await this.#writing;

@@ -187,6 +187,7 @@ test("what could not be written of somebody is written once it can be, and until
   const contacts = new Contacts(database, () => false);
   may.write = false;
   assert.deepEqual(await contacts.meet("alice", "bob", "AA", true), { kind: "new" });
+  assert.equal(contacts.failing, false, "it is being written");
   await contacts.verify("alice", "bob", "AA", true);
   assert.deepEqual(await contacts.meet("alice", "bob", "AA", true), { kind: "known", verified: true });
   assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob")], [true, false]);

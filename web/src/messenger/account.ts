@@ -283,7 +283,12 @@ export class Account {
   /** The files of a conversation. */
   transfers(conversation: LiveConversation): Transfers {
     conversation.transfers ??= new Transfers(this.host.files, {
-      offered: (file) => this.arrived(conversation, { kind: "file", author: conversation.peer, own: false, file }),
+      offered: (file) => {
+        const entry = conversation.continueFile(file);
+        if (entry === undefined) return this.arrived(conversation, { kind: "file", author: conversation.peer, own: false, file });
+        this.#keep(conversation, [entry]);
+        this.host.changed();
+      },
       changed: (file) => {
         // The device keeps how a file ended, not how far it got.
         if (file.over) this.#keep(conversation, conversation.entries.filter((entry) => entry.kind === "file" && entry.file === file));

@@ -26,6 +26,8 @@ export interface Loss {
   readonly call: string;
   /** The fingerprint of its other end. */
   readonly peer: string | undefined;
+  /** Whether the service said at the loss that nobody has the other's login any more. */
+  readonly gone: boolean;
   /** When this page stops trying, in ms of `performance.now()`. */
   readonly until: number;
   readonly giveUp: Timer;

@@ -68,15 +68,17 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string };
 
-/** A service that accepts every login, if it answers. */
+/** A service that accepts every login, unless it refuses them or does not answer. */
 class FakeSocket {
   static answers = true;
   static readonly OPEN = 1;
+  static refusing = false;
   static latest: FakeSocket;
   readyState = 1;
   readonly sent: Sent[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
+  onclose: ((event: { code: number; reason: string }) => void) | undefined;
   constructor() {
     FakeSocket.latest = this;
     queueMicrotask(() => this.onopen?.());
@@ -84,7 +86,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", success: true }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true }) }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -271,13 +273,101 @@ test("a lost call is restored when the network is back, even if the connection t
     const channel = FakeConnection.all.at(-1)!.channels[0]!;
     channel.open();
     channel.onclose?.(); // An attempt to restore the call has come to nothing.
-    mock.timers.tick(4_000);
+    mock.timers.tick(2_000);
     await settled();
     assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before], "the connection to the service may be dead");
     FakeSocket.latest.says({ type: "pong" });
     mock.timers.tick(1_000);
     await settled();
     assert.equal(offers(), before + 1, "no other event is needed");
+  } finally {
+    messenger.signOut();
+    mock.timers.reset();
+  }
+});
+
+test("that the login is somebody else's now is said until it is read, and again to whoever wants to call", async () => {
+  await alice();
+  let clock = performance.now();
+  mock.method(performance, "now", () => clock);
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const alert = () => messenger.alert?.key;
+  try {
+    FakeSocket.refusing = true;
+    FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+    mock.timers.tick(1_000);
+    await settled();
+    messenger.connect("bob");
+    assert.equal(alert(), "unreachable", "the service may hold the login for the old connection");
+    messenger.dismissAlert();
+    clock += 10_000;
+    mock.timers.tick(3_000);
+    await settled();
+    assert.equal(alert(), "lostLogin");
+    messenger.connect("bob");
+    assert.equal(alert(), "lostLogin");
+    messenger.dismissAlert();
+    assert.equal(alert(), undefined);
+    mock.timers.tick(60_000);
+    await settled();
+    assert.equal(alert(), undefined, "it is asked for again, which is no news");
+    messenger.connect("bob");
+    assert.equal(alert(), "lostLogin");
+    FakeSocket.refusing = false;
+    mock.timers.tick(60_000);
+    await settled();
+    assert.deepEqual([alert(), messenger.serviceReady], [undefined, true]);
+  } finally {
+    FakeSocket.refusing = false;
+    messenger.signOut();
+    mock.timers.reset();
+    mock.restoreAll();
+  }
+});
+
+test("whoever hangs up while the call is restored says so, and whoever is told does not restore it any more", async () => {
+  await knowsCarol();
+  const { front } = messenger;
+  const id = front!.loss!.call;
+  messenger.hangUp(front!);
+  const bye = FakeSocket.latest.sent.at(-1)!;
+  assert.deepEqual([bye.type, bye.to, bye.call, front!.phase, said().at(-1)], ["bye", "carol", id, "off", "noteHungUp"]);
+  messenger.signOut();
+
+  await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "restores" });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "restores");
+  messenger.hangUp(messenger.front!);
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteHungUp"]);
+  messenger.signOut();
+
+  await knowsCarol();
+  const theirs = (from: string) => FakeSocket.latest.says({ type: "bye", reason: "left", from, to: "alice", call: messenger.front!.loss?.call });
+  theirs("dora");
+  assert.equal(messenger.front!.phase, "reconnecting");
+  theirs("carol");
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+});
+
+test("an attempt of the other side that its person ends is no call that they cancelled", async () => {
+  await knowsCarol();
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "carol", to: "alice", call: "theirs", restores: messenger.front!.loss!.call });
+  await settled();
+  assert.equal(messenger.front!.call?.id, "theirs");
+  FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: "theirs" });
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
+});
+
+test("an attempt that the other side refuses because its person has ended the call is the last one", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    await knowsCarol();
+    mock.timers.tick(1_000);
+    await settled();
+    const { call } = messenger.front!;
+    FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: call!.id });
+    assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
   } finally {
     messenger.signOut();
     mock.timers.reset();

@@ -13,8 +13,7 @@ test("how a call has ended is said by how far it got and who called", () => {
   assert.deepEqual(all("hung-up"), ["noteHungUp", "noteHungUp", "noteCancelled", "noteHungUp"]);
   assert.deepEqual(all("left"), ["noteLeft", "noteLeft", "noteLeft", "noteCancelledByPeer"]);
   assert.deepEqual(all("superseded"), ["noteInterrupted", "noteInterrupted", undefined, undefined]);
-  assert.deepEqual(all("lost"), Array(4).fill("noteInterrupted"));
-  assert.deepEqual(all("gone"), Array(4).fill("noteLost"));
+  for (const end of ["lost", "gone"] as const) assert.deepEqual(all(end), Array(4).fill("noteInterrupted"));
   assert.deepEqual(all("unreached"), Array(4).fill("alert unreached"));
   assert.deepEqual(all("no-answer"), Array(4).fill("alert didNotAnswer"));
 });
@@ -23,6 +22,11 @@ test("why a login is refused is said in the page's words where it knows the reas
   const said = (code: string, message = "") => refusal("alice", { code, message });
   assert.deepEqual(said("login-taken", "Taken."), phrase("inUse", "alice"));
   assert.deepEqual(said("unreachable"), phrase("unreachable"));
+  const named = "U+0640 (a tatweel, which only stretches a word) cannot be in a login. Leave it out.";
+  assert.deepEqual(said("login-invalid", named), phrase("refusedLogin", named));
+  assert.deepEqual(said("login-invalid"), phrase("invalidLogin"));
+  assert.deepEqual(said("malformed", named), phrase("refusedLogin", named));
+  assert.deepEqual(said("malformed"), phrase("unfitLogin"), "a service that answers with an error");
   assert.deepEqual(said("of a later version", "Not today."), phrase("verbatim", "Not today."));
   assert.deepEqual(said(""), phrase("inUse", "alice"), "the original service says nothing");
   assert.deepEqual(refusal("alice", { code: "stopped", message: "", reason: phrase("stopEnded") }), phrase("stopEnded"));

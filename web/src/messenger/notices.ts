@@ -5,7 +5,7 @@ type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFinger
 
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteLost" | "noteGarbled" }
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" }
   | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
@@ -24,7 +24,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   superseded: { open: { note: "noteInterrupted" }, outgoing: undefined, incoming: undefined },
   // Nobody knows yet whose network it was.
   lost: always({ note: "noteInterrupted" }),
-  gone: always({ note: "noteLost" }),
+  gone: always({ note: "noteInterrupted" }),
   garbled: always({ note: "noteGarbled" }),
   unavailable: always({ alert: "unavailable" }),
   undeliverable: always({ alert: "undeliverable" }),
@@ -56,9 +56,9 @@ export function refusal(login: string, { code, message, reason }: { code: string
     case "unreachable":
       return phrase("unreachable");
     case "malformed":
-      return phrase("unfitLogin");
+      return message === "" ? phrase("unfitLogin") : phrase("refusedLogin", message);
     case "login-invalid":
-      return phrase("invalidLogin");
+      return message === "" ? phrase("invalidLogin") : phrase("refusedLogin", message);
     default:
       // A service of the original protocol gives no reason. It has only this one.
       return message === "" ? phrase("inUse", login) : phrase("verbatim", message);

@@ -30,20 +30,23 @@ function pass(ms: number): void {
 
 /** A page with one conversation, whose calls do nothing until the test says so. */
 function page() {
-  const state = { ready: true, attempts: 0, gaveUp: 0 };
+  const state = { ready: true, attempts: 0, gaveUp: 0, gone: false };
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const recovery = new Recovery({
     conversations: () => [conversation],
     canSignal: () => state.ready,
     call: () => state.attempts++,
-    gaveUp: () => state.gaveUp++,
+    gaveUp: (_conversation, gone) => {
+      state.gaveUp++;
+      state.gone = gone;
+    },
   });
   return { state, conversation, recovery };
 }
 
 test("a call that was lost is called again, until one opens", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   assert.equal(conversation.phase, "reconnecting");
   pass(1_000);
   assert.equal(state.attempts, 1);
@@ -58,10 +61,10 @@ test("a call that was lost is called again, until one opens", () => {
   assert.equal(state.attempts, 2);
   assert.equal(recovery.opened(conversation, lost), false, "the next call that opens restores nothing");
 
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   pass(2 * MINUTE);
   assert.equal(recovery.opened(conversation, { fingerprints: { own: "alice's", peer: "mallory's" } }), false, "that is another end");
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   pass(2 * MINUTE);
   assert.equal(conversation.restoring, true, "the time counts from the last loss");
 });
@@ -69,13 +72,13 @@ test("a call that was lost is called again, until one opens", () => {
 test("a call is restored for three minutes, and an attempt that is under way then may still end well", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   pass(3 * MINUTE - 250);
   assert.equal(conversation.restoring, true);
   pass(250);
   assert.deepEqual([conversation.phase, conversation.loss, state.gaveUp], ["off", undefined, 1]);
 
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   conversation.begin({ phase: "calling" } as unknown as Call);
   pass(3 * MINUTE);
   assert.equal(conversation.phase, "reconnecting");
@@ -84,9 +87,20 @@ test("a call is restored for three minutes, and an attempt that is under way the
   assert.equal(recovery.failed(conversation), false, "a call that ends now restores nothing");
 });
 
+test("whose page is gone is given less time to come back", () => {
+  const { state, conversation, recovery } = page();
+  recovery.lost(conversation, lost, true);
+  pass(1_000);
+  recovery.failed(conversation);
+  pass(18_750);
+  assert.deepEqual([conversation.phase, state.attempts >= 2], ["reconnecting", true]);
+  pass(250);
+  assert.deepEqual([conversation.phase, state.gaveUp, state.gone], ["off", 1, true]);
+});
+
 test("a device that was asleep for longer gives up when it wakes", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   clock += 60 * MINUTE;
   mock.timers.tick(1_000);
   assert.deepEqual([state.attempts, conversation.restoring], [0, false]);
@@ -95,7 +109,7 @@ test("a device that was asleep for longer gives up when it wakes", () => {
 test("a clock that is set forwards or back ends no attempts, and prolongs none", () => {
   for (const jump of [60 * MINUTE, -60 * MINUTE]) {
     const { state, conversation, recovery } = page();
-    recovery.lost(conversation, lost);
+    recovery.lost(conversation, lost, false);
     const now = Date.now();
     mock.method(Date, "now", () => now + jump);
     pass(MINUTE);
@@ -110,7 +124,7 @@ test("a clock that is set forwards or back ends no attempts, and prolongs none",
 test("attempts wait for the service", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   pass(MINUTE);
   assert.equal(state.attempts, 0);
   state.ready = true;
@@ -125,7 +139,7 @@ test("attempts wait for the service", () => {
 
 test("an attempt follows at once when something is better, and soon in any case", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   for (let i = 0; i < 20; i++) {
     pass(5_000);
     assert.equal(state.attempts, i + 1, "the longest wait is 5 s");
@@ -139,10 +153,10 @@ test("an attempt follows at once when something is better, and soon in any case"
 
 test("nothing is restored once the person has hung up or signed out", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   assert.equal(recovery.stop(conversation), true);
   assert.equal(recovery.stop(conversation), false);
-  recovery.lost(conversation, lost);
+  recovery.lost(conversation, lost, false);
   assert.equal(recovery.busy, true);
   recovery.stopAll();
   assert.equal(recovery.busy, false);

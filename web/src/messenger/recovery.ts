@@ -4,6 +4,8 @@ import type { LiveConversation } from "./liveconversation.js";
 
 /** How long after a loss this page tries to restore the call, in ms. */
 const RESTORE_WITHIN = 180_000;
+/** The same where the service said at once that nobody has the other's login any more: its page is gone, or between two connections. In ms. */
+const RETURN_WITHIN = 20_000;
 /** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
 const WAITS = [1_000, 5_000] as const;
 
@@ -15,8 +17,8 @@ export interface RecoveryHost {
   canSignal(): boolean;
   /** Calls the other of a conversation, unless there is a call with them already. */
   call(conversation: LiveConversation): void;
-  /** It is too late to restore the call of a conversation. */
-  gaveUp(conversation: LiveConversation): void;
+  /** It is too late to restore the call of a conversation. @param gone the other's page was gone at the loss */
+  gaveUp(conversation: LiveConversation, gone: boolean): void;
 }
 
 /**
@@ -31,14 +33,15 @@ export class Recovery {
     return [...this.host.conversations()].some(({ restoring }) => restoring);
   }
 
-  /** A call of a conversation was lost. */
-  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">): void {
+  /** A call of a conversation was lost. @param gone the service says that nobody has the other's login any more */
+  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, gone: boolean): void {
     this.stop(conversation);
+    const within = gone ? RETURN_WITHIN : RESTORE_WITHIN;
     const giveUp = setTimeout(() => {
       if (conversation.call === undefined) this.#giveUp(conversation);
-    }, RESTORE_WITHIN);
+    }, within);
     const peer = fingerprints?.peer;
-    conversation.loss = { call: id, peer, until: performance.now() + RESTORE_WITHIN, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
+    conversation.loss = { call: id, peer, gone, until: performance.now() + within, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
     this.#attemptSoon(conversation);
   }
 
@@ -97,7 +100,8 @@ export class Recovery {
   }
 
   #giveUp(conversation: LiveConversation): void {
+    const gone = conversation.loss?.gone === true;
     this.stop(conversation);
-    this.host.gaveUp(conversation);
+    this.host.gaveUp(conversation, gone);
   }
 }

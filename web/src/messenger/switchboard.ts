@@ -19,7 +19,7 @@ import { Recovery } from "./recovery.js";
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "canSignal" | "hurry" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
   /** Says why nobody can be called while the service is not ready. */
@@ -49,27 +49,29 @@ export class Switchboard implements CallsListener {
   ) {
     const { contacts, service } = host;
     const changed = () => host.changed();
-    const canSignal = () => service.canSignal;
     this.calls = new Calls({
       me: login,
       configuration: () => this.#configuration(),
       send: (frame) => service.send(frame),
-      canSignal,
+      canSignal: () => service.ready,
+      doubted: () => service.doubted,
+      hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
       policy: (peer) => this.#policy(peer),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
+      recall: (peer) => contacts.recall(account.key, loginKey(peer)),
       listener: this,
     });
     this.recognition = new Recognition(account, { contacts, changed, accepted: (call, conversation) => void this.#accepted(call, conversation) });
     this.recovery = new Recovery({
       conversations: () => account.conversations,
-      canSignal,
+      canSignal: () => service.ready && !service.doubted,
       call: ({ peer, loss }) => {
         if (this.calls.with(peer) !== undefined) return;
         this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
-      gaveUp: (conversation) => account.note(conversation, phrase("noteNotRestored", conversation.peer)),
+      gaveUp: (conversation, gone) => account.note(conversation, phrase(gone ? "noteLost" : "noteNotRestored", conversation.peer)),
     });
   }
 
@@ -81,14 +83,13 @@ export class Switchboard implements CallsListener {
 
   /** The service has given a sign of life after a doubt. */
   serviceAnswered(): void {
-    this.calls.canSignal();
     this.recovery.resume();
   }
 
   /** These logins are at the service again. */
   online(logins: readonly string[]): void {
     for (const login of logins) {
-      this.calls.with(login)?.repeat();
+      this.calls.with(login)?.missed();
       const conversation = this.account.find(login);
       if (conversation !== undefined) this.recovery.resume(conversation);
     }
@@ -154,8 +155,9 @@ export class Switchboard implements CallsListener {
   /** The conversation is being deleted. Its call ends, and nothing is noted any more. */
   deleted(conversation: LiveConversation): void {
     const { call, peer, loss } = conversation;
-    if (this.recovery.stop(conversation)) this.calls.abandon(peer, loss!.call);
     call?.end("hung-up");
+    this.recovery.stop(conversation);
+    if (loss !== undefined) this.calls.abandon(peer, loss.call);
   }
 
   /** Ends everything with a login that is blocked now. */
@@ -246,7 +248,6 @@ export class Switchboard implements CallsListener {
     this.#inConversation(call, (conversation) => {
       if (!call.reconnecting) this.account.seen(conversation);
     });
-    if (call.reconnecting) this.host.service.hurry();
     this.host.changed();
   }
 
@@ -258,11 +259,15 @@ export class Switchboard implements CallsListener {
     const { account, host } = this;
     conversation.ended(call);
     if (call.wasOpen) host.alert(undefined);
-    if (FINAL.has(end)) this.recovery.stop(conversation);
+    const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
-    else if (end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
-    if (call.wasOpen && (end === "lost" || end === "superseded")) this.recovery.lost(conversation, call);
-    const notice = noticeOf(end, call);
+    if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
+    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) {
+      // Nothing tells of a client without framing whether it is gone.
+      this.recovery.lost(conversation, call, end === "gone" || call.bare);
+    }
+    // An attempt to restore an open call ends as the open call would.
+    const notice = noticeOf(end, { wasOpen: call.wasOpen || stopped, outgoing: call.outgoing });
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
     else {

@@ -2,8 +2,10 @@
 const QUIET = 20_000;
 /** The same after a frame that the service, or another client, answers. In ms. */
 const UNANSWERED = 2_000;
-/** How long the service may take to answer once it was asked for a sign of life, in ms. */
+/** How long the service may take to answer once it was asked for a sign of life, in ms … */
 const ANSWER_TIMEOUT = 5_000;
+/** … and where there was a reason to doubt the connection, in ms. */
+const DOUBT_TIMEOUT = 3_000;
 /** A timer that is later than this shows that the page was asleep, so that an answer may wait unread. In ms. */
 const ASLEEP = 1_500;
 
@@ -49,6 +51,7 @@ export class Liveness {
   ask(): void {
     this.doubted = true;
     if (!this.#asked) this.#ask();
+    else if (this.#due > performance.now() + DOUBT_TIMEOUT) this.#wait(DOUBT_TIMEOUT);
   }
 
   stop(): void {
@@ -57,7 +60,7 @@ export class Liveness {
 
   #ask(): void {
     this.#asked = true;
-    this.#wait(ANSWER_TIMEOUT);
+    this.#wait(this.doubted ? DOUBT_TIMEOUT : ANSWER_TIMEOUT);
     this.options.ping();
   }
 

@@ -148,6 +148,7 @@ async function back() {
   latest().ends(1006);
   mock.timers.tick(1_000);
   latest().open();
+  assert.equal(page.service.state.kind, "connecting", "without its login the page is not connected");
   assert.deepEqual(latest().sent, [{ type: "login", login: "alice" }]);
   return page;
 }
@@ -155,6 +156,7 @@ async function back() {
 test("signing out gives up a login that is held", async () => {
   const { service } = await back();
   latest().says(accepted);
+  assert.equal(service.state.kind, "connected");
   service.leave();
   assert.deepEqual(latest().sent.at(-1), { type: "logout", login: "alice" });
 });
@@ -163,6 +165,7 @@ test("signing out after the login was refused sends nothing", async () => {
   const { service, heard } = await back();
   latest().says(taken);
   service.leave();
+  assert.equal(service.state.kind, "connected");
   assert.equal(latest().sent.length, 1);
   mock.timers.tick(60_000);
   assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "ping"], "the login is not asked for again");
@@ -227,20 +230,20 @@ test("a connection that gives no sign of life is let go, and one that gives any 
   mock.timers.tick(10_000);
   for (const answer of [unknownType, pong, { type: "presence", online: [], offline: ["bob"] }]) {
     service.hurry();
-    assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.canSignal], ["ping", true, false]);
-    mock.timers.tick(4_999);
+    assert.deepEqual([latest().sent.at(-1)?.type, service.ready, service.doubted], ["ping", true, true]);
+    mock.timers.tick(2_999);
     latest().says(answer);
-    assert.equal(service.canSignal, true);
+    assert.equal(service.doubted, false);
     mock.timers.tick(5_000);
     assert.equal(service.ready, true);
   }
   assert.deepEqual(heard, ["answered", "answered", "answered", "presence:  | bob"]);
   service.hurry();
-  mock.timers.tick(3_000);
+  mock.timers.tick(2_000);
   const asked = pings();
   service.hurry();
   assert.equal(pings(), asked, "it is asked once");
-  mock.timers.tick(2_000);
+  mock.timers.tick(1_000);
   assert.deepEqual([service.ready, service.state.kind, FakeSocket.all.length], [false, "connecting", 2], "the page connects again at once");
 });
 
@@ -334,6 +337,17 @@ test("a login that an earlier connection of the page may still hold is no news, 
   }
   mock.restoreAll();
   assert.deepEqual(heard, ["lost: login-taken"]);
+});
+
+test("a login that an earlier connection of the page may still hold is asked for every 2 s at least", async () => {
+  mock.method(Math, "random", () => 0.999);
+  await back();
+  for (let asked = 1; asked <= 6; asked++) {
+    assert.equal(latest().sent.filter(({ type }) => type === "login").length, asked);
+    latest().says(taken);
+    mock.timers.tick(2_000);
+  }
+  mock.restoreAll();
 });
 
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {

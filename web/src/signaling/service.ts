@@ -28,7 +28,7 @@ const MAX_WATCHED_BYTES = 32 * 1024;
 /** While somebody waits for the service, the longest wait before the next attempt to connect, in ms … */
 const URGENT_RETRY = 2_000;
 /** … and before the login is asked for again … */
-const URGENT_LOGIN = 4_000;
+const URGENT_LOGIN = 1_000;
 /** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
 const URGENT_LOGINS = 10;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
@@ -61,7 +61,7 @@ export interface ServiceListener {
   loginLost(code: string): void;
   /** After a reconnect this page holds its login again. */
   loginRegained(): void;
-  /** The service has answered after a doubt: `canSignal` is true again. */
+  /** The service has answered after a doubt. */
   answered(): void;
   /** Whether somebody waits for the service now, such as a call that was lost. The page connects again sooner then. */
   urgent(): boolean;
@@ -161,9 +161,9 @@ export class ServiceConnection {
     return this.#connection?.loggedIn === true;
   }
 
-  /** Whether frames to others can go out now, and there is no doubt that they arrive at the service. */
-  get canSignal(): boolean {
-    return this.ready && this.#connection?.liveness?.doubted !== true;
+  /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
+  get doubted(): boolean {
+    return this.#connection?.liveness?.doubted === true;
   }
 
   /** The ICE servers that the service offers (RFC 8445). */
@@ -276,6 +276,7 @@ export class ServiceConnection {
       const held = connection.loggedIn || connection.replies.length > 0;
       connection.loggedIn = false;
       if (held && login !== undefined && connection.open) connection.send({ type: "logout", login });
+      if (connection.open) this.#connected();
     }
     this.listener.stateChanged();
   }
@@ -315,9 +316,14 @@ export class ServiceConnection {
       answered: () => this.listener.answered(),
       dead: () => this.#dead(connection),
     });
-    this.#setState({ kind: "connected" });
+    // A page that takes its login again is connected once it has it.
+    if (this.login === undefined || this.#joining !== undefined) this.#connected();
     this.#sendLogin(connection);
     if (this.#mute > 0) connection.ping(); // It shows whether the service answers pings at all.
+  }
+
+  #connected(): void {
+    if (this.#state.kind !== "connected") this.#setState({ kind: "connected" });
   }
 
   /** Asks for the login that the person wants now, or that this page held before the reconnect. */
@@ -347,6 +353,7 @@ export class ServiceConnection {
     connection.loggedIn = true;
     connection.refusals = 0;
     this.#loginBackoff.reset();
+    this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
   }
@@ -354,10 +361,14 @@ export class ServiceConnection {
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
   #refused(connection: Connection, code: string): void {
     if (connection.refusals === 0) connection.refusedSince = performance.now();
-    const soon = connection.refusals++ < URGENT_LOGINS && this.listener.urgent();
+    const held = code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD;
+    // Without its login nobody can call this page.
+    const soon = connection.refusals++ < URGENT_LOGINS && (held || this.listener.urgent());
     const wait = 1_000 + this.#loginBackoff.next(soon ? URGENT_LOGIN : undefined);
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
-    if (code !== "login-taken" || performance.now() - connection.refusedSince >= LOGIN_HELD) this.listener.loginLost(code);
+    if (held) return;
+    this.#connected();
+    this.listener.loginLost(code);
   }
 
   #received(connection: Connection, data: string): void {

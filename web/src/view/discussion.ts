@@ -1,46 +1,41 @@
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { firstSeen, legible } from "../characters.js";
-import { type Entry, textLength } from "../conversation/conversation.js";
+import { legible } from "../characters.js";
+import type { Entry } from "../conversation/conversation.js";
 import type { Transfer } from "../files/transfer.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
 import { say } from "../words.js";
 import { fileEntry, keptFile } from "./files.js";
-import { type Piece, blocks } from "./links.js";
+import { direction } from "./direction.js";
 import { icon } from "./icons.js";
+import { restOfText, textBlocks } from "./longtext.js";
 import type { Page } from "./page.js";
+import { Pictures, type Place } from "./pictures.js";
+import { ShownText } from "./showntext.js";
 import { clock, day } from "./text.js";
+import { EntryWindow, STEP } from "./window.js";
 
-/** How many entries are shown at first. A browser needs seconds to lay out thousands. */
-const SHOWN_AT_FIRST = 200;
-/** Fewer are shown if they have more text than this together, in UTF-16 units. */
-const TEXT_AT_FIRST = 1_000_000;
 /** The log follows the newest message while it is scrolled up by less than this, in pixels. */
 const FOLLOW_WITHIN = 48;
-
-/** The blocks of each text. A text in which nothing can be seen has none. */
-const texts = new WeakMap<Entry, Piece[][]>();
-
-/** The index of the first entry to show: `most` of them, or fewer if they have much text, but at least one. */
-function firstShown(entries: readonly Entry[], most: number): number {
-  let text = 0;
-  let first = entries.length;
-  while (first > Math.max(0, entries.length - most) && text < (TEXT_AT_FIRST * most) / SHOWN_AT_FIRST) text += textLength(entries[--first]!);
-  return first;
-}
 
 /** The discussion of the front conversation. */
 export class Discussion {
   /** Whether the newest message is kept in sight. */
   following = true;
-  /** How many entries are shown. */
-  readonly #shown = new WeakMap<LiveConversation, number>();
+  /** Whether the page is being printed. Paper has room for all entries. */
+  printing = false;
+  readonly #texts = new WeakMap<Entry, ShownText>();
+  readonly #windows = new WeakMap<LiveConversation, EntryWindow>();
   #conversation: LiveConversation | undefined;
   /** The log's last scrollTop. */
   #top = 0;
   #newest: Entry | undefined;
   readonly #resized = new ResizeObserver(() => this.follow());
   #observed: HTMLElement | null = null;
+  /** An entry that stays where it is in the log when others come in front of it, and its place on the screen. */
+  #held: { element: Element; top: number } | undefined;
+
+  readonly #pictures = new Pictures(() => this.page.changed());
 
   constructor(private readonly page: Page) {}
 
@@ -54,13 +49,15 @@ export class Discussion {
     const newest = entries.at(-1);
     if (newest !== this.#newest && (newest?.kind === "own" || (newest?.kind === "file" && newest.own))) this.following = true;
     this.#newest = newest;
-    const most = conversation === undefined ? 0 : (this.#shown.get(conversation) ?? SHOWN_AT_FIRST);
-    const first = firstShown(entries, most);
-    const shown = entries.slice(first);
+    const window = this.#window(conversation);
+    const { first, end } = this.printing || window === undefined ? { first: 0, end: entries.length } : window.range(entries, this.following);
+    const shown = entries.slice(first, end);
+    const later = end < entries.length;
+    const unseen = window?.unseen(entries) ?? 0;
     const earlier = first > 0 || conversation?.hasEarlier === true;
     const scrolled = (event: Event) => {
       const log = event.currentTarget as HTMLElement;
-      const following = log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
+      const following = !later && log.scrollTop + log.clientHeight >= log.scrollHeight - FOLLOW_WITHIN;
       // If the content has only grown, nobody has scrolled.
       const up = log.scrollTop < this.#top;
       this.#top = log.scrollTop;
@@ -74,6 +71,7 @@ export class Discussion {
           ${earlier
             ? html`<button type="button" class="btn btn-sm btn-quiet earlier" @click=${() => this.#showEarlier(conversation!)}>${words.earlier}</button>`
             : nothing}
+          ${conversation?.hasEarlier === true ? html`<p class="quiet print-only">${words.earlierNotPrinted}</p>` : nothing}
           <ul>
             ${repeat(
               shown,
@@ -81,11 +79,16 @@ export class Discussion {
               (entry, index) => this.#entry(conversation!, entry, shown[index - 1]),
             )}
           </ul>
+          ${later
+            ? html`<button type="button" class="btn btn-sm btn-quiet later" @click=${() => this.#showLater(window!)}>${words.later}</button>`
+            : nothing}
           ${entries.length === 0 ? html`<p class="empty">${words.empty}</p>` : nothing}
         </div>
         ${this.following
           ? nothing
-          : html`<button type="button" class="btn btn-sm btn-primary newest" @click=${() => this.#toNewest()}>${icon("down")}${words.newest}</button>`}
+          : html`<button type="button" class="btn btn-sm btn-primary newest" @click=${() => this.#toNewest()}>
+              ${icon("down")}${words.newest}${unseen === 0 ? nothing : html`<span aria-hidden="true"> · ${words.newCount(String(unseen))}</span>`}
+            </button>`}
       </div>
       <div class="typing" aria-live="off" dir="auto">${conversation?.typing === true ? words.isTyping(conversation.peer) : nothing}</div>
     `;
@@ -96,33 +99,79 @@ export class Discussion {
     const log = document.getElementById("discussion");
     if (log !== this.#observed) {
       this.#resized.disconnect();
-      if (log !== null) this.#resized.observe(log);
+      if (log !== null) {
+        this.#resized.observe(log);
+        this.#resized.observe(log.querySelector("ul")!); // Pictures and texts may grow.
+      }
+      this.#pictures.watch(log);
       this.#observed = log;
     }
-    if (log === null || !this.following) return;
-    log.scrollTop = log.scrollHeight;
+    if (log === null) return;
+    this.#pictures.settle(log.querySelectorAll<Place>("canvas.picture"));
+    if (this.#held !== undefined) {
+      const { element, top } = this.#held;
+      this.#held = undefined;
+      if (element.isConnected) log.scrollTop += element.getBoundingClientRect().top - top;
+    } else if (this.following) log.scrollTop = log.scrollHeight;
+    else return;
     this.#top = log.scrollTop;
+  }
+
+  #window(conversation: LiveConversation | undefined): EntryWindow | undefined {
+    if (conversation === undefined) return undefined;
+    let found = this.#windows.get(conversation);
+    if (found === undefined) {
+      found = new EntryWindow((entry) => ("text" in entry ? this.#text(entry).cost : 0));
+      this.#windows.set(conversation, found);
+    }
+    return found;
+  }
+
+  #text(entry: Entry & { text: string }): ShownText {
+    let found = this.#texts.get(entry);
+    if (found === undefined) {
+      found = new ShownText(entry.text);
+      this.#texts.set(entry, found);
+    }
+    return found;
   }
 
   #toNewest(): void {
     this.following = true;
-    this.follow();
     document.getElementById("message")?.focus();
     this.page.changed();
   }
 
   async #showEarlier(conversation: LiveConversation): Promise<void> {
-    const log = document.getElementById("discussion");
-    const below = log === null ? 0 : log.scrollHeight - log.scrollTop;
-    const shown = this.#shown.get(conversation) ?? SHOWN_AT_FIRST;
-    this.#shown.set(conversation, shown + SHOWN_AT_FIRST);
+    const window = this.#window(conversation)!;
     this.following = false;
-    if (conversation.entries.length < shown + SHOWN_AT_FIRST && conversation.hasEarlier) await this.page.messenger.showEarlier(conversation);
+    const { first } = window.range(conversation.entries, false);
+    if (first < STEP && conversation.hasEarlier) await this.page.messenger.showEarlier(conversation);
     if (this.page.messenger.front !== conversation) return; // Another conversation is in front now.
+    window.showEarlier(conversation.entries);
+    const log = document.getElementById("discussion");
+    const element = log?.querySelector("li");
+    if (element != null) this.#held = { element, top: element.getBoundingClientRect().top };
     this.page.changed();
-    // The entries that were in sight stay in sight.
-    requestAnimationFrame(() => requestAnimationFrame(() => log !== null && (log.scrollTop = log.scrollHeight - below)));
     log?.focus();
+  }
+
+  #showLater(window: EntryWindow): void {
+    window.showLater();
+    this.page.changed();
+    document.getElementById("discussion")?.focus();
+  }
+
+  /** Shows more of a text. The reader stays at its place. */
+  #showMore(shown: ShownText): void {
+    this.following = false;
+    shown.showMore();
+    this.page.changed();
+    const log = document.getElementById("discussion")!;
+    if (!shown.hasMore) log.focus(); // The button goes away.
+    // The text goes on where its end was. By itself the browser might keep what was below in its place.
+    log.classList.add("unanchored");
+    requestAnimationFrame(() => requestAnimationFrame(() => log.classList.remove("unanchored")));
   }
 
   #entry(conversation: LiveConversation, entry: Entry, before: Entry | undefined): TemplateResult {
@@ -139,10 +188,12 @@ export class Discussion {
         ${separator} ${meta} ${this.#file(conversation, entry.file)}
       </li>`;
     }
+    const text = this.#text(entry);
     return html`
-      <li class=${own ? "message own" : "message received"}>
+      <li class=${`message ${own ? "own" : "received"}${text.long ? " long" : ""}`}>
         ${separator} ${meta}
-        <div class="bubble" dir="auto">${this.#text(entry)}</div>
+        <div class="bubble" dir=${text.long ? direction(entry.text) : "auto"}>${text.invisible ? html`<em>${words.invisible}</em>` : textBlocks(text)}</div>
+        ${restOfText(text, this.page, () => this.#showMore(text))}
         ${entry.kind === "own"
           ? html`<div class="delivery" data-delivery=${entry.delivery}>
               ${icon(entry.delivery === "read" ? "read" : entry.delivery === "sending" ? "clock" : "check")}${
@@ -162,25 +213,10 @@ export class Discussion {
       words,
       language,
       limit: files.ownLimit,
+      pictures: this.#pictures,
       accept: (transfer: Transfer) => files.accept(transfer),
       decline: (transfer: Transfer) => files.decline(transfer),
       cancel: (transfer: Transfer) => files.cancel(transfer),
-      resized: () => this.follow(),
     });
-  }
-
-  #text(entry: Entry & { text: string }): TemplateResult[] {
-    let found = texts.get(entry);
-    if (found === undefined) {
-      found = firstSeen(entry.text) < 0 ? [] : blocks(entry.text);
-      texts.set(entry, found);
-    }
-    if (found.length === 0) return [html`<em>${this.page.words.invisible}</em>`];
-    const shown = found.map((block) =>
-      block.map(({ text, href }) =>
-        href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
-      ),
-    );
-    return shown.length === 1 ? shown[0]! : shown.map((block) => html`<span class="block">${block}</span>`);
   }
 }

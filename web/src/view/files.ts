@@ -4,9 +4,8 @@ import type { FileDescription } from "../conversation/conversation.js";
 import type { Transfer } from "../files/transfer.js";
 import { size as sizeText } from "../sizes.js";
 import type { Words } from "../words.js";
-
-/** Received pictures of more bytes than this are not shown, because the browser would have to decode them. */
-const MAX_SHOWN_PICTURE = 32_000_000;
+import { address } from "./addresses.js";
+import type { Pictures } from "./pictures.js";
 
 /** What the entries of files need from the page. */
 export interface FilesHost {
@@ -15,26 +14,10 @@ export interface FilesHost {
   readonly language: string;
   /** The largest file that this page takes, in bytes. */
   readonly limit: number;
+  readonly pictures: Pictures;
   accept(transfer: Transfer): void;
   decline(transfer: Transfer): void;
   cancel(transfer: Transfer): void;
-  /** An entry has got another height since it was rendered. */
-  resized(): void;
-}
-
-/** The blob URLs of files. A file keeps its URL for as long as it exists. */
-const addresses = new WeakMap<Blob, string>();
-/** Revokes the URLs of files that nothing refers to. Until then a URL keeps the file's bytes, even of a deleted file. */
-const gone = new FinalizationRegistry<string>((address) => URL.revokeObjectURL(address));
-
-function address(blob: Blob): string {
-  let found = addresses.get(blob);
-  if (found === undefined) {
-    found = URL.createObjectURL(blob);
-    addresses.set(blob, found);
-    gone.register(blob, found);
-  }
-  return found;
 }
 
 /** A file in the discussion, without its author and time. */
@@ -54,18 +37,24 @@ export function fileEntry(transfer: Transfer, peer: string, host: FilesHost): Te
   `;
 }
 
-function picture({ blob, picture, name, direction, size }: Transfer, host: FilesHost): TemplateResult | typeof nothing {
-  if (blob === undefined || picture === undefined || (direction === "in" && size > MAX_SHOWN_PICTURE)) return nothing;
-  // A file that only begins like a picture is not shown.
-  const failed = (event: Event) => ((event.target as HTMLElement).hidden = true);
-  return html`<img
-    class="picture"
-    src=${address(blob)}
-    alt=${legible(name)}
-    decoding="async"
-    @load=${() => host.resized()}
-    @error=${failed}
-  />`;
+function picture({ blob, picture, name, direction }: Transfer, { pictures, words }: FilesHost): TemplateResult | typeof nothing {
+  if (blob === undefined || picture === undefined) return nothing;
+  const shown = pictures.of(blob, picture);
+  switch (shown.kind) {
+    case "nothing":
+      return nothing;
+    case "large":
+      return html`<div class="file-state">${direction === "in" ? words.pictureTooLarge : words.ownPictureTooLarge}</div>`;
+    case "place":
+      return html`<canvas class="picture" role="img" aria-label=${legible(name)} width=${shown.width} height=${shown.height} .picture=${shown.blob}></canvas>`;
+    case "picture":
+      return html`<img class="picture" src=${address(shown.blob)} alt=${legible(name)} loading="lazy" decoding="async" @error=${hide} />`;
+  }
+}
+
+/** A file that only begins like a picture is not shown. */
+function hide(event: Event): void {
+  (event.target as HTMLElement).hidden = true;
 }
 
 function progress(transfer: Transfer, { words, language }: FilesHost): TemplateResult | typeof nothing {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bareParts } from "../call/bare.js";
-import { blocks, pieces } from "./links.js";
+import { pieces } from "./links.js";
 
 test("links are found, and nothing of the text is lost", () => {
   for (const [text, hrefs] of [
@@ -27,17 +27,6 @@ test("long texts come in short pieces, cut inside no character", () => {
     }
     for (const piece of pieces(text)) assert.ok(piece.text.length <= 1_000);
   }
-});
-
-test("a long text is in blocks that end where a line does, if one does", () => {
-  const line = "A line of a letter, with https://a.example/ in it.\n";
-  for (const text of ["short", line.repeat(5_000), `${line.repeat(70)}${"x".repeat(30_000)}\n\nend`, "word ".repeat(10_000), "https://a.example ".repeat(5_000), "\n".repeat(20_000)]) {
-    const found = blocks(text).map((block) => block.map((piece) => piece.text).join(""));
-    assert.equal(found.join(""), text);
-    for (const block of found) assert.ok(block.length > 0 && block.length <= 8_000, `${block.length}`);
-    assert.equal(found.length === 1, text.length <= 8_000);
-  }
-  for (const block of blocks(line.repeat(5_000))) assert.ok(block.at(-1)!.text.endsWith("\n"));
 });
 
 test("the parts for a client without framing are as long as every browser takes, and not longer", () => {

@@ -4,7 +4,7 @@
  */
 
 /** Longest link, in UTF-16 units. Longer ones stay text. */
-const MAX_LINK = 2048;
+export const MAX_LINK = 2048;
 /** Longest host with user, password and port, in UTF-16 units. */
 const MAX_HOST = 512;
 

@@ -6,6 +6,7 @@ import { troubleText } from "./alert.js";
 import { confirmation } from "./dialog.js";
 import { importDialog } from "./import.js";
 import type { DialogContent, Page } from "./page.js";
+import { saveAs } from "./save.js";
 
 /** The settings. */
 export function settingsDialog(): DialogContent {
@@ -32,11 +33,7 @@ function settings(page: Page): TemplateResult {
     const exported = await device.export();
     if (exported === undefined) return;
     const text = JSON.stringify(exported, undefined, 2);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // The browser has begun to save the file by then.
+    saveAs(new Blob([text], { type: "application/json" }), `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`);
   };
   const chosenFile = (event: Event) => {
     const file = (event.target as HTMLInputElement).files?.[0];

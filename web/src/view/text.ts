@@ -1,5 +1,5 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
-import type { Language } from "../words.js";
+import { type Language, localeFor } from "../words.js";
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -8,9 +8,7 @@ function format(language: Language, name: string, options: Intl.DateTimeFormatOp
   const key = `${language} ${name}`;
   let found = formats.get(key);
   if (found === undefined) {
-    // If the browser's language is the page's, its region counts: English has more than one way to write a time.
-    const regional = navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === language);
-    formats.set(key, (found = new Intl.DateTimeFormat(regional ?? language, options)));
+    formats.set(key, (found = new Intl.DateTimeFormat(localeFor(language, navigator.languages), options)));
   }
   return found;
 }

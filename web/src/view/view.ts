@@ -56,6 +56,12 @@ export class View implements Page {
     addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented && !composes(event) && this.#dialogs.shown === undefined) this.#cancelWaiting(event.target as Element);
     });
+    for (const [type, printing] of [["beforeprint", true], ["afterprint", false]] as const) {
+      addEventListener(type, () => {
+        this.#discussion.printing = printing;
+        this.#render();
+      });
+    }
     addEventListener("online", () => this.changed());
     addEventListener("offline", () => this.changed());
   }

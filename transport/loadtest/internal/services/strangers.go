@@ -2,6 +2,7 @@ package services
 
 import (
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -74,6 +75,13 @@ type Stranger struct {
 	Want  string                    // what the tool must say about it
 }
 
+// status is a web server that answers everything with an HTTP status.
+func status(code int) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		return httpService(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+	}
+}
+
 // Strangers returns servers that do not speak the protocol.
 func Strangers() []Stranger {
 	return []Stranger{
@@ -87,6 +95,19 @@ func Strangers() []Stranger {
 				http.Redirect(w, r, "https://a.test/", http.StatusMovedPermanently)
 			})
 		}, "HTTP status 301"},
+		{"a web server that refuses the upgrade", status(400), "Upgrade and Connection (HTTP status 400)"},
+		{"a proxy that wants a password", status(401), "a user and a password (HTTP status 401)"},
+		{"a proxy that forbids it", status(403), "forbids it: let it take clients that are no browsers (HTTP status 403)"},
+		{"a proxy without a service", status(502), "a proxy there does not reach the service: start the service behind it (HTTP status 502)"},
+		{"a full service", status(503), "is full, or a proxy there does not reach it"},
+		{"a proxy whose service is silent", status(504), "does not reach the service"},
+		{"a web server that fails", status(500), "look at its log (HTTP status 500)"},
+		{"TLS", func(t *testing.T) string {
+			server := httptest.NewTLSServer(http.NotFoundHandler())
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			t.Cleanup(server.Close)
+			return "ws" + strings.TrimPrefix(server.URL, "https") + "/ws"
+		}, "this port speaks TLS: give wss://127.0.0.1:"},
 		{"no HTTP", func(t *testing.T) string {
 			return Raw(t, func(c net.Conn) {
 				_, _ = io.WriteString(c, "SSH-2.0-Example\r\n")
