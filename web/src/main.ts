@@ -2,7 +2,7 @@ import { openConnection } from "./conversation/database.js";
 import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
 import { ReopeningDatabase } from "./conversation/reopening.js";
-import { askForPersistence } from "./conversation/persistence.js";
+import { askForPersistence, forgetPersistence } from "./conversation/persistence.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
@@ -135,6 +135,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     }
     view.forget();
     await messenger.renewIdentity();
+    forgetPersistence(shelf());
     if (!deleted) alarm(phrase("deviceFailed"));
   },
 });

@@ -356,6 +356,9 @@ export class ServiceConnection {
     this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
+    // The service probes only clients that send pings when somebody else asks for their login. So this page gets its login back soon, even if
+    // its address changes and the service believes its old connection alive.
+    connection.ping();
   }
 
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
