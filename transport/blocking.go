@@ -207,7 +207,7 @@ func (c *blocking) write(b []byte, progress time.Time) time.Time {
 	case final || c.overdue(now):
 		c.cut()
 	case now.Sub(progress) >= timeout:
-		c.giveUp()
+		c.giveUp(0)
 	}
 	return progress
 }

@@ -100,7 +100,7 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 		return false, err
 	}
 	defer socket.Close()
-	tcp := socket.(*net.TCPConn)
+	tcp := socket.(*takingConn).tcp()
 	message := rawws.Message(`{"type":"login","login":"` + login + `"}`)
 	way := random.IntN(9)
 	if way == 0 { // ends before the service answers the handshake

@@ -296,7 +296,7 @@ func TestWhatOneConnectionBringsWithItEndsNoService(t *testing.T) {
 func TestTheOperatorHearsOnceInAWhileThatConnectionsCannotBeAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := &reception{server: &Server{options: Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}}}
+		r := acceptFaults{server: &Server{options: Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}}}
 		_ = r.failed(net.ErrClosed)
 		if log.Len() > 0 {
 			t.Errorf("a closed listener is logged as %s", &log)

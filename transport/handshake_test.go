@@ -212,7 +212,7 @@ func TestAServerCanBeMountedInAnotherHTTPServer(t *testing.T) {
 		outer.Config.ReadTimeout = time.Second // this limit must not apply after the handshake
 		outer.Start()
 		defer outer.Close()
-		s.host = strings.TrimPrefix(outer.URL, "http://")
+		s.host, s.scheme = strings.TrimPrefix(outer.URL, "http://"), "ws://"
 		c := s.client(t, "alice")
 		if err := c.Logout(t.Context()); err != nil {
 			t.Error(err)

@@ -165,7 +165,11 @@ func (s *looped) stalled() {
 	}
 	s.continueFlush()
 	if s.outbox.isFull() && s.server.now() >= s.outbox.due() {
-		s.giveUp()
+		begun := 0
+		if layer, ok := s.socket.(*secured); ok {
+			begun = layer.begun
+		}
+		s.giveUp(begun)
 	}
 	s.wake()
 }
@@ -217,8 +221,8 @@ func (s *looped) write(b []byte, last bool) bool {
 	switch err {
 	case nil:
 		return true
-	case epoll.ErrFull:
-		s.outbox.block(n > 0, s.writeDeadline())
+	case epoll.ErrFull, errPartly:
+		s.outbox.block(n > 0 || err == errPartly, s.writeDeadline())
 		s.wake()
 		return false
 	default:

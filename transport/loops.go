@@ -30,9 +30,10 @@ type loops struct {
 	next    int           // the index in all of the loop that got the last connection
 }
 
-// adopt implements carriers: loops carry connections over plain TCP.
+// adopt implements carriers: loops carry connections over TCP, and those over TLS that this package speaks.
 func (l *loops) adopt(socket net.Conn) *looped {
-	tcp, ok := socket.(*net.TCPConn)
+	raw, layer := beneath(socket)
+	tcp, ok := raw.(*net.TCPConn)
 	if !ok {
 		return nil
 	}
@@ -45,7 +46,7 @@ func (l *loops) adopt(socket net.Conn) *looped {
 		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
 		return nil
 	}
-	return newLooped(loop, fd)
+	return newLooped(loop, fd, layer)
 }
 
 // adoptDescriptor implements carriers.
@@ -54,12 +55,17 @@ func (l *loops) adoptDescriptor(fd int) *looped {
 	if loop == nil {
 		return nil
 	}
-	return newLooped(loop, fd)
+	return newLooped(loop, fd, nil)
 }
 
-func newLooped(loop *epoll.Loop, fd int) *looped {
+// newLooped returns a connection over a socket that loop takes over. Layer is TLS between them, or nil.
+func newLooped(loop *epoll.Loop, fd int, layer *secured) *looped {
 	c := new(looped)
-	c.socket = loop.Socket(fd, c)
+	if layer == nil {
+		c.socket = loop.Socket(fd, c)
+	} else {
+		c.socket = layer.between(c, loop.Socket(fd, layer))
+	}
 	return c
 }
 

@@ -19,12 +19,17 @@ type memLoops struct {
 }
 
 func (l *memLoops) adopt(socket net.Conn) *looped {
-	near, ok := socket.(*memnet.Conn)
+	raw, layer := beneath(socket)
+	near, ok := raw.(*memnet.Conn)
 	if !ok {
 		return l.carriers.adopt(socket)
 	}
 	c := new(looped)
-	c.socket = &memSocket{loop: &l.loop, near: near, handler: c, changed: make(chan struct{}, 1)}
+	on := &memSocket{loop: &l.loop, near: near, handler: c, changed: make(chan struct{}, 1)}
+	c.socket = on
+	if layer != nil {
+		on.handler, c.socket = layer, layer.between(c, on)
+	}
 	return c
 }
 

@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -16,6 +18,16 @@ type Options struct {
 	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /
 	// answers 404.
 	Page fs.FS
+
+	// TLS makes [Server.Serve] speak TLS on its listeners. [New] copies it. A MinVersion below TLS 1.2 is raised to it, and the
+	// protocols "h2" and "http/1.1" are added to NextProtos. GetConfigForClient, if it is set, must return configurations that
+	// have both already. Nil means plain HTTP.
+	TLS *tls.Config
+	// STUN gets the connections over TLS whose first byte after the handshake is that of a STUN message (0 to 3; RFC 7983,
+	// section 7). It is called on a goroutine of the connection's own, and may keep the connection after it has returned. The
+	// first read of the connection returns the bytes that Serve has looked at. Like that of a client without a login, the
+	// connection is closed when its place is needed. Nil means that such connections are closed.
+	STUN func(net.Conn)
 
 	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
 	// this service serves itself.
@@ -49,7 +61,8 @@ type Options struct {
 	// IdleTimeout is how long a client may send nothing, not even a pong. After that the service ends the connection
 	// (close code 4001). IdleTimeout must be longer than PingInterval. Default: 60 s.
 	IdleTimeout time.Duration
-	// HandshakeTimeout is how long a client may take to send a request's headers. [Server.Serve] enforces it. If the Server
+	// HandshakeTimeout is how long a client may take to send a request's headers. Over TLS, it is also how long the client may
+	// take for the TLS handshake and the first bytes behind it. [Server.Serve] enforces it. If the Server
 	// is mounted in another [http.Server], the ReadHeaderTimeout of that server applies instead. Default: 10 s.
 	HandshakeTimeout time.Duration
 }

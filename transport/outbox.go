@@ -227,9 +227,10 @@ func (o *outbox) linger(deadline int64) {
 }
 
 // giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
-// rest of a half-written frame stays. A close frame with payload follows it, in case the client wakes up in time. All other
-// messages are handed back. The flusher calls giveUp. In the state full, the loop calls it.
-func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
+// rest of a half-written frame stays, and so do the frames in the next begun bytes. A close frame with payload follows them,
+// in case the client wakes up in time. All other messages are handed back. The flusher calls giveUp. In the state full, the
+// loop calls it.
+func (o *outbox) giveUp(pool *buffers, payload []byte, begun int, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
 	o.mu.Lock()
 	if !o.isOpen() {
 		o.mu.Unlock()
@@ -240,7 +241,7 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, deadline int64, handBack 
 	o.queued = nil
 	o.mu.Unlock()
 	end := 0
-	for end < o.written {
+	for end < o.written+begun {
 		end += frameSize(o.out.bytes[end:])
 	}
 	o.drop(o.out, end, handBack)

@@ -205,7 +205,7 @@ func TestAClientThatIsGivenUpOnGetsTheRestOfAFrameAndACloseFrame(t *testing.T) {
 	b.sends("b", address("bob"), false)
 	b.wrote(&b.pool, 10) // a part of the response to the handshake
 	b.block(true, 100)
-	if !b.giveUp(&b.pool, []byte("\x0f\xa0"), 200, b.handBack) || b.giveUp(&b.pool, nil, 300, b.handBack) {
+	if !b.giveUp(&b.pool, []byte("\x0f\xa0"), 0, 200, b.handBack) || b.giveUp(&b.pool, nil, 0, 300, b.handBack) {
 		t.Error("a client is given up on once")
 	}
 	b.is(full, 200)
@@ -271,13 +271,13 @@ func FuzzOutbox(f *testing.F) {
 				}
 			case !flushing:
 				if a == 'g' && b.state == full {
-					b.giveUp(&b.pool, []byte("\x0f\xa0"), now, b.handBack)
+					b.giveUp(&b.pool, []byte("\x0f\xa0"), 0, now, b.handBack)
 				}
 			case a == 'b':
 				next = nil
 				b.block(false, now)
 			case a == 'g' && b.out != nil:
-				b.giveUp(&b.pool, []byte("\x0f\xa0"), now, b.handBack)
+				b.giveUp(&b.pool, []byte("\x0f\xa0"), 0, now, b.handBack)
 				flush(b.next())
 			case a >= '0' && a <= '9':
 				room = int64(a - '0')

@@ -206,12 +206,20 @@ func (p *places) eachLeaving(n int, end func(guest)) {
 	}
 }
 
-// visit gives a place to a connection that net/http serves. It makes room for it if it can.
+// visit gives a place to a connection that has not asked for a WebSocket yet. It makes room for it if it can. If the
+// connection has a place already, visit returns that.
 func (p *places) visit(socket net.Conn) *place {
+	socket = unread(socket)
 	if !reflect.TypeOf(socket).Comparable() { // it cannot be the key of a map
 		return nil
 	}
-	at := p.await(visitor{socket})
+	p.mu.Lock()
+	at := p.visitors[socket] // TLS connections get a place before net/http sees them
+	p.mu.Unlock()
+	if at != nil {
+		return at
+	}
+	at = p.await(visitor{socket})
 	p.mu.Lock()
 	p.taken++
 	p.visitors[socket] = at
@@ -221,8 +229,9 @@ func (p *places) visit(socket net.Conn) *place {
 	return at
 }
 
-// visited takes back the place of a connection that net/http serves no more.
+// visited takes back the place of a connection that has asked for a WebSocket, or is closed.
 func (p *places) visited(socket net.Conn) {
+	socket = unread(socket)
 	if !reflect.TypeOf(socket).Comparable() {
 		return
 	}
@@ -236,7 +245,7 @@ func (p *places) visited(socket net.Conn) {
 	}
 }
 
-// visitor is a connection that net/http serves. Nothing can be said to its client before it has asked.
+// visitor is a connection that has not asked for a WebSocket. Nothing can be said to its client before it has asked.
 type visitor struct{ socket net.Conn }
 
 func (v visitor) sendAway() { closeNow(v.socket) }

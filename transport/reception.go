@@ -35,12 +35,11 @@ type reception struct {
 	server *Server
 
 	// Only the goroutine that accepts uses these.
-	more   bool      // further connections may have come together with the last one
-	row    int       // connections taken without a pause
-	warned time.Time // when the last warning was logged
-	peeked [maxPeek]byte
-	source bytes.Reader
-	reader *bufio.Reader
+	more   bool // further connections may have come together with the last one
+	row    int  // connections taken without a pause
+	faults acceptFaults
+	first  *firstBytes
+	warned bool // that a client speaks TLS
 }
 
 // newReception returns a reception for l. It returns l itself if the system has no loops, or if the connections of l cannot
@@ -57,7 +56,7 @@ func newReception(s *Server, l net.Listener) net.Listener {
 		}
 		return l
 	}
-	return &reception{Listener: listener, server: s, reader: bufio.NewReaderSize(nil, maxPeek)}
+	return &reception{Listener: listener, server: s, faults: acceptFaults{server: s}, first: newFirstBytes()}
 }
 
 // Accept implements net.Listener.
@@ -65,7 +64,7 @@ func (r *reception) Accept() (net.Conn, error) {
 	for {
 		fd, err := r.accept()
 		if err != nil {
-			return nil, r.failed(err)
+			return nil, r.faults.failed(err)
 		}
 		if r.welcome(fd) {
 			continue
@@ -100,16 +99,22 @@ func passing(err error) error {
 	return passingError{err}
 }
 
+// acceptFaults deals with the faults of accept.
+type acceptFaults struct {
+	server *Server
+	warned time.Time // when the last warning was logged
+}
+
 // failed returns the error for net/http. The log of net/http is at debug level. So failed warns the operator, at most once
 // in a warnInterval.
-func (r *reception) failed(err error) error {
+func (f *acceptFaults) failed(err error) error {
 	err = passing(err)
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		r.server.connections.places.freeFiles()
+		f.server.connections.places.freeFiles()
 	}
-	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(r.warned) >= warnInterval {
-		r.warned = now
-		r.server.options.Logger.Warn("connections could not be accepted", slog.Any("error", err))
+	if now := time.Now(); !errors.Is(err, net.ErrClosed) && now.Sub(f.warned) >= warnInterval {
+		f.warned = now
+		f.server.options.Logger.Warn("connections could not be accepted", slog.Any("error", err))
 	}
 	return err
 }
@@ -139,15 +144,16 @@ func (r *reception) accept() (fd int, err error) {
 	return fd, nil
 }
 
-// welcome opens a WebSocket if a whole and proper handshake has come, and reports whether it did.
+// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also answers a client that speaks
+// TLS. It reports whether it did.
 func (r *reception) welcome(fd int) bool {
-	head := r.peeked[:epoll.Peek(fd, r.peeked[:])]
-	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
-	if end < 4 {
-		return false
+	head := r.first.bytes[:epoll.Peek(fd, r.first.bytes[:])]
+	if speaksTLS(head) {
+		r.refuseTLS(fd, len(head))
+		return true
 	}
-	key, ok := r.check(head[:end])
-	if !ok || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
+	key, size := r.first.handshake(r.server, head)
+	if size == 0 || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
 		return false
 	}
 	l := r.server.carriers.adoptDescriptor(fd)
@@ -155,32 +161,70 @@ func (r *reception) welcome(fd int) bool {
 		r.server.connections.leave()
 		return false
 	}
-	epoll.Discard(fd, r.peeked[:end])
+	epoll.Discard(fd, r.first.bytes[:size])
 	r.server.openLooped(l, key, nil)
 	r.server.connections.places.pace()
 	return true
 }
 
-// check returns the key of a handshake, and whether the handshake would be accepted after net/http had looked at it.
-// Requests that net/http may refuse or treat in a way of its own are left to it, such as those with a header line that
-// ends in a bare line feed.
-func (r *reception) check(head []byte) (key string, ok bool) {
-	r.source.Reset(head)
-	r.reader.Reset(&r.source)
-	request, err := http.ReadRequest(r.reader)
-	if err != nil || r.reader.Buffered()+r.source.Len() > 0 || request.URL.Host != "" || request.Host == "" ||
+// refuseTLS closes a connection whose client speaks TLS to a port without TLS. Net/http would wait for the end of a line. The
+// answer is for people who look at the bytes: the client can only say that they are not TLS.
+func (r *reception) refuseTLS(fd, arrived int) {
+	if !r.warned {
+		r.warned = true
+		r.server.options.Logger.Warn("a client speaks TLS to a port that speaks plain HTTP: give the service a certificate, or use an address that begins with http:// or ws://")
+	}
+	epoll.Discard(fd, r.first.bytes[:arrived])
+	if c, err := epoll.Conn(fd); err == nil {
+		_, _ = c.Write(badRequest("This port does not speak TLS. Use an address that begins with http:// or ws://."))
+		_ = c.Close()
+	}
+}
+
+// firstBytes has room for the first bytes of a connection, and for what it takes to understand them.
+type firstBytes struct {
+	bytes  [maxPeek]byte
+	source bytes.Reader
+	reader *bufio.Reader
+}
+
+func newFirstBytes() *firstBytes {
+	return &firstBytes{reader: bufio.NewReaderSize(nil, maxPeek)}
+}
+
+// handshake looks for a whole handshake at the start of head. It returns the handshake's key and size. The size is 0 if there
+// is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way
+// of its own are left to it, such as those with a header line that ends in a bare line feed.
+func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
+	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
+	if end < 4 {
+		return "", 0
+	}
+	request := f.request(head[:end])
+	if request == nil || request.URL.Host != "" || request.Host == "" ||
 		!httpguts.ValidHostHeader(request.Host) || request.Header["Expect"] != nil {
-		return "", false
+		return "", 0
 	}
 	for name, values := range request.Header {
 		if !httpguts.ValidHeaderFieldName(name) || !all(values, httpguts.ValidHeaderFieldValue) {
-			return "", false
+			return "", 0
 		}
 	}
-	if !asksForWebSocket(request) || checkHandshake(request) != nil || !r.server.origins.permits(request) {
-		return "", false
+	if !asksForWebSocket(request) || checkHandshake(request) != nil || !s.origins.permits(request) {
+		return "", 0
 	}
-	return request.Header["Sec-Websocket-Key"][0], true
+	return request.Header["Sec-Websocket-Key"][0], end
+}
+
+// request returns the request that head consists of, or nil.
+func (f *firstBytes) request(head []byte) *http.Request {
+	f.source.Reset(head)
+	f.reader.Reset(&f.source)
+	request, err := http.ReadRequest(f.reader)
+	if err != nil || f.reader.Buffered()+f.source.Len() > 0 {
+		return nil
+	}
+	return request
 }
 
 func all(values []string, f func(string) bool) bool {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -48,6 +49,9 @@ type Server struct {
 	buffers  buffers
 	keeps    keeps
 
+	handshakes handshakes
+	plaintexts plaintexts
+
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
 	burstInterval int64 // how far ahead of that rate a connection may be, in nanoseconds
@@ -85,6 +89,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	}
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
 	s.connections.init(s.now, o)
+	s.handshakes.init()
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.HandshakeTimeout,
@@ -93,6 +98,10 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		IdleTimeout:       keepAliveTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnContext: func(ctx context.Context, socket net.Conn) context.Context {
+			if p, ok := socket.(*peekedConn); ok {
+				state := p.Conn.ConnectionState()
+				ctx = context.WithValue(ctx, ownTLS{}, &state)
+			}
 			return context.WithValue(ctx, ownPlace{}, s.connections.places.visit(socket))
 		},
 		ConnState: func(socket net.Conn, state http.ConnState) {
@@ -118,7 +127,18 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // After Shutdown the error is [http.ErrServerClosed]. On Linux, Serve sets TCP_DEFER_ACCEPT on a TCP listener: the system
 // holds a connection back until its first bytes have arrived, for about a second at most. The service sends its own pings,
 // and does not depend on TCP's keep-alive probes.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
+//
+// With [Options.TLS] it speaks TLS. The page is served over HTTP/2 too, and WebSockets are opened with HTTP/1.1. At most 1,024
+// TLS handshakes take place at once: when one more client comes, the one whose handshake takes longest is closed. A client
+// that speaks plain HTTP is told the address to use.
+func (s *Server) Serve(l net.Listener) error {
+	if s.options.TLS == nil {
+		return s.http.Serve(newReception(s, l))
+	}
+	r := newSecureReception(s, l)
+	defer r.wait()
+	return s.http.Serve(r)
+}
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -128,6 +148,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the failure is logged above, and net/http does not log this value
 		}
 	}()
+	if state, ok := r.Context().Value(ownTLS{}).(*tls.ConnectionState); ok && r.TLS == nil {
+		r.TLS = state
+	}
 	switch {
 	case asksForWebSocket(r):
 		s.upgrade(w, r)
@@ -142,6 +165,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ownPlace is the key of a request's context under which it has the place of its connection.
 type ownPlace struct{}
+
+// ownTLS is the key of a request's context under which it has the state of TLS, if net/http does not know it.
+type ownTLS struct{}
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	if refusal := checkHandshake(r); refusal != nil {
@@ -174,6 +200,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead = make([]byte, n)
 		_, _ = buffered.Reader.Read(ahead) // cannot fail: the bytes are in memory
+	}
+	if p, ok := socket.(*peekedConn); ok {
+		socket, ahead = p.Conn, append(ahead, p.head...)
 	}
 	key := r.Header.Get("Sec-Websocket-Key")
 	s.open(socket, key, ahead)

@@ -2,10 +2,15 @@ package transport_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"iter"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,19 +34,80 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is the longest time that a test waits for something that should happen at once.
 const patience = 20 * time.Second
 
-// carrier sets what carries a server's connections: loops or goroutines.
-type carrier func(*transport.Server)
+// carrier says what carries a server's connections, loops or goroutines, and whether Serve speaks TLS.
+type carrier struct {
+	set    func(*transport.Server)
+	secure bool
+}
 
 var (
-	onLoops      carrier = transport.CarryOnLoops
-	byGoroutines carrier = transport.CarryByGoroutines
+	onLoops        = carrier{set: transport.CarryOnLoops}
+	byGoroutines   = carrier{set: transport.CarryByGoroutines}
+	onLoopsOverTLS = carrier{set: transport.CarryOnLoops, secure: true}
 )
 
-// eachCarrier runs a test for each carrier, because what a service does must not depend on the carrier.
+// eachCarrier runs a test for each carrier, because what a service does must not depend on the carrier. Goroutines over TLS
+// have tests of their own, because they cannot go on after a write that has timed out.
 func eachCarrier(t *testing.T, test func(*testing.T, carrier)) {
 	t.Run("loops", func(t *testing.T) { test(t, onLoops) })
 	t.Run("goroutines", func(t *testing.T) { test(t, byGoroutines) })
+	t.Run("loops over TLS", func(t *testing.T) { test(t, onLoopsOverTLS) })
 }
+
+// trusting is the TLS configuration of the clients. They accept the certificate of every test.
+var trusting = &tls.Config{InsecureSkipVerify: true}
+
+// certified returns a TLS configuration for a service, with a certificate that it has signed itself.
+var certified = sync.OnceValue(func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{"service.test"}}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
+})
+
+// beneath returns the socket of a client, which over TLS is the one beneath.
+func beneath(c *rawws.Conn) *takingConn {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn().(*takingConn)
+	}
+	return c.Conn.(*takingConn)
+}
+
+// takingConn is the socket of a client that can take bytes from the network before it reads them. A client over TLS would
+// take a whole record at once.
+type takingConn struct {
+	net.Conn
+	taken []byte
+}
+
+// take takes up to n bytes from the network, and returns their number.
+func (c *takingConn) take(n int) (int, error) {
+	b := make([]byte, n)
+	n, err := c.Conn.Read(b)
+	c.taken = append(c.taken, b[:n]...)
+	return n, err
+}
+
+func (c *takingConn) Read(p []byte) (int, error) {
+	if len(c.taken) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.taken)
+	c.taken = c.taken[n:]
+	return n, nil
+}
+
+func (c *takingConn) CloseWrite() error {
+	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+func (c *takingConn) tcp() *net.TCPConn { return c.Conn.(*net.TCPConn) }
 
 // service is a running service under test.
 type service struct {
@@ -50,6 +116,7 @@ type service struct {
 	log    *record
 	dial   func() (net.Conn, error)
 	host   string
+	scheme string // ws:// or wss://
 }
 
 // listen starts a service on a loopback socket. When the test ends, the service is shut down. The test fails if the
@@ -124,8 +191,26 @@ func (l wrappingListener) Accept() (net.Conn, error) {
 
 func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
 	t.Helper()
+	scheme := "ws://"
+	if by.secure {
+		scheme = "wss://"
+		change = append(change, func(o *transport.Options) { o.TLS = certified() })
+	}
+	open := dial
+	dial = func() (net.Conn, error) {
+		socket, err := open()
+		if err != nil {
+			return nil, err
+		}
+		c := &takingConn{Conn: socket}
+		if by.secure {
+			return tls.Client(c, trusting), nil
+		}
+		return c, nil
+	}
 	s := newService(t, host, dial, change...)
-	by(s.Server)
+	s.scheme = scheme
+	by.set(s.Server)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -204,7 +289,7 @@ func (s *service) client(t testing.TB, login string) *client.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := client.Dial(ctx, "ws://"+s.host)
+	c, err := client.Dial(ctx, s.scheme+s.host, client.WithTLSConfig(trusting))
 	if err != nil {
 		t.Fatal(err)
 	}

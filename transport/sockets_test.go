@@ -24,7 +24,7 @@ func (s *service) dialAll(t *testing.T, n int) []*client.Client {
 	var wg sync.WaitGroup
 	for i := range clients {
 		wg.Go(func() {
-			c, err := client.Dial(ctx, "ws://"+s.host+"/ws")
+			c, err := client.Dial(ctx, s.scheme+s.host+"/ws", client.WithTLSConfig(trusting))
 			if err != nil {
 				t.Error(err)
 				return
@@ -330,7 +330,7 @@ func TestConnectionsThatDropAbruptlyDisturbNobody(t *testing.T) {
 					closed := l.of(c.LocalAddr())
 					// The client stops in the middle of a frame. It does not read an answer that is on its way.
 					_, _ = c.Write(append(rawws.Message("{}"), rawws.Message(offer("dropping", "pair a0", 2000))[:1000]...))
-					_ = c.Conn.(*net.TCPConn).SetLinger(0) // Close resets the connection
+					_ = beneath(c).tcp().SetLinger(0) // Close resets the connection
 					_ = c.Close()
 					select {
 					case <-closed:
@@ -380,7 +380,7 @@ func TestWhoSendsToSomebodyGoneIsTold(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		s := by.listen(t)
 		a, b := s.login(t, "alice"), s.login(t, "bob")
-		_ = b.Conn.(*net.TCPConn).SetLinger(0)
+		_ = beneath(b).tcp().SetLinger(0)
 		b.Close()
 		// The service takes frames for bob until it notices the reset. Then it refuses each frame, and also those that still
 		// wait for him.

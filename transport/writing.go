@@ -86,10 +86,11 @@ func (c *conn) wrote(n int) {
 	}
 }
 
-// giveUp closes a connection whose client has taken nothing for too long.
-func (c *conn) giveUp() {
+// giveUp closes a connection whose client has taken nothing for too long. Begun is how many bytes of the write under way must
+// still be written, because a part of their record was sent.
+func (c *conn) giveUp(begun int) {
 	payload := frame.AppendClose(nil, uint16(messages.CloseTooSlow), reasonTooSlow)
-	if c.outbox.giveUp(&c.server.buffers, payload, c.writeDeadline(), c.handBack) {
+	if c.outbox.giveUp(&c.server.buffers, payload, begun, c.writeDeadline(), c.handBack) {
 		c.carrier.wake()
 	}
 }

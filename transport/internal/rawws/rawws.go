@@ -9,7 +9,6 @@ package rawws
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -143,11 +142,6 @@ func Open(conn net.Conn, request string, behind ...byte) (*Conn, error) {
 		return nil, fmt.Errorf("Sec-WebSocket-Accept is %q", accept)
 	}
 	return c, nil
-}
-
-// Unread gives back b, which the caller has read from the underlying connection. The next reads return b first.
-func (c *Conn) Unread(b []byte) {
-	c.reader = bufio.NewReader(io.MultiReader(bytes.NewReader(b), c.reader))
 }
 
 // ReadFrame reads the next frame of the service. It returns an error if the frame is masked, has a reserved bit set, or uses
