@@ -7,11 +7,16 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 )
 
-// maxHandshakes is how many TLS handshakes may take place at once. Each takes about 20 KB. A client in good faith needs less
-// than a second for its handshake, so it is not the longest of a thousand even while others begin handshakes and do not go on.
-const maxHandshakes = 1024
+const (
+	// maxHandshakes is how many TLS handshakes may take place at once. One whose client sends nothing takes about 8 KB.
+	maxHandshakes = 4096
+	// clientTime is how long a client may make its handshake wait before the handshake may be closed for another one. A round trip
+	// takes a third of it at most places. The time in which the service computes does not count.
+	clientTime = time.Second
+)
 
 // handshakes are the connections of a server whose TLS handshakes take place. Each has a goroutine.
 type handshakes struct {
@@ -21,7 +26,18 @@ type handshakes struct {
 	most  int
 
 	mu    sync.Mutex
-	under list.List // their sockets, the longest first
+	under list.List // the handshakes, the longest first
+}
+
+// handshake is a connection whose handshake takes place.
+type handshake struct {
+	all    *handshakes
+	socket net.Conn
+
+	// These are guarded by the mutex of all.
+	element *list.Element // nil after the end
+	since   time.Time     // when the wait for the client began that goes on; zero for none
+	waited  time.Duration // how long the earlier waits for the client took
 }
 
 func (h *handshakes) init() {
@@ -29,26 +45,83 @@ func (h *handshakes) init() {
 	h.most = maxHandshakes
 }
 
-// enter adds a socket. If there are too many, it closes the one whose handshake takes longest.
-func (h *handshakes) enter(socket net.Conn) *list.Element {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.under.Len() >= h.most {
-		_ = h.under.Remove(h.under.Front()).(net.Conn).Close()
+// enter adds a handshake. If there are too many, it closes the longest of those that have waited long enough for their clients.
+// While there is none, enter waits: newcomers wait in the system's queue, and no handshake is lost that has cost work.
+func (h *handshakes) enter(socket net.Conn) *handshake {
+	at := &handshake{all: h, socket: socket}
+	for !h.tryToEnter(at) {
+		time.Sleep(paceInterval)
 	}
-	return h.under.PushBack(socket)
+	return at
 }
 
-// leave removes a socket.
-func (h *handshakes) leave(at *list.Element) {
+func (h *handshakes) tryToEnter(at *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.under.Remove(at) // does nothing if enter has removed it
+	now := time.Now()
+	if h.under.Len() >= h.most && !h.closeLongest(now) {
+		return false
+	}
+	at.since = now
+	at.element = h.under.PushBack(at)
+	return true
 }
 
-// config returns the TLS configuration for a server with these options. A handshake gives up its turn while it waits for a
-// certificate, which may have to be fetched.
-func (h *handshakes) config(o Options) *tls.Config {
+// closeLongest closes the longest handshake that has waited long enough for its client, and reports whether there was one. The
+// caller holds mu.
+func (h *handshakes) closeLongest(now time.Time) bool {
+	for e := h.under.Front(); e != nil; e = e.Next() {
+		at := e.Value.(*handshake)
+		if !at.since.IsZero() && at.waited+now.Sub(at.since) >= clientTime {
+			h.under.Remove(e)
+			at.element = nil
+			_ = at.socket.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// leave removes a handshake. It reports false if enter has closed it.
+func (at *handshake) leave() bool {
+	h := at.all
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at.element == nil {
+		return false
+	}
+	h.under.Remove(at.element)
+	at.element = nil
+	return true
+}
+
+// work calls f when it is the handshake's turn.
+func (at *handshake) work(f func() error) error {
+	at.resume()
+	defer at.pause()
+	return f()
+}
+
+// pause gives the turn to another handshake, while this one waits for its client.
+func (at *handshake) pause() {
+	<-at.all.turns
+	at.all.mu.Lock()
+	defer at.all.mu.Unlock()
+	at.since = time.Now()
+}
+
+// resume waits for a turn.
+func (at *handshake) resume() {
+	at.all.mu.Lock()
+	at.waited += time.Since(at.since)
+	at.since = time.Time{}
+	at.all.mu.Unlock()
+	at.all.turns <- struct{}{}
+}
+
+// configForTLS returns the TLS configuration for a server with these options. A handshake gives its turn to another one while it waits
+// for a certificate, which may have to be fetched.
+func configForTLS(o Options) *tls.Config {
 	config := o.TLS.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	config.NextProtos = slices.Clone(config.NextProtos)
@@ -61,19 +134,20 @@ func (h *handshakes) config(o Options) *tls.Config {
 			config.NextProtos = append(config.NextProtos, protocol)
 		}
 	}
-	config.GetCertificate = unhurried(h, config.GetCertificate)
-	config.GetConfigForClient = unhurried(h, config.GetConfigForClient)
+	config.GetCertificate = unhurried(config.GetCertificate)
+	config.GetConfigForClient = unhurried(config.GetConfigForClient)
 	return config
 }
 
-// unhurried returns a function that calls get without a turn. Its caller has one. It returns nil if get is nil.
-func unhurried[T any](h *handshakes, get func(*tls.ClientHelloInfo) (T, error)) func(*tls.ClientHelloInfo) (T, error) {
+// unhurried returns a function that calls get without the handshake's turn. It returns nil if get is nil.
+func unhurried[T any](get func(*tls.ClientHelloInfo) (T, error)) func(*tls.ClientHelloInfo) (T, error) {
 	if get == nil {
 		return nil
 	}
 	return func(hello *tls.ClientHelloInfo) (T, error) {
-		<-h.turns
-		defer func() { h.turns <- struct{}{} }()
+		at := (*secured)(hello.Conn.(*wire)).handshake
+		at.pause()
+		defer at.resume()
 		return get(hello)
 	}
 }

@@ -42,7 +42,10 @@ func (l *loops) adopt(socket net.Conn) *looped {
 		return nil
 	}
 	fd, err := epoll.Detach(tcp)
-	if err != nil {
+	switch {
+	case layer != nil && errors.Is(err, net.ErrClosed): // the client was sent away meanwhile
+		return nil
+	case err != nil:
 		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
 		return nil
 	}

@@ -16,6 +16,8 @@ const (
 	maxChunk = 32 << 10
 	// maxRecord is the size in bytes of the longest record (RFC 8446, section 5.2).
 	maxRecord = 5 + maxTLSPlaintext + 256
+	// maxQuiet is how many bytes may arrive at once from a client that does nothing, such as a record with a pong.
+	maxQuiet = 64
 	// maxFruitless is how many bytes a client may send over TLS that contain no data of the connection: handshake messages,
 	// empty or unfinished records. They take memory, and they are no sign of life.
 	maxFruitless = 2 * maxRecord
@@ -36,8 +38,8 @@ type secured struct {
 	socket descriptor
 	tls    *tls.Conn
 
-	raw   net.Conn      // the socket while no loop has it; then nil
-	turns chan struct{} // the turns of the handshakes, during the handshake
+	raw       net.Conn   // the socket while no loop has it; then nil
+	handshake *handshake // while it computes
 
 	// These belong to the loop, except for begun.
 	in        []byte // bytes that have arrived, and that the tls.Conn has not read
@@ -146,6 +148,7 @@ func (s *secured) decrypt(at time.Time) {
 	plaintexts := &s.conn.server.plaintexts
 	plain := plaintexts.get()
 	defer plaintexts.put(plain)
+	quiet := len(s.in) <= maxQuiet
 	for !s.closed && !s.ended {
 		before := len(s.in)
 		n, err := s.tls.Read(plain[:])
@@ -163,6 +166,9 @@ func (s *secured) decrypt(at time.Time) {
 		if err != nil {
 			s.end(err)
 		}
+	}
+	if quiet {
+		s.conn.server.tlsBuffers.release(s.tls)
 	}
 	s.answer()
 }

@@ -44,7 +44,7 @@ func newSecureReception(s *Server, l net.Listener) *secureReception {
 	r := &secureReception{
 		Listener: l,
 		server:   s,
-		config:   s.handshakes.config(s.options),
+		config:   configForTLS(s.options),
 		faults:   acceptFaults{server: s},
 		firsts:   sync.Pool{New: func() any { return newFirstBytes() }},
 		ready:    make(chan net.Conn),
@@ -103,11 +103,8 @@ func (r *secureReception) acceptAll() {
 func (r *secureReception) greet(raw net.Conn) {
 	g := &greeting{reception: r, raw: raw, layer: newSecured(raw, r.config)}
 	r.server.connections.places.visit(g.layer.tls)
-	at := r.server.handshakes.enter(raw)
-	r.all.Go(func() {
-		defer r.server.handshakes.leave(at)
-		g.run()
-	})
+	g.handshake = r.server.handshakes.enter(raw)
+	r.all.Go(g.run)
 }
 
 // greeting is a connection from its first byte until it is known who serves it.
@@ -115,24 +112,26 @@ type greeting struct {
 	reception *secureReception
 	raw       net.Conn
 	layer     *secured
+	handshake *handshake
 	first     *firstBytes
 }
 
 // run is the goroutine of a greeting.
 func (g *greeting) run() {
 	r := g.reception
+	defer func() {
+		if g.first != nil {
+			r.firsts.Put(g.first)
+		}
+	}()
 	uncut := context.AfterFunc(r.closed, func() { _ = g.raw.Close() })
-	defer uncut()
-	g.first = r.firsts.Get().(*firstBytes)
-	defer r.firsts.Put(g.first)
 	_ = g.raw.SetDeadline(time.Now().Add(r.server.options.HandshakeTimeout))
 	head, err := g.shakeHands()
+	stays := g.handshake.leave() && uncut()
 	if err != nil {
 		r.server.options.Logger.Debug("a TLS handshake failed", slog.Any("error", plainCause(err)))
-		g.end()
-		return
 	}
-	if !uncut() {
+	if err != nil || !stays {
 		g.end()
 		return
 	}
@@ -159,7 +158,7 @@ var errPlain = errors.New("the client does not speak TLS")
 // shakeHands takes the handshake, and returns the first bytes that the client has sent behind it. It returns none of a client
 // that has chosen a protocol other than HTTP/1.1.
 func (g *greeting) shakeHands() (head []byte, err error) {
-	n, err := g.raw.Read(g.first.bytes[:])
+	n, err := g.read()
 	if err != nil {
 		return nil, err
 	}
@@ -168,12 +167,9 @@ func (g *greeting) shakeHands() (head []byte, err error) {
 		return nil, errPlain
 	}
 	g.layer.in = g.first.bytes[:n]
-	turns := g.reception.server.handshakes.turns
-	turns <- struct{}{}
-	g.layer.turns = turns
-	err = g.layer.tls.Handshake()
-	g.layer.turns = nil
-	<-turns
+	g.layer.handshake = g.handshake
+	err = g.handshake.work(g.layer.tls.Handshake)
+	g.layer.handshake = nil
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +181,18 @@ func (g *greeting) shakeHands() (head []byte, err error) {
 		return nil, err
 	}
 	return g.first.bytes[:n], nil
+}
+
+// read reads the first bytes. It takes room for them when the first has come.
+func (g *greeting) read() (n int, err error) {
+	var one [1]byte
+	if _, err := io.ReadFull(g.raw, one[:]); err != nil {
+		return 0, err
+	}
+	g.first = g.reception.firsts.Get().(*firstBytes)
+	g.first.bytes[0] = one[0]
+	n, err = g.raw.Read(g.first.bytes[1:])
+	return 1 + n, err
 }
 
 // passOn gives the connection to who serves it. Head is what the client has sent.

@@ -51,6 +51,7 @@ type Server struct {
 
 	handshakes handshakes
 	plaintexts plaintexts
+	tlsBuffers tlsBuffers
 
 	queueLimit    int64
 	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
@@ -90,6 +91,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
 	s.connections.init(s.now, o)
 	s.handshakes.init()
+	s.tlsBuffers = findTLSBuffers()
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.HandshakeTimeout,
@@ -128,9 +130,9 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // holds a connection back until its first bytes have arrived, for about a second at most. The service sends its own pings,
 // and does not depend on TCP's keep-alive probes.
 //
-// With [Options.TLS] it speaks TLS. The page is served over HTTP/2 too, and WebSockets are opened with HTTP/1.1. At most 1,024
-// TLS handshakes take place at once: when one more client comes, the one whose handshake takes longest is closed. A client
-// that speaks plain HTTP is told the address to use.
+// With [Options.TLS] it speaks TLS. The page is served over HTTP/2 too, and WebSockets are opened with HTTP/1.1. At most 4,096
+// TLS handshakes take place at once. When one more client comes, the longest handshake is closed that has waited for its client for
+// a second. If there is none, newcomers wait in the system's queue. A client that speaks plain HTTP is told the address to use.
 func (s *Server) Serve(l net.Listener) error {
 	if s.options.TLS == nil {
 		return s.http.Serve(newReception(s, l))

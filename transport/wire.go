@@ -40,7 +40,10 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 		return 0, errNothingYet
 	}
-	defer w.pause()()
+	if at := w.handshake; at != nil {
+		at.pause()
+		defer at.resume()
+	}
 	return w.raw.Read(p)
 }
 
@@ -49,7 +52,10 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.raw == nil {
 		return w.keep(p)
 	}
-	defer w.pause()()
+	if at := w.handshake; at != nil {
+		at.pause()
+		defer at.resume()
+	}
 	return w.raw.Write(p)
 }
 
@@ -65,17 +71,6 @@ func (w *wire) keep(p []byte) (int, error) {
 	}
 	w.out.bytes = append(w.out.bytes, p...)
 	return len(p), nil
-}
-
-// pause gives the handshake's turn to another one while this one waits for the network. The function that it returns takes
-// a turn again.
-func (w *wire) pause() (resume func()) {
-	turns := w.turns
-	if turns == nil {
-		return func() {}
-	}
-	<-turns
-	return func() { turns <- struct{}{} }
 }
 
 // Close implements net.Conn.
