@@ -40,11 +40,11 @@ func framesOf(t *testing.T, answers []byte) string {
 	}
 }
 
-// FuzzCarriers gives the same stream, in the same pieces, to a connection on a loop and to a connection that goroutines
-// carry. Both must send the same bytes and end in an orderly way.
+// FuzzCarriers gives the same stream, in the same pieces, to a connection on a loop, to a connection that goroutines carry, and
+// to one over TLS on a loop. All must send the same bytes and end in an orderly way.
 func FuzzCarriers(f *testing.F) {
 	add := func(stream []byte) {
-		for _, pieces := range []string{"", "\x01", "\x07\x01\x64", "\x00\x05"} {
+		for _, pieces := range []string{"", "\x01", "\x07\x01\x64", "\x00\x05", "\x25\x03\x11"} {
 			f.Add(stream, []byte(pieces), []byte{})
 		}
 		f.Add(stream, []byte{3}, []byte{1})
@@ -85,7 +85,7 @@ func FuzzCarriers(f *testing.F) {
 		add(bytes.Join(stream, nil))
 	}
 
-	var services [2]*service
+	var services [3]*service
 	for i := range services {
 		services[i] = newService(f, "", nil)
 		transport.SetQueueLimit(services[i].Server, 600) // so small that a few answers make the reader wait
@@ -95,11 +95,11 @@ func FuzzCarriers(f *testing.F) {
 		})
 	}
 	f.Fuzz(func(t *testing.T, stream, pieces, room []byte) {
-		var answers [2][]byte
-		var orderly [2]bool
+		var answers [3][]byte
+		var orderly [3]bool
 		for i, s := range services {
 			var err error
-			answers[i], orderly[i], err = transport.InPieces(s.Server, i == 0, stream, pieces, room)
+			answers[i], orderly[i], err = transport.InPieces(s.Server, transport.Way(i), stream, pieces, room)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,8 +112,11 @@ func FuzzCarriers(f *testing.F) {
 		if !bytes.Equal(answers[0], answers[1]) {
 			t.Errorf("on a loop the answers are\n%sby goroutines they are\n%s", framesOf(t, answers[0]), framesOf(t, answers[1]))
 		}
-		if !orderly[0] || !orderly[1] {
-			t.Errorf("closed in an orderly way on a loop: %t, by goroutines: %t; want both", orderly[0], orderly[1])
+		if !bytes.Equal(answers[0], answers[2]) {
+			t.Errorf("on a loop the answers are\n%sover TLS they are\n%s", framesOf(t, answers[0]), framesOf(t, answers[2]))
+		}
+		if orderly != [3]bool{true, true, true} {
+			t.Errorf("closed in an orderly way on a loop, by goroutines, on a loop over TLS: %t; want all", orderly)
 		}
 		for _, s := range services {
 			if failures := s.log.failures(); failures != "" {

@@ -15,14 +15,23 @@ import (
 // sampleKey is the example of a handshake's key in RFC 6455, section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// InPieces opens a connection that reads a stream and then its end. OnLoops says whether a loop or goroutines carry it.
+// Way is how the bytes of a connection are carried.
+type Way int
+
+const (
+	OnLoops Way = iota
+	ByGoroutines
+	OnLoopsOverTLS
+)
+
+// InPieces opens a connection that reads a stream and then its end. Over TLS, the records are cut in pieces too.
 // Pieces are the sizes of the pieces in which the stream arrives. The first piece arrives with the handshake. Room says
 // how much the network takes of each write on a loop. See sizes for both lists. Only the time at which an actor answers is
 // left to chance.
 //
 // Answers are the bytes that the service sent after the response to the handshake. Orderly reports whether the service
 // closed its sending direction. The error says that the connection did not end, or was not opened.
-func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
+func InPieces(s *Server, way Way, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
 	if !s.connections.enter() {
 		return nil, false, errors.New("the server is going down")
 	}
@@ -34,18 +43,36 @@ func InPieces(s *Server, onLoops bool, stream []byte, pieces, room []byte) (answ
 		m.late = true
 		m.changed.Broadcast()
 	}).Stop()
-	if onLoops {
+	var client *recordedTLS
+	switch way {
+	case OnLoops:
 		c := new(looped)
 		c.socket = m
 		s.openLooped(c, sampleKey, m.piece())
 		m.run(c)
-	} else {
+	case ByGoroutines:
 		s.openBlocking(inPiecesConn{m}, sampleKey, m.piece())
+	case OnLoopsOverTLS:
+		var layer *secured
+		if client, layer, err = shakeHands(); err != nil {
+			s.connections.leave()
+			return nil, false, err
+		}
+		m.stream = client.encrypt(stream, pieces)
+		c := new(looped)
+		c.socket = layer.between(c, m)
+		s.openLooped(c, sampleKey, nil)
+		m.run(layer)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := s.connections.wait(ctx); err != nil || m.late {
 		return nil, false, errors.Join(errors.New("the connection does not come to its end"), err)
+	}
+	if client != nil {
+		if m.written, err = client.decrypt(m.written); err != nil {
+			return nil, false, err
+		}
 	}
 	_, answers, found := bytes.Cut(m.written, []byte("\r\n\r\n"))
 	if !found {
@@ -165,10 +192,11 @@ func (m *inPieces) Write(b []byte, _ bool) (int, error) {
 	return n, nil
 }
 
-func (m *inPieces) CloseWrite() {
+func (m *inPieces) CloseWrite() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.halfway = true
+	return nil
 }
 
 func (m *inPieces) Shutdown() {
@@ -204,7 +232,6 @@ func (m inPiecesConn) Write(p []byte) (int, error) {
 }
 
 func (m inPiecesConn) Close() error                     { m.Shutdown(); return nil }
-func (m inPiecesConn) CloseWrite() error                { m.inPieces.CloseWrite(); return nil }
 func (m inPiecesConn) LocalAddr() net.Addr              { return nil }
 func (m inPiecesConn) RemoteAddr() net.Addr             { return nil }
 func (m inPiecesConn) SetDeadline(time.Time) error      { return nil }

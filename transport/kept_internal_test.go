@@ -97,7 +97,7 @@ func TestWhatIsKeptOfAnUnfinishedMessageIsWhatHasCome(t *testing.T) {
 // lingeringSocket is a socket whose other side never closes.
 type lingeringSocket struct{ descriptor }
 
-func (lingeringSocket) CloseWrite() {}
+func (lingeringSocket) CloseWrite() error { return nil }
 
 func TestTheBytesOfAnUnfinishedMessageAreGivenBackWhenTheConnectionEnds(t *testing.T) {
 	for name, end := range map[string]func(*looped){

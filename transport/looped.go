@@ -26,7 +26,7 @@ type descriptor interface {
 	Open() error
 	Watch(readable, writable bool)
 	Write(b []byte, last bool) (int, error)
-	CloseWrite()
+	CloseWrite() error
 	Shutdown()
 	Close()
 }
@@ -196,8 +196,11 @@ func (s *looped) flush(from writeState) {
 				return
 			}
 		case stepFinish:
-			s.socket.CloseWrite()
-			s.outbox.linger(s.lingerDeadline())
+			if s.socket.CloseWrite() == epoll.ErrFull {
+				s.outbox.block(false, 0)
+			} else {
+				s.outbox.linger(s.lingerDeadline())
+			}
 			s.wake()
 			return
 		case stepLose:

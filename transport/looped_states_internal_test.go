@@ -201,7 +201,7 @@ func (w *watchful) used(as string) {
 
 func (w *watchful) Post(t epoll.Task) { w.posts++; w.descriptor.Post(t) }
 func (w *watchful) Open() error       { w.opened = true; return w.descriptor.Open() }
-func (w *watchful) CloseWrite()       { w.used("CloseWrite"); w.descriptor.CloseWrite() }
+func (w *watchful) CloseWrite() error { w.used("CloseWrite"); return w.descriptor.CloseWrite() }
 func (w *watchful) Shutdown()         { w.used("Shutdown"); w.descriptor.Shutdown() }
 func (w *watchful) Close()            { w.used("Close"); w.closed = true; w.descriptor.Close() }
 

@@ -119,8 +119,8 @@ func (s *memSocket) Write(b []byte, _ bool) (int, error) {
 	return n, err
 }
 
-func (s *memSocket) CloseWrite() { _ = s.near.CloseWrite() }
-func (s *memSocket) Shutdown()   { _ = s.near.Close() }
+func (s *memSocket) CloseWrite() error { return s.near.CloseWrite() }
+func (s *memSocket) Shutdown()         { _ = s.near.Close() }
 
 func (s *memSocket) Close() {
 	s.mu.Lock()

@@ -47,7 +47,8 @@ type secured struct {
 	fruitless int    // bytes that the tls.Conn has read since the last data
 	readable  bool   // what the connection watches for
 	writable  bool
-	ended     bool // the connection was told that nothing more will arrive
+	ended     bool // nothing more will arrive
+	untold    bool // the connection was not told, because it does not watch for bytes
 	closed    bool
 
 	// begun is how many bytes of the write under way were encrypted. They are written when the last byte of their records
@@ -107,6 +108,20 @@ func (s *secured) Open() error {
 func (s *secured) Watch(readable, writable bool) {
 	s.readable, s.writable = readable, writable
 	s.watch()
+	if readable && s.untold {
+		s.untold = false
+		s.socket.Post((*endTask)(s))
+	}
+}
+
+// endTask tells a connection that now watches for bytes that nothing more will arrive.
+type endTask secured
+
+// Run implements [epoll.Task].
+func (e *endTask) Run() {
+	if !e.closed {
+		e.conn.Ended(io.EOF)
+	}
 }
 
 // watch makes the loop watch the socket for what the connection wants, and for room if records wait.
@@ -174,7 +189,8 @@ func (s *secured) decrypt(at time.Time) {
 }
 
 // end tells the connection that nothing more will arrive. A client may end its direction by an alert, or by the end of the
-// stream alone, as over plain TCP.
+// stream alone, as over plain TCP. As on a socket, a connection that does not watch for bytes hears of the end twice: now, and
+// when it has acted on the bytes before.
 func (s *secured) end(err error) {
 	if s.closed {
 		return
@@ -183,6 +199,9 @@ func (s *secured) end(err error) {
 	_, _ = s.send() // the alert that says what is wrong
 	if err == io.ErrUnexpectedEOF {
 		err = io.EOF
+	}
+	if err == io.EOF && !s.readable {
+		s.untold, err = true, epoll.ErrUnread
 	}
 	s.conn.Ended(err)
 }
@@ -204,13 +223,13 @@ func (s *secured) answer() {
 
 // send sends the records that wait. It returns the number of bytes that the socket has taken. The error is [epoll.ErrFull] if
 // it has not taken all.
-func (s *secured) send() (int, error) {
+func (s *secured) send() (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out == nil {
 		return 0, nil
 	}
-	n, err := s.socket.Write(s.out.bytes[s.sent:], s.ending)
+	n, err = s.socket.Write(s.out.bytes[s.sent:], s.ending)
 	if s.sent += n; s.sent == len(s.out.bytes) {
 		s.forget()
 	}
@@ -262,10 +281,12 @@ func (s *secured) endSending() {
 }
 
 // CloseWrite implements descriptor.
-func (s *secured) CloseWrite() {
+func (s *secured) CloseWrite() error {
 	s.endSending()
-	_, _ = s.send()
-	s.socket.CloseWrite()
+	if _, err := s.send(); err != nil {
+		return err
+	}
+	return s.socket.CloseWrite()
 }
 
 // Shutdown implements descriptor.

@@ -2,15 +2,10 @@ package transport_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"iter"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,20 +51,6 @@ func eachCarrier(t *testing.T, test func(*testing.T, carrier)) {
 
 // trusting is the TLS configuration of the clients. They accept the certificate of every test.
 var trusting = &tls.Config{InsecureSkipVerify: true}
-
-// certified returns a TLS configuration for a service, with a certificate that it has signed itself.
-var certified = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{"service.test"}}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
-})
 
 // beneath returns the socket of a client, which over TLS is the one beneath.
 func beneath(c *rawws.Conn) *takingConn {
@@ -194,7 +175,7 @@ func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (
 	scheme := "ws://"
 	if by.secure {
 		scheme = "wss://"
-		change = append(change, func(o *transport.Options) { o.TLS = certified() })
+		change = append(change, func(o *transport.Options) { o.TLS = transport.Certified() })
 	}
 	open := dial
 	dial = func() (net.Conn, error) {

@@ -139,7 +139,7 @@ func (s *simulated) Post(t epoll.Task)                   { s.loop.Post(t) }
 func (s *simulated) Open() error                         { return nil }
 func (s *simulated) Watch(bool, bool)                    {}
 func (s *simulated) Write(b []byte, _ bool) (int, error) { return len(b), nil }
-func (s *simulated) CloseWrite()                         { s.Post(hangUp{s.handler}) }
+func (s *simulated) CloseWrite() error                   { s.Post(hangUp{s.handler}); return nil }
 func (s *simulated) Shutdown()                           { s.Post(hangUp{s.handler}) }
 func (s *simulated) Close()                              {}
 

@@ -334,8 +334,10 @@ func (s *Socket) Write(b []byte, last bool) (written int, err error) {
 	return written, nil
 }
 
-// CloseWrite tells the other side that nothing more will arrive.
-func (s *Socket) CloseWrite() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
+// CloseWrite tells the other side that nothing more will arrive. The error is the system's.
+func (s *Socket) CloseWrite() error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(int(s.fd), unix.SHUT_WR))
+}
 
 // Shutdown ends both directions. [Handler.Ended] is called for it.
 func (s *Socket) Shutdown() { _ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR) }

@@ -37,8 +37,8 @@ func (*Socket) Watch(_, _ bool) {}
 // Write returns [errors.ErrUnsupported].
 func (*Socket) Write([]byte, bool) (int, error) { return 0, errors.ErrUnsupported }
 
-// CloseWrite does nothing.
-func (*Socket) CloseWrite() {}
+// CloseWrite returns [errors.ErrUnsupported].
+func (*Socket) CloseWrite() error { return errors.ErrUnsupported }
 
 // Shutdown does nothing.
 func (*Socket) Shutdown() {}
