@@ -240,3 +240,17 @@ func (m inPiecesConn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetQueueLimit sets the queue limit of s. If more than limit bytes wait to be written to a connection, it is not read.
 func SetQueueLimit(s *Server, limit int) { s.queueLimit = int64(limit) }
+
+// SetMaxHandshakes sets how many TLS handshakes of s may take place at once.
+func SetMaxHandshakes(s *Server, most int) {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	s.handshakes.most = most
+}
+
+// PlacesTaken returns how many sockets of s have a place.
+func PlacesTaken(s *Server) int {
+	s.connections.places.mu.Lock()
+	defer s.connections.places.mu.Unlock()
+	return s.connections.places.taken
+}

@@ -191,6 +191,9 @@ func (g *greeting) read() (n int, err error) {
 	}
 	g.first = g.reception.firsts.Get().(*firstBytes)
 	g.first.bytes[0] = one[0]
+	if !speaksTLS(one[:]) && !beginsMethod(one[0]) { // nothing that follows matters
+		return 1, nil
+	}
 	n, err = g.raw.Read(g.first.bytes[1:])
 	return 1 + n, err
 }
@@ -246,10 +249,13 @@ func speaksTLS(head []byte) bool {
 	return len(head) > 0 && head[0] == 22 && (len(head) == 1 || head[1] == 3)
 }
 
+// beginsMethod reports whether a request of HTTP may begin with b.
+func beginsMethod(b byte) bool { return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' }
+
 // answerPlain answers a client that speaks plain HTTP. N bytes of its request have come.
 func (g *greeting) answerPlain(n int) {
 	head := g.first.bytes[:n]
-	if head[0] < 'A' || head[0] > 'z' { // no method of HTTP
+	if !beginsMethod(head[0]) {
 		return
 	}
 	_ = g.raw.SetDeadline(time.Now().Add(farewellTimeout))

@@ -175,7 +175,7 @@ func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (
 	scheme := "ws://"
 	if by.secure {
 		scheme = "wss://"
-		change = append(change, func(o *transport.Options) { o.TLS = transport.Certified() })
+		change = append([]func(*transport.Options){func(o *transport.Options) { o.TLS = transport.Certified() }}, change...)
 	}
 	open := dial
 	dial = func() (net.Conn, error) {
