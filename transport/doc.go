@@ -9,6 +9,11 @@
 // [Server.ServeHTTP]. So ServeHTTP answers the handshakes that arrive in pieces. If the Server is mounted in another HTTP
 // server, ServeHTTP answers all handshakes.
 //
+// With [Options.TLS], each new connection first has a goroutine for its TLS handshake (greeting). The goroutine reads the first
+// bytes behind the handshake, and answers a whole handshake for a WebSocket. Bytes of STUN go to [Options.STUN]. All else goes to
+// net/http: HTTP/2, and other requests. Then the goroutine ends. Handshakes are bounded in number, in time, and in how many
+// compute at once (handshakes).
+//
 // Every socket takes a place. When there are no more places, clients without a login are sent away, those first that have been
 // there longest (places).
 //
@@ -16,10 +21,10 @@
 //
 // After its handshake a connection has a carrier, which moves its bytes:
 //
-//   - Over plain TCP, on Linux, one of a few epoll loops reads the socket, so a connection has no goroutine of its own
-//     (looped, package epoll). A loop works in rounds: it reads what has arrived on many sockets, then writes. The frames
-//     that a round produced for a client leave in one write.
-//   - Over TLS, if the listener or the HTTP server around this one speaks it, and on other systems, one goroutine reads the
+//   - On Linux, one of a few epoll loops reads the socket, so a connection has no goroutine of its own (looped, package
+//     epoll). A loop works in rounds: it reads what has arrived on many sockets, then writes. The frames that a round produced
+//     for a client leave in one write.
+//   - Over TLS that the listener or the HTTP server around this one speaks, and on other systems, one goroutine reads the
 //     socket. A second goroutine writes to it, and exists only while there is something to write (blocking). Package gws
 //     answers the handshake.
 //
@@ -30,13 +35,17 @@
 //	conn     messages, rate, states    reading.go          writing.go
 //	framing  package frame             inbox.go            outbox.go
 //	carrier  looped or blocking        looped.go, blocking.go
+//	(TLS)    secured                   Receive             Write
 //	socket   epoll.Socket or net.Conn  package epoll, package net
 //
 // Package frame decides whether a frame is acceptable (Reader.Peek). The function farewell in reading.go answers one that is
 // not with a close frame.
 //
-// A layer that changes the bytes, such as TLS on a loop, fits between carrier and socket. To the socket it is an
-// [epoll.Handler]. To the connection it is a descriptor.
+// TLS on a loop is a layer between carrier and socket (secured). To the socket it is an [epoll.Handler]. To the connection it is
+// a descriptor. It reads and writes with a tls.Conn, over a connection that never blocks (wire): if nothing has arrived, its
+// Read returns a temporary error, and the tls.Conn goes on later. A byte counts as written when the socket has taken the whole
+// record that it is in. So messages whose record was not sent whole are handed back, as over plain TCP. The end of the sending
+// direction is close_notify and then that of the socket.
 //
 // # How a connection ends
 //

@@ -17,7 +17,7 @@ const (
 	// maxRecord is the size in bytes of the longest record (RFC 8446, section 5.2).
 	maxRecord = 5 + maxTLSPlaintext + 256
 	// maxQuiet is how many bytes may arrive at once from a client that does nothing, such as a record with a pong.
-	maxQuiet = 64
+	maxQuiet = 128
 	// maxFruitless is how many bytes a client may send over TLS that contain no data of the connection: handshake messages,
 	// empty or unfinished records. They take memory, and they are no sign of life.
 	maxFruitless = 2 * maxRecord

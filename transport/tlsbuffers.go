@@ -39,9 +39,12 @@ func (b tlsBuffers) release(t *tls.Conn) {
 		return
 	}
 	for _, offset := range [...]uintptr{b.rawInput, b.hand} {
-		buffer := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(t), offset))
-		if buffer.Len() == 0 && buffer.Cap() > keepTLSBuffer {
+		if buffer := bufferAt(t, offset); buffer.Len() == 0 && buffer.Cap() > keepTLSBuffer {
 			*buffer = bytes.Buffer{}
 		}
 	}
+}
+
+func bufferAt(t *tls.Conn, offset uintptr) *bytes.Buffer {
+	return (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(t), offset))
 }
