@@ -19,7 +19,7 @@ type Options struct {
 	// answers 404.
 	Page fs.FS
 
-	// TLS makes [Server.Serve] speak TLS on its listeners. [New] copies it. A MinVersion below TLS 1.2 is raised to it, and the
+	// TLS makes [Server.Serve] speak TLS on its listeners. Serve copies it. A MinVersion below TLS 1.2 is raised to it, and the
 	// protocols "h2" and "http/1.1" are added to NextProtos. GetConfigForClient, if it is set, must return configurations that
 	// have both already. Nil means plain HTTP.
 	TLS *tls.Config

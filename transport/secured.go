@@ -171,6 +171,9 @@ func (s *secured) decrypt(at time.Time) {
 		if n > 0 {
 			s.fruitless = 0
 			s.conn.Receive(plain[:n], at)
+			if !quiet && err == nil && n < len(plain) && s.drained() {
+				break
+			}
 		}
 		if s.fruitless > maxFruitless {
 			err = errFruitless
@@ -186,6 +189,12 @@ func (s *secured) decrypt(at time.Time) {
 		s.conn.server.tlsBuffers.release(s.tls)
 	}
 	s.answer()
+}
+
+// drained reports whether there is nothing to decrypt. If so, the next read of the tls.Conn, which would find that out, is not
+// needed.
+func (s *secured) drained() bool {
+	return len(s.in) == 0 && s.failed == nil && s.conn.server.tlsBuffers.drained(s.tls)
 }
 
 // end tells the connection that nothing more will arrive. A client may end its direction by an alert, or by the end of the

@@ -32,6 +32,9 @@ func findTLSBuffers() tlsBuffers {
 	}
 }
 
+// drained reports whether a connection has no bytes that it has not decrypted. It reports false if it cannot know.
+func (b tlsBuffers) drained(t *tls.Conn) bool { return b.found && bufferAt(t, b.rawInput).Len() == 0 }
+
 // release gives back those buffers of a connection that are empty and large. Nobody may read the connection meanwhile, and the
 // last read must have found nothing more: then no other field refers to the memory of the buffers.
 func (b tlsBuffers) release(t *tls.Conn) {
