@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -323,5 +325,47 @@ func TestShutdownEndsHandshakes(t *testing.T) {
 	defer open.Close()
 	if err := open.(*tls.Conn).HandshakeContext(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAnIdleConnectionOverTLSHasNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there are no loops here")
+	}
+	s := onLoopsOverTLS.listen(t)
+	s.login(t, "the first") // it starts the loops and the sweep
+	before := runtime.NumGoroutine()
+	for i := range 50 {
+		s.login(t, fmt.Sprint("user ", i))
+	}
+	for begun := time.Now(); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Since(begun) > patience {
+			t.Fatalf("%d goroutines for 50 more connections, want none", runtime.NumGoroutine()-before)
+		}
+	}
+}
+
+func TestHandshakesThatDoNotGoOnMakeRoomForUsers(t *testing.T) {
+	for name, first := range map[string]string{"TLS": "\x16\x03\x01\x02\x00\x01", "plain HTTP": "GET / HTTP/1.1\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			const most, idlers = 20, 50
+			s := onLoopsOverTLS.listen(t, func(o *transport.Options) { o.MaxConnections, o.HandshakeTimeout = most, time.Hour })
+			for range idlers {
+				socket, err := net.Dial("tcp", s.host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer socket.Close()
+				write(t, socket, []byte(first))
+			}
+			early := s.login(t, "early")
+			for i := range most / 2 {
+				login := fmt.Sprint("user ", i)
+				relays(t, early, s.login(t, login), "early", login)
+			}
+			s.log.mu.Lock()
+			s.log.lines = nil // they say that the service is full
+			s.log.mu.Unlock()
+		})
 	}
 }
