@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// maxHandshakes is how many TLS handshakes may take place at once. One whose client sends nothing takes about 8 KB.
+	// maxHandshakes is how many TLS handshakes may take place at once. A handshake takes 8 to 25 KB, so all of them take 100 MB at
+	// most.
 	maxHandshakes = 4096
-	// clientTime is how long a client may make its handshake wait before the handshake may be closed for another one. A round trip
-	// takes a third of it at most places. The time in which the service computes does not count.
+	// clientTime is how long a handshake waits for its client before it may be closed for another one. In this time a client can
+	// answer over nearly every network. The time in which the service computes does not count.
 	clientTime = time.Second
 )
 
