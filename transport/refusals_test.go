@@ -115,14 +115,14 @@ func TestRefusalsOfEachKindAreLoggedEvery10SecondsAtMost(t *testing.T) {
 func TestAPageCanAskWhetherItsOriginIsPermitted(t *testing.T) {
 	s := handler(t, func(o *transport.Options) { o.AllowedOrigins = []string{"https://other.example"} })
 	for origin, status := range map[string]int{
-		"":                              403,
-		"http://service.test":           426,
-		"https://service.test":          426,
-		"http://service.test:8080":      403,
-		"https://other.example":         426,
-		"https://evil.example":          403,
-		"null":                          426,
-		"http://service.test%00":        403,
+		"":                             403,
+		"http://service.test":          426,
+		"https://service.test":         426,
+		"http://service.test:8080":     403,
+		"https://other.example":        426,
+		"https://evil.example":         403,
+		"null":                         426,
+		"http://service.test%00":       403,
 		"http://service.test&origin=x": 426,
 	} {
 		r := httptest.NewRequest("GET", "http://service.test/ws?origin="+origin, nil)

@@ -148,9 +148,20 @@ func (s *Server) tellPage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
+	if s.connections.places.areScarce() {
+		tellFull(w)
+		return
+	}
 	w.Header().Set("Upgrade", "websocket")
 	w.Header().Set("Connection", "Upgrade")
 	http.Error(w, upgradeHere, http.StatusUpgradeRequired)
+}
+
+// tellFull answers a request for which there is no place.
+func tellFull(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Connection", "close")
+	http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
 }
 
 const originRefused = "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin."
@@ -176,9 +187,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if own, _ := r.Context().Value(ownPlace{}).(*place); !s.connections.places.makeRoom(own) {
-		w.Header().Set("Retry-After", retryAfter)
-		w.Header().Set("Connection", "close")
-		http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
+		tellFull(w)
 		return
 	}
 	if !s.connections.enter() {
