@@ -305,11 +305,11 @@ export class Switchboard implements CallsListener {
   }
 
   /** What happens to an offer of somebody. */
-  #policy(peer: string): "take" | "ask" | "decline" | "ignore" {
+  #policy(peer: string): "take" | "ask" | "no-relay" | "ignore" {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
-    if (relayOnly && !service.relayed) return "decline"; // It could not connect.
+    if (relayOnly && !service.relayed) return "no-relay";
     // The person has accepted somebody whose call is open, or is being restored.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";
