@@ -106,7 +106,7 @@ func contentType(name string) string {
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
-	f, ok := p.files[r.URL.Path]
+	f, ok := p.files[pathOf(r)]
 	if !ok {
 		http.Error(w, "There is nothing here. The page is at /.", http.StatusNotFound)
 		return

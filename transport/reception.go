@@ -210,7 +210,7 @@ func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
 			return "", 0
 		}
 	}
-	if !asksForWebSocket(request) || checkHandshake(request) != nil || !s.origins.permits(request) {
+	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil || !s.origins.permits(request) {
 		return "", 0
 	}
 	return request.Header["Sec-Websocket-Key"][0], end

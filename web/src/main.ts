@@ -11,6 +11,7 @@ import { Messenger } from "./messenger/messenger.js";
 import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
+import { obstacle } from "./signaling/obstacle.js";
 import { freshId } from "./signaling/ids.js";
 import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
@@ -75,6 +76,7 @@ const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),
+  obstacle: () => obstacle(serviceAddress(location.href), location.origin),
   settings,
   keeper: history,
   files: openStore(freshId()),
