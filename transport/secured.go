@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -79,6 +80,13 @@ func beneath(socket net.Conn) (net.Conn, *secured) {
 	return socket, nil
 }
 
+// own copies the bytes that the tls.Conn has not read, because their memory belongs to somebody else.
+func (s *secured) own() {
+	if s.in = bytes.Clone(s.in); len(s.in) == 0 {
+		s.in = nil
+	}
+}
+
 // between puts the layer between a connection and a socket on a loop, and returns itself.
 func (s *secured) between(c *looped, socket descriptor) *secured {
 	s.conn, s.socket, s.raw = c, socket, nil
@@ -134,6 +142,9 @@ func (s *secured) watch() {
 
 // Receive implements [epoll.Handler].
 func (s *secured) Receive(b []byte, at time.Time) {
+	if len(s.in) > 0 { // the rest of what came with the first bytes
+		b = append(s.in, b...)
+	}
 	s.in = b
 	s.decrypt(at)
 	s.in = nil

@@ -299,3 +299,35 @@ func TestWhatIsQueuedLeavesInOneWrite(t *testing.T) {
 		t.Errorf("the client received %d bytes, %v", len(got), err)
 	}
 }
+
+// What the handshake has not read belongs to the layer afterwards. Bytes that arrive on the loop come behind it.
+func TestBytesThatCameWithTheHandshakeAreDecryptedFirst(t *testing.T) {
+	client, layer, err := shakeHands()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := client.encrypt(bytes.Join([][]byte{rawws.Message(pingText), rawws.Message("{}")}, nil), nil)
+	first := bytes.Clone(records[:20])
+	layer.in = first
+	layer.own()
+	clear(first)
+	w := newWitness()
+	c := new(looped)
+	s, err := newServer(func(actors.Link) session { return w }, actors.DefaultQueueLimit, DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.connections.enter()
+	m := &inPieces{stream: records[20:]}
+	m.changed.L = &m.mu
+	c.socket = layer.between(c, m)
+	s.openLooped(c, sampleKey, nil)
+	m.run(layer)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answers, err := client.decrypt(m.written)
+	if _, frames, _ := bytes.Cut(answers, []byte("\r\n\r\n")); len(frames) == 0 || err != nil {
+		t.Errorf("the service answered %q, %v", answers, err)
+	}
+}

@@ -173,10 +173,10 @@ func (g *greeting) shakeHands() (head []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	g.layer.own()
 	if chosen := g.layer.tls.ConnectionState().NegotiatedProtocol; chosen == "h2" {
 		return nil, nil
 	}
-	// The record layer may hold bytes of g.first no more: the handshake has read them all.
 	if n, err = g.layer.tls.Read(g.first.bytes[:]); n == 0 {
 		return nil, err
 	}
