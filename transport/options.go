@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -16,6 +17,12 @@ type Options struct {
 	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /
 	// answers 404.
 	Page fs.FS
+
+	// TLS makes [Server.Serve] speak TLS on its listeners. Nil means plain HTTP.
+	TLS *tls.Config
+	// StrictTransport is how long browsers remember to open this host by https only (RFC 6797). Zero means that they are not
+	// asked to. Without TLS it has no effect.
+	StrictTransport time.Duration
 
 	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
 	// this service serves itself.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -79,6 +80,9 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	if s.page, err = newPage(o.Page); err != nil {
 		return nil, err
 	}
+	if o.TLS != nil && o.StrictTransport > 0 {
+		s.page.strictTransport = fmt.Sprintf("max-age=%d", int64(o.StrictTransport/time.Second))
+	}
 	if o.Rate > 0 {
 		s.frameInterval = int64(time.Second) / int64(o.Rate)
 		s.burstInterval = s.frameInterval * int64(o.Burst)
@@ -118,7 +122,12 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // After Shutdown the error is [http.ErrServerClosed]. On Linux, Serve sets TCP_DEFER_ACCEPT on a TCP listener: the system
 // holds a connection back until its first bytes have arrived, for about a second at most. The service sends its own pings,
 // and does not depend on TCP's keep-alive probes.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(newReception(s, l)) }
+func (s *Server) Serve(l net.Listener) error {
+	if s.options.TLS != nil {
+		return s.http.Serve(tls.NewListener(l, s.options.TLS))
+	}
+	return s.http.Serve(newReception(s, l))
+}
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
