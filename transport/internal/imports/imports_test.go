@@ -35,7 +35,7 @@ func rooms() []room {
 		{folder: "transport/internal/...", may: []string{"transport/internal/..."}},
 		{folder: "transport", may: []string{"actors", "messages", "transport/internal/..."}, tests: []string{"transport/client"}},
 		{folder: "transport/client", may: []string{"messages", "transport/internal/frame"}, tests: []string{"actors", "transport"}},
-		{folder: "transport/certificates", tests: []string{"actors", "transport", "transport/client"}},
+		{folder: "transport/certificates", tests: []string{"actors", "transport", "transport/internal/..."}},
 		{folder: "transport/options", may: []string{"actors", "transport", "transport/certificates"}},
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
 		{folder: "transport/version"},
