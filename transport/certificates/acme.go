@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/caddyserver/certmagic"
@@ -31,53 +32,23 @@ const maxCause = 500
 type managed struct {
 	logger  *slog.Logger
 	options Options
-	cache   *certmagic.Cache
-	config  *certmagic.Config
-	issuer  *certmagic.ACMEIssuer
+	config  atomic.Pointer[certmagic.Config]                 // nil before run
 	change  func(*certmagic.CacheOptions, *certmagic.Config) // what tests change, or nil
 }
 
-func newManaged(o Options) (*managed, error) { return newManagedWith(o, nil) }
-
-func newManagedWith(o Options, change func(*certmagic.CacheOptions, *certmagic.Config)) (*managed, error) {
+func newManaged(o Options) (*managed, error) {
 	if err := checkStateDir(o.StateDir); err != nil {
 		return nil, err
 	}
-	m := &managed{logger: o.Logger, options: o, change: change}
-	logger := zap.New(zapCore{logger: o.Logger})
-	cacheOptions := certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil },
-		Logger:           logger,
-	}
-	config := certmagic.Config{
-		Storage:            &certmagic.FileStorage{Path: filepath.Join(o.StateDir, "acme")},
-		Logger:             logger,
-		OnEvent:            m.tell,
-		DefaultServerName:  o.Domains[0],
-		FallbackServerName: o.Domains[0],
-	}
-	if change != nil {
-		change(&cacheOptions, &config)
-	}
-	m.cache = certmagic.NewCache(cacheOptions)
-	m.config = certmagic.New(m.cache, config)
-	m.issuer = m.newIssuer(certmagic.ACMEIssuer{DisableHTTPChallenge: true})
-	m.config.Issuers = []certmagic.Issuer{m.issuer}
-	return m, nil
-}
-
-func (m *managed) newIssuer(template certmagic.ACMEIssuer) *certmagic.ACMEIssuer {
-	template.CA = m.options.Directory
-	template.TrustedRoots = m.options.Roots
-	template.Email = m.options.Email
-	template.Agreed = true
-	template.Logger = m.config.Logger
-	template.DisableDistributedSolvers = true
-	return certmagic.NewACMEIssuer(m.config, template)
+	return &managed{logger: o.Logger, options: o}, nil
 }
 
 func (m *managed) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return m.config.GetCertificate(hello)
+	config := m.config.Load()
+	if config == nil {
+		return nil, errors.New("the service is starting")
+	}
+	return config.GetCertificate(hello)
 }
 
 func (m *managed) protocols() []string { return []string{acmeProtocol} }
@@ -92,8 +63,11 @@ func (m *managed) holds(host string) bool { return slices.Contains(m.options.Dom
 // answer answers the challenge http-01 and leaves all else to next.
 func (m *managed) answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") && m.issuer.HandleHTTPChallenge(w, r) {
-			return
+		if config := m.config.Load(); config != nil && certmagic.LooksLikeHTTPChallenge(r) {
+			challenge, ok := certmagic.GetACMEChallenge(hostOf(r.Host))
+			if ok && certmagic.SolveHTTPChallenge(config.Logger, w, r, challenge.Challenge) {
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -101,15 +75,42 @@ func (m *managed) answer(next http.Handler) http.Handler {
 
 // run obtains the certificates that are missing and renews all.
 func (m *managed) run(ctx context.Context, service, redirect net.Addr) {
-	defer m.cache.Stop()
-	// Certmagic opens the ports of the challenges itself if they are not open. These are.
-	host, port := hostPort(service)
-	template := certmagic.ACMEIssuer{ListenHost: host, AltTLSALPNPort: port, DisableHTTPChallenge: redirect == nil}
-	if redirect != nil {
-		_, template.AltHTTPPort = hostPort(redirect)
+	logger := zap.New(zapCore{logger: m.logger})
+	cacheOptions := certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.config.Load(), nil },
+		Logger:           logger,
 	}
-	m.config.Issuers = []certmagic.Issuer{m.newIssuer(template)}
-	if err := m.config.ManageAsync(ctx, m.options.Domains); err != nil {
+	template := certmagic.Config{
+		Storage:            &certmagic.FileStorage{Path: filepath.Join(m.options.StateDir, "acme")},
+		Logger:             logger,
+		OnEvent:            m.tell,
+		DefaultServerName:  m.options.Domains[0],
+		FallbackServerName: m.options.Domains[0],
+	}
+	if m.change != nil {
+		m.change(&cacheOptions, &template)
+	}
+	cache := certmagic.NewCache(cacheOptions)
+	defer cache.Stop()
+	config := certmagic.New(cache, template)
+	issuer := certmagic.ACMEIssuer{
+		CA:           m.options.Directory,
+		TrustedRoots: m.options.Roots,
+		Email:        m.options.Email,
+		Agreed:       true,
+		Logger:       logger,
+		// The challenges come to this process, so no other needs to find them in the state directory.
+		DisableDistributedSolvers: true,
+		DisableHTTPChallenge:      redirect == nil,
+	}
+	// Certmagic opens the ports of the challenges itself if they are not open. These are.
+	issuer.ListenHost, issuer.AltTLSALPNPort = hostPort(service)
+	if redirect != nil {
+		_, issuer.AltHTTPPort = hostPort(redirect)
+	}
+	config.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(config, issuer)}
+	m.config.Store(config)
+	if err := config.ManageAsync(ctx, m.options.Domains); err != nil {
 		m.logger.Error("certificates cannot be managed", slog.Any("error", err))
 	}
 	<-ctx.Done()

@@ -91,10 +91,11 @@ func serve(t *testing.T, a *authority, p ports, state string, change func(*certm
 	t.Helper()
 	log = newJournal()
 	logger := log.logger()
-	managed, err := newManagedWith(Options{Logger: logger, Domains: []string{domain}, Directory: a.directory, Roots: a.client, StateDir: state}, change)
+	managed, err := newManaged(Options{Logger: logger, Domains: []string{domain}, Directory: a.directory, Roots: a.client, StateDir: state})
 	if err != nil {
 		t.Fatal(err)
 	}
+	managed.change = change
 	c := &Certificates{logger: logger, source: managed}
 	system := actors.NewSystem(actors.Options{Logger: logger})
 	o := transport.DefaultOptions()
@@ -174,7 +175,8 @@ func TestACertificateComesByTLSALPN01(t *testing.T) {
 func TestACertificateComesByHTTP01(t *testing.T) {
 	p := ports{service: listen(t), redirect: listen(t)}
 	a := startAuthority(t, portOf(p.redirect), 1) // nothing answers tls-alpn-01
-	serve(t, a, p, t.TempDir(), nil)
+	log, _ := serve(t, a, p, t.TempDir(), nil)
+	log.wait(t, "a certificate was obtained")
 	certificateOf(t, p.service, a.issued, "")
 }
 

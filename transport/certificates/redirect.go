@@ -60,12 +60,16 @@ func (c *Certificates) redirectHandler(port int) http.Handler {
 // redirectHost returns the host to redirect to: the one that was asked for if there is a certificate for it, else the first
 // that there is one for.
 func (c *Certificates) redirectHost(asked string) string {
-	if host, _, err := net.SplitHostPort(asked); err == nil {
-		asked = host
-	}
-	asked = strings.ToLower(strings.TrimSuffix(strings.Trim(asked, "[]"), "."))
-	if asked != "" && c.source.holds(asked) {
+	if asked = hostOf(asked); asked != "" && c.source.holds(asked) {
 		return asked
 	}
 	return c.Names()[0]
+}
+
+// hostOf returns the host in a Host header, in small letters, without port, brackets and a dot at its end.
+func hostOf(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		header = host
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(header, "[]"), "."))
 }
