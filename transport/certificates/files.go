@@ -89,6 +89,7 @@ func (f *files) run(ctx context.Context, _, _ net.Addr) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	f.logger.Debug("the certificate's files are watched")
 	ticker := time.NewTicker(f.interval)
 	defer ticker.Stop()
 	for {
@@ -187,7 +188,7 @@ func (f *files) fault(chain, key []byte, err error) error {
 		return fmt.Errorf("--tls-cert: %s has no whole certificate in PEM form", f.certFile)
 	case err1 != nil:
 		return fmt.Errorf("--tls-cert: the certificate in %s cannot be read: %w", f.certFile, err1)
-	case !bytes.Contains(key, []byte("PRIVATE KEY-----\n")) && !bytes.Contains(key, []byte("PRIVATE KEY-----\r\n")):
+	case !hasKey(key):
 		return fmt.Errorf("--tls-key: %s has no whole private key in PEM form", f.keyFile)
 	}
 	for _, c := range certificates[1:] {
@@ -200,6 +201,16 @@ func (f *files) fault(chain, key []byte, err error) error {
 		return fmt.Errorf("the key in %s does not belong to the certificate in %s: give two files that were made together", f.keyFile, f.certFile)
 	}
 	return fmt.Errorf("--tls-key: the key in %s cannot be used: %s", f.keyFile, strings.TrimPrefix(err.Error(), "tls: "))
+}
+
+// hasKey reports whether a PEM file has a whole private key.
+func hasKey(file []byte) bool {
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return true
+		}
+	}
+	return false
 }
 
 // parseChain returns the certificates in a PEM file.

@@ -33,8 +33,9 @@ func Name(domain string, public bool) (string, error) {
 	case strings.Contains(name, "@"):
 		return "", fmt.Errorf("%q is a mail address: %s", domain, example)
 	}
-	ascii, err := idna.Lookup.ToASCII(name)
-	if err != nil || strings.ContainsAny(ascii, "_: ") || len(ascii) > 253 {
+	// RFC 5891, with the bounds of RFC 1035 on lengths.
+	ascii, err := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true)).ToASCII(name)
+	if err != nil || strings.ContainsAny(ascii, "_: ") {
 		return "", fmt.Errorf("%q is no name of a host: %s", domain, example)
 	}
 	last := ascii[strings.LastIndexByte(ascii, '.')+1:]
