@@ -42,6 +42,7 @@ Examples:
   p2p-messaging --host 127.0.0.1          serve this machine only, for example behind a proxy
   p2p-messaging --allow-origin https://chat.example.org --no-file-origin
                                           serve the service's own page and that site's
+  p2p-messaging --domain chat.example.org serve https on port 443, with a certificate by ACME
   p2p-messaging loadtest                  put load on the service, from another terminal
   p2p-messaging version                   print the version
 
@@ -141,19 +142,26 @@ func (s *serve) Run(parsed *kong.Context) error {
 	service.SetCollector()
 	logger := s.Logger(parsed.Stderr)
 	system := actors.NewSystem(s.Actors(logger))
-	server, err := transport.New(system, s.Transport(logger, web.Files()))
+	secured, err := s.Certificates(logger)
+	if err != nil {
+		return err
+	}
+	carried := s.Transport(logger, web.Files())
+	carried.TLS = secured.TLS()
+	server, err := transport.New(system, carried)
 	if err != nil {
 		return &options.UsageError{Reason: err.Error()}
 	}
 	// Signals are caught before the port is open: whoever reads that the service is ready may send one at once.
 	interrupted, restore := interruptible()
 	defer restore()
-	listener, err := s.Listen()
+	listener, plain, err := s.Open(logger)
 	if err != nil {
 		return err
 	}
 	running := service.Start(logger, system, server, listener)
-	service.Announce(parsed.Stdout, s.Host, listener.Addr().(*net.TCPAddr).Port)
+	defer secured.Start(listener, plain)()
+	service.Announce(parsed.Stdout, s.Host, listener.Addr().(*net.TCPAddr).Port, secured.Names()...)
 	running.Wait(interrupted)
 	restore() // A second signal ends the process at once.
 	return running.Stop()

@@ -28,6 +28,9 @@ type Options struct {
 	// first read of the connection returns the bytes that Serve has looked at. Like that of a client without a login, the
 	// connection is closed when its place is needed. Nil means that such connections are closed.
 	STUN func(net.Conn)
+	// StrictTransport is how long browsers remember to open this host by https only (RFC 6797). Zero means that they are not
+	// asked to. Without TLS it has no effect.
+	StrictTransport time.Duration
 
 	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
 	// this service serves itself.

@@ -18,7 +18,8 @@ import (
 
 // page serves the client's files from memory. It compresses them once, when it is made.
 type page struct {
-	files map[string]*file // by path, such as "/app.js"; "/" is index.html
+	files           map[string]*file // by path, such as "/app.js"; "/" is index.html
+	strictTransport string           // the header Strict-Transport-Security, or none
 }
 
 // file is one file of the page, in its plain form and, if that is shorter, in a compressed form.
@@ -106,6 +107,9 @@ func contentType(name string) string {
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
+	if p.strictTransport != "" {
+		header.Set("Strict-Transport-Security", p.strictTransport)
+	}
 	f, ok := p.files[pathOf(r)]
 	if !ok {
 		http.Error(w, "There is nothing here. The page is at /.", http.StatusNotFound)

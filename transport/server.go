@@ -86,6 +86,9 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	if s.page, err = newPage(o.Page); err != nil {
 		return nil, err
 	}
+	if o.TLS != nil && o.StrictTransport > 0 {
+		s.page.strictTransport = fmt.Sprintf("max-age=%d", int64(o.StrictTransport/time.Second))
+	}
 	if o.Rate > 0 {
 		s.frameInterval = int64(time.Second) / int64(o.Rate)
 		s.burstInterval = s.frameInterval * int64(o.Burst)

@@ -40,13 +40,13 @@ func (f *Flags) Listen() (net.Listener, error) {
 	host := f.host()
 	// The service sends pings of its own. TCP's keep-alive probes would only add work.
 	config := net.ListenConfig{KeepAlive: -1}
-	listener, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(f.Port))))
+	listener, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(f.port())))
 	var unknown *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("port %d is in use: stop what listens there, or choose another port with --port", f.Port)
+		return nil, fmt.Errorf("port %d is in use: stop what listens there, or choose another port with --port", f.port())
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("this user may not listen on port %d: choose one above 1023 with --port", f.Port)
+		return nil, fmt.Errorf("this user may not listen on port %d: choose one above 1023 with --port", f.port())
 	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EINVAL), errors.As(err, &unknown):
 		return nil, usage("--host: %q is no address of this machine", f.Host)
 	case err != nil:

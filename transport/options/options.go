@@ -26,6 +26,9 @@ func (f *Flags) Check() error {
 	if err := f.checkHost(); err != nil {
 		return err
 	}
+	if err := f.checkTLS(); err != nil {
+		return err
+	}
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}
@@ -58,6 +61,7 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		Page:             page,
 		AllowedOrigins:   f.AllowOrigin,
 		FileOrigin:       f.FileOrigin,
+		StrictTransport:  f.strictTransport(),
 		Rate:             f.Rate,
 		Burst:            f.Burst,
 		MaxConnections:   f.MaxConnections,

@@ -53,8 +53,8 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 	if got, want := f.Actors(nil), (actors.Options{QueueLimit: actors.DefaultQueueLimit}); got != want {
 		t.Errorf("the actor system's options are %+v; wanted %+v", got, want)
 	}
-	if f.Port != 7777 || f.Host != "" {
-		t.Errorf("it listens on host %q, port %d; wanted every address and 7777", f.Host, f.Port)
+	if f.port() != 7777 || f.Host != "" {
+		t.Errorf("it listens on host %q, port %d; wanted every address and 7777", f.Host, f.port())
 	}
 }
 

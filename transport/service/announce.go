@@ -10,8 +10,25 @@ import (
 )
 
 // Announce prints the URLs of the page of a service that listens at host and port. An empty or unspecified host means all
-// addresses of this machine. An IPv6 address may stand in brackets.
-func Announce(w io.Writer, host string, port int) {
+// addresses of this machine. An IPv6 address may stand in brackets. Secured are the names that a service with TLS has
+// certificates for; its page is at those.
+func Announce(w io.Writer, host string, port int, secured ...string) {
+	for i, name := range secured {
+		if port != 443 {
+			name = net.JoinHostPort(name, strconv.Itoa(port))
+		} else if strings.Contains(name, ":") {
+			name = "[" + name + "]"
+		}
+		page := (&url.URL{Scheme: "https", Host: name, Path: "/"}).String()
+		if i == 0 {
+			fmt.Fprintf(w, "P2P Messaging is ready: open %s in two browser windows\n", page)
+		} else {
+			fmt.Fprintf(w, "It is also at %s\n", page)
+		}
+	}
+	if len(secured) > 0 {
+		return
+	}
 	page := func(host string) string {
 		return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/"}).String()
 	}
