@@ -140,7 +140,16 @@ func (s *serve) Run(parsed *kong.Context) error {
 	}
 	service.SetCollector()
 	logger := s.Logger(parsed.Stderr)
-	system := actors.NewSystem(s.Actors(logger))
+	relay, iceServers, err := s.ICE(logger)
+	if err != nil {
+		return err
+	}
+	if relay != nil {
+		defer relay.Close()
+	}
+	inside := s.Actors(logger)
+	inside.ICEServers = iceServers
+	system := actors.NewSystem(inside)
 	server, err := transport.New(system, s.Transport(logger, web.Files()))
 	if err != nil {
 		return &options.UsageError{Reason: err.Error()}
