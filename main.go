@@ -33,13 +33,15 @@ const (
 	description = `Lets two browsers find each other and chat directly, browser to browser.
 
 It serves a page and carries the signaling messages (WebSocket, JSON) by which two pages set up a WebRTC connection. ` +
-		`What people write to each other never passes through it.
+		`What people write to each other goes from browser to browser, encrypted.
 
 Examples:
 
   p2p-messaging                           serve on port 7777, then open http://localhost:7777/
   p2p-messaging --port 8080               serve on port 8080; PORT=8080 does the same
   p2p-messaging --host 127.0.0.1          serve this machine only, for example behind a proxy
+  p2p-messaging --domain chat.example.org --turn-public-ip 203.0.113.7
+                                          serve the internet: https, and a relay for networks that need one
   p2p-messaging --allow-origin https://chat.example.org --no-file-origin
                                           serve the service's own page and that site's
   p2p-messaging --domain chat.example.org serve https on port 443, with a certificate by ACME
@@ -87,13 +89,8 @@ func run(given []string, stdout, stderr io.Writer) int {
 		return fail(statusUsage, fmt.Errorf("%s (see %s --help)", arguments.Reason(err), name))
 	}
 	err = parsed.Run()
-	var (
-		usage     *options.UsageError
-		loadUsage *loadtest.UsageError
-		noService *loadtest.ServiceError
-	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &loadUsage), errors.As(err, &noService):
+	case is[*options.UsageError](err), is[*loadtest.UsageError](err), is[*loadtest.ServiceError](err):
 		return fail(statusUsage, err)
 	case errors.Is(err, loadtest.ErrInterrupted):
 		return fail(statusInterrupted, err)
@@ -103,14 +100,14 @@ func run(given []string, stdout, stderr io.Writer) int {
 	return statusOK
 }
 
+func is[E error](err error) bool { return errors.As(err, new(E)) }
+
 func newParser(cli *commandLine, stdout, stderr io.Writer) (*kong.Kong, error) {
 	defaults := kong.Vars(options.Vars())
 	maps.Copy(defaults, loadtest.Vars(cmp.Or(os.Getenv("PORT"), defaults["port"])))
 	return kong.New(cli, kong.Name(name), kong.Description(description), kong.Writers(stdout, stderr), defaults,
 		kong.ExplicitGroups(append(loadtest.Groups(), options.Groups()...)),
-		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}),
-		kong.Help(printHelp),
-	)
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}), kong.Help(printHelp))
 }
 
 // printHelp adds the flags of serve to the general help, because serve is the default command.
@@ -141,14 +138,19 @@ func (s *serve) Run(parsed *kong.Context) error {
 	}
 	service.SetCollector()
 	logger := s.Logger(parsed.Stderr)
-	system := actors.NewSystem(s.Actors(logger))
 	secured, err := s.Certificates(logger)
 	if err != nil {
 		return err
 	}
-	carried := s.Transport(logger, web.Files())
-	carried.TLS = secured.TLS()
-	server, err := transport.New(system, carried)
+	relay, iceServers, err := s.ICE(logger, secured.Names())
+	if err != nil {
+		return err
+	}
+	defer relay.Close()
+	inside, outside := s.Actors(logger), s.Transport(logger, web.Files())
+	inside.ICEServers, outside.TLS, outside.STUN = iceServers, secured.TLS(), relay.STUN()
+	system := actors.NewSystem(inside)
+	server, err := transport.New(system, outside)
 	if err != nil {
 		return &options.UsageError{Reason: err.Error()}
 	}

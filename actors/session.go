@@ -71,7 +71,7 @@ func (s *session) Receive(ctx actor.Context) {
 	}()
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.link().Send(messages.AppendLoginAccepted(nil))
+		s.link().Send(messages.AppendLoginAccepted(nil, s.iceServers()))
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
@@ -99,11 +99,23 @@ func (s *session) crowd() { s.connection.crowded = true }
 func (s *session) link() Link      { return s.connection.link }
 func (s *session) system() *System { return s.connection.system }
 
-// send passes on a message of this session's client, if the client may send it. It answers a ping, which is then behind the
-// answers to all messages that came before the ping.
+// iceServers returns what the service offers to this session's client.
+func (s *session) iceServers() []messages.ICEServer {
+	if offer := s.system().iceServers; offer != nil {
+		return offer(s.key())
+	}
+	return nil
+}
+
+// send passes on a message of this session's client, if the client may send it. It answers messages to the service. The answers are then
+// behind those to all messages that came before.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
-	if m.Type == messages.TypePing {
-		s.connection.pong(m.RawID)
+	if !m.Type.Relayed() {
+		if m.Type == messages.TypePing {
+			s.connection.pong(m.RawID)
+		} else {
+			s.link().Send(messages.AppendICEServers(nil, s.iceServers()))
+		}
 		(*messages.Relay)(m).Release()
 		return
 	}

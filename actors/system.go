@@ -31,15 +31,19 @@ type Options struct {
 	//
 	// 0 means DefaultQueueLimit. Less than MinQueueLimit means MinQueueLimit.
 	QueueLimit int
+	// ICEServers returns the ICE servers (RFC 8445) for a client with a login, which is in its normal form. It is called for each accepted
+	// login and each ice-servers message, from any goroutine, and must not block. Nil means that the service has none to offer.
+	ICEServers func(login string) []messages.ICEServer
 }
 
 // System is the actor system of one service: the registry and its sessions. Its methods may be called from any
 // goroutine.
 type System struct {
-	logger    *slog.Logger
-	terms     terms
-	directory *directory
-	sessions  atomic.Int64
+	logger     *slog.Logger
+	iceServers func(login string) []messages.ICEServer
+	terms      terms
+	directory  *directory
+	sessions   atomic.Int64
 
 	actors   *actor.ActorSystem
 	root     *actor.RootContext
@@ -50,7 +54,7 @@ type System struct {
 
 // NewSystem starts a registry. Stop ends it.
 func NewSystem(o Options) *System {
-	s := &System{logger: o.Logger, directory: newDirectory(), ended: make(chan struct{})}
+	s := &System{logger: o.Logger, iceServers: o.ICEServers, directory: newDirectory(), ended: make(chan struct{})}
 	s.terms.limit, s.terms.handBack = o.QueueLimit, s.handBack
 	if s.logger == nil {
 		s.logger = slog.Default()

@@ -161,6 +161,7 @@ func (s *scanner) envelope(e *Envelope) error {
 		}
 		v := s.found[memberTo]
 		rawTo = s.text[v.start:v.end:v.end]
+	case t == TypeICEServers:
 	case t == TypePing:
 		if rawID, ok = s.id(); !ok {
 			return s.missing(memberID, reasonID)

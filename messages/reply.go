@@ -2,9 +2,13 @@ package messages
 
 import "unicode/utf8"
 
-// AppendLoginAccepted appends the reply to an accepted login to dst.
-func AppendLoginAccepted(dst []byte) []byte {
-	return append(dst, `{"type":"login","success":true}`...)
+// AppendLoginAccepted appends the reply to an accepted login to dst, with the ICE servers that the service has to offer.
+func AppendLoginAccepted(dst []byte, servers []ICEServer) []byte {
+	dst = append(dst, `{"type":"login","success":true`...)
+	if len(servers) > 0 {
+		dst = appendICEServers(dst, servers)
+	}
+	return append(dst, '}')
 }
 
 // AppendLoginRefused appends the reply to a refused login to dst. If message is

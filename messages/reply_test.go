@@ -17,7 +17,7 @@ func TestRepliesAreAsTheProtocolHasThem(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{AppendLoginAccepted(nil), `{"type":"login","success":true}`},
+		{AppendLoginAccepted(nil, nil), `{"type":"login","success":true}`},
 		{AppendLoginRefused(nil, CodeLoginTaken, ""), `{"type":"login","success":false,"code":"login-taken","message":"This login is already in use. Choose another one."}`},
 		{AppendLoginRefused(nil, CodeLoginInvalid, "No."), `{"type":"login","success":false,"code":"login-invalid","message":"No."}`},
 		{AppendError(nil, CodeNotLoggedIn, "", nil), `{"type":"error","code":"not-logged-in","message":"You are not logged in. Log in first."}`},
@@ -53,7 +53,7 @@ func TestRepliesAreStrictJSONWhateverTheMessageSays(t *testing.T) {
 		checkReply(t, AppendLoginRefused(nil, code, ""), code.Message())
 		checkReply(t, AppendError(nil, code, "", nil), code.Message())
 	}
-	checkReply(t, AppendLoginAccepted(nil), "")
+	checkReply(t, AppendLoginAccepted(nil, nil), "")
 	checkReply(t, AppendPong(nil, nil), "")
 	checkReply(t, AppendPong(nil, []byte(`"\ud83d\ude00"`)), "")
 }
@@ -77,7 +77,7 @@ func TestRepliesDoNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 1024)
 	to := []byte(`"bob"`)
 	if n := testing.AllocsPerRun(100, func() {
-		AppendLoginAccepted(buf)
+		AppendLoginAccepted(buf, nil)
 		AppendLoginRefused(buf, CodeLoginInvalid, LoginError{Rule: RuleTooLong}.Error())
 		AppendError(buf, CodePeerUnavailable, "", to)
 		AppendPong(buf, to)

@@ -12,6 +12,7 @@ const (
 	TypeICECandidate                 // relayed: an RTCIceCandidate, or null after the last one
 	TypeBye                          // relayed: ends or declines a call
 	TypePing                         // to the service: asks for a pong
+	TypeICEServers                   // to the service: asks for ICE servers with new credentials
 )
 
 // String returns the spelling on the wire.
@@ -31,6 +32,8 @@ func (t Type) String() string {
 		return "bye"
 	case TypePing:
 		return "ping"
+	case TypeICEServers:
+		return "ice-servers"
 	}
 	return "unknown"
 }
@@ -56,6 +59,8 @@ func parseType(spelling []byte) Type {
 		return TypeBye
 	case "ping":
 		return TypePing
+	case "ice-servers":
+		return TypeICEServers
 	}
 	return 0
 }

@@ -106,17 +106,19 @@ func TestAPageWhosePartsAreMissingSaysSo(t *testing.T) {
 	})
 }
 
+// lookProgram finds a program, also one for operators, whose folder users do not search.
+func lookProgram(name string) (path string, err error) {
+	if path, err = exec.LookPath(name); err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name)
+	}
+	return path, err
+}
+
 // startNginx starts nginx with one server block, and returns its address. It ends with the test.
 func startNginx(t testing.TB, server string) string {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
+	path, err := lookProgram("nginx")
+	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("nginx is not installed: apt-get install nginx-light")
 		}

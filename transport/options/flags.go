@@ -12,6 +12,7 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/certificates"
+	"p2p-messaging/transport/turn"
 )
 
 // Flags are the service's options on the command line, for kong. [Vars] has their defaults, and [Groups] the titles
@@ -44,6 +45,18 @@ type Flags struct {
 	IdleTimeout      time.Duration `group:"timing" env:"P2P_IDLE_TIMEOUT" default:"${idle_timeout}" placeholder:"TIME" help:"How long a client may send nothing, not even the answer to a ping. Must be longer than --ping-interval. Default: ${default}."`
 	HandshakeTimeout time.Duration `group:"timing" env:"P2P_HANDSHAKE_TIMEOUT" default:"${handshake_timeout}" placeholder:"TIME" help:"How long a client may take to send the headers of its request. Default: ${default}."`
 
+	TurnPublicIP            []string `group:"ice" env:"P2P_TURN_PUBLIC_IP" placeholder:"ADDRESS" help:"Run a STUN and TURN server that clients reach at this address of this machine. One of IPv4 and one of IPv6 at most, separated by a comma. Default: no such server."`
+	TurnListen              string   `group:"ice" env:"P2P_TURN_LISTEN" default:"${turn_listen}" placeholder:"ADDRESS" help:"Where the TURN server listens, by UDP and TCP. Default: ${default}."`
+	TurnPorts               ports    `group:"ice" env:"P2P_TURN_PORTS" default:"${turn_ports}" placeholder:"FROM-TO" help:"UDP ports that the TURN server relays through. Default: ${default}."`
+	TurnSecret              string   `group:"ice" env:"P2P_TURN_SECRET" placeholder:"SECRET" help:"Secret from which the TURN credentials are made. Others can read it in a command line, so prefer the variable. Default: a random one at each start."`
+	TurnAllowPeer           []string `group:"ice" env:"P2P_TURN_ALLOW_PEER" placeholder:"NETWORK" help:"Let the TURN server relay to this network, such as 10.0.0.0/8. It relays to the internet only, and to no private, local or own address. Default: none."`
+	TurnAllocations         int      `group:"ice" env:"P2P_TURN_ALLOCATIONS" default:"${turn_allocations}" placeholder:"N" help:"Allocations (relayed addresses) at once. Each is an open file. 0 means no limit. Default: ${default}."`
+	TurnAllocationsPerLogin int      `group:"ice" env:"P2P_TURN_ALLOCATIONS_PER_LOGIN" default:"${turn_allocations_per_login}" placeholder:"N" help:"Allocations at once of one login. 0 means no limit. Default: ${default}."`
+	TurnRate                rate     `group:"ice" env:"P2P_TURN_RATE" default:"${turn_rate}" placeholder:"SIZE" help:"How much the TURN server relays in a second, as in 100MiB. What is over is dropped. 0 means no limit. Default: ${default}."`
+	TurnRatePerLogin        rate     `group:"ice" env:"P2P_TURN_RATE_PER_LOGIN" default:"${turn_rate_per_login}" placeholder:"SIZE" help:"The same for one login. Default: ${default}."`
+	IceServer               []string `group:"ice" env:"P2P_ICE_SERVER" placeholder:"URL" help:"Offer clients somebody else's server, such as stun:stun.example.org or turn:turn.example.org?transport=udp. Repeat the flag, or separate URLs by commas. Default: none."`
+	IceServerSecret         string   `group:"ice" env:"P2P_ICE_SERVER_SECRET" placeholder:"SECRET" help:"Secret that those TURN servers share with this service (coturn's static-auth-secret). Prefer the variable. Default: none."`
+
 	LogLevel  string `group:"log" env:"P2P_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Lowest level to log to stderr: debug, info, warn or error. Default: ${default}."`
 	LogFormat string `group:"log" env:"P2P_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"Format of the log: text or json. Default: ${default}."`
 }
@@ -56,13 +69,14 @@ func Groups() []kong.Group {
 		{Key: "access", Title: "Pages that may connect, besides the service's own:"},
 		{Key: "limits", Title: "Limits:"},
 		{Key: "timing", Title: "Timing (as in 10s, 2m30s):"},
+		{Key: "ice", Title: "Connections across the internet (STUN and TURN):"},
 		{Key: "log", Title: "Log:"},
 	}
 }
 
 // Vars returns the variables in the tags of [Flags]. Packages actors and transport set most of these defaults.
 func Vars() map[string]string {
-	o := transport.DefaultOptions()
+	o, t := transport.DefaultOptions(), turn.DefaultOptions()
 	return map[string]string{
 		"port":              strconv.Itoa(plainPort),
 		"acme_directory":    certificates.LetsEncrypt,
@@ -76,5 +90,12 @@ func Vars() map[string]string {
 		"ping_interval":     o.PingInterval.String(),
 		"idle_timeout":      o.IdleTimeout.String(),
 		"handshake_timeout": o.HandshakeTimeout.String(),
+
+		"turn_listen":                t.Listen,
+		"turn_ports":                 ports{t.MinPort, t.MaxPort}.String(),
+		"turn_allocations":           strconv.Itoa(t.Allocations),
+		"turn_allocations_per_login": strconv.Itoa(t.AllocationsPerLogin),
+		"turn_rate":                  rate(t.Rate).String(),
+		"turn_rate_per_login":        rate(t.RatePerLogin).String(),
 	}
 }

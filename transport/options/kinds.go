@@ -40,6 +40,24 @@ func (s *size) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// rate is a number of bytes a second, as size, or 0 for no limit.
+type rate int
+
+func (r *rate) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*r = 0
+		return nil
+	}
+	return (*size)(r).UnmarshalText(text)
+}
+
+func (r rate) String() string {
+	if r == 0 {
+		return "0"
+	}
+	return size(r).String()
+}
+
 // String writes s with the largest unit that divides it.
 func (s size) String() string {
 	best, factor := "", 1

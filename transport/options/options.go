@@ -46,7 +46,7 @@ func (f *Flags) Check() error {
 			return usage("%s cannot be 0: give a time such as 10s", d.flag)
 		}
 	}
-	return nil
+	return f.checkICE()
 }
 
 // Actors returns the options of the actor system.

@@ -50,7 +50,7 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 	if got, want := f.Transport(nil, nil), transport.DefaultOptions(); !reflect.DeepEqual(got, want) {
 		t.Errorf("the server's options are %+v; wanted %+v", got, want)
 	}
-	if got, want := f.Actors(nil), (actors.Options{QueueLimit: actors.DefaultQueueLimit}); got != want {
+	if got, want := f.Actors(nil), (actors.Options{QueueLimit: actors.DefaultQueueLimit}); !reflect.DeepEqual(got, want) {
 		t.Errorf("the actor system's options are %+v; wanted %+v", got, want)
 	}
 	if f.port() != 7777 || f.Host != "" {
@@ -71,7 +71,7 @@ func TestEachFlagReachesItsOption(t *testing.T) {
 	if got := f.Transport(logger, page); !reflect.DeepEqual(got, want) {
 		t.Errorf("the server's options are %+v; wanted %+v", got, want)
 	}
-	if got, want := f.Actors(logger), (actors.Options{Logger: logger, QueueLimit: 3 << 20}); got != want {
+	if got, want := f.Actors(logger), (actors.Options{Logger: logger, QueueLimit: 3 << 20}); !reflect.DeepEqual(got, want) {
 		t.Errorf("the actor system's options are %+v; wanted %+v", got, want)
 	}
 }

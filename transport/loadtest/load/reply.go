@@ -18,7 +18,7 @@ type reply struct {
 const codeNone = "error"
 
 // accepted is the answer to nearly every login. Comparing it spares parsing.
-var accepted = messages.AppendLoginAccepted(nil)
+var accepted = messages.AppendLoginAccepted(nil, nil)
 
 // parseReply parses a message of the service itself. It returns false for any other message.
 func parseReply(text []byte) (reply, bool) {

@@ -1,0 +1,241 @@
+package turn
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	pion "github.com/pion/turn/v5"
+	"golang.org/x/time/rate"
+)
+
+// attempts is how often a random port is tried for an allocation.
+const attempts = 32
+
+// burst is how many bytes an allocation may relay at once before the rates apply. It holds some 40 datagrams.
+const burst = 64 << 10
+
+var (
+	errFull = errors.New("the greatest number of allocations is reached")
+	errTCP  = errors.New("this server relays UDP only (RFC 8656), not TCP (RFC 6062)")
+)
+
+// relays are the allocations of a server. They implement [pion.RelayAddressGenerator] for each address family.
+type relays struct {
+	options *Options
+	peers   peers
+	rate    *rate.Limiter // of all; nil: no limit
+
+	mu      sync.Mutex
+	open    map[netip.AddrPort]*relay // by relayed transport address
+	byLogin map[string]*user
+}
+
+// user is what the allocations of one login share.
+type user struct {
+	allocations int
+	rate        *rate.Limiter // nil: no limit
+}
+
+func newRelays(o *Options, p peers) *relays {
+	return &relays{options: o, peers: p, rate: limiter(o.Rate), open: make(map[netip.AddrPort]*relay), byLogin: make(map[string]*user)}
+}
+
+// limiter returns nil for 0.
+func limiter(bytesPerSecond int) *rate.Limiter {
+	if bytesPerSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), max(burst, bytesPerSecond/4))
+}
+
+// permits implements [pion.PermissionHandler]. Two clients whose allocations are both on this server may send to each other, so the
+// public addresses are permitted. For those [relay.WriteTo] looks at the port, too.
+func (r *relays) permits(_ net.Addr, peer net.IP) bool {
+	address, ok := netip.AddrFromSlice(peer)
+	return ok && (r.isPublic(address.Unmap()) || r.peers.permits(address))
+}
+
+func (r *relays) isPublic(address netip.Addr) bool {
+	for _, public := range r.options.Public {
+		if public == address {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns the allocation with a relayed transport address.
+func (r *relays) at(address netip.AddrPort) *relay {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open[address]
+}
+
+// Validate implements [pion.RelayAddressGenerator].
+func (*relays) Validate() error { return nil }
+
+// AllocateListener implements [pion.RelayAddressGenerator].
+func (*relays) AllocateListener(pion.AllocateListenerConfig) (net.Listener, net.Addr, error) {
+	return nil, nil, errTCP
+}
+
+// AllocateConn implements [pion.RelayAddressGenerator].
+func (*relays) AllocateConn(pion.AllocateConnConfig) (net.Conn, error) { return nil, errTCP }
+
+// AllocatePacketConn implements [pion.RelayAddressGenerator].
+func (r *relays) AllocatePacketConn(c pion.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
+	var public netip.Addr
+	for _, address := range r.options.Public {
+		if address.Is4() == (c.Network == "udp4") {
+			public = address
+		}
+	}
+	if !public.IsValid() {
+		return nil, nil, errors.New("there is no public address of this family")
+	}
+	u, err := r.enter(c.UserID)
+	if err != nil {
+		return nil, nil, err
+	}
+	socket, err := r.listen(c.Network, c.RequestedPort)
+	if err != nil {
+		r.leave(c.UserID)
+		return nil, nil, err
+	}
+	port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	relay := &relay{UDPConn: socket, relays: r, login: c.UserID, user: u, address: netip.AddrPortFrom(public, port)}
+	r.mu.Lock()
+	r.open[relay.address] = relay
+	r.mu.Unlock()
+	return relay, net.UDPAddrFromAddrPort(relay.address), nil
+}
+
+// enter counts one more allocation of a login.
+func (r *relays) enter(login string) (*user, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.byLogin[login]
+	total := len(r.open)
+	if r.options.Allocations > 0 && total >= r.options.Allocations || u != nil && r.options.AllocationsPerLogin > 0 && u.allocations >= r.options.AllocationsPerLogin {
+		return nil, errFull
+	}
+	if u == nil {
+		u = &user{rate: limiter(r.options.RatePerLogin)}
+		r.byLogin[login] = u
+	}
+	u.allocations++
+	return u, nil
+}
+
+// leave counts one allocation less.
+func (r *relays) leave(login string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.byLogin[login]
+	if u.allocations--; u.allocations == 0 {
+		delete(r.byLogin, login)
+	}
+}
+
+// listen opens a socket at the requested port, or at a random one of the range. Random ports are hard to guess for whoever wants to
+// inject datagrams (RFC 8656, section 7.2).
+func (r *relays) listen(network string, requested int) (*net.UDPConn, error) {
+	low, high := int(r.options.MinPort), int(r.options.MaxPort)
+	var failed error
+	for range attempts {
+		port := low + rand.N(high-low+1)
+		if requested != 0 {
+			port = requested
+		}
+		if port < low || port > high {
+			return nil, errors.New("the requested port is not in the range")
+		}
+		socket, err := net.ListenUDP(network, &net.UDPAddr{Port: port})
+		if err == nil {
+			return socket, nil
+		}
+		if failed = err; requested != 0 {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// relay is the socket of one allocation, as its peers see it.
+type relay struct {
+	*net.UDPConn
+	relays  *relays
+	login   string
+	user    *user
+	address netip.AddrPort // relayed transport address
+	closed  sync.Once
+}
+
+// Close implements net.PacketConn.
+func (r *relay) Close() error {
+	err := net.ErrClosed
+	r.closed.Do(func() {
+		r.relays.mu.Lock()
+		delete(r.relays.open, r.address)
+		r.relays.mu.Unlock()
+		r.relays.leave(r.login)
+		err = r.UDPConn.Close()
+	})
+	return err
+}
+
+// loopback returns the address by which this machine reaches a port of its own.
+func loopback(public netip.AddrPort) netip.AddrPort {
+	if public.Addr().Is4() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), public.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), public.Port())
+}
+
+// WriteTo implements net.PacketConn. It drops what a peer may not get or the rates do not allow, as the network drops datagrams.
+func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
+	udp, ok := to.(*net.UDPAddr)
+	if !ok {
+		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: errors.New("this is no address of UDP")}
+	}
+	peer := netip.AddrPortFrom(udp.AddrPort().Addr().Unmap(), udp.AddrPort().Port())
+	if r.relays.at(peer) != nil {
+		// The public address may be that of a router which does not send back what comes from inside.
+		peer = loopback(peer)
+	} else if !r.relays.peers.permits(peer.Addr()) {
+		return len(b), nil
+	}
+	if !r.allows(len(b)) {
+		return len(b), nil
+	}
+	return r.WriteToUDPAddrPort(b, peer)
+}
+
+// ReadFrom implements net.PacketConn.
+func (r *relay) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := r.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return n, nil, err
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if from.Addr().IsLoopback() {
+			if public := netip.AddrPortFrom(r.address.Addr(), from.Port()); r.relays.at(public) != nil {
+				from = public
+			}
+		}
+		if r.allows(n) {
+			return n, net.UDPAddrFromAddrPort(from), nil
+		}
+	}
+}
+
+// allows reports whether this many bytes may be relayed now.
+func (r *relay) allows(bytes int) bool {
+	now := time.Now()
+	return (r.user.rate == nil || r.user.rate.AllowN(now, bytes)) && (r.relays.rate == nil || r.relays.rate.AllowN(now, bytes))
+}

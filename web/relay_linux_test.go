@@ -1,0 +1,149 @@
+package web_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/browser"
+)
+
+// translate has the router hide alice and bob behind a NAT each, which gives every connection another port (symmetric NAT, RFC 4787,
+// section 4.1), and drops what goes from one to the other. So only a relay connects them.
+func (n *internetwork) translate(more ...string) error {
+	commands := []string{
+		"add table ip translate",
+		"add chain ip translate out { type nat hook postrouting priority srcnat; }",
+		fmt.Sprintf("add rule ip translate out oifname %q masquerade random,fully-random", n.service.port()),
+		"add table ip block",
+		"add chain ip block forward { type filter hook forward priority filter; }",
+		fmt.Sprintf("add rule ip block forward iifname %q oifname %q drop", n.alice.port(), n.bob.port()),
+		fmt.Sprintf("add rule ip block forward iifname %q oifname %q drop", n.bob.port(), n.alice.port()),
+	}
+	return n.router.nft(append(commands, more...)...)
+}
+
+// nft runs commands of the program of that name (nft(8)) inside the namespace.
+func (n *namespace) nft(commands ...string) error {
+	return n.do(func() error {
+		path, err := lookProgram("nft")
+		if err != nil {
+			return err
+		}
+		batch := exec.Command(path, "-f", "-")
+		batch.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
+		if output, err := batch.CombinedOutput(); err != nil {
+			return fmt.Errorf("nft: %w\n%s", err, output)
+		}
+		return nil
+	})
+}
+
+// program builds the program.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p2p-messaging")
+	if output, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return path
+}
+
+// runs starts the program inside the namespace, and waits until it says that it is ready. It ends with the test.
+func (n *namespace) runs(t *testing.T, program string, arguments ...string) {
+	t.Helper()
+	process := exec.Command(program, arguments...)
+	if err := n.enter(process); err != nil {
+		t.Fatal(err)
+	}
+	endWithTests(process)
+	var log lockedBuffer
+	process.Stderr = &log
+	output, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = process.Process.Kill() // A test has no time for its goodbyes.
+		_ = process.Wait()
+		if logged := log.String(); strings.Contains(logged, "level=ERROR") || t.Failed() {
+			t.Logf("the service has logged:\n%s", logged)
+		}
+	})
+	lines := bufio.NewReader(output)
+	if line, err := lines.ReadString('\n'); err != nil {
+		t.Fatalf("the service does not start: %q, %v\n%s", line, err, log.String())
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+}
+
+func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
+	long := os.Getenv("P2P_TEST_LONG") != ""
+	if !long {
+		t.Skip("without P2P_TEST_LONG")
+	}
+	needNamespaces(t)
+	if _, err := lookProgram("nft"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("nft is not installed: apt-get install nftables")
+		}
+		t.Skip("nft is not installed")
+	}
+	service := program(t)
+	for _, network := range []struct {
+		name    string
+		rules   []string
+		through string // what "How am I connected?" says
+	}{
+		{"by UDP", nil, "through a relay"},
+		{"by TCP where UDP is blocked", []string{"add rule ip block forward meta l4proto udp drop"}, "through a relay"},
+	} {
+		t.Run(network.name, func(t *testing.T) {
+			n, err := newInternetwork()
+			if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(n.close)
+			if err := n.translate(network.rules...); err != nil {
+				t.Fatal(err)
+			}
+			at := n.service.ownAddress()
+			n.service.runs(t, service, "--turn-public-ip", at)
+			url := "http://" + net.JoinHostPort(at, "7777") + "/"
+			alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
+			bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
+			alice.join("alice")
+			bob.join("bob")
+			alice.meets(bob)
+			alice.say("through the relay")
+			bob.hears("alice", "through the relay")
+			bob.say("and back")
+			alice.hears("bob", "and back")
+			alice.delivered()
+			path, want := onDisk(t, "relayed.bin", 1<<20)
+			alice.choose(path)
+			bob.click("button", "Accept relayed.bin")
+			if _, sum := bob.save("relayed.bin"); sum != want {
+				t.Error("the file is not what alice sent")
+			}
+			alice.click("button", "How am I connected?")
+			alice.shows("dialog", "How am I connected?", network.through)
+		})
+	}
+}
