@@ -41,10 +41,9 @@ Examples:
   p2p-messaging --port 8080               serve on port 8080; PORT=8080 does the same
   p2p-messaging --host 127.0.0.1          serve this machine only, for example behind a proxy
   p2p-messaging --domain chat.example.org --turn-public-ip 203.0.113.7
-                                          serve the internet: https, and a relay for networks that need one
+                                          serve the internet: https by ACME, and a relay
   p2p-messaging --allow-origin https://chat.example.org --no-file-origin
                                           serve the service's own page and that site's
-  p2p-messaging --domain chat.example.org serve https on port 443, with a certificate by ACME
   p2p-messaging loadtest                  put load on the service, from another terminal
   p2p-messaging version                   print the version
 
