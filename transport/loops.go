@@ -41,6 +41,9 @@ func (l *loops) adopt(socket net.Conn) *looped {
 	if loop == nil {
 		return nil
 	}
+	if layer != nil {
+		_ = tcp.SetKeepAlive(false) // package net sets it; the service sends pings
+	}
 	fd, err := epoll.Detach(tcp)
 	switch {
 	case layer != nil && errors.Is(err, net.ErrClosed): // the client was sent away meanwhile
