@@ -3,10 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -113,7 +120,7 @@ func start(t *testing.T, variables []string, arguments ...string) *running {
 		t.Fatalf("the program ended before it was ready; stdout %q, stderr %q", out, s.log)
 	}
 	s.ready = out.String()
-	match := regexp.MustCompile(`open http://(\S+)/ in two browser windows\n`).FindStringSubmatch(s.ready)
+	match := regexp.MustCompile(`open https?://(\S+)/ in two browser windows\n`).FindStringSubmatch(s.ready)
 	if match == nil {
 		t.Fatalf("the ready line is %q; wanted an address to open", s.ready)
 	}
@@ -237,6 +244,64 @@ func TestOnlyTheGivenAddressIsListenedOn(t *testing.T) {
 	}
 }
 
+func TestWithACertificateItSpeaksTLSAndRedirects(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redirect := "127.0.0.1:" + freePort(t)
+	s := start(t, nil, "--host=127.0.0.1", "--port=0", "--tls-cert="+certFile, "--tls-key="+keyFile, "--http-redirect="+redirect)
+	if !strings.HasPrefix(s.ready, "P2P Messaging is ready: open https://127.0.0.1:") {
+		t.Errorf("the ready line is %q; wanted an https address", s.ready)
+	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	defer web.CloseIdleConnections()
+	response, err := web.Get("http://" + redirect + "/index.html")
+	if err != nil {
+		t.Fatalf("getting the page: %v", err)
+	}
+	_ = response.Body.Close()
+	if got, want := response.Request.URL.String(), "https://"+s.address+"/index.html"; got != want || response.StatusCode != http.StatusOK || response.ProtoMajor != 2 {
+		t.Errorf("the page comes from %s, %s, by %s; wanted %s by HTTP/2", got, response.Status, response.Proto, want)
+	}
+	c, err := client.Dial(t.Context(), "wss://"+s.address, client.WithTLSConfig(&tls.Config{InsecureSkipVerify: true}))
+	if err != nil {
+		t.Fatalf("Dial: %v", err)
+	}
+	defer c.CloseNow()
+	if err := c.Login(t.Context(), "alice"); err != nil {
+		t.Errorf("Login: %v", err)
+	}
+}
+
+// freePort returns the number of a port that nothing listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
 func TestAFlagWinsOverItsVariable(t *testing.T) {
 	t.Parallel()
 	taken := takePort(t)
@@ -285,6 +350,9 @@ func TestAWrongCommandLineIsOneLineAndStatus2(t *testing.T) {
 		{arguments: "--port -1", want: []string{"--port", `"-1"`, "65535"}},
 		{arguments: "--host --port=5", want: []string{"--host", `"--port=5"`}},
 		{arguments: "--host=fe80::1", want: []string{"--host", "fe80::1%"}},
+		{arguments: "--tls-cert=/none", want: []string{"--tls-cert", "--tls-key"}},
+		{arguments: "--tls-cert=/none --tls-key=/none", want: []string{"--tls-cert", "no file /none"}},
+		{variable: "P2P_DOMAIN=*.example.org", want: []string{"--domain", "wildcard"}},
 		{arguments: "--rate -5", want: []string{"rate", "-5"}},
 		{arguments: "--queue-limit -1", want: []string{"--queue-limit", `"-1"`}},
 		{arguments: "--allow-origin=https://*.example.org", want: []string{"https://*.example.org", "wildcards"}},

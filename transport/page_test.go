@@ -2,12 +2,14 @@ package transport_test
 
 import (
 	"compress/gzip"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"p2p-messaging/transport"
 )
@@ -202,6 +204,21 @@ func TestThePolicyAllowsOnlyWhatThePageDoes(t *testing.T) {
 		want := strings.ReplaceAll(rest, "%", connect)
 		if got := get(s, "GET", "/", "Host: "+host).Header.Get("Content-Security-Policy"); got != want {
 			t.Errorf("for the host %q the policy is\n%s\nwant\n%s", host, got, want)
+		}
+	}
+}
+
+func TestOverTLSBrowsersMayBeAskedToRememberHTTPS(t *testing.T) {
+	remember := func(o *transport.Options) { o.StrictTransport = time.Hour }
+	secure := func(o *transport.Options) { o.TLS = new(tls.Config) }
+	for want, s := range map[string]http.Handler{
+		"max-age=3600": handler(t, withPage, remember, secure),
+		"":             handler(t, withPage, remember),
+	} {
+		for _, path := range []string{"/", "/nothing"} {
+			if got := get(s, http.MethodGet, path).Header.Get("Strict-Transport-Security"); got != want {
+				t.Errorf("%s has Strict-Transport-Security %q; wanted %q", path, got, want)
+			}
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode"
 
 	"github.com/caddyserver/certmagic"
@@ -23,6 +24,9 @@ import (
 
 // secrets matches what may be a challenge's token or key authorization (RFC 8555, section 8.1), in an ACME server's words.
 var secrets = regexp.MustCompile(`[A-Za-z0-9_-]{40,}(\.[A-Za-z0-9_-]{40,})?`)
+
+// stopGrace is how long the end of the service waits for what is being asked of an ACME server.
+const stopGrace = 250 * time.Millisecond
 
 // maxCause bounds the length of an ACME server's words in the log.
 const maxCause = 500
@@ -91,7 +95,6 @@ func (m *managed) run(ctx context.Context, service, redirect net.Addr) {
 		m.change(&cacheOptions, &template)
 	}
 	cache := certmagic.NewCache(cacheOptions)
-	defer cache.Stop()
 	config := certmagic.New(cache, template)
 	issuer := certmagic.ACMEIssuer{
 		CA:           m.options.Directory,
@@ -114,6 +117,16 @@ func (m *managed) run(ctx context.Context, service, redirect net.Addr) {
 		m.logger.Error("certificates cannot be managed", slog.Any("error", err))
 	}
 	<-ctx.Done()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		cache.Stop()
+		certmagic.CleanUpOwnLocks(context.Background(), logger)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopGrace): // an ACME server is slow to answer
+	}
 }
 
 func hostPort(address net.Addr) (host string, port int) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -86,6 +87,17 @@ func listen(t *testing.T) net.Listener {
 
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
+// stateDir returns a folder for the state of a service. Certmagic may still write there when the service has ended.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "certificates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // serve runs a service with certificates from a until the test ends, or until stop is called.
 func serve(t *testing.T, a *authority, p ports, state string, change func(*certmagic.CacheOptions, *certmagic.Config)) (log *journal, stop func()) {
 	t.Helper()
@@ -146,7 +158,7 @@ func certificateOf(t *testing.T, l net.Listener, roots *x509.CertPool, before st
 func TestACertificateComesByTLSALPN01(t *testing.T) {
 	p := ports{service: listen(t)}
 	a := startAuthority(t, 1, portOf(p.service))
-	state := filepath.Join(t.TempDir(), "state")
+	state := filepath.Join(stateDir(t), "state")
 	log, _ := serve(t, a, p, state, nil)
 	log.wait(t, "a certificate was obtained")
 	certificateOf(t, p.service, a.issued, "")
@@ -175,7 +187,7 @@ func TestACertificateComesByTLSALPN01(t *testing.T) {
 func TestACertificateComesByHTTP01(t *testing.T) {
 	p := ports{service: listen(t), redirect: listen(t)}
 	a := startAuthority(t, portOf(p.redirect), 1) // nothing answers tls-alpn-01
-	log, _ := serve(t, a, p, t.TempDir(), nil)
+	log, _ := serve(t, a, p, stateDir(t), nil)
 	log.wait(t, "a certificate was obtained")
 	certificateOf(t, p.service, a.issued, "")
 }
@@ -183,7 +195,7 @@ func TestACertificateComesByHTTP01(t *testing.T) {
 func TestARenewalDropsNoConnection(t *testing.T) {
 	p := ports{service: listen(t)}
 	a := startAuthority(t, 1, portOf(p.service))
-	serve(t, a, p, t.TempDir(), func(o *certmagic.CacheOptions, c *certmagic.Config) {
+	serve(t, a, p, stateDir(t), func(o *certmagic.CacheOptions, c *certmagic.Config) {
 		o.RenewCheckInterval = 100 * time.Millisecond
 		c.RenewalWindowRatio = 1 - 1e-7 // a certificate of 90 days is due after a second
 		c.DisableARI = true
@@ -206,14 +218,14 @@ func TestARenewalDropsNoConnection(t *testing.T) {
 func TestAnAuthorityThatFailsIsToldAndTheCertificateOfBeforeStaysInUse(t *testing.T) {
 	p := ports{service: listen(t)}
 	a := startAuthority(t, 1, portOf(p.service))
-	kept := t.TempDir()
+	kept := stateDir(t)
 	_, stop := serve(t, a, p, kept, nil)
 	_, serial := certificateOf(t, p.service, a.issued, "")
 	stop()
 
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
-	for name, answer := range map[string]http.HandlerFunc{
+	answers := map[string]http.HandlerFunc{
 		"down": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"refuses": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
@@ -228,7 +240,9 @@ func TestAnAuthorityThatFailsIsToldAndTheCertificateOfBeforeStaysInUse(t *testin
 			case <-r.Context().Done():
 			}
 		},
-	} {
+	}
+	for _, name := range []string{"down", "refuses", "errors", "nonsense", "slow"} { // in this order: a slow answer keeps certmagic busy
+		answer := answers[name]
 		t.Run(name, func(t *testing.T) {
 			a.instead.Store(&answer)
 			with, without := ports{service: listen(t)}, ports{service: listen(t)}
@@ -237,7 +251,7 @@ func TestAnAuthorityThatFailsIsToldAndTheCertificateOfBeforeStaysInUse(t *testin
 				o.RenewCheckInterval = 50 * time.Millisecond
 				c.RenewalWindowRatio, c.DisableARI = 1-1e-9, true
 			})
-			none, stopNone := serve(t, a, without, t.TempDir(), nil)
+			none, stopNone := serve(t, a, without, stateDir(t), nil)
 			none.wait(t, "a certificate is being asked for")
 			due.wait(t, "a certificate is being asked for")
 			if name != "slow" { // which takes 30 s to be told

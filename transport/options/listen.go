@@ -45,6 +45,8 @@ func (f *Flags) Listen() (net.Listener, error) {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("port %d is in use: stop what listens there, or choose another port with --port", f.port())
+	case errors.Is(err, syscall.EACCES) && len(f.Domain) > 0:
+		return nil, fmt.Errorf("this user may not listen on port %d: run the program as root, or give it the capability CAP_NET_BIND_SERVICE", f.port())
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("this user may not listen on port %d: choose one above 1023 with --port", f.port())
 	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EINVAL), errors.As(err, &unknown):

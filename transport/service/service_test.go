@@ -91,6 +91,23 @@ func TestAnnounceNamesTheHostOrLocalhost(t *testing.T) {
 	}
 }
 
+func TestAnnounceOfAServiceWithTLSNamesItsCertificates(t *testing.T) {
+	for _, c := range []struct {
+		port  int
+		names []string
+		want  string
+	}{
+		{443, []string{"chat.test"}, "P2P Messaging is ready: open https://chat.test/ in two browser windows\n"},
+		{8443, []string{"chat.test", "::1"}, "P2P Messaging is ready: open https://chat.test:8443/ in two browser windows\nIt is also at https://[::1]:8443/\n"},
+		{443, []string{"::1"}, "P2P Messaging is ready: open https://[::1]/ in two browser windows\n"},
+	} {
+		var out bytes.Buffer
+		if Announce(&out, "", c.port, c.names...); out.String() != c.want {
+			t.Errorf("for %q and port %d it prints %q; wanted %q", c.names, c.port, out.String(), c.want)
+		}
+	}
+}
+
 func TestTheCollectorIsSetUnlessGOGCIs(t *testing.T) {
 	before := debug.SetGCPercent(77)
 	defer debug.SetGCPercent(before)
