@@ -20,9 +20,10 @@ type Connection struct {
 	system   *System
 	link     Link
 	session  *actor.PID // nil while nobody is logged in
-	refusals int        // since the last accepted login
 	decision atomic.Int32
-	crowded  bool // set during Receive if the service holds more than the limit for the client
+	pings    atomic.Bool // whether the client has sent a ping
+	refusals uint8       // since the last accepted login
+	crowded  bool        // set during Receive if the service holds more than the limit for the client
 }
 
 // The states of a decision.
@@ -57,7 +58,7 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	case c.session == nil:
 		defer m.Release()
 		if m.Type == messages.TypePing {
-			c.link.Send(messages.AppendPong(nil, m.RawID))
+			c.pong(m.RawID)
 			return true
 		}
 		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
@@ -71,6 +72,20 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 		}
 		c.crowded = false
 		return c.ask(c.session, caughtUp{c})
+	}
+}
+
+// pong answers a ping.
+func (c *Connection) pong(id []byte) {
+	c.pings.Store(true)
+	c.link.Send(messages.AppendPong(nil, id))
+}
+
+// claimed is called when somebody else asks for this client's login. A client whose network has changed comes back while its
+// old connection, which is dead, still holds the login. Clients that send no pings keep the login until the idle timeout.
+func (c *Connection) claimed() {
+	if c.pings.Load() {
+		c.link.Probe()
 	}
 }
 

@@ -29,8 +29,9 @@ type Link interface {
 	// Charge counts this number of messages more against the rate at which the client may send. A link without such a
 	// rate ignores it.
 	Charge(messages int)
-	// Probe finds out whether the client is still there, because somebody else asks for its login. A link whose client gives
-	// no sign of life within some seconds closes with [messages.CloseNoSignOfLife].
+	// Probe finds out whether the client is still there, because somebody else asks for its login. It is called only for clients
+	// that have sent a ping. A link whose client gives no sign of life within some seconds closes with
+	// [messages.CloseNoSignOfLife].
 	Probe()
 	// Resume says that Receive may be called with the client's next message. See [Connection.Receive].
 	Resume()

@@ -86,8 +86,7 @@ func (r *registry) Receive(ctx actor.Context) {
 
 func (r *registry) claim(ctx actor.Context, c *claim) {
 	if owner := r.system.directory.owner([]byte(c.login.Key)); owner != nil {
-		// A client whose network has changed comes back while its old connection, which is dead, still holds the login.
-		owner.link().Probe()
+		owner.connection.claimed()
 		c.connection.refused(messages.CodeLoginTaken)
 		return
 	}

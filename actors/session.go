@@ -103,7 +103,7 @@ func (s *session) system() *System { return s.connection.system }
 // answers to all messages that came before the ping.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
 	if m.Type == messages.TypePing {
-		s.link().Send(messages.AppendPong(nil, m.RawID))
+		s.connection.pong(m.RawID)
 		(*messages.Relay)(m).Release()
 		return
 	}

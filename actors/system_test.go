@@ -51,6 +51,13 @@ func TestALoginBelongsToOneConnectionUntilItIsGivenUp(t *testing.T) {
 
 	other.send(t, `{"type":"login","login":"alice"}`)
 	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
+	if alice.link.probed != 0 {
+		t.Errorf("alice's link was probed %d times, want never: her client sends no pings", alice.link.probed)
+	}
+	alice.send(t, `{"type":"ping"}`)
+	alice.link.next(t)
+	other.send(t, `{"type":"login","login":"alice"}`)
+	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
 	if alice.link.probed != 1 {
 		t.Errorf("alice's link was probed %d times, want once: her connection may be dead", alice.link.probed)
 	}

@@ -47,7 +47,7 @@ func handshake(target string) *http.Request {
 func TestAnUpgradeIsTakenOnTheRootAndOnWS(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, by carrier) {
 		s := by.listen(t)
-		for _, path := range []string{"/", "/ws", "/ws?x=y"} {
+		for _, path := range []string{"/", "/ws", "/ws?x=y", "//ws", "//"} {
 			for name, lines := range map[string][]string{
 				"as browsers ask":     nil,
 				"in a list":           {"Connection: keep-alive"},

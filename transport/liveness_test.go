@@ -105,6 +105,11 @@ func TestALoginThatADeadConnectionHoldsIsFreeSoonAfterItIsAskedFor(t *testing.T)
 		synctest.Test(t, func(t *testing.T) {
 			s := by.listenInMemory(t, 64<<10, func(o *transport.Options) { o.PingInterval, o.IdleTimeout = 1<<61, 1<<62 })
 			answering, dead := s.login(t, "alice"), s.login(t, "bob")
+			for _, c := range []*rawws.Conn{answering, dead} {
+				write(t, c, rawws.Message(`{"type":"ping"}`))
+				wantText(t, c, `{"type":"pong"}`)
+			}
+			s.login(t, "carol") // She sends no ping, so that she is not asked for a sign of life.
 			go func() {
 				for {
 					f, err := answering.ReadFrame()
@@ -147,6 +152,14 @@ func TestALoginThatADeadConnectionHoldsIsFreeSoonAfterItIsAskedFor(t *testing.T)
 			synctest.Wait()
 			if reply := ask("bob"); reply != `{"type":"login","success":true}` {
 				t.Errorf("after %v the answer is %s", time.Since(since), reply)
+			}
+			other := s.connect(t)
+			for range 10 {
+				write(t, other, rawws.Message(`{"type":"login","login":"carol"}`))
+				if reply, err := other.ReadText(); errorCode(reply) != "login-taken" {
+					t.Fatalf("carol could be asked for after %v: %s, %v", time.Since(since), reply, err)
+				}
+				time.Sleep(2 * time.Second)
 			}
 		})
 	})

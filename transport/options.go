@@ -10,8 +10,8 @@ import (
 
 // Options says how a [Server] behaves. [DefaultOptions] returns every default. A duration of zero means its default too.
 type Options struct {
-	// Logger gets faults at error level and, at debug level, what net/http finds wrong with a request or its socket. Nil
-	// means slog.Default(). Connections, contents and logins are never logged.
+	// Logger gets faults at error level, requests for a WebSocket that are refused as warnings and, at debug level, what net/http
+	// finds wrong with a request or its socket. Nil means slog.Default(). Connections, contents and logins are never logged.
 	Logger *slog.Logger
 
 	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /

@@ -41,12 +41,21 @@ func (o origins) permits(r *http.Request) bool {
 	if len(values) > 1 {
 		return false
 	}
-	origin := values[0]
-	if strings.EqualFold(origin, "null") || strings.EqualFold(origin, "file://") {
+	return o.permitsPage(values[0], r.Host)
+}
+
+// permitsPage reports whether a page of origin may connect to host, which is a Host header.
+func (o origins) permitsPage(origin, host string) bool {
+	if isFileOrigin(origin) {
 		return o.file
 	}
 	normal, ok := normalOrigin(origin)
-	return ok && (o.allowed[normal] || isOwn(origin, r.Host))
+	return ok && (o.allowed[normal] || isOwn(origin, host))
+}
+
+// isFileOrigin reports whether browsers send this origin for a page opened from disk.
+func isFileOrigin(origin string) bool {
+	return strings.EqualFold(origin, "null") || strings.EqualFold(origin, "file://")
 }
 
 // isOwn reports whether a page at origin was served by host, which is a Host header. Behind a proxy that terminates TLS, the

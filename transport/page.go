@@ -110,7 +110,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.strictTransport != "" {
 		header.Set("Strict-Transport-Security", p.strictTransport)
 	}
-	f, ok := p.files[r.URL.Path]
+	f, ok := p.files[pathOf(r)]
 	if !ok {
 		http.Error(w, "There is nothing here. The page is at /.", http.StatusNotFound)
 		return

@@ -95,7 +95,7 @@ func TestWhatIsNotThePageIsRefused(t *testing.T) {
 		{"GET", "/icons", 404},
 		{"GET", "/icons/", 404},
 		{"GET", "/../server.go", 404},
-		{"GET", "//app.js", 404},
+		{"GET", "/app.js/", 404},
 		{"POST", "/nothing", 404},
 		{"POST", "/", 405},
 		{"PUT", "/app.js", 405},

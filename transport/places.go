@@ -142,6 +142,13 @@ func (p *places) tryToMakeRoom(own *place) (room, warn bool) {
 	return staying < p.most, p.becomesScarce()
 }
 
+// areScarce reports whether there were no more places, and still are few.
+func (p *places) areScarce() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.scarce
+}
+
 // becomesScarce notes that places are scarce, and reports whether to warn of it. The caller holds mu.
 func (p *places) becomesScarce() (warn bool) {
 	if p.scarce {

@@ -166,6 +166,9 @@ func TestWhoAcceptsWaitsUntilSocketsAreClosed(t *testing.T) {
 				t.Fatal("another client is accepted before there is a file for it")
 			default:
 			}
+			p.mu.Lock() // which is held while clients are treated
+			done := slices.Clone(done)
+			p.mu.Unlock()
 			end := "hurry "
 			if len(done) > 3*int(leaveTimeout/paceInterval) {
 				end = "cut "

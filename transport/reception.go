@@ -177,7 +177,7 @@ func (r *reception) check(head []byte) (key string, ok bool) {
 			return "", false
 		}
 	}
-	if !asksForWebSocket(request) || checkHandshake(request) != nil || !r.server.origins.permits(request) {
+	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil || !r.server.origins.permits(request) {
 		return "", false
 	}
 	return request.Header["Sec-Websocket-Key"][0], true

@@ -44,6 +44,7 @@ type Server struct {
 	origins  origins
 	page     *page
 	http     *http.Server
+	refusals *refusals
 	upgrader *gws.Upgrader
 	started  time.Time
 	buffers  buffers
@@ -69,6 +70,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	s := &Server{
 		options:    o,
 		connect:    connect,
+		refusals:   newRefusals(o.Logger),
 		upgrader:   newGWSUpgrader(),
 		started:    time.Now(),
 		queueLimit: int64(queueLimit),
@@ -140,31 +142,61 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case asksForWebSocket(r):
 		s.upgrade(w, r)
-	case r.URL.Path == "/ws":
-		w.Header().Set("Upgrade", "websocket")
-		w.Header().Set("Connection", "Upgrade")
-		http.Error(w, "Connect to this address with a WebSocket. The page is at /.", http.StatusUpgradeRequired)
+	case pathOf(r) == "/ws":
+		s.tellPage(w, r)
 	default:
 		s.page.ServeHTTP(w, r)
 	}
 }
 
+// tellPage answers a request for /ws that asks for no WebSocket. A page whose WebSocket is refused cannot see why. It asks by
+// GET /ws?origin=…, and is told whether its origin is permitted.
+func (s *Server) tellPage(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if query := r.URL.Query(); query.Has("origin") && !s.origins.permitsPage(query.Get("origin"), r.Host) {
+		http.Error(w, originRefused, http.StatusForbidden)
+		return
+	}
+	if s.connections.places.areScarce() {
+		tellFull(w)
+		return
+	}
+	w.Header().Set("Upgrade", "websocket")
+	w.Header().Set("Connection", "Upgrade")
+	http.Error(w, upgradeHere, http.StatusUpgradeRequired)
+}
+
+// tellFull answers a request for which there is no place.
+func tellFull(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Connection", "close")
+	http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
+}
+
+const originRefused = "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin."
+
 // ownPlace is the key of a request's context under which it has the place of its connection.
 type ownPlace struct{}
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	if !hasWebSocket(pathOf(r)) {
+		s.refusals.add(r, http.StatusNotFound, "WebSockets are opened at / and at /ws; "+fromProxy+
+			"let it remove its own path, as in nginx's location /chat/ { proxy_pass http://localhost:7777/; }")
+		http.Error(w, "There is no WebSocket here. Open it at / or at /ws.", http.StatusNotFound)
+		return
+	}
 	if refusal := checkHandshake(r); refusal != nil {
+		s.refusals.add(r, refusal.status, refusal.advice)
 		refusal.write(w)
 		return
 	}
 	if !s.origins.permits(r) {
-		http.Error(w, "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin.", http.StatusForbidden)
+		s.refusals.add(r, http.StatusForbidden, originAdvice(r))
+		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
 	if own, _ := r.Context().Value(ownPlace{}).(*place); !s.connections.places.makeRoom(own) {
-		w.Header().Set("Retry-After", retryAfter)
-		w.Header().Set("Connection", "close")
-		http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
+		tellFull(w)
 		return
 	}
 	if !s.connections.enter() {

@@ -230,7 +230,7 @@ func TestRelayOnlySaysSoWhereThereIsNoRelay(t *testing.T) {
 	alice.click("button", "Dismiss")
 	bob := s.open("bob")
 	bob.connectTo("alice")
-	bob.shows("alert", "", "alice declined.")
+	bob.shows("alert", "", "“Relay only” is on there")
 	alice.shows("alert", "", "this service offers no relay")
 	if n := alice.connections(); n != 0 {
 		t.Errorf("%d connections are made, want none", n)

@@ -180,7 +180,7 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 		request.onerror = () => reject(request.error);
 		request.onupgradeneeded = () => ["identity", "contacts", "conversations", "entries"].forEach((s) => request.result.createObjectStore(s));
 		request.onsuccess = () => {
-			const t = request.result.transaction(["conversations", "entries"], "readwrite");
+			const t = request.result.transaction(["contacts", "conversations", "entries"], "readwrite");
 			const put = (store, key, value) => t.objectStore(store).put(value, key);
 			for (const [key, active] of [["bob", 1], ["carol", 3], ["dora", 2]]) {
 				put("conversations", ["alice", key], { peer: key, key, me: "alice", draft: "for " + key, unread: 0, active: new Date(active),
@@ -190,6 +190,14 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 				const time = 1_700_000_000_000 + Math.floor(i / 4);
 				const id = String(i).padStart(8, "0") + "x";
 				put("entries", ["alice", "bob", time, id], { id, time: new Date(time), kind: "received", author: "bob", text: "message " + i });
+			}
+			// A final sigma was no sigma: these are one person now, who has been verified under one of the spellings.
+			const contact = (fingerprint, verified) => ({ fingerprint, verified, since: new Date(5), next: undefined });
+			for (const [key, active, verified] of [["γιώργος", -1, true], ["γιώργοσ", -2, false]]) {
+				put("contacts", ["alice", key], contact(key, verified));
+				put("conversations", ["alice", key], { peer: key, key, me: "alice", draft: "", unread: 0, active: new Date(active),
+					correspondence: { instance: key, waiting: [], received: undefined } });
+				put("entries", ["alice", key, 7, "a"], { id: key, time: new Date(7), kind: "received", author: key, text: "from " + key });
 			}
 			for (const key of ["carol", "dora"]) put("entries", ["alice", key, 1, "a"], { id: "a", time: new Date(1), kind: "received", author: key, text: key });
 			t.oncomplete = () => { request.result.close(); resolve(true); };
@@ -201,7 +209,7 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 	alice.hears("bob", fmt.Sprintf("message %d", texts))
 	alice.writes("for bob")
 	list := eval[[]string](alice, `[...document.querySelectorAll(".conversations strong")].map((e) => e.textContent)`)
-	if !slices.Equal(list, []string{"carol", "dora", "bob"}) {
+	if !slices.Equal(list, []string{"carol", "dora", "bob", "γιώργος"}) {
 		t.Errorf("the conversations are listed as %q, want carol's first, then dora's, then bob's", list)
 	}
 	s.peer("bob").call("alice").say(1, "and now")
@@ -218,6 +226,20 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 	}
 	if got := alice.texts("bob"); !slices.Equal(got, append(want, "and now")) {
 		t.Errorf("there are %d messages, want %d in order", len(got), texts+1)
+	}
+	alice.bringUp("γιώργος")
+	alice.hears("γιώργοσ", "from γιώργοσ")
+	alice.hears("γιώργος", "from γιώργος")
+	if kept := eval[[]string](alice, `new Promise((resolve) => {
+		indexedDB.open("p2p-messaging").onsuccess = (opened) => {
+			const contacts = opened.target.result.transaction("contacts").objectStore("contacts");
+			contacts.getAllKeys().onsuccess = (keys) => contacts.get(["alice", "γιώργοσ"]).onsuccess = (contact) => {
+				opened.target.result.close();
+				resolve([...keys.target.result.map(([, other]) => other), contact.target.result.fingerprint]);
+			};
+		};
+	})`); !slices.Contains(kept, "γιώργοσ") || slices.Contains(kept[:len(kept)-1], "γιώργος") || kept[len(kept)-1] != "γιώργος" {
+		t.Errorf("the contacts are %q, want one person with the identity that was verified", kept)
 	}
 }
 

@@ -249,6 +249,9 @@ func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
 		_ = socket.WriteString(`{"type":"login","success":false,"message":"no"}`)
 	})
 	alice.find("button", "Sign out")
+	// The page gives back what it did not ask for: it drops the connection, and joins again on another one.
+	alice.until("the login again", func(context.Context) (bool, error) { return s.isBack("alice", nil), nil })
+	alice.shows("status", "Connection", "connected")
 	bob := s.open("bob")
 	alice.meets(bob)
 	goesOn(alice, bob, "in spite of it")

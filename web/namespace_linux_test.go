@@ -67,14 +67,24 @@ func (n *namespace) close() { _ = n.file.Close() }
 // path is the namespace as a file, for this process and others.
 func (n *namespace) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd()) }
 
-// onOwnThread runs f on a thread that ends with it, so that f may change what belongs to the thread.
-func onOwnThread(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // Without an unlock the thread ends with this goroutine.
-		done <- f()
+// onOwnThread runs f on a thread that may change its network namespace, and takes the thread back to its own one then. The thread
+// must not end: the kernel would end the browsers that it has started for other tests (endWithTests).
+func onOwnThread(f func() error) (err error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer func() {
+		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, fmt.Errorf("leave a network namespace: %w", back))
+		} else {
+			runtime.UnlockOSThread() // A thread that stays there carries no other goroutine.
+		}
+		_ = home.Close()
 	}()
-	return <-done
+	return f()
 }
 
 // do runs f inside the namespace. Sockets and processes that f makes itself stay there.

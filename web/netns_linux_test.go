@@ -95,12 +95,14 @@ type scene struct {
 }
 
 func TestACallOutlivesTroubleInTheNetwork(t *testing.T) {
-	t.Parallel()
+	long := os.Getenv("P2P_TEST_LONG") != ""
+	if !long { // All scenes at once leave the browsers of other tests too little time.
+		t.Parallel()
+	}
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
 	needNamespaces(t)
-	long := os.Getenv("P2P_TEST_LONG") != ""
 	// Networks wait here for the next scene. nil is room for a new one.
 	networks := make(chan *internetwork, networksAtOnce)
 	for range networksAtOnce {

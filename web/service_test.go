@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type service struct {
 	system *actors.System
 	server *transport.Server
 	ended  chan error
-	errors lockedBuffer // what the service logs as an error
+	log    lockedBuffer // warnings and errors of the service
 }
 
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
@@ -44,7 +45,7 @@ func startServiceAt(t testing.TB, address string, listen func(network, address s
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
-		if logged := s.errors.String(); logged != "" {
+		if logged := s.log.String(); strings.Contains(logged, "level=ERROR") {
 			t.Errorf("the service has logged errors:\n%s", logged)
 		}
 	})
@@ -77,7 +78,7 @@ func (s *service) start() {
 		s.t.Fatal(err)
 	}
 	s.address = listener.Addr().String()
-	logger := slog.New(slog.NewTextHandler(&s.errors, &slog.HandlerOptions{Level: slog.LevelError}))
+	logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s.system = actors.NewSystem(actors.Options{Logger: logger})
 	options := transport.DefaultOptions()
 	options.Logger = logger

@@ -2,7 +2,7 @@ import { openConnection } from "./conversation/database.js";
 import { ImportRefused, readDocument } from "./conversation/exported.js";
 import { History } from "./conversation/history.js";
 import { ReopeningDatabase } from "./conversation/reopening.js";
-import { askForPersistence } from "./conversation/persistence.js";
+import { askForPersistence, forgetPersistence } from "./conversation/persistence.js";
 import { deleteReceivedFiles } from "./files/directory.js";
 import { openStore } from "./files/stores.js";
 import { Contacts } from "./identity/contacts.js";
@@ -11,6 +11,7 @@ import { Messenger } from "./messenger/messenger.js";
 import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
+import { obstacle } from "./signaling/obstacle.js";
 import { freshId } from "./signaling/ids.js";
 import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
@@ -75,6 +76,7 @@ const contacts = new Contacts(database, offTheRecord);
 const notifications = new Notifications(() => settings.choices.notifications);
 const messenger: Messenger = new Messenger({
   url: serviceAddress(location.href),
+  obstacle: () => obstacle(serviceAddress(location.href), location.origin),
   settings,
   keeper: history,
   files: openStore(freshId()),
@@ -135,6 +137,7 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
     }
     view.forget();
     await messenger.renewIdentity();
+    forgetPersistence(shelf());
     if (!deleted) alarm(phrase("deviceFailed"));
   },
 });

@@ -26,7 +26,7 @@ export interface CallsOptions {
   hurry: () => void;
   correspondence: (peer: string) => Correspondence;
   /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
-  policy: (peer: string) => "take" | "ask" | "decline" | "ignore";
+  policy: (peer: string) => "take" | "ask" | "no-relay" | "ignore";
   /** Whether this browser knows somebody from before. Strangers cannot take the room of those. */
   known: (peer: string) => boolean;
   /** Finds out whether this browser knows somebody whom it does not know at once. */
@@ -237,8 +237,8 @@ export class Calls {
       return;
     }
     switch (policy) {
-      case "decline":
-        this.#refuse("declined", from, offer.id);
+      case "no-relay":
+        this.#refuse("no-relay", from, offer.id);
         return this.options.listener.refused(from);
       case "take":
         limits.took();

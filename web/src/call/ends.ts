@@ -6,6 +6,7 @@ export type CallEnd =
   | "hung-up" // by the person here
   | "left" // by the other side
   | "declined"
+  | "no-relay" // the other page may use only relays, and has none
   | "busy"
   | "unavailable" // nobody has that login
   | "undeliverable" // the service could not pass a frame on
@@ -28,6 +29,7 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "hung-up": "left",
   left: undefined,
   declined: undefined,
+  "no-relay": undefined,
   busy: undefined,
   unavailable: undefined,
   undeliverable: "left",
@@ -47,6 +49,6 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
 
 /** Ends that a person has chosen, or a page that makes no sense. After one of these, nobody calls again to restore the call. */
 export const FINAL: ReadonlySet<CallEnd> = new Set<CallEnd>([
-  ...(["hung-up", "left", "declined", "garbled"] as const),
+  ...(["hung-up", "left", "declined", "no-relay", "garbled"] as const),
   ...(["missing-fingerprint", "several-fingerprints", "unreadable-fingerprint", "other-certificate"] as const),
 ]);

@@ -19,3 +19,12 @@ export function askForPersistence(
   }
   void storage.persist().catch(() => {});
 }
+
+/** Forgets that the page has asked. */
+export function forgetPersistence(shelf: Pick<Storage, "removeItem"> | undefined): void {
+  try {
+    shelf?.removeItem(KEY);
+  } catch {
+    // A browser that refuses it keeps nothing there.
+  }
+}

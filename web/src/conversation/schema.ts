@@ -1,6 +1,7 @@
 /** What the page's database has in it, and how a database of an earlier version becomes one of this version. */
 
 import { isFields } from "../signaling/fields.js";
+import { loginKey } from "../signaling/logins.js";
 
 export const NAME = "p2p-messaging";
 export const VERSION = 2;
@@ -35,15 +36,48 @@ export function upgrade(transaction: IDBTransaction): void {
   const entries = transaction.objectStore("entries");
   if (entries.indexNames.contains(IDS)) return;
   entries.createIndex(IDS, ["me", "key", "id"]);
-  transaction.objectStore("conversations").getAll().onsuccess = (event) => {
-    const conversations = (event.target as IDBRequest<unknown[]>).result.filter(isFields).sort((a, b) => activity(a) - activity(b));
-    const ranges = conversations.map(({ me, key }) => (typeof me === "string" && typeof key === "string" ? below(me, key) : undefined));
-    number(transaction, [...ranges.filter((range) => range !== undefined), undefined]);
+  rekey(transaction.objectStore("contacts"), (contacts) => contacts.sort(byTrust));
+  rekey(transaction.objectStore("conversations"), (conversations) => {
+    conversations.sort((a, b) => activity(a.value) - activity(b.value));
+    number(transaction, [...conversations.map(({ key }) => below(...key)), undefined]);
+    return conversations.map(({ key, value }) => ({ key, value: isFields(value) ? { ...value, me: loginKey(key[0]), key: loginKey(key[1]) } : value }));
+  });
+}
+
+/** A record about two people. */
+interface Between {
+  key: [me: string, other: string];
+  value: unknown;
+}
+
+/**
+ * Brings the keys of a store to what loginKey returns now. For version 1 a final sigma was no sigma, so that two people may be one now.
+ * @param order puts the records in an order, and may change them. Of those that come under one key the last one stays
+ */
+function rekey(store: IDBObjectStore, order: (records: Between[]) => Between[]): void {
+  const records: Between[] = [];
+  store.openCursor().onsuccess = (event) => {
+    const cursor = (event.target as IDBRequest<IDBCursorWithValue | null>).result;
+    if (cursor !== null) {
+      const { key, value } = cursor as { key: unknown; value: unknown };
+      if (Array.isArray(key) && key.length === 2 && key.every((login) => typeof login === "string")) records.push({ key: key as Between["key"], value });
+      return cursor.continue();
+    }
+    const ordered = order(records);
+    for (const { key } of ordered) store.delete(key);
+    for (const { key, value } of ordered) store.put(value, key.map(loginKey));
   };
 }
 
+/** Those whose identity the person has verified come last, and before them those that were met last. */
+function byTrust({ value: a }: Between, { value: b }: Between): number {
+  const [left, right] = [a, b].map((contact) => (isFields(contact) ? contact : {})) as [Record<string, unknown>, Record<string, unknown>];
+  return Number(left["verified"] === true) - Number(right["verified"] === true) || Number(left["since"]) - Number(right["since"]) || 0;
+}
+
 /** Version 1 kept when the newest entry of a conversation was added. */
-function activity({ active }: Record<string, unknown>): number {
+function activity(conversation: unknown): number {
+  const active = isFields(conversation) ? conversation["active"] : undefined;
   return active instanceof Date ? active.getTime() || 0 : 0;
 }
 
@@ -59,7 +93,8 @@ function number(transaction: IDBTransaction, ranges: (IDBKeyRange | undefined)[]
     if (cursor !== null) {
       const { key, value } = cursor as { key: unknown; value: unknown };
       if (Array.isArray(key) && key.length === 4 && isFields(value)) {
-        const [me, other, , id] = key as [string, string, number, string];
+        const [me, other] = [loginKey(String(key[0])), loginKey(String(key[1]))];
+        const id = key[3] as string;
         cursor.delete();
         entries.put({ ...value, id, me, key: other, seq: ++last }, [me, other, last]);
       }

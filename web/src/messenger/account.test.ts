@@ -29,7 +29,10 @@ function page() {
       return device.keeping;
     },
     load: async () => [...device.loaded],
-    since: async () => ({ entries: device.since, more: false }),
+    since: async () => {
+      if (device.fails) throw new DOMException("no");
+      return { entries: device.since, more: false };
+    },
     progress: async () => {
       if (device.fails) throw new DOMException("no");
       return device.progress;
@@ -176,6 +179,16 @@ test("what the device cannot delete is said", async () => {
   const { account, device, state } = page();
   device.fails = true;
   await account.delete(account.with("bob"));
+  assert.deepEqual(state.alerts, ["deviceFailed"]);
+});
+
+test("that the device cannot be read is said to whoever asked for it, and not when a device in trouble comes back", async () => {
+  const { account, device, state } = page();
+  account.with("bob");
+  device.fails = true;
+  await account.writeAgain(true);
+  assert.deepEqual(state.alerts, []);
+  await account.refresh();
   assert.deepEqual(state.alerts, ["deviceFailed"]);
 });
 

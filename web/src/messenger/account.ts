@@ -67,6 +67,10 @@ export class Account {
 
   /** Takes what has been written to the device by anybody but this page: another tab, or an import. What is on here goes on. */
   async refresh(): Promise<void> {
+    await this.#readAgain(() => this.host.alert(phrase("deviceFailed")));
+  }
+
+  async #readAgain(failed: () => void): Promise<void> {
     const before = [...this.#conversations.values()];
     await this.load();
     for (const conversation of before) {
@@ -78,7 +82,7 @@ export class Account {
         // What is new may all be older than what is here.
         if (more && conversation.entries.length < FEW) await this.showEarlier(conversation);
       } catch {
-        this.host.alert(phrase("deviceFailed"));
+        failed();
       }
     }
     this.#watch();
@@ -88,7 +92,8 @@ export class Account {
   /** The device can be read and written again. @param fresh it has lost everything, and gets what is here */
   async writeAgain(fresh: boolean): Promise<void> {
     if (fresh) for (const conversation of this.#conversations.values()) this.#keep(conversation, conversation.entries);
-    await this.refresh();
+    // A device that is in trouble again is read once more when it is back. Until then the page says so lastingly.
+    await this.#readAgain(() => {});
   }
 
   #take({ kept, entries, more }: LoadedConversation, here: LiveConversation | undefined): LiveConversation {

@@ -26,11 +26,15 @@ export interface Loss {
   readonly call: string;
   /** The fingerprint of its other end. */
   readonly peer: string | undefined;
-  /** Whether the service said at the loss that nobody has the other's login any more. */
-  readonly gone: boolean;
+  /** When it was lost, in ms of `performance.now()`. */
+  readonly began: number;
+  /** Whether this page was without the service at the loss, or has been since. */
+  away: boolean;
+  /** Whether the other page is gone: the service said soon that nobody has its login any more. */
+  gone: boolean;
   /** When this page stops trying, in ms of `performance.now()`. */
-  readonly until: number;
-  readonly giveUp: Timer;
+  until: number;
+  giveUp: Timer | undefined;
   /** The waits between attempts. */
   readonly backoff: Backoff;
   attempt: Timer | undefined;

@@ -98,13 +98,17 @@ const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: g
 let messenger: Messenger;
 
 beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
   FakeSocket.answers = true;
+  FakeSocket.refusing = false;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
 afterEach(() => {
   messenger.signOut();
+  mock.timers.reset();
+  mock.restoreAll();
   Object.assign(globalThis, original);
 });
 
@@ -266,63 +270,49 @@ test("a lost call is restored when the network is back, even if the connection t
   await knowsCarol();
   const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === "offer").length;
   const before = offers();
-  mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    messenger.networkLost();
-    messenger.connect("carol");
-    const channel = FakeConnection.all.at(-1)!.channels[0]!;
-    channel.open();
-    channel.onclose?.(); // An attempt to restore the call has come to nothing.
-    mock.timers.tick(2_000);
-    await settled();
-    assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before], "the connection to the service may be dead");
-    FakeSocket.latest.says({ type: "pong" });
-    mock.timers.tick(1_000);
-    await settled();
-    assert.equal(offers(), before + 1, "no other event is needed");
-  } finally {
-    messenger.signOut();
-    mock.timers.reset();
-  }
+  messenger.networkLost();
+  messenger.connect("carol");
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.onclose?.(); // An attempt to restore the call has come to nothing.
+  mock.timers.tick(2_000);
+  await settled();
+  assert.deepEqual([messenger.front?.phase, offers()], ["reconnecting", before], "the connection to the service may be dead");
+  FakeSocket.latest.says({ type: "pong" });
+  mock.timers.tick(1_000);
+  await settled();
+  assert.equal(offers(), before + 1, "no other event is needed");
 });
 
 test("that the login is somebody else's now is said until it is read, and again to whoever wants to call", async () => {
   await alice();
   let clock = performance.now();
   mock.method(performance, "now", () => clock);
-  mock.timers.enable({ apis: ["setTimeout"] });
   const alert = () => messenger.alert?.key;
-  try {
-    FakeSocket.refusing = true;
-    FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
-    mock.timers.tick(1_000);
-    await settled();
-    messenger.connect("bob");
-    assert.equal(alert(), "unreachable", "the service may hold the login for the old connection");
-    messenger.dismissAlert();
-    clock += 10_000;
-    mock.timers.tick(3_000);
-    await settled();
-    assert.equal(alert(), "lostLogin");
-    messenger.connect("bob");
-    assert.equal(alert(), "lostLogin");
-    messenger.dismissAlert();
-    assert.equal(alert(), undefined);
-    mock.timers.tick(60_000);
-    await settled();
-    assert.equal(alert(), undefined, "it is asked for again, which is no news");
-    messenger.connect("bob");
-    assert.equal(alert(), "lostLogin");
-    FakeSocket.refusing = false;
-    mock.timers.tick(60_000);
-    await settled();
-    assert.deepEqual([alert(), messenger.serviceReady], [undefined, true]);
-  } finally {
-    FakeSocket.refusing = false;
-    messenger.signOut();
-    mock.timers.reset();
-    mock.restoreAll();
-  }
+  FakeSocket.refusing = true;
+  FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+  mock.timers.tick(1_000);
+  await settled();
+  messenger.connect("bob");
+  assert.equal(alert(), "unreachable", "the service may hold the login for the old connection");
+  messenger.dismissAlert();
+  clock += 10_000;
+  mock.timers.tick(3_000);
+  await settled();
+  assert.equal(alert(), "lostLogin");
+  messenger.connect("bob");
+  assert.equal(alert(), "lostLogin");
+  messenger.dismissAlert();
+  assert.equal(alert(), undefined);
+  mock.timers.tick(60_000);
+  await settled();
+  assert.equal(alert(), undefined, "it is asked for again, which is no news");
+  messenger.connect("bob");
+  assert.equal(alert(), "lostLogin");
+  FakeSocket.refusing = false;
+  mock.timers.tick(60_000);
+  await settled();
+  assert.deepEqual([alert(), messenger.serviceReady], [undefined, true]);
 });
 
 test("whoever hangs up while the call is restored says so, and whoever is told does not restore it any more", async () => {
@@ -360,18 +350,12 @@ test("an attempt of the other side that its person ends is no call that they can
 });
 
 test("an attempt that the other side refuses because its person has ended the call is the last one", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    await knowsCarol();
-    mock.timers.tick(1_000);
-    await settled();
-    const { call } = messenger.front!;
-    FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: call!.id });
-    assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
-  } finally {
-    messenger.signOut();
-    mock.timers.reset();
-  }
+  await knowsCarol();
+  mock.timers.tick(1_000);
+  await settled();
+  const { call } = messenger.front!;
+  FakeSocket.latest.says({ type: "bye", reason: "left", from: "carol", to: "alice", call: call!.id });
+  assert.deepEqual([messenger.front!.phase, said().at(-1)], ["off", "noteLeft"]);
 });
 
 test("a text in which nothing can be seen is not sent, and the person is told why", async () => {

@@ -29,6 +29,8 @@ export interface Attachments {
 export interface MessengerOptions {
   /** Address of the service. */
   url: string;
+  /** Looks for what keeps WebSockets from the service. */
+  obstacle?: () => Promise<Phrase | undefined>;
   settings: Settings;
   /** Keeps conversations on this device. */
   keeper: Keeper;
@@ -94,7 +96,7 @@ export class Messenger {
       },
       answered: () => this.#switchboard?.serviceAnswered(),
       urgent: () => this.#switchboard?.urgent === true,
-    });
+    }, undefined, options.obstacle);
     this.#host = {
       ...options,
       service: this.#service,
@@ -142,6 +144,11 @@ export class Messenger {
 
   get service(): ServiceState {
     return this.#service.state;
+  }
+
+  /** What keeps this page from the service, if the page has found it out. */
+  get obstacle(): Phrase | undefined {
+    return this.#service.obstacle;
   }
 
   /** Whether the service is ready: connected and logged in, so that others can be called. */

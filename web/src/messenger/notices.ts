@@ -6,7 +6,7 @@ type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFinger
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
   | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" }
-  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
+  | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "peerNoRelay" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
 interface Notices {
@@ -31,6 +31,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   unreadable: always({ alert: "unreadable" }),
   busy: always({ alert: "busy" }),
   declined: always({ alert: "declined" }),
+  "no-relay": always({ alert: "peerNoRelay" }),
   "no-answer": always({ alert: "didNotAnswer" }),
   unreached: always({ alert: "unreached" }),
   "no-connection": always({ alert: "noConnection" }),

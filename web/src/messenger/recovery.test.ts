@@ -52,7 +52,7 @@ test("a call that was lost is called again, until one opens", () => {
   assert.equal(state.attempts, 1);
   pass(MINUTE);
   assert.equal(state.attempts, 1, "the next attempt waits until this one has ended");
-  assert.equal(recovery.failed(conversation), true);
+  assert.equal(recovery.failed(conversation, "no-answer"), true);
   pass(2_000);
   assert.equal(state.attempts, 2);
   assert.equal(recovery.opened(conversation, lost), true);
@@ -82,20 +82,42 @@ test("a call is restored for three minutes, and an attempt that is under way the
   conversation.begin({ phase: "calling" } as unknown as Call);
   pass(3 * MINUTE);
   assert.equal(conversation.phase, "reconnecting");
-  assert.equal(recovery.failed(conversation), true);
+  assert.equal(recovery.failed(conversation, "no-answer"), true);
   assert.equal(conversation.restoring, false);
-  assert.equal(recovery.failed(conversation), false, "a call that ends now restores nothing");
+  assert.equal(recovery.failed(conversation, "no-answer"), false, "a call that ends now restores nothing");
 });
 
 test("whose page is gone is given less time to come back", () => {
   const { state, conversation, recovery } = page();
   recovery.lost(conversation, lost, true);
   pass(1_000);
-  recovery.failed(conversation);
+  recovery.failed(conversation, "no-answer");
   pass(18_750);
   assert.deepEqual([conversation.phase, state.attempts >= 2], ["reconnecting", true]);
   pass(250);
   assert.deepEqual([conversation.phase, state.gaveUp, state.gone], ["off", 1, true]);
+});
+
+test("whose login is free soon after the loss is gone, unless this page was away", () => {
+  for (const { after, away, gone } of [
+    { after: 5_000, away: false, gone: true },
+    { after: 39_000, away: false, gone: true },
+    { after: 45_000, away: false, gone: false }, // The service has noticed that their connection is dead.
+    { after: 5_000, away: true, gone: false }, // Whoever was away too may not be back yet.
+  ]) {
+    const { state, conversation, recovery } = page();
+    recovery.lost(conversation, lost, false);
+    pass(after);
+    if (away) recovery.wasAway();
+    recovery.failed(conversation, "unavailable");
+    pass(10_000);
+    recovery.failed(conversation, "unavailable");
+    pass(9_750);
+    assert.equal(state.gaveUp, 0);
+    pass(500);
+    assert.deepEqual([state.gaveUp, state.gone], gone ? [1, true] : [0, false], `after ${after} ms`);
+    recovery.stopAll();
+  }
 });
 
 test("a device that was asleep for longer gives up when it wakes", () => {
@@ -116,7 +138,7 @@ test("a clock that is set forwards or back ends no attempts, and prolongs none",
     assert.deepEqual([state.attempts > 0, conversation.restoring], [true, true]);
     conversation.begin({ phase: "calling" } as unknown as Call);
     pass(3 * MINUTE);
-    recovery.failed(conversation);
+    recovery.failed(conversation, "no-answer");
     assert.equal(conversation.restoring, false);
   }
 });
@@ -143,7 +165,7 @@ test("an attempt follows at once when something is better, and soon in any case"
   for (let i = 0; i < 20; i++) {
     pass(5_000);
     assert.equal(state.attempts, i + 1, "the longest wait is 5 s");
-    recovery.failed(conversation);
+    recovery.failed(conversation, "no-answer");
   }
   const { attempts } = state;
   recovery.resume(conversation);

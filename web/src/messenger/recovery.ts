@@ -1,4 +1,5 @@
 import type { Call } from "../call/call.js";
+import type { CallEnd } from "../call/ends.js";
 import { Backoff } from "../signaling/backoff.js";
 import type { LiveConversation } from "./liveconversation.js";
 
@@ -6,6 +7,11 @@ import type { LiveConversation } from "./liveconversation.js";
 const RESTORE_WITHIN = 180_000;
 /** The same where the service said at once that nobody has the other's login any more: its page is gone, or between two connections. In ms. */
 const RETURN_WITHIN = 20_000;
+/**
+ * A login that is free so soon after the loss was given up by its page, or by the browser that closed it: the service holds that of a dead
+ * connection for a minute (messages/PROTOCOL.md, "Close codes"). In ms.
+ */
+const CLOSED_WITHIN = 40_000;
 /** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
 const WAITS = [1_000, 5_000] as const;
 
@@ -36,13 +42,30 @@ export class Recovery {
   /** A call of a conversation was lost. @param gone the service says that nobody has the other's login any more */
   lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, gone: boolean): void {
     this.stop(conversation);
-    const within = gone ? RETURN_WITHIN : RESTORE_WITHIN;
-    const giveUp = setTimeout(() => {
+    conversation.loss = {
+      call: id,
+      peer: fingerprints?.peer,
+      began: performance.now(),
+      away: !this.host.canSignal(),
+      gone,
+      until: 0,
+      giveUp: undefined,
+      backoff: new Backoff(...WAITS),
+      attempt: undefined,
+    };
+    this.#limit(conversation, gone ? RETURN_WITHIN : RESTORE_WITHIN);
+    this.#attemptSoon(conversation);
+  }
+
+  /** Gives the other side this much time from now on, in ms. */
+  #limit(conversation: LiveConversation, within: number): void {
+    const { loss } = conversation;
+    if (loss === undefined) return;
+    clearTimeout(loss.giveUp);
+    loss.until = performance.now() + within;
+    loss.giveUp = setTimeout(() => {
       if (conversation.call === undefined) this.#giveUp(conversation);
     }, within);
-    const peer = fingerprints?.peer;
-    conversation.loss = { call: id, peer, gone, until: performance.now() + within, giveUp, backoff: new Backoff(...WAITS), attempt: undefined };
-    this.#attemptSoon(conversation);
   }
 
   /** A call of the conversation has opened. Returns whether it restores a lost one, with the same other end. */
@@ -55,12 +78,21 @@ export class Recovery {
    * A call of the conversation has ended before it opened. If it was to restore a lost one, another attempt follows as long as there is
    * time. Returns whether it was.
    */
-  failed(conversation: LiveConversation): boolean {
+  failed(conversation: LiveConversation, end: CallEnd): boolean {
     const { loss } = conversation;
     if (loss === undefined) return false;
+    if (end === "unavailable" && !loss.gone && !loss.away && performance.now() - loss.began < CLOSED_WITHIN) {
+      loss.gone = true;
+      this.#limit(conversation, RETURN_WITHIN);
+    }
     if (performance.now() < loss.until) this.#attemptSoon(conversation);
     else this.#giveUp(conversation);
     return true;
+  }
+
+  /** This page was without the service. Others may have been too. */
+  wasAway(): void {
+    for (const { loss } of this.host.conversations()) if (loss !== undefined) loss.away = true;
   }
 
   /** Something is better than it was: signaling frames can go out again, or the other of `conversation` is back. */

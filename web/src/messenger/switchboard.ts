@@ -78,6 +78,7 @@ export class Switchboard implements CallsListener {
   /** The service is ready again, on another connection. */
   serviceReady(): void {
     this.calls.serviceReady();
+    this.recovery.wasAway();
     this.recovery.resume();
   }
 
@@ -261,7 +262,7 @@ export class Switchboard implements CallsListener {
     if (call.wasOpen) host.alert(undefined);
     const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
-    if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation)) return host.changed();
+    if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation, end)) return host.changed();
     if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) {
       // Nothing tells of a client without framing whether it is gone.
       this.recovery.lost(conversation, call, end === "gone" || call.bare);
@@ -305,11 +306,11 @@ export class Switchboard implements CallsListener {
   }
 
   /** What happens to an offer of somebody. */
-  #policy(peer: string): "take" | "ask" | "decline" | "ignore" {
+  #policy(peer: string): "take" | "ask" | "no-relay" | "ignore" {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
-    if (relayOnly && !service.relayed) return "decline"; // It could not connect.
+    if (relayOnly && !service.relayed) return "no-relay";
     // The person has accepted somebody whose call is open, or is being restored.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";

@@ -48,5 +48,7 @@ test("a bye says why, and one that says so in a newer way is understood", () => 
   }
   assert.deepEqual(byeFrame("lost"), { type: "bye", reason: "left", lost: true });
   assert.deepEqual(bye(byeFrame("lost")), { type: "bye", from: "bob", call: "1", reason: "lost" });
+  assert.deepEqual(byeFrame("no-relay"), { type: "bye", reason: "declined", noRelay: true });
+  assert.deepEqual(bye(byeFrame("no-relay")), { type: "bye", from: "bob", call: "1", reason: "no-relay" });
   assert.deepEqual(bye({ reason: "tired" }), { type: "bye", from: "bob", call: "1", reason: "left" });
 });

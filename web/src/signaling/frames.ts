@@ -6,10 +6,19 @@
 import { type Fields, isFields } from "./fields.js";
 
 /**
- * Why a call was ended or refused, as a `bye` says it. A lost call is `"left"` on the wire, with `"lost":true` beside
- * it: clients that do not know `lost` understand `left`.
+ * Why a call was ended or refused, as a `bye` says it. Clients that know only the reasons of the protocol understand the
+ * others, too: on the wire, a lost call is `"left"` with `"lost":true` beside it, and a call that was refused because the
+ * page may use only relays, and has none, is `"declined"` with `"noRelay":true`.
  */
-export type ByeReason = "declined" | "busy" | "left" | "lost";
+export type ByeReason = "declined" | "busy" | "left" | "lost" | "no-relay";
+
+/** A `bye` on the wire. */
+interface Bye {
+  type: "bye";
+  reason: "declined" | "busy" | "left";
+  lost?: true;
+  noRelay?: true;
+}
 
 /** An answer to `login`. */
 export interface LoginReply {
@@ -63,12 +72,25 @@ export type Outgoing = { to: string; call: string } & (
   | { type: "offer"; offer: RTCSessionDescriptionInit; restores?: string }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit }
-  | { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true }
+  | Bye
 );
 
 /** Makes the fields of a `bye`. */
-export function byeFrame(reason: ByeReason): { type: "bye"; reason: Exclude<ByeReason, "lost">; lost?: true } {
-  return reason === "lost" ? { type: "bye", reason: "left", lost: true } : { type: "bye", reason };
+export function byeFrame(reason: ByeReason): Bye {
+  switch (reason) {
+    case "lost":
+      return { type: "bye", reason: "left", lost: true };
+    case "no-relay":
+      return { type: "bye", reason: "declined", noRelay: true };
+    default:
+      return { type: "bye", reason };
+  }
+}
+
+function byeReason({ reason, lost, noRelay }: Record<string, unknown>): ByeReason {
+  if (reason === "declined") return noRelay === true ? "no-relay" : "declined";
+  if (reason === "busy") return "busy";
+  return lost === true ? "lost" : "left";
 }
 
 function text(value: unknown): string {
@@ -192,8 +214,7 @@ function parsePeerFrame(fields: Fields): PeerFrame | undefined {
       return {
         ...common,
         type: "bye",
-        reason:
-          fields.reason === "busy" || fields.reason === "declined" ? fields.reason : fields.lost === true ? "lost" : "left",
+        reason: byeReason(fields),
       };
     default:
       return undefined;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Backoff } from "./backoff.js";
 import { ServiceConnection, stopReason } from "./service.js";
+import { phrase } from "../words.js";
 
 /** A WebSocket whose other end is the test. */
 class FakeSocket {
@@ -83,6 +84,24 @@ function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   return { service, heard, state };
 }
 
+/** A connection to a service on which no WebSocket opens. `found` is what the page finds in the way, one after the other. */
+function kept(found: (string | undefined)[]) {
+  const changes: (string | undefined)[] = [];
+  const listener = { stateChanged: () => {}, received() {}, presence() {}, loginLost() {}, loginRegained() {}, answered() {}, urgent: () => false };
+  const service: ServiceConnection = new ServiceConnection("ws://host/ws", listener, new Backoff(1_000, 1_000, () => 0.5), async () => {
+    const key = found.shift();
+    return key === undefined ? undefined : phrase(key as "obstacleFull");
+  });
+  service.connect();
+  const fails = async () => {
+    latest().ends(1006);
+    await new Promise((resolve) => setImmediate(resolve));
+    changes.push(service.obstacle?.key);
+    mock.timers.tick(1_000);
+  };
+  return { service, fails, changes, found };
+}
+
 function latest(): FakeSocket {
   return FakeSocket.all.at(-1)!;
 }
@@ -100,6 +119,24 @@ test("after each close code the page comes back by itself, or does not, as the p
     assert.equal(FakeSocket.all.length, 1, `${code}: attempts to connect`);
     assert.equal(service.state.kind, "stopped", `${code}`);
   }
+});
+
+test("a message that the network cut off is no reason to stay away", () => {
+  assert.equal(stopReason(1008, "a message begun and not finished"), undefined);
+  assert.notEqual(stopReason(1008, "too many refused logins in a row"), undefined);
+});
+
+test("what keeps the page from the service is said once it was found twice in a row, and until the page is connected", async () => {
+  const { service, fails, changes } = kept([undefined, "obstacleUpgrade", "obstacleUpgrade", "obstacleGateway", "obstacleGateway"]);
+  for (let i = 0; i < 10; i++) await fails();
+  assert.deepEqual(changes, [...Array(4).fill(undefined), ...Array(3).fill("obstacleUpgrade"), ...Array(3).fill(undefined)]);
+  await fails();
+  assert.equal(service.obstacle?.key, "obstacleGateway");
+  latest().open();
+  assert.equal(service.obstacle, undefined);
+  await fails();
+  await fails();
+  assert.equal(service.obstacle, undefined, "a connection that breaks has nothing in its way");
 });
 
 test("the wait that the service asks for is kept, but for none at all", () => {
@@ -217,6 +254,7 @@ async function watching(logins: string[]) {
   const joined = page.service.join("alice");
   latest().says(accepted);
   await joined;
+  assert.equal(latest().sent.pop()?.type, "ping", "the service may ask this page for a sign of life, too");
   page.service.watch(logins);
   await Promise.resolve();
   return page;
@@ -293,10 +331,12 @@ test("a service that answers no ping is left alone after a while", async () => {
 
 test("the answers to a ping are no news, whatever the service is", async () => {
   const { service, heard } = await watching([]);
+  const unknown = { type: "error", message: "Command not found: ping" };
+  latest().says(unknown);
   service.hurry();
-  latest().says({ type: "error", message: "Command not found: ping" });
+  latest().says(unknown);
   assert.deepEqual(heard, ["answered"]);
-  latest().says({ type: "error", message: "Command not found: ping" });
+  latest().says(unknown);
   assert.deepEqual(heard, ["answered", ""], "an error that nobody has asked for is heard");
 });
 
@@ -372,11 +412,12 @@ test("presence is asked for, again after a reconnect, and when others are of int
   latest().open();
   latest().says(accepted);
   await Promise.resolve();
-  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "watch"]);
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["login", "ping", "watch"]);
 });
 
 test("a service without presence is asked once for each connection, and nobody hears of it", async () => {
   const { service, heard } = await watching(["bob"]);
+  latest().says(pong);
   latest().says(unknownType);
   latest().says({ type: "presence", online: ["bob"], offline: [] });
   assert.deepEqual(heard, []);
@@ -415,6 +456,7 @@ test("a service without presence is asked again before it has said so, and nobod
   const { service, heard } = connected();
   const joined = service.join("alice");
   latest().says(accepted);
+  latest().says(pong);
   await joined;
   service.watch(["bob"]);
   await Promise.resolve();

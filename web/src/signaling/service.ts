@@ -35,6 +35,10 @@ const URGENT_LOGINS = 10;
 const STALE_ATTEMPT = 1_000;
 /** After this many connections on which no ping was answered, the page takes the service for one that answers none. */
 const MAX_MUTE = 2;
+/** After this many attempts in a row that came to nothing, the page looks for what is in the way, … */
+const LOOK_AFTER = 2;
+/** … and after every so many more. */
+const LOOK_EVERY = 3;
 /** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
 const MIN_RETRY = 250;
 
@@ -88,7 +92,8 @@ class Connection {
   /** How often the login was refused in a row, and since when, in ms of `performance.now()`. */
   refusals = 0;
   refusedSince = 0;
-  /** Whether the connection has lasted. */
+  /** Whether the connection was ever open, and whether it has lasted. */
+  opened = false;
   held = false;
   /** Watches the connection from the moment that it is open. */
   liveness: Liveness | undefined;
@@ -144,16 +149,27 @@ export class ServiceConnection {
   #watchScheduled = false;
   /** Connections in a row that were given up because a ping was not answered. */
   #mute = 0;
+  /** Attempts in a row that came to nothing, and what was found in the way after the last one that was looked at. */
+  #vain = 0;
+  #suspected: Phrase | undefined;
+  #obstacle: Phrase | undefined;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
     private readonly url: string,
     private readonly listener: ServiceListener,
     private readonly backoff: Backoff = new Backoff(),
+    /** Looks for what keeps WebSockets from the service. */
+    private readonly look: () => Promise<Phrase | undefined> = async () => undefined,
   ) {}
 
   get state(): ServiceState {
     return this.#state;
+  }
+
+  /** What keeps this page from the service, if the page has found it out. */
+  get obstacle(): Phrase | undefined {
+    return this.#obstacle;
   }
 
   /** Whether this page is logged in, and can send frames to others. */
@@ -306,6 +322,9 @@ export class ServiceConnection {
   #opened(connection: Connection): void {
     if (connection !== this.#connection) return;
     clearTimeout(connection.connectTimer);
+    connection.opened = true;
+    this.#vain = 0;
+    this.#suspected = this.#obstacle = undefined;
     connection.holdTimer = setTimeout(() => {
       connection.held = true;
       this.backoff.reset();
@@ -356,6 +375,9 @@ export class ServiceConnection {
     this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
+    // The service probes only clients that send pings when somebody else asks for their login. So this page gets its login back soon, even if
+    // its address changes and the service believes its old connection alive.
+    connection.ping();
   }
 
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
@@ -418,6 +440,23 @@ export class ServiceConnection {
     if (connection.held) this.connect();
   }
 
+  /**
+   * Looks for what is in the way once several attempts in a row have come to nothing. What is found twice in a row counts: a service that has
+   * just come back answers the question although the attempt before it failed.
+   */
+  #lookForObstacle(): void {
+    if (++this.#vain < LOOK_AFTER || (this.#vain - LOOK_AFTER > 1 && (this.#vain - LOOK_AFTER) % LOOK_EVERY !== 0)) return;
+    void this.look().then((found) => {
+      if (this.#vain === 0) return; // The page is connected by now.
+      const before = this.#suspected;
+      this.#suspected = found;
+      const obstacle = found?.key === before?.key ? found : undefined;
+      if (obstacle === this.#obstacle) return;
+      this.#obstacle = obstacle;
+      this.listener.stateChanged();
+    });
+  }
+
   /** Closes a connection without waiting for the socket's close event. */
   #drop(connection: Connection): void {
     connection.socket.close();
@@ -428,7 +467,8 @@ export class ServiceConnection {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.stopTimers();
-    const stop = stopReason(code);
+    if (!connection.opened) this.#lookForObstacle();
+    const stop = stopReason(code, reason);
     if (stop !== undefined) {
       this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
       this.#setState({ kind: "stopped", reason: stop });
@@ -451,8 +491,11 @@ function retryAfter(reason: string): number | undefined {
   return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
 }
 
+/** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */
+const UNFINISHED = "a message begun and not finished";
+
 /** Why a client must not connect again by itself after a close code; undefined: it should. */
-export function stopReason(code: number): Phrase | undefined {
+export function stopReason(code: number, reason = ""): Phrase | undefined {
   switch (code) {
     case 1000:
       return phrase("stopEnded");
@@ -462,7 +505,8 @@ export function stopReason(code: number): Phrase | undefined {
     case 1009:
       return phrase("stopMisunderstood");
     case 1008:
-      return phrase("stopRefused");
+      // The network was probably away in the middle of a message.
+      return reason === UNFINISHED ? undefined : phrase("stopRefused");
     case 4100:
       return phrase("stopTakenOver");
     default:

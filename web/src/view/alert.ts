@@ -5,9 +5,11 @@ import type { Page } from "./page.js";
 
 /** What the person must know: what lasts, and the alert with the button that dismisses it. */
 export function alert(page: Page): TemplateResult {
-  const { device, words } = page;
+  const { device, messenger, words } = page;
+  const { obstacle } = messenger;
   return html`
     <div role="status" class=${device.trouble === undefined ? nothing : "alert alert-warning notice"}>${troubleText(words, device.trouble)}</div>
+    <div role="status" class=${obstacle === undefined ? nothing : "alert alert-warning notice"}>${obstacle === undefined ? "" : say(words, obstacle)}</div>
     ${passing(page)}
   `;
 }

@@ -103,8 +103,9 @@ func Strangers() []Stranger {
 		{"a proxy whose service is silent", status(504), "does not reach the service"},
 		{"a web server that fails", status(500), "look at its log (HTTP status 500)"},
 		{"TLS", func(t *testing.T) string {
-			server := httptest.NewTLSServer(http.NotFoundHandler())
+			server := httptest.NewUnstartedServer(http.NotFoundHandler())
 			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
 			t.Cleanup(server.Close)
 			return "ws" + strings.TrimPrefix(server.URL, "https") + "/ws"
 		}, "this port speaks TLS: give wss://127.0.0.1:"},
