@@ -2,15 +2,21 @@ package web_test
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/browser"
 )
@@ -87,6 +93,35 @@ func (n *namespace) runs(t *testing.T, program string, arguments ...string) {
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
 }
 
+// certificateFor makes a certificate that nobody has signed, and returns the files with it and with its key.
+func certificateFor(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	coded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(file, kind string, bytes []byte) string {
+		path := filepath.Join(t.TempDir(), file)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", signed), write("key.pem", "PRIVATE KEY", coded)
+}
+
 func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
@@ -103,13 +138,23 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 		t.Skip("nft is not installed")
 	}
 	service := program(t)
+	cert, key := certificateFor(t, serviceName)
 	for _, network := range []struct {
-		name    string
-		rules   []string
-		through string // what "How am I connected?" says
+		name      string
+		rules     []string
+		arguments []string
+		url       string
 	}{
-		{"by UDP", nil, "through a relay"},
-		{"by TCP where UDP is blocked", []string{"add rule ip block forward meta l4proto udp drop"}, "through a relay"},
+		{"by UDP", nil, nil, "http://" + serviceSubnet + ".2:7777/"},
+		{"by TCP where UDP is blocked", []string{"add rule ip block forward meta l4proto udp drop"}, nil, "http://" + serviceSubnet + ".2:7777/"},
+		{
+			"by TLS where all but port 443 is blocked",
+			[]string{
+				"add rule ip block forward meta l4proto udp drop",
+				fmt.Sprintf("add rule ip block forward oifname \"net%s\" tcp dport != 443 drop", serviceSubnet),
+			},
+			[]string{"--port", "443", "--tls-cert", cert, "--tls-key", key}, "https://" + serviceName + "/",
+		},
 	} {
 		t.Run(network.name, func(t *testing.T) {
 			n, err := newInternetwork()
@@ -123,11 +168,9 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 			if err := n.translate(network.rules...); err != nil {
 				t.Fatal(err)
 			}
-			at := n.service.ownAddress()
-			n.service.runs(t, service, "--turn-public-ip", at)
-			url := "http://" + net.JoinHostPort(at, "7777") + "/"
-			alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
-			bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
+			n.service.runs(t, service, append(network.arguments, "--turn-public-ip", n.service.ownAddress())...)
+			alice := openWithDiary(t, n.alice.browser, "alice", network.url, browser.PermissionSettingGranted)
+			bob := openWithDiary(t, n.bob.browser, "bob", network.url, browser.PermissionSettingGranted)
 			alice.join("alice")
 			bob.join("bob")
 			alice.meets(bob)
@@ -143,7 +186,7 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 				t.Error("the file is not what alice sent")
 			}
 			alice.click("button", "How am I connected?")
-			alice.shows("dialog", "How am I connected?", network.through)
+			alice.shows("dialog", "How am I connected?", "through a relay")
 		})
 	}
 }
