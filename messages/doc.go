@@ -51,6 +51,10 @@
 //
 //	{"type":"ping","id":7}
 //
+// A client with a login asks for ICE servers (RFC 8445) with new credentials:
+//
+//	{"type":"ice-servers"}
+//
 // # Messages from a client to another client
 //
 // "from" is the sender's own login, and "to" is the receiver's. The payload is
@@ -82,6 +86,11 @@
 //
 //	{"type":"login","success":true}
 //	{"type":"login","success":false,"code":"login-taken","message":"…"}
+//
+// An accepted login has the ICE servers that the service offers, if it offers any. So has the answer to ice-servers
+// ([AppendICEServers]), which has an empty list otherwise:
+//
+//	{"type":"ice-servers","iceServers":[{"urls":["turn:…"],"username":"…","credential":"…"}]}
 //
 // The answer to a ping ([AppendPong]). It has the id of the ping, if that has
 // one, exactly as it was sent:
