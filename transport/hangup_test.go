@@ -99,6 +99,7 @@ func TestWhatTheRateAllowsArrivesAlthoughItsSenderHasGone(t *testing.T) {
 					for range burst - 1 {
 						wantText(t, bob, text)
 					}
+					synctest.Wait() // until all is written
 					leave(alice)
 					synctest.Wait()
 					s.login(t, "alice").Close()

@@ -231,7 +231,7 @@ func (s *Server) Close() error {
 // loggers passes the errors of pion/turn on to a logger, at debug level: clients cause them. What it logs below that names clients.
 type loggers struct{ logger *slog.Logger }
 
-func (l loggers) NewLogger(string) logging.LeveledLogger { return leveled{l.logger} }
+func (l loggers) NewLogger(string) logging.LeveledLogger { return leveled(l) }
 
 type leveled struct{ logger *slog.Logger }
 
