@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // the scheme asks for it
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -52,10 +53,18 @@ func (s Servers) For(login string, now time.Time) []messages.ICEServer {
 	return all
 }
 
-// usernameFor returns the username of a login whose credentials are valid until then.
+// usernameFor returns the username of a login whose credentials are valid until then. Of ASCII it has only letters, digits and a few signs, because
+// coturn refuses spaces, quotes and backslashes. Others are written as in a URL.
 func usernameFor(login string, until time.Time) string {
-	username := strconv.FormatInt(until.Unix(), 10) + ":" + login
-	if len(username) > maxUsername {
+	username := strconv.FormatInt(until.Unix(), 10) + ":"
+	for _, r := range login {
+		if r > '~' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-._~@", r) {
+			username += string(r)
+		} else {
+			username += fmt.Sprintf("%%%02X", r)
+		}
+	}
+	if len(username) > maxUsername { // does not happen: 64 characters take 256 bytes
 		username = strings.ToValidUTF8(username[:maxUsername], "")
 	}
 	return username

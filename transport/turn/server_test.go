@@ -180,7 +180,7 @@ func TestCredentialsCountOnlyForWhomTheyWereMadeAndForAnHour(t *testing.T) {
 	s := start(t)
 	good := credentials(s, "Zoë: a name with a colon")
 	until, login, _ := strings.Cut(good.Username, ":")
-	if login != "Zoë: a name with a colon" {
+	if login != "Zoë%3A%20a%20name%20with%20a%20colon" {
 		t.Errorf("the username is %q", good.Username)
 	}
 	allocate(t, ways()[0].client(t, s, good))
