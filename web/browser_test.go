@@ -74,6 +74,9 @@ var chromium = sync.OnceValues(startChromium)
 // waits for time-outs, for the network and for its other pages most of the time.
 const parallel = 4
 
+// long reports whether tests have their full length, as they do in .ci/run.
+func long() bool { return os.Getenv("P2P_TEST_LONG") != "" }
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false

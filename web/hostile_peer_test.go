@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -240,7 +239,11 @@ func TestRandomFramesBreakNothing(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, mallory, friend := s.open("alice"), s.peer("mallory"), s.peer("friend")
-	for seed := range uint64(12) {
+	seeds := uint64(4)
+	if long() {
+		seeds = 12
+	}
+	for seed := range seeds {
 		l := malloryCalls(mallory, fmt.Sprintf("page %d", seed))
 		random := rand.New(rand.NewPCG(seed, 11))
 		for range 200 {
@@ -273,7 +276,7 @@ func TestAFloodOfMessagesLeavesThePageAnsweringAndOthersConnected(t *testing.T) 
 	alice.connected("friend")
 	l := malloryCalls(mallory, "page")
 	flood := uint32(5_000)
-	if os.Getenv("P2P_TEST_LONG") != "" { // which .ci/run sets
+	if long() {
 		flood = 20_000
 	}
 	started := time.Now()

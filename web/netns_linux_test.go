@@ -95,7 +95,7 @@ type scene struct {
 }
 
 func TestACallOutlivesTroubleInTheNetwork(t *testing.T) {
-	long := os.Getenv("P2P_TEST_LONG") != ""
+	long := long()
 	if !long { // All scenes at once leave the browsers of other tests too little time.
 		t.Parallel()
 	}
