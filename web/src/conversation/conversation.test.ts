@@ -144,3 +144,20 @@ test("a file that another page began to receive continues in its entry", () => {
   }
   assert.equal(conversation.entries.length, 4);
 });
+
+test("what is read or typed while the device writes stays read and typed", () => {
+  const conversation = new Conversation("bob", "here");
+  conversation.unread = 1;
+  const arrived = conversation.keptOver(undefined);
+  conversation.unread = 0; // The person reads it before it is written.
+  conversation.draft = "typed meanwhile";
+  conversation.wasKept(arrived);
+  assert.deepEqual([conversation.unread, conversation.draft], [0, "typed meanwhile"]);
+  const read = conversation.keptOver(arrived);
+  assert.deepEqual([read.unread, read.draft], [0, "typed meanwhile"]);
+  conversation.wasKept(read);
+  // Another tab goes on.
+  const there = { ...read, unread: 3, draft: "typed there", drafted: read.drafted + 1 };
+  conversation.wasKept(conversation.keptOver(there));
+  assert.deepEqual([conversation.unread, conversation.draft], [3, "typed there"]);
+});

@@ -78,6 +78,8 @@ export class Conversation {
   #drafted = 0;
   /** What this page has read or written last. What differs from it has changed here since. */
   #before = { drafted: 0, unread: 0 };
+  /** What there was here when the page began to write last. What differs from it has changed while that was under way. */
+  #offered = { drafted: 0, unread: 0 };
   /** How much text all entries have, in UTF-16 units. */
   #text = 0;
   /** For each letter that earlier pages could not deliver: the ids it had there, by the id it has now. */
@@ -141,9 +143,10 @@ export class Conversation {
 
   /** What the device should keep in place of `there`. Another tab may have written that: what has not changed here stays as it is there. */
   keptOver(there: KeptConversation | undefined): KeptConversation {
-    if (there === undefined) return this.kept;
     const typed = this.#drafted !== this.#before.drafted;
-    if (typed && this.#drafted <= there.drafted) this.#drafted = there.drafted + 1;
+    if (there !== undefined && typed && this.#drafted <= there.drafted) this.#drafted = there.drafted + 1;
+    this.#offered = { drafted: this.#drafted, unread: this.unread };
+    if (there === undefined) return this.kept;
     return {
       peer: this.peer,
       ...(typed ? { draft: this.#draft, drafted: this.#drafted } : { draft: there.draft, drafted: there.drafted }),
@@ -168,11 +171,11 @@ export class Conversation {
 
   /** The device keeps this of the conversation now. What another tab has changed, and this page has not, is taken over. */
   wasKept({ draft, drafted, unread }: KeptConversation): void {
-    if (this.#drafted === this.#before.drafted) {
+    if (this.#drafted === this.#offered.drafted) {
       this.#draft = draft;
       this.#drafted = drafted;
     }
-    if (this.unread === this.#before.unread) this.unread = unread;
+    if (this.unread === this.#offered.unread) this.unread = unread;
     this.#before = { drafted, unread };
   }
 
