@@ -126,8 +126,7 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	long := os.Getenv("P2P_TEST_LONG") != ""
-	if !long {
+	if !long() {
 		t.Skip("without P2P_TEST_LONG")
 	}
 	needNamespaces(t)
