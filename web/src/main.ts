@@ -11,6 +11,7 @@ import { Messenger } from "./messenger/messenger.js";
 import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
+import { loginKey } from "./signaling/logins.js";
 import { obstacle } from "./signaling/obstacle.js";
 import { freshId } from "./signaling/ids.js";
 import { invitationAt } from "./view/invitelink.js";
@@ -37,7 +38,7 @@ const systemDark = matchMedia("(prefers-color-scheme: dark)");
 const settings: Settings = new Settings(shelf(), () => {
   followColorScheme();
   view.changed();
-});
+}, loginKey);
 const offTheRecord = () => settings.choices.offTheRecord;
 const device = new ReopeningDatabase(
   {

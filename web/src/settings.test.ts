@@ -53,3 +53,8 @@ test("where the browser keeps nothing, or has no room, choices hold for the page
     assert.deepEqual(settings.choices, defaults);
   }
 });
+
+test("whoever was blocked under an earlier form of the login stays blocked", () => {
+  const settings = new Settings({ getItem: () => JSON.stringify({ blocked: ["A", "a", "b"] }), setItem() {}, removeItem() {} }, () => {}, (login) => login.toLowerCase());
+  assert.deepEqual(settings.choices.blocked, ["a", "b"]);
+});

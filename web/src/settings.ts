@@ -51,6 +51,8 @@ export class Settings {
     /** undefined: the browser keeps nothing, and choices last until the page is closed. */
     private readonly shelf: Shelf | undefined,
     private readonly changed: () => void = () => {},
+    /** Brings logins to the form in which they are compared. Earlier versions of the page may have kept another form. */
+    private readonly keyOf: (login: string) => string = (login) => login,
   ) {
     this.#kept = shelf !== undefined;
     this.#choices = this.#read();
@@ -111,7 +113,7 @@ export class Settings {
       readReceipts: truth(kept["readReceipts"], defaults.readReceipts),
       notifications: truth(kept["notifications"], defaults.notifications),
       language: language === "en" || language === "fr" ? language : undefined,
-      blocked: Array.isArray(blocked) ? blocked.filter((key) => typeof key === "string") : [],
+      blocked: Array.isArray(blocked) ? [...new Set(blocked.filter((key) => typeof key === "string").map(this.keyOf))] : [],
     };
   }
 }

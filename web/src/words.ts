@@ -106,6 +106,7 @@ const en = {
   noteDeclined: (name: string) => `You declined the request from ${name}`,
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
+  noteIdentityEnded: (name: string) => `The call was ended: this browser can read again what it remembers of ${name}, and this was another identity. Call ${name} again to decide`,
 
   noteUnread: (name: string) => `This browser could not read what it remembers of ${name}`,
   // Alerts
@@ -423,6 +424,7 @@ const fr: Words = {
   noteDeclined: (name) => `Vous avez refusé la demande de ${name}`,
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
+  noteIdentityEnded: (name) => `L’appel a pris fin : ce navigateur peut relire ce qu’il sait de ${name}, et c’était une autre identité. Rappelez ${name} pour décider`,
 
   noteUnread: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}`,
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",

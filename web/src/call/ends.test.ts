@@ -7,6 +7,7 @@ test("the other side is told of an end that it cannot know", () => {
   assert.deepEqual(told("left"), [
     "garbled",
     "hung-up",
+    "identity-changed",
     "missing-fingerprint",
     "other-certificate",
     "several-fingerprints",

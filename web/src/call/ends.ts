@@ -18,6 +18,7 @@ export type CallEnd =
   | "gone" // it was open, the connection broke, and the service says that nobody has the other's login any more
   | FingerprintFault // the other side's description does not say which certificate it has
   | "other-certificate" // the browser has taken or met another certificate than this page has compared
+  | "identity-changed" // the device has another certificate of them than the one with which the person went on, unread
   | "garbled" // the other page sent something that makes no sense
   | "superseded"; // another call of the same two takes its place
 
@@ -43,6 +44,7 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "several-fingerprints": "left",
   "unreadable-fingerprint": "left",
   "other-certificate": "left",
+  "identity-changed": "left",
   garbled: "left",
   superseded: undefined,
 };
@@ -50,5 +52,5 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
 /** Ends that a person has chosen, or a page that makes no sense. After one of these, nobody calls again to restore the call. */
 export const FINAL: ReadonlySet<CallEnd> = new Set<CallEnd>([
   ...(["hung-up", "left", "declined", "no-relay", "garbled"] as const),
-  ...(["missing-fingerprint", "several-fingerprints", "unreadable-fingerprint", "other-certificate"] as const),
+  ...(["missing-fingerprint", "several-fingerprints", "unreadable-fingerprint", "other-certificate", "identity-changed"] as const),
 ]);

@@ -62,9 +62,10 @@ export class Contacts {
     return [...this.#known.values()].some(({ place }) => place === "unwritten" || place === "unread");
   }
 
-  /** Whether the device keeps what this page remembers of somebody. */
-  keeps(me: string, other: string): boolean {
-    return this.#known.get(nameOf(me, other))?.place === "device";
+  /** Whether the device keeps a fingerprint as that of somebody. */
+  keeps(me: string, other: string, fingerprint: string): boolean {
+    const known = this.#known.get(nameOf(me, other));
+    return known?.place === "device" && known.contact.fingerprint === fingerprint;
   }
 
   /**

@@ -151,13 +151,14 @@ test("somebody who cannot be read is neither new nor known, and is not written o
   assert.deepEqual(await contacts.meet("alice", "bob", "BB", true), { kind: "known", verified: false }, "the person has decided that for now");
   assert.deepEqual(await contacts.meet("alice", "bob", "CC", true), { kind: "changed", wasVerified: false });
   await contacts.verify("alice", "bob", "BB", true);
-  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "bob")], [0, true, false]);
+  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "bob", "AA")], [0, true, false]);
 
   may.read = true;
   await contacts.writeAgain();
   assert.deepEqual(await contacts.meet("alice", "bob", "BB", true), { kind: "changed", wasVerified: true }, "the device knows better");
   assert.deepEqual(await contacts.meet("alice", "bob", "AA", true), { kind: "known", verified: true });
-  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "bob")], [0, false, true]);
+  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "bob", "AA")], [0, false, true]);
+  assert.equal(contacts.keeps("alice", "bob", "BB"), false, "it keeps another one");
 });
 
 test("what the page has read of somebody holds where the device cannot be read any more", async () => {
@@ -190,10 +191,10 @@ test("what could not be written of somebody is written once it can be, and until
   assert.equal(contacts.failing, false, "it is being written");
   await contacts.verify("alice", "bob", "AA", true);
   assert.deepEqual(await contacts.meet("alice", "bob", "AA", true), { kind: "known", verified: true });
-  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob")], [true, false]);
+  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob", "AA")], [true, false]);
   may.write = true;
   await contacts.writeAgain();
-  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob")], [false, true]);
+  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob", "AA")], [false, true]);
   assert.deepEqual(await new Contacts(Promise.resolve(there), () => false).meet("alice", "bob", "AA", true), { kind: "known", verified: true });
 
   await there.clear(); // The person has had the browser delete the page's data.
@@ -213,7 +214,7 @@ test("off the record nothing is written later either, and what could not be read
   may.read = true;
   await contacts.writeAgain();
   assert.deepEqual(await contacts.meet("alice", "bob", "BB", true), { kind: "changed", wasVerified: true });
-  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "carol")], [0, false, false]);
+  assert.deepEqual([writes(), contacts.failing, contacts.keeps("alice", "carol", "CC")], [0, false, false]);
 });
 
 test("another tab's word on somebody counts at the next call", async () => {
@@ -331,5 +332,5 @@ test("what had no room gets to the device at the next meeting", async () => {
   may.write = true;
   await contacts.meet("alice", "bob", "AA", true);
   await settled();
-  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob")], [false, true]);
+  assert.deepEqual([contacts.failing, contacts.keeps("alice", "bob", "AA")], [false, true]);
 });

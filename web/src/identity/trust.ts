@@ -11,6 +11,8 @@ export type Trust = {
       readonly kind: "accepted";
       /** Whether the person has compared the safety number. */
       verified: boolean;
+      /** The person has gone on although what is remembered could not be read. It may be read later. */
+      readonly unread?: boolean;
     }
   | {
       /** Another certificate than before. Nothing is sent until the person has decided. */

@@ -5,7 +5,7 @@ type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFinger
 
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" }
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" | "noteIdentityEnded" }
   | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "peerNoRelay" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
@@ -26,6 +26,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   lost: always({ note: "noteInterrupted" }),
   gone: always({ note: "noteInterrupted" }),
   garbled: always({ note: "noteGarbled" }),
+  "identity-changed": always({ note: "noteIdentityEnded" }),
   unavailable: always({ alert: "unavailable" }),
   undeliverable: always({ alert: "undeliverable" }),
   unreadable: always({ alert: "unreadable" }),

@@ -99,16 +99,22 @@ export class Recognition {
   #metLater(call: Call, conversation: LiveConversation, meeting: Meeting): void {
     const { trust } = conversation;
     if (conversation.call !== call || trust === undefined || meeting.kind === "unread") return;
-    if (trust.kind === "unread") this.#met(call, conversation, { fingerprints: trust.fingerprints, lasting: trust.lasting }, meeting);
-    // The person has gone on without knowing that.
-    else if (meeting.kind === "changed") this.account.note(conversation, phrase("noteIdentityChanged", call.peer));
+    const { fingerprints, lasting } = trust;
+    if (trust.kind === "unread") return this.#met(call, conversation, { fingerprints, lasting }, meeting);
+    if (trust.kind !== "accepted" || trust.unread !== true) return;
+    // The person has gone on without knowing that. Whoever has compared the safety number knows better than the device.
+    if (meeting.kind === "changed" && !trust.verified) return call.end("identity-changed");
+    const verified = trust.verified || (meeting.kind === "known" && meeting.verified);
+    conversation.recognised(call, { kind: "accepted", fingerprints, lasting, verified });
+    if (trust.verified) void this.host.contacts.verify(this.account.key, conversation.key, fingerprints.peer, true);
+    this.host.changed();
   }
 
-  /** The device can be read again: finds out who is at the other end of those calls where that could not be read. */
+  /** The device can be read again: finds out who is at the other end of those calls where that could not be read, also where the person has gone on. */
   async readAgain(): Promise<void> {
     for (const conversation of this.account.conversations) {
       const { call, trust } = conversation;
-      if (call === undefined || trust?.kind !== "unread") continue;
+      if (call === undefined || (trust?.kind !== "unread" && !(trust?.kind === "accepted" && trust.unread === true))) continue;
       this.#metLater(call, conversation, await this.host.contacts.meet(this.account.key, conversation.key, trust.fingerprints.peer, trust.lasting));
     }
   }
@@ -118,8 +124,8 @@ export class Recognition {
     const { call, trust } = conversation;
     if (call === undefined || trust === undefined || trust.kind === "accepted") return;
     const { fingerprints, lasting } = trust;
-    conversation.recognised(call, { kind: "accepted", fingerprints, lasting, verified: false });
     const unread = trust.kind === "unread" && !trust.damaged;
+    conversation.recognised(call, { kind: "accepted", fingerprints, lasting, verified: false, unread });
     const kept = this.host.contacts.accept(this.account.key, conversation.key, fingerprints.peer, unread);
     this.host.accepted(call, conversation);
     await kept;
@@ -138,8 +144,8 @@ export class Recognition {
   }
 
   /** Whether the device keeps what this page knows of the other person. */
-  keeps({ key }: LiveConversation): boolean {
-    return this.host.contacts.keeps(this.account.key, key);
+  keeps({ key, trust }: LiveConversation): boolean {
+    return trust !== undefined && this.host.contacts.keeps(this.account.key, key, trust.fingerprints.peer);
   }
 
   /** The other page has announced the fingerprint of its next certificate. */

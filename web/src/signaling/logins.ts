@@ -41,7 +41,7 @@ function withoutJoiners(login: string): string {
  * sorts marks by it, and U+05B0 has class 10, U+3099 class 8.
  */
 function isVirama(mark: string): boolean {
-  return `\u05b0${mark}`.normalize("NFD") === `${mark}\u05b0` && `${mark}\u3099`.normalize("NFD") === `\u3099${mark}`;
+  return mark !== "\u05b0" && mark !== "\u3099" && `\u05b0${mark}`.normalize("NFD") === `${mark}\u05b0` && `${mark}\u3099`.normalize("NFD") === `\u3099${mark}`;
 }
 
 /**
