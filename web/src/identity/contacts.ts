@@ -68,6 +68,11 @@ export class Contacts {
     return known?.place === "device" && known.contact.fingerprint === fingerprint;
   }
 
+  /** Whether the person has accepted somebody whom the device may remember, and that could not be read yet. */
+  unread(me: string, other: string): boolean {
+    return this.#known.get(nameOf(me, other))?.place === "unread";
+  }
+
   /**
    * Compares the fingerprint that somebody has proved to have with what is remembered of them. It does not wait until that is written.
    * @param lasting whether the other browser keeps its certificate. Clients of the original protocol make a new one for each call,

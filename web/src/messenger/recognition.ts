@@ -101,7 +101,7 @@ export class Recognition {
     if (conversation.call !== call || trust === undefined || meeting.kind === "unread") return;
     const { fingerprints, lasting } = trust;
     if (trust.kind === "unread") return this.#met(call, conversation, { fingerprints, lasting }, meeting);
-    if (trust.kind !== "accepted" || trust.unread !== true) return;
+    if (trust.kind !== "accepted" || trust.unread !== true || this.host.contacts.unread(this.account.key, conversation.key)) return;
     // The person has gone on without knowing that. Whoever has compared the safety number knows better than the device.
     if (meeting.kind === "changed" && !trust.verified) return call.end("identity-changed");
     const verified = trust.verified || (meeting.kind === "known" && meeting.verified);
