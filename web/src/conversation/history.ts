@@ -124,8 +124,12 @@ export class History implements Keeper {
         for (const entry of page.entries) room -= textLength(entry);
         found.push({ kept, ...page });
       }
-      this.#unread = false;
-      this.#writeSoon();
+      if (this.#unread) {
+        // What was added meanwhile is written first, and read with the rest. Otherwise it would go from the page.
+        this.#unread = false;
+        await this.flush();
+        if (!this.failing) return await this.load(me);
+      }
       return found;
     } catch {
       this.#unread = true;
