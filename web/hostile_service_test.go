@@ -242,7 +242,9 @@ func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
 	alice.shows("alert", "", "<img src=x")
 	next(func(socket *gws.Conn, _ string) { _ = socket.WriteString(`{"type":"login","success":0,"message":{}}`) })
 	alice.shows("alert", "", "already in use")
+	var dropped *gws.Conn
 	next(func(socket *gws.Conn, _ string) {
+		dropped = socket
 		for range 3 {
 			_ = socket.WriteString(`{"type":"login","success":true,"iceServers":[{"urls":"stun:"},{"urls":"turn:127.0.0.1:9"},{"urls":[]},{"urls":"stun:[[["},7]}`)
 		}
@@ -250,7 +252,11 @@ func TestJoinSurvivesWhateverTheServiceAnswers(t *testing.T) {
 	})
 	alice.find("button", "Sign out")
 	// The page gives back what it did not ask for: it drops the connection, and joins again on another one.
-	alice.until("the login again", func(context.Context) (bool, error) { return s.isBack("alice", nil), nil })
+	alice.until("the login again", func(context.Context) (bool, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.clients["alice"] != nil && s.clients["alice"] != dropped, nil
+	})
 	alice.shows("status", "Connection", "connected")
 	bob := s.open("bob")
 	alice.meets(bob)

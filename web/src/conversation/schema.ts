@@ -36,11 +36,11 @@ export function upgrade(transaction: IDBTransaction): void {
   const entries = transaction.objectStore("entries");
   if (entries.indexNames.contains(IDS)) return;
   entries.createIndex(IDS, ["me", "key", "id"]);
-  rekey(transaction.objectStore("contacts"), (contacts) => contacts.sort(byTrust));
+  rekey(transaction.objectStore("contacts"), (contacts) => [...groups(contacts).values()].map(oneContact));
   rekey(transaction.objectStore("conversations"), (conversations) => {
     conversations.sort((a, b) => activity(a.value) - activity(b.value));
     number(transaction, [...conversations.map(({ key }) => below(...key)), undefined]);
-    return conversations.map(({ key, value }) => ({ key, value: isFields(value) ? { ...value, me: loginKey(key[0]), key: loginKey(key[1]) } : value }));
+    return [...groups(conversations).values()].map(oneConversation);
   });
 }
 
@@ -52,9 +52,9 @@ interface Between {
 
 /**
  * Brings the keys of a store to what loginKey returns now. For version 1 a final sigma was no sigma, so that two people may be one now.
- * @param order puts the records in an order, and may change them. Of those that come under one key the last one stays
+ * @param merge returns the records under the keys of now
  */
-function rekey(store: IDBObjectStore, order: (records: Between[]) => Between[]): void {
+function rekey(store: IDBObjectStore, merge: (records: Between[]) => Between[]): void {
   const records: Between[] = [];
   store.openCursor().onsuccess = (event) => {
     const cursor = (event.target as IDBRequest<IDBCursorWithValue | null>).result;
@@ -63,16 +63,58 @@ function rekey(store: IDBObjectStore, order: (records: Between[]) => Between[]):
       if (Array.isArray(key) && key.length === 2 && key.every((login) => typeof login === "string")) records.push({ key: key as Between["key"], value });
       return cursor.continue();
     }
-    const ordered = order(records);
-    for (const { key } of ordered) store.delete(key);
-    for (const { key, value } of ordered) store.put(value, key.map(loginKey));
+    const merged = merge([...records]);
+    for (const { key } of records) store.delete(key);
+    for (const { key, value } of merged) store.put(value, key);
   };
 }
 
-/** Those whose identity the person has verified come last, and before them those that were met last. */
-function byTrust({ value: a }: Between, { value: b }: Between): number {
-  const [left, right] = [a, b].map((contact) => (isFields(contact) ? contact : {})) as [Record<string, unknown>, Record<string, unknown>];
-  return Number(left["verified"] === true) - Number(right["verified"] === true) || Number(left["since"]) - Number(right["since"]) || 0;
+/** Returns records by their keys of now. Those under one key keep their order. */
+function groups(records: readonly Between[]): Map<string, Between[]> {
+  const found = new Map<string, Between[]>();
+  for (const { key, value } of records) {
+    const now: Between["key"] = [loginKey(key[0]), loginKey(key[1])];
+    const name = JSON.stringify(now);
+    found.set(name, [...(found.get(name) ?? []), { key: now, value }]);
+  }
+  return found;
+}
+
+/** Makes one contact of those that are one person now: the one met last. Where they have several certificates, none of them is verified. */
+export function oneContact(records: readonly Between[]): Between {
+  const contacts = records.map(({ value }) => value).filter(isFields);
+  const last = contacts.reduce<Record<string, unknown> | undefined>((a, b) => (a !== undefined && Number(a["since"]) > Number(b["since"]) ? a : b), undefined);
+  const { key } = records[0]!;
+  if (last === undefined || contacts.length < 2) return { key, value: records.at(-1)!.value };
+  const same = contacts.every(({ fingerprint }) => fingerprint === last["fingerprint"]);
+  return { key, value: { ...last, verified: same && contacts.some(({ verified }) => verified === true) } };
+}
+
+/** Letters of another instance of a conversation get ids from here on. No instance has counted as far. */
+const FOREIGN = 1_000_000_000;
+
+/** Makes one conversation of those that are one now, the last of them with what the others have and it has not. */
+export function oneConversation(records: readonly Between[]): Between {
+  const { key, value } = records.at(-1)!;
+  if (!isFields(value)) return { key, value };
+  const [me, other] = key;
+  const merged: Record<string, unknown> = { ...value, me, key: other };
+  const { correspondence } = value;
+  if (records.length === 1 || !isFields(correspondence) || !Array.isArray(correspondence["waiting"])) return { key, value: merged };
+  const foreign: object[] = [];
+  for (const { value: earlier } of records.slice(0, -1)) {
+    if (!isFields(earlier)) continue;
+    merged["unread"] = (Number(merged["unread"]) || 0) + (Number(earlier["unread"]) || 0);
+    merged["draft"] = [earlier["draft"], merged["draft"]].filter((text) => typeof text === "string" && text !== "").join("\n");
+    const theirs = earlier["correspondence"];
+    if (!isFields(theirs) || !Array.isArray(theirs["waiting"])) continue;
+    for (const letter of theirs["waiting"].filter(isFields)) {
+      const was = [...(Array.isArray(letter["was"]) ? (letter["was"] as unknown[]) : []), { instance: theirs["instance"], id: letter["id"] }];
+      foreign.push({ ...letter, id: FOREIGN + foreign.length, was });
+    }
+  }
+  // Letters go out in the order of their ids.
+  return { key, value: { ...merged, correspondence: { ...correspondence, waiting: [...correspondence["waiting"], ...foreign] } } };
 }
 
 /** Version 1 kept when the newest entry of a conversation was added. */
