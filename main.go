@@ -90,7 +90,7 @@ func run(given []string, stdout, stderr io.Writer) int {
 	switch {
 	case is[*options.UsageError](err), is[*loadtest.UsageError](err), is[*loadtest.ServiceError](err), is[*probe.UsageError](err), is[*probe.ServiceError](err):
 		return fail(statusUsage, err)
-	case errors.Is(err, loadtest.ErrInterrupted):
+	case errors.Is(err, loadtest.ErrInterrupted), errors.Is(err, context.Canceled):
 		return fail(statusInterrupted, err)
 	case err != nil:
 		return fail(statusFailure, err)

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,7 +63,7 @@ The exit status is 0 if all works that the service offers, 1 if something fails,
 }
 
 // Execute probes until all ways are tried or ctx ends, and prints the steps on stdout. The error is a *[UsageError], a
-// *[ServiceError] or a *[FaultsError], unless the output could not be written.
+// *[ServiceError] or a *[FaultsError], that of ctx if it ended, or another one if the output could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, _ io.Writer) error {
 	at, err := parseTarget(f.URL)
 	if err != nil {
@@ -89,10 +88,10 @@ func (f *Flags) Execute(ctx context.Context, stdout, _ io.Writer) error {
 		err = encoder.Encode(p.report)
 	}
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: not all ways were tried: %w", ctx.Err())
 	case unusable != nil:
 		return unusable
-	case ctx.Err() != nil:
-		return errors.New("interrupted: not all ways were tried")
 	case err != nil:
 		return fmt.Errorf("print the steps: %w", err)
 	case !p.report.OK:

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -309,6 +311,38 @@ func TestWhatIsNoServiceIsTold(t *testing.T) {
 	_ = l.Close()
 	r, err = run(t, probe.Flags{URL: l.Addr().String()})
 	wantFault[*probe.ServiceError](t, r, err, "service", "connect", probe.CodePortClosed, "nothing listens there")
+}
+
+func TestPeopleReadAStepALineAndItsCause(t *testing.T) {
+	l := listen(t)
+	serve(t, l, func(string) []messages.ICEServer {
+		return []messages.ICEServer{{URLs: []string{"turn:\x1b[31m"}}}
+	})
+	flags := probe.Flags{URL: l.Addr().String(), Timeout: 20 * time.Second}
+	var stdout bytes.Buffer
+	err := flags.Execute(t.Context(), &stdout, &stdout)
+	if _, ok := errors.AsType[*probe.FaultsError](err); !ok {
+		t.Errorf("the error is %v", err)
+	}
+	for _, want := range []string{"ok    service", "ok    direct", "FAIL  relay", "cannot be read"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, stdout.String())
+		}
+	}
+	if strings.Contains(stdout.String(), "\x1b") {
+		t.Errorf("the terminal gets what the service sent: %q", stdout.String())
+	}
+}
+
+func TestAnInterruptedProbeSaysSo(t *testing.T) {
+	l := listen(t)
+	serve(t, l, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	flags := probe.Flags{URL: l.Addr().String(), Timeout: 20 * time.Second}
+	if err := flags.Execute(ctx, io.Discard, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
 }
 
 func TestAWrongCommandLineIsNamed(t *testing.T) {

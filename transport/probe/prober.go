@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -42,7 +43,9 @@ func (p *prober) step(ctx context.Context, way, name string, do func(context.Con
 	return err
 }
 
+// add tells a step.
 func (p *prober) add(s Step) {
+	s.Detail = printable(s.Detail)
 	p.report.Steps = append(p.report.Steps, s)
 	if p.show != nil {
 		p.show(s)
@@ -110,6 +113,10 @@ func (p *prober) server(ctx context.Context, pair [2]*session, text string) {
 		return
 	}
 	name := kindOf(u)
+	if lacksIPv6(u.Host) {
+		p.add(Step{Way: name, Name: "connect", OK: true, Detail: text + " is not tried: this machine has no IPv6"})
+		return
+	}
 	if name == "STUN" {
 		p.serverReflexive(ctx, pair, u)
 		return
@@ -137,6 +144,20 @@ func (p *prober) server(ctx context.Context, pair [2]*session, text string) {
 		w.servers[n] = []webrtc.ICEServer{{URLs: []string{reach}, Username: c.Username, Credential: c.Credential}}
 	}
 	p.try(ctx, pair, w, nil)
+}
+
+// lacksIPv6 reports whether host is an address of IPv6 and this machine has no way to any.
+func lacksIPv6(host string) bool {
+	address, err := netip.ParseAddr(host)
+	if err != nil || !address.Is6() {
+		return false
+	}
+	socket, err := net.Dial("udp6", netip.AddrPortFrom(address, 9).String()) // sends nothing
+	if err != nil {
+		return true
+	}
+	_ = socket.Close() // nothing was sent
+	return false
 }
 
 // kindOf names the way by a server.
