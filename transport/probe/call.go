@@ -29,6 +29,8 @@ type way struct {
 var (
 	// errNoWay means that no pair of candidates works.
 	errNoWay = errors.New("the two sides found no way to each other")
+	// errRelaysApart means that nothing gets from one relay of a server to the other.
+	errRelaysApart = errors.New("nothing gets from one relay to the other")
 	// errNoCandidate means that a side has no address of the wanted kind.
 	errNoCandidate = errors.New("this machine got no address of this kind to offer")
 	// errNoAnswer means that frames of the call did not arrive.
@@ -201,6 +203,8 @@ func (c *call) sharpen(err error) error {
 		return errNoAnswer
 	case c.candidates == 0:
 		return errNoCandidate
+	case c.way.policy == webrtc.ICETransportPolicyRelay:
+		return errRelaysApart
 	}
 	return err
 }

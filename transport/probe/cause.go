@@ -81,6 +81,8 @@ func (p *prober) cause(err error) (Code, string) {
 	hint := p.addressHint(at)
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
+	case isDNS && !dns.IsNotFound:
+		return CodeNoHost, "no name server answers for " + printable(dns.Name) + ": check the network of this machine, and the DNS of that name"
 	case isDNS:
 		return CodeNoHost, "there is no host " + printable(dns.Name) + ": check the name and its DNS records"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -89,6 +91,8 @@ func (p *prober) cause(err error) (Code, string) {
 		return CodeNoRoute, "no way leads there from this machine: check the address and the network" + hint
 	case errors.Is(err, errForeign):
 		return CodeNoWebSocket, "this is no service of this protocol: check the URL"
+	case errors.Is(err, errRelaysApart):
+		return CodeNoWay, "a firewall drops UDP to the relay ports (--turn-ports), also from the TURN server's own machine, or the server forbids to send there"
 	case errors.Is(err, errNoWay), errors.Is(err, errNoCandidate):
 		return CodeNoWay, "a firewall between the two, or of this machine, drops UDP"
 	case errors.Is(err, errNoAnswer):

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	pion "github.com/pion/turn/v5"
 	"go.uber.org/goleak"
 
 	"p2p-messaging/actors"
@@ -235,6 +236,31 @@ func TestAWrongPublicAddressIsTold(t *testing.T) {
 	wantFault[*probe.FaultsError](t, r, err, "relay by UDP", "allocate", probe.CodePortClosed, "the public address may be wrong")
 	wantFault[*probe.FaultsError](t, r, err, "relay by TCP", "connect", probe.CodePortClosed, "the public address may be wrong")
 	wantFault[*probe.FaultsError](t, r, err, "relay by TLS", "allocate", probe.CodeAddress, "--turn-public-ip")
+}
+
+func TestRelaysThatDoNotReachEachOtherAreTold(t *testing.T) {
+	turns := listen(t)
+	server, err := pion.NewServer(pion.ServerConfig{
+		Realm: "test",
+		AuthHandler: func(r *pion.RequestAttributes) (string, []byte, bool) {
+			return r.Username, pion.GenerateAuthKey(r.Username, r.Realm, "password"), true
+		},
+		ListenerConfigs: []pion.ListenerConfig{{
+			Listener:              turns,
+			RelayAddressGenerator: &pion.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1"},
+			PermissionHandler:     func(net.Addr, net.IP) bool { return false },
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	l := listen(t)
+	serve(t, l, func(string) []messages.ICEServer {
+		return []messages.ICEServer{{URLs: []string{"turn:" + turns.Addr().String() + "?transport=tcp"}, Username: "user", Credential: "password"}}
+	})
+	report, err := run(t, probe.Flags{URL: l.Addr().String(), Timeout: time.Second})
+	wantFault[*probe.FaultsError](t, report, err, "relay by TCP", "call", probe.CodeNoWay, "--turn-ports")
 }
 
 func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
