@@ -22,18 +22,18 @@ import (
 	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/loadtest"
 	"p2p-messaging/transport/options"
+	"p2p-messaging/transport/probe"
 	"p2p-messaging/transport/service"
 	"p2p-messaging/transport/version"
 	"p2p-messaging/web"
 )
 
-const (
-	name = "p2p-messaging"
+const name = "p2p-messaging"
 
-	description = `Lets two browsers find each other and chat directly, browser to browser.
+const description = `Lets two browsers find each other and chat directly, browser to browser.
 
 It serves a page and carries the signaling messages (WebSocket, JSON) by which two pages set up a WebRTC connection. ` +
-		`What people write to each other goes from browser to browser, encrypted.
+	`What people write to each other goes from browser to browser, encrypted.
 
 Examples:
 
@@ -45,11 +45,11 @@ Examples:
   p2p-messaging --allow-origin https://chat.example.org --no-file-origin
                                           serve the service's own page and that site's
   p2p-messaging loadtest                  put load on the service, from another terminal
+  p2p-messaging probe localhost:7777      try whether two people can talk by way of a service
   p2p-messaging version                   print the version
 
 Each flag can also be given as the environment variable named with it. A flag wins over its variable. ` +
-		`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures.`
-)
+	`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures.`
 
 // Exit statuses.
 const (
@@ -63,12 +63,11 @@ type commandLine struct {
 	Serve          serve          `cmd:"" default:"withargs" help:"Serve the page and the signaling service. This is what happens without a command."`
 	Loadtest       loadTest       `cmd:"" help:"Put load on a service and measure what it does."`
 	LoadtestWorker loadTestWorker `cmd:"" hidden:""`
+	Probe          probeCommand   `cmd:"" help:"Try whether two people can talk by way of a service, and say what fails."`
 	Version        versionLine    `cmd:"" help:"Print version, revision and platform."`
 }
 
-func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run parses the command line and runs its command. It returns the exit status.
 func run(given []string, stdout, stderr io.Writer) int {
@@ -89,9 +88,9 @@ func run(given []string, stdout, stderr io.Writer) int {
 	}
 	err = parsed.Run()
 	switch {
-	case is[*options.UsageError](err), is[*loadtest.UsageError](err), is[*loadtest.ServiceError](err):
+	case is[*options.UsageError](err), is[*loadtest.UsageError](err), is[*loadtest.ServiceError](err), is[*probe.UsageError](err), is[*probe.ServiceError](err):
 		return fail(statusUsage, err)
-	case errors.Is(err, loadtest.ErrInterrupted):
+	case errors.Is(err, loadtest.ErrInterrupted), errors.Is(err, context.Canceled):
 		return fail(statusInterrupted, err)
 	case err != nil:
 		return fail(statusFailure, err)
@@ -171,12 +170,19 @@ func (s *serve) Run(parsed *kong.Context) error {
 // loadTest measures a service under load.
 type loadTest struct{ loadtest.Flags }
 
-// Run ends the load test early when SIGINT or SIGTERM comes.
-func (l *loadTest) Run(parsed *kong.Context) error {
+func (l *loadTest) Run(parsed *kong.Context) error { return execute(l.Execute, parsed) }
+
+// probeCommand tries the ways between two people.
+type probeCommand struct{ probe.Flags }
+
+func (p *probeCommand) Run(parsed *kong.Context) error { return execute(p.Execute, parsed) }
+
+// execute runs a command, and ends it early when SIGINT or SIGTERM comes.
+func execute(run func(ctx context.Context, stdout, stderr io.Writer) error, parsed *kong.Context) error {
 	interrupted, restore := interruptible()
 	defer restore()
 	context.AfterFunc(interrupted, restore) // A second signal ends the process at once.
-	return l.Execute(interrupted, parsed.Stdout, parsed.Stderr)
+	return run(interrupted, parsed.Stdout, parsed.Stderr)
 }
 
 // loadTestWorker is one of the processes that a load test starts; see fleet.WorkerCommand.
@@ -190,10 +196,5 @@ func (loadTestWorker) Run(parsed *kong.Context) error {
 type versionLine struct{}
 
 func (versionLine) Run(parsed *kong.Context) error {
-	line, err := version.Line(name)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(parsed.Stdout, line)
-	return err
+	return version.Print(parsed.Stdout, name)
 }

@@ -658,6 +658,23 @@ func TestALoadTestSharesItsSessionsAmongProcesses(t *testing.T) {
 	}
 }
 
+func TestTheStatusOfAProbeSaysWhatItFound(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "--port=0", "--host=127.0.0.1", "--turn-public-ip=127.0.0.1", "--turn-listen=127.0.0.1:0")
+	if r := finish(t, nil, "probe", s.address); r.status != 0 || r.stderr != "" || strings.Contains(r.stdout, "FAIL") || !strings.Contains(r.stdout, "relay by TCP  message") {
+		t.Errorf("%+v; wanted status 0 and no failure", r)
+	}
+	s = start(t, nil, "--port=0", "--host=127.0.0.1", "--ice-server=turn:127.0.0.1:1?transport=tcp", "--ice-server-secret=x")
+	if r := finish(t, nil, "probe", s.address); r.status != 1 || !strings.Contains(r.stderr, "1 of ") || !strings.Contains(r.stdout, "the port is closed") {
+		t.Errorf("%+v; wanted status 1 and the cause", r)
+	}
+	for _, arguments := range [][]string{{"probe", "http://127.0.0.1:1"}, {"probe", "ftp://127.0.0.1"}, {"probe"}, {"probe", "--insecure=perhaps", s.address}} {
+		if r := finish(t, nil, arguments...); r.status != 2 || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("%q: %+v; wanted status 2 and one line", arguments, r)
+		}
+	}
+}
+
 func TestALoadTestWithoutAServiceIsOneLineAndStatus2(t *testing.T) {
 	t.Parallel()
 	r := finish(t, nil, "loadtest", "--url=ws://127.0.0.1:1/")

@@ -3,18 +3,21 @@ package version
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 )
 
-// Line returns one line with the program's name and version, the revision that it was built from if that is known, the
+// Print writes one line with the program's name and version, the revision that it was built from if that is known, the
 // version of Go, and the platform.
-func Line(program string) (string, error) {
+func Print(w io.Writer, program string) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "", errors.New("this program was built without build information")
+		return errors.New("this program was built without build information")
 	}
-	return line(program, info), nil
+	_, err := fmt.Fprintln(w, line(program, info))
+	return err
 }
 
 func line(program string, info *debug.BuildInfo) string {

@@ -39,6 +39,7 @@ func rooms() []room {
 		{folder: "transport/turn", may: []string{"messages"}},
 		{folder: "transport/options", may: []string{"actors", "messages", "transport", "transport/certificates", "transport/turn"}},
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
+		{folder: "transport/probe", may: []string{"messages", "transport/client"}, tests: []string{"actors", "transport", "transport/service", "transport/turn"}},
 		{folder: "transport/version"},
 		{folder: "transport/arguments"},
 
@@ -59,7 +60,7 @@ func rooms() []room {
 		{folder: "transport/loadtest/compare", may: []string{"transport/arguments", "transport/loadtest/figures", "transport/loadtest/machine", "transport/loadtest/swarm"}, tests: []string{"transport/internal/..."}},
 
 		{folder: "web", tests: []string{"actors", "messages", "transport", "transport/client"}},
-		{folder: ".", may: []string{"actors", "transport", "transport/arguments", "transport/loadtest", "transport/options", "transport/service", "transport/version", "web"},
+		{folder: ".", may: []string{"actors", "transport", "transport/arguments", "transport/loadtest", "transport/options", "transport/probe", "transport/service", "transport/version", "web"},
 			tests: []string{"messages", "transport/client", "transport/loadtest/figures"}},
 	}
 }
