@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"syscall"
@@ -152,7 +153,7 @@ func (r *reception) welcome(fd int) bool {
 		r.refuseTLS(fd, len(head))
 		return true
 	}
-	key, size := r.first.handshake(r.server, head)
+	key, size := r.first.handshake(r.server, head, r.peer(fd))
 	if size == 0 || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
 		return false
 	}
@@ -165,6 +166,14 @@ func (r *reception) welcome(fd int) bool {
 	r.server.openLooped(l, key, nil)
 	r.server.connections.places.pace()
 	return true
+}
+
+// peer returns the address of the other side of a socket, if it matters.
+func (r *reception) peer(fd int) netip.Addr {
+	if len(r.server.proxies) == 0 {
+		return netip.Addr{}
+	}
+	return plainAddress(epoll.Peer(fd))
 }
 
 // refuseTLS closes a connection whose client speaks TLS to a port without TLS. Net/http would wait for the end of a line. The
@@ -194,8 +203,9 @@ func newFirstBytes() *firstBytes {
 
 // handshake looks for a whole handshake at the start of head. It returns the handshake's key and size. The size is 0 if there
 // is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way
-// of its own are left to it, such as those with a header line that ends in a bare line feed.
-func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
+// of its own are left to it, such as those with a header line that ends in a bare line feed. Peer is the address that the
+// request came from.
+func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr) (key string, size int) {
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
 	if end < 4 {
 		return "", 0
@@ -210,7 +220,8 @@ func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
 			return "", 0
 		}
 	}
-	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil || !s.origins.permits(request) {
+	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil ||
+		!s.origins.permits(request, s.proxies.route(request, peer)) {
 		return "", 0
 	}
 	return request.Header["Sec-Websocket-Key"][0], end

@@ -36,7 +36,7 @@ func newRefusals(logger *slog.Logger) *refusals {
 }
 
 // add logs that r was refused. Advice is for the operator.
-func (l *refusals) add(r *http.Request, status int, advice string) {
+func (l *refusals) add(r *http.Request, at route, status int, advice string) {
 	unlogged, due := l.due(status)
 	if !due {
 		return
@@ -45,7 +45,13 @@ func (l *refusals) add(r *http.Request, status int, advice string) {
 		slog.Int("status", status),
 		slog.String("advice", advice),
 		slog.String("origin", clip(r.Header.Get("Origin"))),
-		slog.String("host", clip(r.Host)),
+		slog.String("host", clip(at.host)),
+	}
+	if at.scheme != "" {
+		attributes = append(attributes, slog.String("scheme", at.scheme))
+	}
+	if at.client.IsValid() {
+		attributes = append(attributes, slog.String("client", at.client.String()))
 	}
 	if path := pathOf(r); path != "/ws" {
 		attributes = append(attributes, slog.String("path", clip(path)))
@@ -88,7 +94,7 @@ func clip(s string) string {
 }
 
 // originAdvice says what lets the page that sent r connect.
-func originAdvice(r *http.Request) string {
+func (s *Server) originAdvice(r *http.Request, at route) string {
 	origins := r.Header.Values("Origin")
 	if len(origins) > 1 {
 		return "a request has one Origin: see what adds another"
@@ -104,6 +110,13 @@ func originAdvice(r *http.Request) string {
 	allow := "--allow-origin " + clip(strings.TrimSuffix(strings.TrimSuffix(normal, ":443"), ":80")) + " lets pages from there connect"
 	if !strings.HasPrefix(normal, "http") {
 		return allow
+	}
+	if at.scheme != "" && isOwn(origin, route{host: at.host}) {
+		return fromProxy + "its X-Forwarded-Proto or Forwarded must name the scheme of the page's address, as in nginx's proxy_set_header X-Forwarded-Proto https; " +
+			"or " + allow
+	}
+	if peer := peerOf(r); peer.IsValid() && !s.proxies.trust(peer) && (r.Header["X-Forwarded-Host"] != nil || r.Header["Forwarded"] != nil) {
+		allow = "if the proxy at " + peer.String() + " is yours, let --trusted-proxy " + peer.String() + " make its X-Forwarded-Host and Forwarded count; or " + allow
 	}
 	return fromProxy + "let it pass on the Host that the browser sent, with its port, as in nginx's proxy_set_header Host $http_host; " +
 		"or " + allow

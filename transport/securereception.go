@@ -205,7 +205,7 @@ func (g *greeting) passOn(head []byte) {
 		g.passToSTUN(head)
 		return
 	}
-	if key, size := g.first.handshake(s, head); size > 0 && g.openWebSocket(key, head[size:]) {
+	if key, size := g.first.handshake(s, head, addressOf(g.layer.tls.RemoteAddr())); size > 0 && g.openWebSocket(key, head[size:]) {
 		return
 	}
 	var c net.Conn = g.layer.tls
