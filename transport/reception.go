@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/proxyproto"
 )
 
 // maxPeek is the size of the longest request that is answered here.
@@ -40,7 +41,6 @@ type reception struct {
 	row    int  // connections taken without a pause
 	faults acceptFaults
 	first  *firstBytes
-	warned bool // that a client speaks TLS
 }
 
 // newReception returns a reception for l. It returns l itself if the system has no loops, or if the connections of l cannot
@@ -145,8 +145,8 @@ func (r *reception) accept() (fd int, err error) {
 	return fd, nil
 }
 
-// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also answers a client that speaks
-// TLS. It reports whether it did.
+// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also refuses a client that speaks
+// TLS, or that sends a PROXY header. It reports whether it did.
 func (r *reception) welcome(fd int) bool {
 	head := r.first.bytes[:epoll.Peek(fd, r.first.bytes[:])]
 	if speaksTLS(head) {
@@ -154,6 +154,10 @@ func (r *reception) welcome(fd int) bool {
 		return true
 	}
 	key, size := r.first.handshake(r.server, head, r.peer(fd))
+	if size == 0 && proxyproto.Begins(head) {
+		r.refuseProxyHeader(fd)
+		return true
+	}
 	if size == 0 || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
 		return false
 	}
@@ -179,13 +183,18 @@ func (r *reception) peer(fd int) netip.Addr {
 // refuseTLS closes a connection whose client speaks TLS to a port without TLS. Net/http would wait for the end of a line. The
 // answer is for people who look at the bytes: the client can only say that they are not TLS.
 func (r *reception) refuseTLS(fd, arrived int) {
-	if !r.warned {
-		r.warned = true
-		r.server.options.Logger.Warn("a client speaks TLS to a port that speaks plain HTTP: give the service a certificate, or use an address that begins with http:// or ws://")
-	}
+	r.server.refusals.warnOfTLS()
 	epoll.Discard(fd, r.first.bytes[:arrived])
 	if c, err := epoll.Conn(fd); err == nil {
-		_, _ = c.Write(badRequest("This port does not speak TLS. Use an address that begins with http:// or ws://."))
+		_, _ = c.Write(plainAnswer())
+		_ = c.Close()
+	}
+}
+
+// refuseProxyHeader closes a connection that begins with a PROXY header. Net/http could only say that it is no request.
+func (r *reception) refuseProxyHeader(fd int) {
+	r.server.refusals.addProxyHeader(plainAddress(epoll.Peer(fd)), false)
+	if c, err := epoll.Conn(fd); err == nil {
 		_ = c.Close()
 	}
 }

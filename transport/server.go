@@ -141,10 +141,10 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // TLS handshakes take place at once. When one more client comes, the longest handshake is closed that has waited for its client for
 // a second. If there is none, newcomers wait in the system's queue. A client that speaks plain HTTP is told the address to use.
 func (s *Server) Serve(l net.Listener) error {
-	if s.options.TLS == nil {
+	if s.options.TLS == nil && !s.options.ProxyProtocol {
 		return s.http.Serve(newReception(s, l))
 	}
-	r := newSecureReception(s, l)
+	r := newGreeter(s, l)
 	defer r.wait()
 	return s.http.Serve(r)
 }
@@ -241,7 +241,10 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, at route) {
 		ahead = make([]byte, n)
 		_, _ = buffered.Reader.Read(ahead) // cannot fail: the bytes are in memory
 	}
-	if p, ok := socket.(*peekedConn); ok {
+	switch p := socket.(type) {
+	case *peekedConn:
+		socket, ahead = p.Conn, append(ahead, p.head...)
+	case *plainConn:
 		socket, ahead = p.Conn, append(ahead, p.head...)
 	}
 	key := r.Header.Get("Sec-Websocket-Key")
