@@ -11,7 +11,8 @@
 //
 // With [Options.TLS], each new connection first has a goroutine for its TLS handshake (greeting). The goroutine reads the first
 // bytes behind the handshake, and answers a whole handshake for a WebSocket. Bytes of STUN go to [Options.STUN]. All else goes to
-// net/http: HTTP/2, and other requests. Then the goroutine ends. Handshakes are bounded in number, in time, and in how many
+// net/http: HTTP/2, and other requests. Then the goroutine ends. With [Options.ProxyProtocol] the same goroutine first reads the
+// PROXY header of a trusted proxy, also without TLS (greeter). Handshakes are bounded in number, in time, and in how many
 // compute at once (handshakes).
 //
 // Every socket takes a place. When there are no more places, clients without a login are sent away, those first that have been

@@ -121,8 +121,11 @@ func (at *handshake) resume() {
 }
 
 // configForTLS returns the TLS configuration for a server with these options. A handshake gives its turn to another one while it waits
-// for a certificate, which may have to be fetched.
+// for a certificate, which may have to be fetched. Without TLS there is no configuration.
 func configForTLS(o Options) *tls.Config {
+	if o.TLS == nil {
+		return nil
+	}
 	config := o.TLS.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	config.NextProtos = slices.Clone(config.NextProtos)

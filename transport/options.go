@@ -2,10 +2,12 @@ package transport
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -37,6 +39,17 @@ type Options struct {
 	AllowedOrigins []string
 	// FileOrigin allows pages that were opened from disk to connect. Their origin is "null" or "file://".
 	FileOrigin bool
+
+	// TrustedProxies are the networks of proxies before this service. If a request comes from one of them, its headers
+	// X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto and Forwarded (RFC 7239) count: the host and the scheme in them
+	// stand in place of the header Host where the service compares the Origin of a page and names its own address. The lists
+	// in these headers are read from the right end, up to the first address that is not in these networks. IPv4 networks must
+	// not be written as IPv6. The headers of others are ignored.
+	TrustedProxies []netip.Prefix
+	// ProxyProtocol makes [Server.Serve] expect a header of the PROXY protocol, version 1 or 2, at the start of each
+	// connection from one of TrustedProxies. The address in it stands in place of the proxy's. A connection without it is
+	// closed. So is one with it from anybody else. It needs TrustedProxies.
+	ProxyProtocol bool
 
 	// Rate is how many frames a second a connection may send in the long run, after a Burst. 0 means no limit. A
 	// connection that sends more is read more slowly, and nothing is lost. Memory does not depend on the rate: while more
@@ -116,6 +129,9 @@ func (o *Options) complete() error {
 	}
 	if o.Burst < 0 || o.Burst > maxRate || o.Rate > 0 && o.Burst == 0 {
 		return fmt.Errorf("the burst must be from 1 to %d frames where there is a rate, not %d", maxRate, o.Burst)
+	}
+	if o.ProxyProtocol && len(o.TrustedProxies) == 0 {
+		return errors.New("the PROXY protocol needs the addresses of trusted proxies: anybody else could claim any address")
 	}
 	if o.MaxConnections < 0 {
 		return fmt.Errorf("the greatest number of connections must be 0, for no limit, or more, not %d", o.MaxConnections)

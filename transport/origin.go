@@ -33,7 +33,7 @@ func newOrigins(o Options) (origins, error) {
 
 // permits reports whether the page that sent r may connect. A request without an Origin does not come from a browser, and
 // is permitted.
-func (o origins) permits(r *http.Request) bool {
+func (o origins) permits(r *http.Request, at route) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 {
 		return true
@@ -41,16 +41,16 @@ func (o origins) permits(r *http.Request) bool {
 	if len(values) > 1 {
 		return false
 	}
-	return o.permitsPage(values[0], r.Host)
+	return o.permitsPage(values[0], at)
 }
 
-// permitsPage reports whether a page of origin may connect to host, which is a Host header.
-func (o origins) permitsPage(origin, host string) bool {
+// permitsPage reports whether a page of origin may connect by this route.
+func (o origins) permitsPage(origin string, at route) bool {
 	if isFileOrigin(origin) {
 		return o.file
 	}
 	normal, ok := normalOrigin(origin)
-	return ok && (o.allowed[normal] || isOwn(origin, host))
+	return ok && (o.allowed[normal] || isOwn(origin, at))
 }
 
 // isFileOrigin reports whether browsers send this origin for a page opened from disk.
@@ -58,14 +58,18 @@ func isFileOrigin(origin string) bool {
 	return strings.EqualFold(origin, "null") || strings.EqualFold(origin, "file://")
 }
 
-// isOwn reports whether a page at origin was served by host, which is a Host header. Behind a proxy that terminates TLS, the
-// request does not tell http from https. So a host without a port gets the default port of the origin's scheme.
-func isOwn(origin, host string) bool {
+// isOwn reports whether a page at origin was served by the host of this route. Behind a proxy that terminates TLS, the
+// request does not tell http from https, unless the proxy is trusted and says it. So a host without a port gets the default
+// port of the origin's scheme.
+func isOwn(origin string, at route) bool {
 	scheme, ours, found := strings.Cut(origin, "://")
 	if !found || !(strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
 		return false
 	}
-	theirs, ok := normalOrigin(scheme + "://" + host)
+	if at.scheme != "" && !strings.EqualFold(scheme, at.scheme) {
+		return false
+	}
+	theirs, ok := normalOrigin(scheme + "://" + at.host)
 	mine, _ := normalOrigin(scheme + "://" + ours)
 	return ok && theirs == mine
 }

@@ -103,8 +103,8 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// ServeHTTP implements http.Handler.
-func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// serve answers a request for a file.
+func (p *page) serve(w http.ResponseWriter, r *http.Request, at route) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	if p.strictTransport != "" {
@@ -122,7 +122,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Type", f.contentType)
 	header.Set("Cache-Control", "no-cache")
-	header.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
+	header.Set("Content-Security-Policy", contentSecurityPolicy(at))
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Referrer-Policy", "no-referrer")
@@ -162,10 +162,15 @@ var hostHeader = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9
 
 // contentSecurityPolicy returns a policy that allows only what the page needs. The policy names the addresses of the
 // WebSockets, because not every browser counts them as 'self'.
-func contentSecurityPolicy(host string) string {
+func contentSecurityPolicy(at route) string {
 	connect := "'self'"
-	if hostHeader.MatchString(host) {
-		connect += " ws://" + host + " wss://" + host
+	if hostHeader.MatchString(at.host) {
+		if at.scheme != "https" {
+			connect += " ws://" + at.host
+		}
+		if at.scheme != "http" {
+			connect += " wss://" + at.host
+		}
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 		"connect-src " + connect + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +

@@ -13,6 +13,11 @@ func badRequest(words string) []byte {
 		"Connection: close\r\nContent-Length: %d\r\n\r\n%s\n", len(words)+1, words)
 }
 
+// plainAnswer returns the answer to a client that speaks TLS to a port without TLS.
+func plainAnswer() []byte {
+	return badRequest("This port does not speak TLS. Use an address that begins with http:// or ws://.")
+}
+
 // wordsForPlain tells the client of a request over plain HTTP the address to use instead.
 func wordsForPlain(r *http.Request) string {
 	if r.Host == "" || !httpguts.ValidHostHeader(r.Host) {

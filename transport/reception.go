@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/proxyproto"
 )
 
 // maxPeek is the size of the longest request that is answered here.
@@ -39,7 +41,6 @@ type reception struct {
 	row    int  // connections taken without a pause
 	faults acceptFaults
 	first  *firstBytes
-	warned bool // that a client speaks TLS
 }
 
 // newReception returns a reception for l. It returns l itself if the system has no loops, or if the connections of l cannot
@@ -144,15 +145,19 @@ func (r *reception) accept() (fd int, err error) {
 	return fd, nil
 }
 
-// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also answers a client that speaks
-// TLS. It reports whether it did.
+// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also refuses a client that speaks
+// TLS, or that sends a PROXY header. It reports whether it did.
 func (r *reception) welcome(fd int) bool {
 	head := r.first.bytes[:epoll.Peek(fd, r.first.bytes[:])]
 	if speaksTLS(head) {
 		r.refuseTLS(fd, len(head))
 		return true
 	}
-	key, size := r.first.handshake(r.server, head)
+	key, size := r.first.handshake(r.server, head, r.peer(fd))
+	if size == 0 && proxyproto.Begins(head) {
+		r.refuseProxyHeader(fd)
+		return true
+	}
 	if size == 0 || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
 		return false
 	}
@@ -167,16 +172,29 @@ func (r *reception) welcome(fd int) bool {
 	return true
 }
 
+// peer returns the address of the other side of a socket, if it matters.
+func (r *reception) peer(fd int) netip.Addr {
+	if len(r.server.proxies) == 0 {
+		return netip.Addr{}
+	}
+	return plainAddress(epoll.Peer(fd))
+}
+
 // refuseTLS closes a connection whose client speaks TLS to a port without TLS. Net/http would wait for the end of a line. The
 // answer is for people who look at the bytes: the client can only say that they are not TLS.
 func (r *reception) refuseTLS(fd, arrived int) {
-	if !r.warned {
-		r.warned = true
-		r.server.options.Logger.Warn("a client speaks TLS to a port that speaks plain HTTP: give the service a certificate, or use an address that begins with http:// or ws://")
-	}
+	r.server.refusals.warnOfTLS()
 	epoll.Discard(fd, r.first.bytes[:arrived])
 	if c, err := epoll.Conn(fd); err == nil {
-		_, _ = c.Write(badRequest("This port does not speak TLS. Use an address that begins with http:// or ws://."))
+		_, _ = c.Write(plainAnswer())
+		_ = c.Close()
+	}
+}
+
+// refuseProxyHeader closes a connection that begins with a PROXY header. Net/http could only say that it is no request.
+func (r *reception) refuseProxyHeader(fd int) {
+	r.server.refusals.addProxyHeader(plainAddress(epoll.Peer(fd)), false)
+	if c, err := epoll.Conn(fd); err == nil {
 		_ = c.Close()
 	}
 }
@@ -194,8 +212,9 @@ func newFirstBytes() *firstBytes {
 
 // handshake looks for a whole handshake at the start of head. It returns the handshake's key and size. The size is 0 if there
 // is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way
-// of its own are left to it, such as those with a header line that ends in a bare line feed.
-func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
+// of its own are left to it, such as those with a header line that ends in a bare line feed. Peer is the address that the
+// request came from.
+func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr) (key string, size int) {
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
 	if end < 4 {
 		return "", 0
@@ -210,7 +229,8 @@ func (f *firstBytes) handshake(s *Server, head []byte) (key string, size int) {
 			return "", 0
 		}
 	}
-	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil || !s.origins.permits(request) {
+	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil ||
+		!s.origins.permits(request, s.proxies.route(request, peer)) {
 		return "", 0
 	}
 	return request.Header["Sec-Websocket-Key"][0], end

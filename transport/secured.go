@@ -74,10 +74,10 @@ func newSecured(raw net.Conn, config *tls.Config) *secured {
 func beneath(socket net.Conn) (net.Conn, *secured) {
 	if t, ok := socket.(*tls.Conn); ok {
 		if w, ok := t.NetConn().(*wire); ok {
-			return w.raw, (*secured)(w)
+			return bare(w.raw), (*secured)(w)
 		}
 	}
-	return socket, nil
+	return bare(socket), nil
 }
 
 // own copies the bytes that the tls.Conn has not read, because their memory belongs to somebody else.

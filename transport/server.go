@@ -41,6 +41,7 @@ const (
 type Server struct {
 	options  Options
 	connect  func(actors.Link) session
+	proxies  proxies
 	origins  origins
 	page     *page
 	http     *http.Server
@@ -73,6 +74,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	}
 	s := &Server{
 		options:    o,
+		proxies:    o.TrustedProxies,
 		connect:    connect,
 		refusals:   newRefusals(o.Logger),
 		upgrader:   newGWSUpgrader(),
@@ -139,10 +141,10 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // TLS handshakes take place at once. When one more client comes, the longest handshake is closed that has waited for its client for
 // a second. If there is none, newcomers wait in the system's queue. A client that speaks plain HTTP is told the address to use.
 func (s *Server) Serve(l net.Listener) error {
-	if s.options.TLS == nil {
+	if s.options.TLS == nil && !s.options.ProxyProtocol {
 		return s.http.Serve(newReception(s, l))
 	}
-	r := newSecureReception(s, l)
+	r := newGreeter(s, l)
 	defer r.wait()
 	return s.http.Serve(r)
 }
@@ -158,21 +160,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if state, ok := r.Context().Value(ownTLS{}).(*tls.ConnectionState); ok && r.TLS == nil {
 		r.TLS = state
 	}
+	at := s.proxies.route(r, peerOf(r))
 	switch {
 	case asksForWebSocket(r):
-		s.upgrade(w, r)
+		s.upgrade(w, r, at)
 	case pathOf(r) == "/ws":
-		s.tellPage(w, r)
+		s.tellPage(w, r, at)
 	default:
-		s.page.ServeHTTP(w, r)
+		s.page.serve(w, r, at)
 	}
 }
 
 // tellPage answers a request for /ws that asks for no WebSocket. A page whose WebSocket is refused cannot see why. It asks by
 // GET /ws?origin=…, and is told whether its origin is permitted.
-func (s *Server) tellPage(w http.ResponseWriter, r *http.Request) {
+func (s *Server) tellPage(w http.ResponseWriter, r *http.Request, at route) {
 	w.Header().Set("Cache-Control", "no-store")
-	if query := r.URL.Query(); query.Has("origin") && !s.origins.permitsPage(query.Get("origin"), r.Host) {
+	if query := r.URL.Query(); query.Has("origin") && !s.origins.permitsPage(query.Get("origin"), at) {
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
@@ -200,20 +203,20 @@ type ownPlace struct{}
 // ownTLS is the key of a request's context under which it has the state of TLS, if net/http does not know it.
 type ownTLS struct{}
 
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, at route) {
 	if !hasWebSocket(pathOf(r)) {
-		s.refusals.add(r, http.StatusNotFound, "WebSockets are opened at / and at /ws; "+fromProxy+
+		s.refusals.add(r, at, http.StatusNotFound, "WebSockets are opened at / and at /ws; "+fromProxy+
 			"let it remove its own path, as in nginx's location /chat/ { proxy_pass http://localhost:7777/; }")
 		http.Error(w, "There is no WebSocket here. Open it at / or at /ws.", http.StatusNotFound)
 		return
 	}
 	if refusal := checkHandshake(r); refusal != nil {
-		s.refusals.add(r, refusal.status, refusal.advice)
+		s.refusals.add(r, at, refusal.status, refusal.advice)
 		refusal.write(w)
 		return
 	}
-	if !s.origins.permits(r) {
-		s.refusals.add(r, http.StatusForbidden, originAdvice(r))
+	if !s.origins.permits(r, at) {
+		s.refusals.add(r, at, http.StatusForbidden, s.originAdvice(r, at))
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
@@ -238,7 +241,10 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		ahead = make([]byte, n)
 		_, _ = buffered.Reader.Read(ahead) // cannot fail: the bytes are in memory
 	}
-	if p, ok := socket.(*peekedConn); ok {
+	switch p := socket.(type) {
+	case *peekedConn:
+		socket, ahead = p.Conn, append(ahead, p.head...)
+	case *plainConn:
 		socket, ahead = p.Conn, append(ahead, p.head...)
 	}
 	key := r.Header.Get("Sec-Websocket-Key")

@@ -373,16 +373,36 @@ func (r *record) Handle(_ context.Context, entry slog.Record) error {
 	return nil
 }
 
-// failures returns the lines that were logged above debug level, but for those about requests that were refused: many tests make
-// such requests.
+// failures returns the lines that were logged above debug level, but for those about requests and connections that were refused:
+// many tests make such ones.
 func (r *record) failures() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
 	for _, line := range r.lines {
-		if !strings.HasPrefix(line, "DEBUG ") && !strings.HasPrefix(line, "WARN a request for a WebSocket was refused ") {
+		if !strings.HasPrefix(line, "DEBUG ") && !strings.HasPrefix(line, "WARN a request for a WebSocket was refused ") &&
+			!strings.HasPrefix(line, "WARN a connection was closed because ") {
 			b.WriteString(line + "\n")
 		}
 	}
 	return b.String()
+}
+
+// warnings returns the lines that were logged above debug level.
+func (r *record) warnings() (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		if !strings.HasPrefix(line, "DEBUG ") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// clear forgets the lines.
+func (r *record) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = nil
 }

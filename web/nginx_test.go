@@ -3,7 +3,10 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/transport"
 )
 
 // Lines of nginx's configuration, as transport/options/README.md has them.
@@ -93,6 +99,51 @@ func TestBehindNginxThePageWorksOrSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("logged:\n%s\nwant nothing", logged)
 			}
 		})
+	}
+}
+
+func TestBehindATrustedNginxXForwardedHostIsEnough(t *testing.T) {
+	t.Parallel()
+	logger := slog.New(slog.DiscardHandler)
+	system := actors.NewSystem(actors.Options{Logger: logger})
+	o := transport.DefaultOptions()
+	o.Logger, o.TrustedProxies = logger, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	server, err := transport.New(system, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		<-ended
+		_ = system.Stop(ctx)
+	})
+	const forwarded = "proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+	proxy := startNginx(t, "location / { proxy_pass http://"+listener.Addr().String()+"; "+forwarded+upgrades+http1+" }")
+	for origin, want := range map[string]int{"http://" + proxy: 101, "https://" + proxy: 403, "http://evil.example": 403} {
+		request, err := http.NewRequest("GET", "http://"+proxy+"/ws", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Origin": origin, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+			"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "192.0.2.1"} {
+			request.Header.Set(name, value)
+		}
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("a page of %s: %s; want %d", origin, response.Status, want)
+		}
 	}
 }
 

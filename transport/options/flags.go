@@ -30,6 +30,9 @@ type Flags struct {
 	TLSKey        string   `group:"tls" name:"tls-key" env:"P2P_TLS_KEY" placeholder:"FILE" help:"PEM file of the private key of --tls-cert. Default: none."`
 	HTTPRedirect  string   `group:"tls" name:"http-redirect" env:"P2P_HTTP_REDIRECT" placeholder:"ADDRESS" help:"Redirect from plain http at this address to https, and answer the ACME challenge http-01 there. Off means not to. Default: off, or :80 with --domain."`
 
+	TrustedProxy  []string `group:"proxy" env:"P2P_TRUSTED_PROXY" placeholder:"NETWORK" help:"Address or network of your proxy, such as 127.0.0.1 or 10.0.0.0/8. From there the headers X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto and Forwarded count. Repeat the flag, or separate networks by commas. Default: none."`
+	ProxyProtocol bool     `group:"proxy" env:"P2P_PROXY_PROTOCOL" help:"Expect a header of the PROXY protocol, version 1 or 2, at the start of each connection from --trusted-proxy. Default: off."`
+
 	AllowOrigin []string `group:"access" env:"P2P_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Let pages of this other origin connect, such as https://chat.example.org. Repeat the flag, or separate origins by commas. Default: none."`
 	FileOrigin  bool     `group:"access" env:"P2P_FILE_ORIGIN" default:"${file_origin}" negatable:"" help:"Let pages opened from disk connect. --no-file-origin refuses them. Default: ${default}."`
 
@@ -66,6 +69,7 @@ func Groups() []kong.Group {
 	return []kong.Group{
 		{Key: "listen", Title: "Where to listen:"},
 		{Key: "tls", Title: "TLS:"},
+		{Key: "proxy", Title: "Behind a proxy:"},
 		{Key: "access", Title: "Pages that may connect, besides the service's own:"},
 		{Key: "limits", Title: "Limits:"},
 		{Key: "timing", Title: "Timing (as in 10s, 2m30s):"},

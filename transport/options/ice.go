@@ -88,14 +88,11 @@ func (f *Flags) turnOptions(logger *slog.Logger) (turn.Options, error) {
 		return o, usage("--turn-listen: %q is no address with a port: write it as in :3478 or 192.0.2.1:3478", f.TurnListen)
 	}
 	for _, text := range f.TurnAllowPeer {
-		network, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if address, errAddress := netip.ParseAddr(strings.TrimSpace(text)); errAddress == nil {
-			network, err = netip.PrefixFrom(address, address.BitLen()), nil
-		}
+		network, err := parseNetwork(text)
 		if err != nil {
 			return o, usage("--turn-allow-peer: %q is no network: write it as in 10.0.0.0/8", text)
 		}
-		o.AllowPeers = append(o.AllowPeers, network.Masked())
+		o.AllowPeers = append(o.AllowPeers, network)
 	}
 	o.Listen, o.MinPort, o.MaxPort, o.Logger = f.TurnListen, f.TurnPorts.low, f.TurnPorts.high, logger
 	o.Allocations, o.AllocationsPerLogin = f.TurnAllocations, f.TurnAllocationsPerLogin

@@ -29,6 +29,12 @@ func (f *Flags) Check() error {
 	if err := f.checkTLS(); err != nil {
 		return err
 	}
+	if _, err := f.trustedProxies(); err != nil {
+		return err
+	}
+	if f.ProxyProtocol && len(f.TrustedProxy) == 0 {
+		return usage("--proxy-protocol needs --trusted-proxy: anybody else could claim any address")
+	}
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}
@@ -56,9 +62,12 @@ func (f *Flags) Actors(logger *slog.Logger) actors.Options {
 
 // Transport returns the options of the server. Page has the files of the client's page.
 func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
+	trusted, _ := f.trustedProxies() // Check has found the errors
 	return transport.Options{
 		Logger:           logger,
 		Page:             page,
+		TrustedProxies:   trusted,
+		ProxyProtocol:    f.ProxyProtocol,
 		AllowedOrigins:   f.AllowOrigin,
 		FileOrigin:       f.FileOrigin,
 		StrictTransport:  f.strictTransport(),

@@ -5,6 +5,7 @@ package epoll
 import (
 	"errors"
 	"net"
+	"net/netip"
 )
 
 // Loop stands for a loop. This system has none.
@@ -66,3 +67,6 @@ func Peek(int, []byte) int { return 0 }
 
 // Discard does nothing.
 func Discard(int, []byte) {}
+
+// Peer returns no address.
+func Peer(int) netip.Addr { return netip.Addr{} }

@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -93,4 +94,19 @@ func look(fd int, b []byte, flags int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// Peer returns the address of the other side of the socket fd. It is invalid if there is none.
+func Peer(fd int) netip.Addr {
+	address, err := unix.Getpeername(fd)
+	if err != nil {
+		return netip.Addr{}
+	}
+	switch a := address.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(a.Addr)
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(a.Addr)
+	}
+	return netip.Addr{}
 }

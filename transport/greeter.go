@@ -12,19 +12,21 @@ import (
 	"time"
 
 	"p2p-messaging/transport/internal/epoll"
+	"p2p-messaging/transport/internal/proxyproto"
 )
 
 // farewellTimeout is how long a client that speaks plain HTTP on a port for TLS may take to send its request, to read the
 // answer, and to close its side.
 const farewellTimeout = time.Second
 
-// secureReception is the listener that net/http accepts connections over TLS from. It accepts connections, and gives each a
-// goroutine for its handshake. A client that then opens a WebSocket at once goes to a loop, and net/http never sees it. One
-// that speaks STUN goes to [Options.STUN]. Net/http gets all others. The goroutine ends then.
-type secureReception struct {
+// greeter is the listener that net/http accepts connections from that begin with TLS, with a PROXY header, or with both. It
+// accepts connections, and gives each a goroutine until that is done. A client that then opens a WebSocket at once goes to a
+// loop, and net/http never sees it. One that speaks STUN over TLS goes to [Options.STUN]. Net/http gets all others. The
+// goroutine ends then.
+type greeter struct {
 	net.Listener
 	server *Server
-	config *tls.Config
+	config *tls.Config // nil without TLS
 	faults acceptFaults
 	firsts sync.Pool
 
@@ -35,13 +37,13 @@ type secureReception struct {
 	all    sync.WaitGroup // the goroutines
 }
 
-func newSecureReception(s *Server, l net.Listener) *secureReception {
+func newGreeter(s *Server, l net.Listener) *greeter {
 	if tcp, ok := l.(*net.TCPListener); ok {
 		if _, err := epoll.NewListener(tcp); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			s.options.Logger.Warn("an option of the listener could not be set", slog.Any("error", err))
 		}
 	}
-	r := &secureReception{
+	r := &greeter{
 		Listener: l,
 		server:   s,
 		config:   configForTLS(s.options),
@@ -56,7 +58,7 @@ func newSecureReception(s *Server, l net.Listener) *secureReception {
 }
 
 // Accept implements net.Listener.
-func (r *secureReception) Accept() (net.Conn, error) {
+func (r *greeter) Accept() (net.Conn, error) {
 	select {
 	case c := <-r.ready:
 		return c, nil
@@ -68,20 +70,20 @@ func (r *secureReception) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener. It ends the handshakes.
-func (r *secureReception) Close() error {
+func (r *greeter) Close() error {
 	r.close()
 	return r.Listener.Close()
 }
 
 // wait closes the listener, and returns when its goroutines have ended.
-func (r *secureReception) wait() {
+func (r *greeter) wait() {
 	_ = r.Close()
 	r.all.Wait()
 }
 
 // acceptAll accepts connections until the listener is closed. After a fault it waits until net/http has taken the error, and
 // net/http waits a moment before it accepts again.
-func (r *secureReception) acceptAll() {
+func (r *greeter) acceptAll() {
 	for {
 		raw, err := r.Listener.Accept()
 		if err == nil {
@@ -99,26 +101,39 @@ func (r *secureReception) acceptAll() {
 	}
 }
 
-// greet begins a handshake.
-func (r *secureReception) greet(raw net.Conn) {
-	g := &greeting{reception: r, raw: raw, layer: newSecured(raw, r.config)}
-	r.server.connections.places.visit(g.layer.tls)
+// greet begins a greeting.
+func (r *greeter) greet(raw net.Conn) {
+	g := &greeting{greeter: r, raw: raw}
+	if r.server.options.ProxyProtocol {
+		g.proxied = r.server.proxies.trust(addressOf(raw.RemoteAddr()))
+		g.plain = &plainConn{Conn: raw}
+		g.raw = g.plain
+	}
+	g.socket = g.raw
+	if r.config != nil {
+		g.layer = newSecured(g.raw, r.config)
+		g.socket = g.layer.tls
+	}
+	r.server.connections.places.visit(g.socket)
 	g.handshake = r.server.handshakes.enter(raw)
 	r.all.Go(g.run)
 }
 
 // greeting is a connection from its first byte until it is known who serves it.
 type greeting struct {
-	reception *secureReception
+	greeter   *greeter
 	raw       net.Conn
-	layer     *secured
+	plain     *plainConn // the same as raw, with the PROXY protocol
+	proxied   bool       // its client must send a PROXY header
+	layer     *secured   // nil without TLS
+	socket    net.Conn   // layer's tls, or raw
 	handshake *handshake
 	first     *firstBytes
 }
 
 // run is the goroutine of a greeting.
 func (g *greeting) run() {
-	r := g.reception
+	r := g.greeter
 	defer func() {
 		if g.first != nil {
 			r.firsts.Put(g.first)
@@ -126,10 +141,10 @@ func (g *greeting) run() {
 	}()
 	uncut := context.AfterFunc(r.closed, func() { _ = g.raw.Close() })
 	_ = g.raw.SetDeadline(time.Now().Add(r.server.options.HandshakeTimeout))
-	head, err := g.shakeHands()
+	head, err := g.begin()
 	stays := g.handshake.leave() && uncut()
 	if err != nil {
-		r.server.options.Logger.Debug("a TLS handshake failed", slog.Any("error", plainCause(err)))
+		r.server.options.Logger.Debug("a connection has not begun", slog.Any("error", plainCause(err)))
 	}
 	if err != nil || !stays {
 		g.end()
@@ -150,10 +165,37 @@ func plainCause(err error) error {
 // end closes a connection that nobody serves.
 func (g *greeting) end() {
 	_ = g.raw.Close()
-	g.reception.server.connections.places.visited(g.layer.tls)
+	g.greeter.server.connections.places.visited(g.socket)
 }
 
-var errPlain = errors.New("the client does not speak TLS")
+// begin takes what comes before the first request, and returns the first bytes behind it.
+func (g *greeting) begin() (head []byte, err error) {
+	if g.proxied {
+		if err := g.readProxyHeader(); err != nil {
+			return nil, err
+		}
+	}
+	if g.layer != nil {
+		return g.shakeHands()
+	}
+	n, err := g.read()
+	if err != nil {
+		return nil, err
+	}
+	head = g.first.bytes[:n]
+	if speaksTLS(head) {
+		g.greeter.server.refusals.warnOfTLS()
+		_, _ = g.raw.Write(plainAnswer())
+		return nil, errTLS
+	}
+	return head, nil
+}
+
+var (
+	errPlain = errors.New("the client does not speak TLS")
+	errTLS   = errors.New("the client speaks TLS, and the service does not")
+	errProxy = errors.New("a PROXY header has come from a stranger")
+)
 
 // shakeHands takes the handshake, and returns the first bytes that the client has sent behind it. It returns none of a client
 // that has chosen a protocol other than HTTP/1.1.
@@ -183,57 +225,103 @@ func (g *greeting) shakeHands() (head []byte, err error) {
 	return g.first.bytes[:n], nil
 }
 
-// read reads the first bytes. It takes room for them when the first has come.
+// read reads the first bytes. A PROXY header among them is one from a stranger.
 func (g *greeting) read() (n int, err error) {
-	var one [1]byte
-	if _, err := io.ReadFull(g.raw, one[:]); err != nil {
+	if g.first != nil { // a PROXY header came before
+		return g.raw.Read(g.first.bytes[:])
+	}
+	if err := g.readFirst(); err != nil {
 		return 0, err
 	}
-	g.first = g.reception.firsts.Get().(*firstBytes)
-	g.first.bytes[0] = one[0]
-	if !speaksTLS(one[:]) && !beginsMethod(one[0]) { // nothing that follows matters
+	head := g.first.bytes[:]
+	if !speaksTLS(head[:1]) && !beginsMethod(head[0]) && head[0] != '\r' { // nothing that follows matters
 		return 1, nil
 	}
-	n, err = g.raw.Read(g.first.bytes[1:])
-	return 1 + n, err
+	n, err = g.raw.Read(head[1:])
+	if head = head[:1+n]; proxyproto.Begins(head) {
+		s := g.greeter.server
+		s.refusals.addProxyHeader(addressOf(g.raw.RemoteAddr()), s.options.ProxyProtocol)
+		return 0, errProxy
+	}
+	return len(head), err
+}
+
+// readFirst reads the first byte. It takes room for others when that has come.
+func (g *greeting) readFirst() error {
+	var one [1]byte
+	if _, err := io.ReadFull(g.raw, one[:]); err != nil {
+		return err
+	}
+	g.first = g.greeter.firsts.Get().(*firstBytes)
+	g.first.bytes[0] = one[0]
+	return nil
+}
+
+// readProxyHeader reads the header that a trusted proxy sends first.
+func (g *greeting) readProxyHeader() error {
+	if err := g.readFirst(); err != nil {
+		return err // a proxy may look whether the port is open
+	}
+	for n := 1; ; {
+		head := g.first.bytes[:n]
+		client, size, err := proxyproto.Parse(head)
+		switch {
+		case err != nil:
+			g.greeter.server.refusals.addProxyFault(addressOf(g.raw.RemoteAddr()), err)
+			return err
+		case size > 0:
+			g.plain.head = bytes.Clone(head[size:])
+			if client.IsValid() {
+				g.plain.client = net.TCPAddrFromAddrPort(client)
+			}
+			return nil
+		}
+		more, err := g.raw.Read(g.first.bytes[n:])
+		if n += more; more == 0 && err != nil {
+			return err
+		}
+	}
 }
 
 // passOn gives the connection to who serves it. Head is what the client has sent.
 func (g *greeting) passOn(head []byte) {
-	s := g.reception.server
-	if len(head) > 0 && head[0] <= 3 {
+	s := g.greeter.server
+	if g.layer != nil && len(head) > 0 && head[0] <= 3 {
 		g.passToSTUN(head)
 		return
 	}
-	if key, size := g.first.handshake(s, head); size > 0 && g.openWebSocket(key, head[size:]) {
+	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr())); size > 0 && g.openWebSocket(key, head[size:]) {
 		return
 	}
-	var c net.Conn = g.layer.tls
-	if len(head) > 0 {
+	c := g.socket
+	switch {
+	case g.layer == nil:
+		g.plain.head = bytes.Clone(head)
+	case len(head) > 0:
 		c = &peekedConn{Conn: g.layer.tls, head: bytes.Clone(head)}
 	}
 	select {
-	case g.reception.ready <- c:
-	case <-g.reception.closed.Done():
+	case g.greeter.ready <- c:
+	case <-g.greeter.closed.Done():
 		g.end()
 	}
 }
 
 // openWebSocket opens a WebSocket, and reports whether there was a place for it.
 func (g *greeting) openWebSocket(key string, ahead []byte) bool {
-	s := g.reception.server
+	s := g.greeter.server
 	places := &s.connections.places
-	if !places.makeRoom(places.visit(g.layer.tls)) || !s.connections.enter() {
+	if !places.makeRoom(places.visit(g.socket)) || !s.connections.enter() {
 		return false
 	}
-	places.visited(g.layer.tls)
-	s.open(g.layer.tls, key, bytes.Clone(ahead))
+	places.visited(g.socket)
+	s.open(g.socket, key, bytes.Clone(ahead))
 	return true
 }
 
 // passToSTUN gives a connection to the operator of STUN.
 func (g *greeting) passToSTUN(head []byte) {
-	s := g.reception.server
+	s := g.greeter.server
 	if s.options.STUN == nil {
 		g.end()
 		return

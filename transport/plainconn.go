@@ -1,0 +1,46 @@
+package transport
+
+import "net"
+
+// plainConn is a connection without TLS, or the one beneath it, of which a greeting has read the first bytes.
+type plainConn struct {
+	net.Conn
+	client net.Addr // what the PROXY header says; nil for nothing
+	head   []byte   // bytes that were read, and that nobody has taken
+}
+
+// Read implements net.Conn.
+func (c *plainConn) Read(p []byte) (int, error) {
+	if len(c.head) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.head)
+	if c.head = c.head[n:]; len(c.head) == 0 {
+		c.head = nil
+	}
+	return n, nil
+}
+
+// RemoteAddr implements net.Conn. It returns the client's address.
+func (c *plainConn) RemoteAddr() net.Addr {
+	if c.client != nil {
+		return c.client
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// CloseWrite closes the sending direction of the socket, if it can be closed alone.
+func (c *plainConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// bare returns the connection beneath a plainConn, or socket itself. The bytes that were read must have been taken.
+func bare(socket net.Conn) net.Conn {
+	if c, ok := socket.(*plainConn); ok {
+		return c.Conn
+	}
+	return socket
+}
