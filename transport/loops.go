@@ -46,7 +46,7 @@ func (l *loops) adopt(socket net.Conn) *looped {
 	}
 	fd, err := epoll.Detach(tcp)
 	switch {
-	case errors.Is(err, net.ErrClosed): // the client was sent away meanwhile
+	case socket != raw && errors.Is(err, net.ErrClosed): // the client was sent away during its greeting
 		return nil
 	case err != nil:
 		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
