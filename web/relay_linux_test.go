@@ -186,6 +186,16 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 			}
 			alice.click("button", "How am I connected?")
 			alice.shows("dialog", "How am I connected?", "through a relay")
+			if network.rules != nil {
+				return
+			}
+			probe := exec.Command(service, "probe", network.url)
+			if err := n.alice.enter(probe); err != nil {
+				t.Fatal(err)
+			}
+			if output, err := probe.CombinedOutput(); err != nil {
+				t.Errorf("the probe behind the same NAT fails: %v\n%s", err, output)
+			}
 		})
 	}
 }
