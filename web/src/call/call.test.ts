@@ -44,7 +44,14 @@ class FakeConnection {
   readonly channels: FakeChannel[] = [];
   readonly candidates: string[] = [];
   restarts = 0;
+  configured: RTCConfiguration[] = [];
 
+  getConfiguration() {
+    return { certificates: ["its own"], iceServers: [] };
+  }
+  setConfiguration(configuration: RTCConfiguration) {
+    this.configured.push(configuration);
+  }
   constructor() {
     FakeConnection.latest = this;
   }
@@ -127,7 +134,7 @@ function made(outgoing: boolean, bare = false, restores?: string) {
     bare,
     outgoing,
     restores,
-    configuration: {},
+    configuration: () => ({ iceServers: [{ urls: `stun:${FakeConnection.latest?.restarts ?? 0}` }], certificates: [] }),
     correspondence: new Correspondence("alice's page"),
     send: (frame) => {
       if (!service.ready) return undefined;
@@ -181,6 +188,7 @@ test("a network that has changed is a reason to restart, and what is on goes on"
   await settled();
   assert.deepEqual(types(sent), ["offer"]);
   assert.equal(connection.restarts, 1);
+  assert.deepEqual(connection.configured, [{ certificates: ["its own"], iceServers: [{ urls: "stun:0" }], iceTransportPolicy: "all" }], "the servers of now");
   call.receiveAnswer(sdp("01", "new"), false);
   await settled();
   assert.equal(connection.remoteDescription?.sdp, sdp("01", "new"));

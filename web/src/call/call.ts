@@ -7,7 +7,7 @@ import { loginKey } from "../signaling/logins.js";
 import { BareChannel } from "./bare.js";
 import { CallFiles } from "./callfiles.js";
 import type { ChannelEnd, ChannelListener } from "./channel.js";
-import { closeAfter, connect } from "./connection.js";
+import { closeAfter, connect, reconfigure } from "./connection.js";
 import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
 import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
@@ -69,7 +69,8 @@ export interface CallOptions {
   outgoing: boolean;
   /** The id of the lost call that this one restores. */
   restores?: string | undefined;
-  configuration: RTCConfiguration;
+  /** What the connection is made with, and what it gets before it is restarted. */
+  configuration: () => RTCConfiguration;
   correspondence: Correspondence;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
   send: (frame: Outgoing) => string | undefined;
@@ -115,7 +116,7 @@ export class Call {
     this.peer = options.peer;
     this.outgoing = options.outgoing;
     this.phase = options.outgoing ? "calling" : "connecting";
-    const connection = connect(options.configuration);
+    const connection = connect(options.configuration());
     this.#connection = connection;
     this.#negotiation = new Negotiation({
       connection,
@@ -123,6 +124,7 @@ export class Call {
       restores: options.restores,
       bare: () => this.bare,
       canSignal: options.canSignal,
+      gathering: () => reconfigure(connection, options.configuration()),
       send: (frame) => this.#send(frame),
       described: () => this.#outage?.respond(),
       failed: (error) => this.#negotiationFailed(error),

@@ -325,7 +325,7 @@ export class Calls {
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
-      configuration: configuration(),
+      configuration,
       send,
       canSignal,
       doubted,

@@ -11,6 +11,19 @@ export function connect(configuration: RTCConfiguration): RTCPeerConnection {
   }
 }
 
+/**
+ * Has a connection use other ICE servers, and another policy, from its next restart on. Credentials for a relay are valid for an hour, and a call
+ * may last longer.
+ */
+export function reconfigure(connection: RTCPeerConnection, { iceServers = [], iceTransportPolicy = "all" }: RTCConfiguration): void {
+  try {
+    // Nothing else may change, and Chromium takes what is left out for a change.
+    connection.setConfiguration({ ...connection.getConfiguration(), iceServers, iceTransportPolicy });
+  } catch {
+    // The browser cannot use these servers, or change them. Those of before stay.
+  }
+}
+
 /** Closes a connection when its channel has closed, or after a moment. */
 export async function closeAfter(channelClosed: Promise<void>, connection: RTCPeerConnection): Promise<void> {
   const timer = setTimeout(() => connection.close(), FAREWELL_TIMEOUT);

@@ -10,7 +10,7 @@ function sdp(byte: string): string {
 /** A negotiation and what it does. Candidates called "unusable" are refused by the connection. */
 function negotiating(options: { outgoing?: boolean; bare?: boolean } = {}) {
   const sent: NegotiationFrame[] = [];
-  const told = { described: 0, failed: [] as unknown[] };
+  const told = { gathering: 0, described: 0, failed: [] as unknown[] };
   const service = { ready: true };
   const connection = {
     localDescription: undefined as { sdp: string } | undefined,
@@ -32,6 +32,7 @@ function negotiating(options: { outgoing?: boolean; bare?: boolean } = {}) {
     restores: undefined,
     bare: () => options.bare === true,
     canSignal: () => service.ready,
+    gathering: () => void told.gathering++,
     send: (frame) => void sent.push(frame),
     described: () => void told.described++,
     failed: (error) => void told.failed.push(error),

@@ -28,6 +28,8 @@ export interface NegotiationOptions {
   bare: () => boolean;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Candidates are about to be gathered anew: the connection takes up the ICE servers of now. */
+  gathering: () => void;
   send: (frame: NegotiationFrame) => void;
   /** A description of the other side is set: it is there. */
   described: () => void;
@@ -141,6 +143,7 @@ export class Negotiation {
     if (!possible()) return;
     this.#step(async () => {
       if (!possible()) return;
+      this.options.gathering();
       this.options.connection.restartIce();
       await this.#offer();
     });
@@ -197,6 +200,7 @@ export class Negotiation {
     if (!sdp.startsWith("v=0")) throw new Error("no session description"); // RFC 8866, section 5
     if (typeof bound === "string") throw new UnprovenError(bound);
     const { connection } = this.options;
+    if (type === "offer" && connection.remoteDescription) this.options.gathering();
     await connection.setRemoteDescription({ type, sdp: bound.sdp });
     // The browser may have read something else as a fingerprint. It says what it has read.
     if (!hasOnly(connection.remoteDescription?.sdp, bound.fingerprint)) throw new UnprovenError("other-certificate");
