@@ -190,6 +190,43 @@ async function back() {
   return page;
 }
 
+const relay = (credential: string) => ({ urls: ["turn:relay"], username: "alice", credential });
+
+test("ICE servers are renewed before their credentials end, and those of now stay while the service has no others", () => {
+  const { service } = connected();
+  void service.join("alice");
+  latest().says({ ...accepted, iceServers: [relay("first")] });
+  const asked = () => latest().sent.filter(({ type }) => type === "ice-servers").length;
+  const credentials = () => service.iceServers.map(({ credential }) => credential);
+  mock.timers.tick(50 * 60_000);
+  assert.equal(asked(), 1);
+  for (const iceServers of [[], undefined, [{ urls: "nonsense" }]]) {
+    latest().says({ type: "ice-servers", iceServers });
+    assert.deepEqual([credentials(), service.relayed], [["first"], true]);
+  }
+  mock.timers.tick(3 * 60_000);
+  assert.equal(asked(), 2, "it is asked again before the credentials end");
+  latest().says({ type: "ice-servers", iceServers: [relay("second")] });
+  assert.deepEqual(credentials(), ["second"]);
+  mock.timers.tick(50 * 60_000);
+  assert.equal(asked(), 3);
+});
+
+test("ICE servers that come after Sign out change nothing, and the next Join has those of its own answer", () => {
+  const { service } = connected();
+  void service.join("alice");
+  latest().says({ ...accepted, iceServers: [relay("alice's")] });
+  service.leave();
+  const sent = latest().sent.length;
+  mock.timers.tick(50 * 60_000);
+  assert.equal(latest().sent.slice(sent).some(({ type }) => type === "ice-servers"), false, "nobody renews them without a login");
+  latest().says({ type: "ice-servers", iceServers: [relay("late")] });
+  assert.deepEqual(service.iceServers, [relay("alice's")]);
+  void service.join("bob");
+  latest().says(accepted);
+  assert.deepEqual([service.iceServers, service.relayed], [[], false]);
+});
+
 test("signing out gives up a login that is held", async () => {
   const { service } = await back();
   latest().says(accepted);

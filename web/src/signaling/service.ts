@@ -20,6 +20,8 @@ const LOGIN_HELD = 8_000;
 
 /** When ICE servers with credentials are renewed, in ms. The credentials are valid for an hour. */
 const RENEW_ICE_SERVERS = 50 * 60_000;
+/** When they are asked for again after the service had none to offer, in ms. Those of before are valid for some minutes more. */
+const RENEW_AGAIN = 3 * 60_000;
 
 /** How many logins may be watched (messages/PROTOCOL.md, "Presence") … */
 const MAX_WATCHED = 256;
@@ -307,11 +309,16 @@ export class ServiceConnection {
 
   #setIceServers(connection: Connection, iceServers: RTCIceServer[]): void {
     this.#iceServers = iceServers;
+    this.#renewIceServers(connection, RENEW_ICE_SERVERS);
+  }
+
+  /** Asks for other ICE servers later, if those of now have credentials, which end. @param wait in ms */
+  #renewIceServers(connection: Connection, wait: number): void {
     clearTimeout(connection.iceTimer);
-    if (!iceServers.some(({ credential }) => credential !== undefined)) return;
+    if (!this.#iceServers.some(({ credential }) => credential !== undefined)) return;
     connection.iceTimer = setTimeout(() => {
       if (connection.loggedIn) connection.send({ type: "ice-servers" });
-    }, RENEW_ICE_SERVERS);
+    }, wait);
   }
 
   #setState(state: ServiceState): void {
@@ -414,7 +421,9 @@ export class ServiceConnection {
       }
     } else if (frame.type === "ice-servers") {
       // After Sign out they are of no use. The next Join brings its own.
-      if (connection.loggedIn) this.#setIceServers(connection, frame.iceServers);
+      if (!connection.loggedIn) return;
+      if (frame.iceServers.length > 0) this.#setIceServers(connection, frame.iceServers);
+      else this.#renewIceServers(connection, RENEW_AGAIN);
     } else if (frame.type === "presence") {
       connection.unanswered = 0; // The service knows presence, so that no error will come.
       if (connection.presence === "asked") this.listener.presence(frame.online, frame.offline);
