@@ -37,6 +37,7 @@ function followColorScheme(): void {
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 const settings: Settings = new Settings(shelf(), () => {
   followColorScheme();
+  messenger.settingsChanged();
   view.changed();
 }, loginKey);
 const offTheRecord = () => settings.choices.offTheRecord;

@@ -47,7 +47,7 @@ class FakeConnection {
   configured: RTCConfiguration[] = [];
 
   getConfiguration() {
-    return { certificates: ["its own"], iceServers: [] };
+    return { certificates: ["its own"], iceServers: [], iceTransportPolicy: this.configured.at(-1)?.iceTransportPolicy ?? "all" };
   }
   setConfiguration(configuration: RTCConfiguration) {
     this.configured.push(configuration);

@@ -154,6 +154,11 @@ export class Call {
     return this.phase === "open" && this.#lastOutage?.on === true ? this.#lastOutage : undefined;
   }
 
+  /** Whether the connection, as it is configured now, may use only relays. */
+  get relayOnly(): boolean {
+    return this.#connection.getConfiguration().iceTransportPolicy === "relay";
+  }
+
   /** Whether this call is being set up. */
   get settingUp(): boolean {
     return this.phase === "calling" || this.phase === "connecting";

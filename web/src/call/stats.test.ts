@@ -28,6 +28,16 @@ test("a relay at either end is one, and its own transport is what counts", () =>
   assert.equal(figuresOf(new Map()).relayed, undefined);
 });
 
+test("what the browser does not tell of the path is not known", () => {
+  const figures = (...all: object[]) => figuresOf(new Map([pair, ...all].map((report, i) => [i, report])));
+  const { relayed, protocol } = figures({ ...own, candidateType: "relay" }, peer);
+  assert.deepEqual([relayed, protocol], [true, undefined], "the protocol of a relayed candidate is not that to the relay");
+  assert.equal(figures(own).relayed, undefined, "the other end may be a relay");
+  assert.equal(figures(peer).relayed, undefined, "this end may be one");
+  const theirs = figures(own, { ...peer, candidateType: "relay", relayProtocol: "tls" });
+  assert.deepEqual([theirs.relayed, theirs.protocol, theirs.ownCandidate], [true, "udp", "host"], "by what the other end reaches its relay says nothing of this end");
+});
+
 test("the pulse counts what comes on every pair of candidates", () => {
   const pairs = [pair, { ...other, bytesReceived: 5, responsesReceived: 3 }, { ...own, bytesReceived: 1_000 }];
   assert.equal(pulseOf(new Map(pairs.map((report) => [report.id, report]))), 28);

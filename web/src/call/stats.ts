@@ -1,12 +1,12 @@
 /** How the two ends are connected, as far as the browser tells (W3C, "Identifiers for WebRTC's Statistics API"). */
 export interface ConnectionFigures {
-  /** Whether the bytes pass through a TURN server. undefined: not known. */
+  /** Whether the bytes pass through a TURN server, of either end. undefined: not known. */
   relayed: boolean | undefined;
   /** In ms. undefined: not known. */
   roundTrip: number | undefined;
   bytesSent: number;
   bytesReceived: number;
-  /** "udp", "tcp", or "tls" to a relay. */
+  /** "udp" or "tcp". If this end uses a relay, by what it reaches that: "udp", "tcp" or "tls". undefined: not known. */
   protocol: string | undefined;
   /** Types of the candidates in use: host, srflx, prflx or relay (RFC 8445, section 4). */
   ownCandidate: string | undefined;
@@ -34,11 +34,12 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
   const count = (value: unknown) => (typeof value === "number" ? value : 0);
   const kinds = [word(own?.["candidateType"]), word(peer?.["candidateType"])];
   return {
-    relayed: kinds.every((kind) => kind === undefined) ? undefined : kinds.includes("relay"),
+    relayed: kinds.includes("relay") || (kinds.includes(undefined) ? undefined : false),
     roundTrip: typeof pair?.["currentRoundTripTime"] === "number" ? pair["currentRoundTripTime"] * 1_000 : undefined,
     bytesSent: count(pair?.["bytesSent"]),
     bytesReceived: count(pair?.["bytesReceived"]),
-    protocol: word(own?.["relayProtocol"]) ?? word(own?.["protocol"]),
+    // A relayed candidate's own protocol is that between the relay and the other end.
+    protocol: word(own?.[kinds[0] === "relay" ? "relayProtocol" : "protocol"]),
     ownCandidate: kinds[0],
     peerCandidate: kinds[1],
   };

@@ -46,8 +46,21 @@ class FakeConnection {
   localDescription: { sdp: string } | undefined;
   remoteDescription: { sdp: string } | undefined;
   readonly channels: FakeChannel[] = [];
-  constructor() {
+  /** Each configuration that it was restarted with. */
+  readonly restarts: RTCConfiguration[] = [];
+  /** The kind of the candidate of this end that is in use. */
+  way = "host";
+  constructor(private configuration: RTCConfiguration) {
     FakeConnection.all.push(this);
+  }
+  getConfiguration() {
+    return this.configuration;
+  }
+  setConfiguration(configuration: RTCConfiguration) {
+    this.configuration = configuration;
+  }
+  restartIce() {
+    this.restarts.push(this.configuration);
   }
   createDataChannel() {
     const channel = new FakeChannel();
@@ -61,7 +74,10 @@ class FakeConnection {
     this.remoteDescription = description;
   }
   async getStats() {
-    return new Map();
+    const pair = { id: "pair", type: "candidate-pair", selected: true, localCandidateId: "own", remoteCandidateId: "peer" };
+    const own = { id: "own", type: "local-candidate", candidateType: this.way };
+    const peer = { id: "peer", type: "remote-candidate", candidateType: "host" };
+    return new Map([pair, own, peer].map((report) => [report.id, report]));
   }
   close() {}
 }
@@ -73,6 +89,7 @@ class FakeSocket {
   static answers = true;
   static readonly OPEN = 1;
   static refusing = false;
+  static iceServers: RTCIceServer[] | undefined;
   static latest: FakeSocket;
   readyState = 1;
   readonly sent: Sent[] = [];
@@ -86,7 +103,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true }) }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true, iceServers: FakeSocket.iceServers }) }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -102,6 +119,7 @@ beforeEach(() => {
   FakeConnection.all = [];
   FakeSocket.answers = true;
   FakeSocket.refusing = false;
+  FakeSocket.iceServers = undefined;
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
@@ -121,7 +139,7 @@ async function alice() {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
-  const settings = new Settings(undefined);
+  const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
@@ -241,6 +259,76 @@ test("a stranger's answer says nothing of relays", async () => {
   assert.equal(alert(), undefined);
   FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("99") }, from: "xyz", to: "alice", call: "theirs" });
   assert.equal(alert(), "noRelay");
+});
+
+const RELAYS = [{ urls: ["turn:relay"], username: "alice", credential: "secret" }];
+
+const warned = () => messenger.alert?.key === "stillDirect";
+
+test("an open call changes over to the relay when Relay only is turned on, and back when it is turned off", async () => {
+  FakeSocket.iceServers = RELAYS;
+  const { settings } = await alice();
+  await calls("bob", "bob", "01");
+  const { restarts } = FakeConnection.all.at(-1)!;
+  settings.choose({ relayOnly: true });
+  await settled();
+  settings.choose({ darkMode: true });
+  await settled();
+  assert.deepEqual(restarts.map(({ iceTransportPolicy, iceServers }) => [iceTransportPolicy, iceServers]), [["relay", RELAYS]]);
+  FakeConnection.all.at(-1)!.way = "relay";
+  mock.timers.tick(20_000);
+  await settled();
+  assert.equal(warned(), false);
+  settings.choose({ relayOnly: false });
+  await settled();
+  assert.deepEqual(restarts.map(({ iceTransportPolicy }) => iceTransportPolicy), ["relay", "all"]);
+});
+
+test("a call that is being set up while Relay only changes follows when it opens", async () => {
+  FakeSocket.iceServers = RELAYS;
+  const { settings } = await alice();
+  const opened = calls("bob", "bob", "01");
+  settings.choose({ relayOnly: true });
+  await opened;
+  await settled();
+  assert.deepEqual(FakeConnection.all.at(-1)!.restarts.map(({ iceTransportPolicy }) => iceTransportPolicy), ["relay"]);
+});
+
+test("calls that stay direct although Relay only is on are named", async () => {
+  for (const [iceServers, wait, restarts] of [[undefined, 0, 0], [RELAYS, 20_000, 1]] as const) {
+    FakeSocket.iceServers = iceServers as RTCIceServer[] | undefined;
+    const { settings } = await alice();
+    await calls("bob", "bob", "01");
+    settings.choose({ relayOnly: true });
+    await settled();
+    mock.timers.tick(wait);
+    await settled();
+    assert.deepEqual(messenger.alert, { key: "stillDirect", args: ["bob"] });
+    assert.equal(FakeConnection.all.at(-1)!.restarts.length, restarts, "a restart without a relay would lose the call");
+    assert.equal(messenger.front?.phase, "open");
+    messenger.alert = undefined;
+    settings.choose({ relayOnly: false });
+    mock.timers.tick(wait);
+    await settled();
+    assert.equal(warned(), false);
+    messenger.signOut();
+  }
+});
+
+test("no warning follows when Relay only is turned off again, or the call has ended", async () => {
+  FakeSocket.iceServers = RELAYS;
+  const { settings } = await alice();
+  await calls("bob", "bob", "01");
+  settings.choose({ relayOnly: true });
+  settings.choose({ relayOnly: false });
+  mock.timers.tick(20_000);
+  await settled();
+  assert.equal(warned(), false);
+  settings.choose({ relayOnly: true });
+  messenger.hangUp(messenger.front!);
+  mock.timers.tick(20_000);
+  await settled();
+  assert.equal(warned(), false);
 });
 
 test("whoever calls back after a loss is not asked about, and whoever calls after the end is", async () => {

@@ -136,6 +136,11 @@ export class Messenger {
     this.#switchboard?.calls.networkChanged();
   }
 
+  /** The settings have changed. */
+  settingsChanged(): void {
+    this.#switchboard?.settingsChanged();
+  }
+
   /** The page was asleep, or hidden, and may have missed that the network has changed. */
   woke(): void {
     this.#service.hurry();

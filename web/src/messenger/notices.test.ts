@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CallEnd } from "../call/ends.js";
 import { languages, phrase, say } from "../words.js";
-import { leftOut, noticeOf, refusal } from "./notices.js";
+import { leftOut, noConnection, noticeOf, refusal } from "./notices.js";
 
 test("how a call has ended is said by how far it got and who called", () => {
   const said = (end: CallEnd, wasOpen: boolean, outgoing: boolean) => {
@@ -16,6 +16,14 @@ test("how a call has ended is said by how far it got and who called", () => {
   for (const end of ["lost", "gone"] as const) assert.deepEqual(all(end), Array(4).fill("noteInterrupted"));
   assert.deepEqual(all("unreached"), Array(4).fill("alert unreached"));
   assert.deepEqual(all("no-answer"), Array(4).fill("alert didNotAnswer"));
+});
+
+test("what would help where no connection can be made depends on whether there is a relay, and on whether it is the only way", () => {
+  const said = (relayOnly: boolean, relayed: boolean) => say(languages.en, noConnection("bob", relayOnly, relayed));
+  assert.match(said(false, false), /offers no relay.*another network.*TURN server/u);
+  assert.match(said(true, false), /offers no relay/u);
+  assert.match(said(false, true), /neither directly nor through the service's relay.*another network/u);
+  assert.match(said(true, true), /“Relay only” is on.*another network.*turn “Relay only” off/u);
 });
 
 test("why a login is refused is said in the page's words where it knows the reason, and in the service's otherwise", () => {

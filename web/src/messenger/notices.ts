@@ -47,6 +47,11 @@ export function noticeOf(end: CallEnd, { wasOpen, outgoing }: { wasOpen: boolean
   return NOTICES[end][wasOpen ? "open" : outgoing ? "outgoing" : "incoming"];
 }
 
+/** Says that no connection to somebody could be made, and what would help. @param relayed whether the service offers a relay */
+export function noConnection(peer: string, relayOnly: boolean, relayed: boolean): Phrase {
+  return phrase(!relayed ? "noConnection" : relayOnly ? "noConnectionByRelay" : "noConnectionOrRelay", peer);
+}
+
 /** Says why the service refused a login. The page has its own words for the codes that it knows. */
 export function refusal(login: string, { code, message, reason }: { code: string; message: string; reason?: Phrase }): Phrase {
   if (reason !== undefined) return reason;

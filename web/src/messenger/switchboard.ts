@@ -11,9 +11,12 @@ import type { ServiceConnection } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import type { Account } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
-import { noticeOf } from "./notices.js";
+import { noConnection, noticeOf } from "./notices.js";
 import { Recognition } from "./recognition.js";
 import { Recovery } from "./recovery.js";
+
+/** How long calls may take to change over to a relay before the person is told that they have not, in ms. */
+const CHANGE_OVER_WITHIN = 20_000;
 
 /** What a switchboard needs of the page. */
 export interface SwitchboardHost {
@@ -40,6 +43,9 @@ export class Switchboard implements CallsListener {
   readonly calls: Calls;
   readonly recognition: Recognition;
   readonly recovery: Recovery;
+  /** "Relay only", as the calls follow it. */
+  #relayOnly: boolean;
+  #changeOverTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param login the own login as it is shown */
   constructor(
@@ -47,7 +53,8 @@ export class Switchboard implements CallsListener {
     private readonly account: Account,
     private readonly host: SwitchboardHost,
   ) {
-    const { contacts, service } = host;
+    const { contacts, service, settings } = host;
+    this.#relayOnly = settings.choices.relayOnly;
     const changed = () => host.changed();
     this.calls = new Calls({
       me: login,
@@ -94,6 +101,33 @@ export class Switchboard implements CallsListener {
       const conversation = this.account.find(login);
       if (conversation !== undefined) this.recovery.resume(conversation);
     }
+  }
+
+  /** The settings have changed: open calls follow "Relay only". Calls that are being set up do so when they open. */
+  settingsChanged(): void {
+    const { relayOnly } = this.host.settings.choices;
+    if (relayOnly === this.#relayOnly) return;
+    this.#relayOnly = relayOnly;
+    clearTimeout(this.#changeOverTimer);
+    this.#changeOver(this.calls.all);
+  }
+
+  /** Restarts the open ones of these calls that do not follow "Relay only". Where no relay can be used they go on, and the person is told. */
+  #changeOver(calls: readonly Call[]): void {
+    const { relayed } = this.host.service;
+    const relayOnly = this.#relayOnly;
+    const others = calls.filter((call) => call.phase === "open" && call.relayOnly !== relayOnly);
+    if (others.length === 0) return;
+    // A restart without a relay would find no route, and lose the call.
+    if (relayed || !relayOnly) for (const call of others) call.restart();
+    if (relayOnly) this.#changeOverTimer = setTimeout(() => void this.#sayDirect(), relayed ? CHANGE_OVER_WITHIN : 0);
+  }
+
+  /** Says which open calls still do without a relay of this end. */
+  async #sayDirect(): Promise<void> {
+    const ways = await Promise.all(this.calls.all.map(async (call) => ({ call, figures: await call.figures().catch(() => undefined) })));
+    const direct = ways.filter(({ call, figures }) => call.phase === "open" && figures?.ownCandidate !== "relay");
+    if (direct.length > 0 && this.#relayOnly) this.host.alert(phrase("stillDirect", direct.map(({ call }) => call.peer).join(", ")));
   }
 
   /** Whether a call waits for the service. */
@@ -173,6 +207,7 @@ export class Switchboard implements CallsListener {
   /** Ends every call and restores none. */
   end(): void {
     for (const { peer, loss } of this.account.conversations) if (loss !== undefined) this.calls.abandon(peer, loss.call);
+    clearTimeout(this.#changeOverTimer);
     this.recovery.stopAll();
     this.calls.end();
   }
@@ -218,6 +253,7 @@ export class Switchboard implements CallsListener {
     conversation.peer = call.peer;
     this.host.alert(undefined);
     this.account.note(conversation, phrase(restored ? "noteReconnected" : "noteConnected", call.peer));
+    this.#changeOver([call]);
     void this.recognition.opened(call, conversation);
   }
 
@@ -272,7 +308,9 @@ export class Switchboard implements CallsListener {
     if (notice === undefined) return host.changed();
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
     else {
-      host.alert(phrase(notice.alert, call.peer));
+      const { service, settings } = host;
+      const relay = noConnection(call.peer, settings.choices.relayOnly, service.relayed);
+      host.alert(notice.alert === "noConnection" ? relay : phrase(notice.alert, call.peer));
       account.dropIfEmpty(conversation);
     }
   }

@@ -2,6 +2,7 @@ import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
 import type { Call } from "../call/call.js";
 import type { ConnectionFigures } from "../call/stats.js";
 import { size } from "../sizes.js";
+import type { Words } from "../words.js";
 import type { DialogContent, Page } from "./page.js";
 import { exactClock, number } from "./text.js";
 
@@ -34,7 +35,7 @@ export function connectionDialog(page: Page, call: Call): DialogContent {
 }
 
 function body({ words, language }: Page, call: Call, figures: ConnectionFigures | undefined): TemplateResult {
-  const path = figures?.relayed === undefined ? words.unknown : figures.relayed ? words.relayed : words.direct;
+  const path = pathOf(words, figures);
   const line = (name: string, value: string) => html`<dt>${name}</dt>
     <dd>${value}</dd>`;
   return html`
@@ -61,4 +62,12 @@ function body({ words, language }: Page, call: Call, figures: ConnectionFigures 
       )}
     </ol>
   `;
+}
+
+/** Says whether there is a relay between the two ends, whose it is, and by what this end reaches its own. */
+function pathOf(words: Words, figures: ConnectionFigures | undefined): string {
+  if (figures?.relayed === undefined) return words.unknown;
+  if (!figures.relayed) return words.direct;
+  if (figures.ownCandidate !== "relay") return words.relayedThere;
+  return figures.protocol === undefined ? words.relayed : words.relayedBy(figures.protocol.toUpperCase());
 }
