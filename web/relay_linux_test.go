@@ -140,14 +140,15 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 	cert, key := certificateFor(t, serviceName)
 	for _, network := range []struct {
 		name      string
+		protocol  string
 		rules     []string
 		arguments []string
 		url       string
 	}{
-		{"by UDP", nil, nil, "http://" + serviceSubnet + ".2:7777/"},
-		{"by TCP where UDP is blocked", []string{"add rule ip block forward meta l4proto udp drop"}, nil, "http://" + serviceSubnet + ".2:7777/"},
+		{"by UDP", "UDP", nil, nil, "http://" + serviceSubnet + ".2:7777/"},
+		{"by TCP where UDP is blocked", "TCP", []string{"add rule ip block forward meta l4proto udp drop"}, nil, "http://" + serviceSubnet + ".2:7777/"},
 		{
-			"by TLS where all but port 443 is blocked",
+			"by TLS where all but port 443 is blocked", "TLS",
 			[]string{
 				"add rule ip block forward meta l4proto udp drop",
 				fmt.Sprintf("add rule ip block forward oifname \"net%s\" tcp dport != 443 drop", serviceSubnet),
@@ -184,8 +185,11 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 			if _, sum := bob.save("relayed.bin"); sum != want {
 				t.Error("the file is not what alice sent")
 			}
-			alice.click("button", "How am I connected?")
-			alice.shows("dialog", "How am I connected?", "through a relay")
+			alice.shownHow("through a relay")
+			alice.toggle("Relay only")
+			alice.shownHow("through a relay, which this end reaches by " + network.protocol)
+			alice.say("through this end's relay")
+			bob.hears("alice", "through this end's relay")
 			if network.rules != nil {
 				return
 			}
@@ -197,5 +201,53 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 				t.Errorf("the probe behind the same NAT fails: %v\n%s", err, output)
 			}
 		})
+	}
+}
+
+// shownHow waits until "How am I connected?" shows the path.
+func (p *page) shownHow(path string) {
+	p.t.Helper()
+	p.click("button", "How am I connected?")
+	p.shows("dialog", "How am I connected?", path)
+	p.click("button", "Close")
+	p.vanish("dialog", "How am I connected?")
+}
+
+func TestACallFollowsRelayOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
+	if !long() {
+		t.Skip("without P2P_TEST_LONG")
+	}
+	needNamespaces(t)
+	n, err := newInternetwork()
+	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
+	url := "http://" + serviceSubnet + ".2:7777/"
+	alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
+	bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
+	alice.join("alice")
+	bob.join("bob")
+	alice.meets(bob)
+	// Each end turns it on and off, because one of them nominates the pair of candidates (RFC 8445, section 7.2.2).
+	for _, pair := range [][2]*page{{alice, bob}, {bob, alice}} {
+		one, other := pair[0], pair[1]
+		one.shownHow("direct")
+		one.toggle("Relay only")
+		one.shownHow("through a relay, which this end reaches by UDP")
+		other.shownHow("through a relay")
+		one.say("behind the relay")
+		other.hears(one.name, "behind the relay")
+		one.toggle("Relay only")
+		one.shownHow("direct")
+		one.say("directly again")
+		other.hears(one.name, "directly again")
 	}
 }

@@ -361,7 +361,7 @@ export class Call {
     connection.onconnectionstatechange = null;
     this.#negotiation.close();
     // A goodbye says that the person has left. It may still arrive after a call was lost, and would keep the other page from restoring it.
-    if (this.wasOpen && told && end !== "lost") void closeAfter(texts.leave(), connection);
+    if (this.wasOpen && told && end !== "lost" && end !== "rerouted") void closeAfter(texts.leave(), connection);
     else if (this.wasOpen && (told || end === "left")) void closeAfter(texts.close(), connection);
     else {
       void texts.close();

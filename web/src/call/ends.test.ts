@@ -14,6 +14,6 @@ test("the other side is told of an end that it cannot know", () => {
     "undeliverable",
     "unreadable-fingerprint",
   ]);
-  assert.deepEqual(told("lost"), ["lost", "no-answer", "no-connection", "unreached"]);
+  assert.deepEqual(told("lost"), ["lost", "no-answer", "no-connection", "rerouted", "unreached"]);
   assert.deepEqual(told(undefined), ["busy", "declined", "gone", "left", "no-relay", "superseded", "unavailable", "unreadable"]);
 });

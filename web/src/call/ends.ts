@@ -15,6 +15,7 @@ export type CallEnd =
   | "unreached" // the service could not be reached while the call was being set up
   | "no-connection" // both sides are there, but ICE found no route between them
   | "lost" // it was open, and the connection broke
+  | "rerouted" // it was open, and gives way to one that the person's settings allow
   | "gone" // it was open, the connection broke, and the service says that nobody has the other's login any more
   | FingerprintFault // the other side's description does not say which certificate it has
   | "other-certificate" // the browser has taken or met another certificate than this page has compared
@@ -39,6 +40,7 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "no-connection": "lost",
   unreached: "lost",
   lost: "lost",
+  rerouted: "lost",
   gone: undefined,
   "missing-fingerprint": "left",
   "several-fingerprints": "left",

@@ -10,7 +10,7 @@ const pair = {
 };
 const other = { ...pair, id: "other", bytesSent: 0, bytesReceived: 0, state: "waiting", nominated: false };
 const expected = {
-  relayed: false, roundTrip: 12, bytesSent: 10, bytesReceived: 20, protocol: "udp", ownCandidate: "host", peerCandidate: "srflx",
+  relayed: false, relayFound: false, roundTrip: 12, bytesSent: 10, bytesReceived: 20, protocol: "udp", ownCandidate: "host", peerCandidate: "srflx",
 };
 
 test("figures are those of the pair in use, whichever way the browser tells it", () => {
@@ -26,6 +26,13 @@ test("a relay at either end is one, and its own transport is what counts", () =>
   assert.equal(figures.relayed, true);
   assert.equal(figures.protocol, "tls");
   assert.equal(figuresOf(new Map()).relayed, undefined);
+});
+
+test("a relay that is found and not in use is told", () => {
+  const found = { ...own, id: "found", candidateType: "relay" };
+  const figures = figuresOf(new Map([pair, own, peer, found].map((report) => [report.id, report])));
+  assert.deepEqual([figures.relayFound, figures.relayed], [true, false]);
+  assert.equal(figuresOf(new Map([pair, own, { ...peer, candidateType: "relay" }].map((report) => [report.id, report]))).relayFound, false);
 });
 
 test("what the browser does not tell of the path is not known", () => {

@@ -4,6 +4,8 @@ export interface ConnectionFigures {
   relayed: boolean | undefined;
   /** In ms. undefined: not known. */
   roundTrip: number | undefined;
+  /** Whether this end has found a relay that it can use, whether or not it is in use. */
+  relayFound: boolean;
   bytesSent: number;
   bytesReceived: number;
   /** "udp" or "tcp". If this end uses a relay, by what it reaches that: "udp", "tcp" or "tls". undefined: not known. */
@@ -35,6 +37,7 @@ export function figuresOf(reports: { values(): Iterable<unknown> }): ConnectionF
   const kinds = [word(own?.["candidateType"]), word(peer?.["candidateType"])];
   return {
     relayed: kinds.includes("relay") || (kinds.includes(undefined) ? undefined : false),
+    relayFound: all.some((report) => report.type === "local-candidate" && report["candidateType"] === "relay"),
     roundTrip: typeof pair?.["currentRoundTripTime"] === "number" ? pair["currentRoundTripTime"] * 1_000 : undefined,
     bytesSent: count(pair?.["bytesSent"]),
     bytesReceived: count(pair?.["bytesReceived"]),

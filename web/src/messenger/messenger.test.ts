@@ -50,6 +50,8 @@ class FakeConnection {
   readonly restarts: RTCConfiguration[] = [];
   /** The kind of the candidate of this end that is in use. */
   way = "host";
+  /** Whether this end has found a relay. */
+  relayFound = false;
   constructor(private configuration: RTCConfiguration) {
     FakeConnection.all.push(this);
   }
@@ -77,7 +79,8 @@ class FakeConnection {
     const pair = { id: "pair", type: "candidate-pair", selected: true, localCandidateId: "own", remoteCandidateId: "peer" };
     const own = { id: "own", type: "local-candidate", candidateType: this.way };
     const peer = { id: "peer", type: "remote-candidate", candidateType: "host" };
-    return new Map([pair, own, peer].map((report) => [report.id, report]));
+    const relay = { id: "relay", type: "local-candidate", candidateType: "relay" };
+    return new Map([pair, own, peer, ...(this.relayFound ? [relay] : [])].map((report) => [report.id, report]));
   }
   close() {}
 }
@@ -313,6 +316,28 @@ test("calls that stay direct although Relay only is on are named", async () => {
     assert.equal(warned(), false);
     messenger.signOut();
   }
+});
+
+test("a call that a restart leaves direct although a relay is found gives way to another, which restores it", async () => {
+  FakeSocket.iceServers = RELAYS;
+  const { settings } = await alice();
+  await calls("bob", "bob", "01");
+  const before = FakeConnection.all.at(-1)!;
+  before.relayFound = true;
+  settings.choose({ relayOnly: true });
+  await settled();
+  mock.timers.tick(5_000);
+  await settled();
+  assert.equal(messenger.front?.phase, "reconnecting");
+  const bye = FakeSocket.latest.sent.at(-1) as { type: string; lost?: boolean };
+  assert.deepEqual([bye.type, bye.lost], ["bye", true], "the other side restores the call too");
+  assert.equal(before.channels[0]!.sent.map(decodeFrame).some(({ kind }) => kind === "goodbye"), false, "nobody has left");
+  mock.timers.tick(1_000);
+  await settled();
+  const after = FakeConnection.all.at(-1)!;
+  assert.notEqual(after, before);
+  assert.equal(after.getConfiguration().iceTransportPolicy, "relay");
+  assert.equal(warned(), false);
 });
 
 test("no warning follows when Relay only is turned off again, or the call has ended", async () => {

@@ -25,6 +25,8 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   // Nobody knows yet whose network it was.
   lost: always({ note: "noteInterrupted" }),
   gone: always({ note: "noteInterrupted" }),
+  // Another call takes its place, and that it is back is said.
+  rerouted: { open: undefined, outgoing: undefined, incoming: undefined },
   garbled: always({ note: "noteGarbled" }),
   "identity-changed": always({ note: "noteIdentityEnded" }),
   unavailable: always({ alert: "unavailable" }),

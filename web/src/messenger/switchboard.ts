@@ -15,8 +15,8 @@ import { noConnection, noticeOf } from "./notices.js";
 import { Recognition } from "./recognition.js";
 import { Recovery } from "./recovery.js";
 
-/** How long calls may take to change over to a relay before the person is told that they have not, in ms. */
-const CHANGE_OVER_WITHIN = 20_000;
+/** How long an open call may take to find a relay and change over to it, in ms. */
+const CHANGE_OVER_WITHIN = 5_000;
 
 /** What a switchboard needs of the page. */
 export interface SwitchboardHost {
@@ -108,11 +108,10 @@ export class Switchboard implements CallsListener {
     const { relayOnly } = this.host.settings.choices;
     if (relayOnly === this.#relayOnly) return;
     this.#relayOnly = relayOnly;
-    clearTimeout(this.#changeOverTimer);
     this.#changeOver(this.calls.all);
   }
 
-  /** Restarts the open ones of these calls that do not follow "Relay only". Where no relay can be used they go on, and the person is told. */
+  /** Restarts the open ones of these calls that do not follow "Relay only". */
   #changeOver(calls: readonly Call[]): void {
     const { relayed } = this.host.service;
     const relayOnly = this.#relayOnly;
@@ -120,14 +119,22 @@ export class Switchboard implements CallsListener {
     if (others.length === 0) return;
     // A restart without a relay would find no route, and lose the call.
     if (relayed || !relayOnly) for (const call of others) call.restart();
-    if (relayOnly) this.#changeOverTimer = setTimeout(() => void this.#sayDirect(), relayed ? CHANGE_OVER_WITHIN : 0);
+    clearTimeout(this.#changeOverTimer);
+    if (relayOnly) this.#changeOverTimer = setTimeout(() => void this.#leaveDirect(), relayed ? CHANGE_OVER_WITHIN : 0);
   }
 
-  /** Says which open calls still do without a relay of this end. */
-  async #sayDirect(): Promise<void> {
+  /**
+   * Chromium keeps a direct route through a restart, because it prefers that to a relay. Calls that still have one give way to others if this end
+   * has found a relay. If it has not they go on, because the other side knows the addresses already, and the person is told.
+   */
+  async #leaveDirect(): Promise<void> {
     const ways = await Promise.all(this.calls.all.map(async (call) => ({ call, figures: await call.figures().catch(() => undefined) })));
+    if (!this.#relayOnly) return;
     const direct = ways.filter(({ call, figures }) => call.phase === "open" && figures?.ownCandidate !== "relay");
-    if (direct.length > 0 && this.#relayOnly) this.host.alert(phrase("stillDirect", direct.map(({ call }) => call.peer).join(", ")));
+    const can = ({ call, figures }: (typeof direct)[number]) => this.host.service.relayed && figures?.relayFound === true && !call.bare;
+    for (const way of direct) if (can(way)) way.call.end("rerouted");
+    const stuck = direct.filter((way) => !can(way)).map(({ call }) => call.peer);
+    if (stuck.length > 0) this.host.alert(phrase("stillDirect", stuck.join(", ")));
   }
 
   /** Whether a call waits for the service. */
@@ -299,7 +306,7 @@ export class Switchboard implements CallsListener {
     const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
     if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation, end)) return host.changed();
-    if (call.wasOpen && (end === "lost" || end === "gone" || end === "superseded")) {
+    if (call.wasOpen && (end === "lost" || end === "rerouted" || end === "gone" || end === "superseded")) {
       // Nothing tells of a client without framing whether it is gone.
       this.recovery.lost(conversation, call, end === "gone" || call.bare);
     }

@@ -1,6 +1,7 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
 import type { Call } from "../call/call.js";
 import type { ConnectionFigures } from "../call/stats.js";
+import type { LiveConversation } from "../messenger/liveconversation.js";
 import { size } from "../sizes.js";
 import type { Words } from "../words.js";
 import type { DialogContent, Page } from "./page.js";
@@ -9,11 +10,13 @@ import { exactClock, number } from "./text.js";
 /** How often the figures are read, in ms. */
 const REFRESH = 1_000;
 
-/** Shows how the two ends of a call are connected, and what the service has seen of it. */
-export function connectionDialog(page: Page, call: Call): DialogContent {
+/** Shows how the two ends of a conversation's call are connected, and what the service has seen of it. When another call follows, it shows that. */
+export function connectionDialog(page: Page, conversation: LiveConversation, begun: Call): DialogContent {
+  let call = begun;
   let figures: ConnectionFigures | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const refresh = async () => {
+    call = conversation.call ?? call;
     try {
       figures = await call.figures();
     } catch {
@@ -23,12 +26,12 @@ export function connectionDialog(page: Page, call: Call): DialogContent {
   };
   void refresh();
   return {
-    id: `connection ${call.id}`,
+    id: `connection ${begun.id}`,
     title: ({ howConnected }) => howConnected,
     body: (now) => {
       // The figures are read only while the dialog is open.
       clearTimeout(timer);
-      if (call.phase !== "over") timer = setTimeout(() => document.querySelector("#dialog[open]") !== null && void refresh(), REFRESH);
+      timer = setTimeout(() => document.querySelector("#dialog[open]") !== null && void refresh(), REFRESH);
       return body(now, call, figures);
     },
   };

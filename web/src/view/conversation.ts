@@ -104,7 +104,7 @@ export class ConversationView {
         </span>
         <span class="tools">
           ${trust?.lasting === true ? iconButton("shield", words.verify(peer), () => this.page.open(verifyDialog(this.page, conversation))) : nothing}
-          ${call === undefined ? nothing : iconButton("info", words.howConnected, () => this.page.open(connectionDialog(this.page, call)))}
+          ${call === undefined ? nothing : iconButton("info", words.howConnected, () => this.page.open(connectionDialog(this.page, conversation, call)))}
           <button
             type="button"
             class=${blocked ? "btn btn-icon pressed" : "btn btn-icon"}
