@@ -251,3 +251,36 @@ func TestACallFollowsRelayOnly(t *testing.T) {
 		other.hears(one.name, "directly again")
 	}
 }
+
+func TestWithNoWayBetweenTwoThePageSaysWhatHelps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
+	if !long() {
+		t.Skip("without P2P_TEST_LONG")
+	}
+	needNamespaces(t)
+	n, err := newInternetwork()
+	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	if err := n.cut(hostPair{n.alice, n.bob}); err != nil {
+		t.Fatal(err)
+	}
+	n.service.runs(t, program(t))
+	url := "http://" + serviceSubnet + ".2:7777/"
+	alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
+	bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
+	alice.join("alice")
+	bob.join("bob")
+	alice.connectTo("bob")
+	began := time.Now()
+	for _, p := range []*page{alice, bob} {
+		p.shows("alert", "", "this service offers no relay. Try another network")
+	}
+	t.Logf("both have said so after %v", time.Since(began))
+}
