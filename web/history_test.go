@@ -195,9 +195,11 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 			const contact = (fingerprint, verified) => ({ fingerprint, verified, since: new Date(5), next: undefined });
 			for (const [key, active, verified] of [["γιώργος", -1, true], ["γιώργοσ", -2, false]]) {
 				put("contacts", ["alice", key], contact(key, verified));
-				put("conversations", ["alice", key], { peer: key, key, me: "alice", draft: "", unread: 0, active: new Date(active),
-					correspondence: { instance: key, waiting: [], received: undefined } });
-				put("entries", ["alice", key, 7, "a"], { id: key, time: new Date(7), kind: "received", author: key, text: "from " + key });
+				put("conversations", ["alice", key], { peer: key, key, me: "alice", draft: "draft for " + key, unread: 2, active: new Date(active),
+					correspondence: { instance: key, waiting: [{ id: 1, text: "to " + key, was: [] }], received: undefined } });
+				const add = (time, entry) => put("entries", ["alice", key, time, key + time], { id: key + time, time: new Date(time), ...entry });
+				for (const time of [7 + active, 20 + active]) add(time, { kind: "received", author: key, text: time + " from " + key });
+				add(30 + active, { kind: "own", author: "alice", text: "to " + key, delivery: "sending", letter: 1 });
 			}
 			for (const key of ["carol", "dora"]) put("entries", ["alice", key, 1, "a"], { id: "a", time: new Date(1), kind: "received", author: key, text: key });
 			t.oncomplete = () => { request.result.close(); resolve(true); };
@@ -227,9 +229,18 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 	if got := alice.texts("bob"); !slices.Equal(got, append(want, "and now")) {
 		t.Errorf("there are %d messages, want %d in order", len(got), texts+1)
 	}
+	alice.shows("list", "Conversations", "4 unread messages")
 	alice.bringUp("γιώργος")
-	alice.hears("γιώργοσ", "from γιώργοσ")
-	alice.hears("γιώργος", "from γιώργος")
+	alice.hears("γιώργος", "19 from γιώργος")
+	want = []string{"5 from γιώργοσ", "6 from γιώργος", "18 from γιώργοσ", "19 from γιώργος", "to γιώργοσ", "to γιώργος"}
+	var got []string
+	for _, m := range alice.messages() {
+		got = append(got, m.Text)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("of the two who are one now there is %q, want %q", got, want)
+	}
+	alice.writes("draft for γιώργοσ\ndraft for γιώργος")
 	if kept := eval[[]string](alice, `new Promise((resolve) => {
 		indexedDB.open("p2p-messaging").onsuccess = (opened) => {
 			const contacts = opened.target.result.transaction("contacts").objectStore("contacts");
@@ -241,6 +252,16 @@ func TestAHistoryOfTheVersionBeforeStaysInItsOrder(t *testing.T) {
 	})`); !slices.Equal(kept, []string{"bob", "γιώργοσ", "false"}) {
 		t.Errorf("the contacts are %q, want one person who is not verified, because two certificates were known", kept)
 	}
+	l := s.peer("γιώργος").call("alice")
+	alice.find("alertdialog", "The identity of γιώργος has changed")
+	alice.click("button", "Continue anyway")
+	sent := []string{l.hears(), l.hears()}
+	slices.Sort(sent)
+	if !slices.Equal(sent, []string{"to γιώργος", "to γιώργοσ"}) {
+		t.Errorf("%q has been sent, want what waited in both conversations", sent)
+	}
+	l.send(receiptFrame(l.lastText))
+	alice.delivered()
 }
 
 // chooses chooses a file for Import.

@@ -85,6 +85,8 @@ export interface Connection extends Database {
 export interface ConnectionEvents {
   /** Another tab keeps a connection to a database of an earlier version. */
   blocked(): void;
+  /** A database of an earlier version becomes one of this version. That takes longer the more there is in it. */
+  upgrading(): void;
   /** The connection is closed: by the browser, or because another tab deletes the database or brings it to a later version. */
   closed(): void;
 }
@@ -96,12 +98,13 @@ export function isAbsence(error: unknown): boolean {
 }
 
 /** Opens the database. It may take as long as the browser likes. */
-export async function openConnection({ blocked, closed }: ConnectionEvents): Promise<Connection> {
+export async function openConnection({ blocked, upgrading, closed }: ConnectionEvents): Promise<Connection> {
   let fresh = false;
   const request = indexedDB.open(NAME, VERSION);
   request.onblocked = blocked;
   request.onupgradeneeded = ({ oldVersion }) => {
     fresh = oldVersion === 0;
+    if (!fresh) upgrading();
     upgrade(request.transaction!);
   };
   const database = await done(request);

@@ -99,6 +99,42 @@ test("a database that opens late, or is blocked by another window, is waited for
   }
 });
 
+test("a database that is being upgraded is not slow until that takes very long", async () => {
+  for (const blocked of [false, true]) {
+    const { database, told, opens } = browser();
+    if (blocked) opens[0]!.events.blocked();
+    const reading = get(database);
+    await pass(4_950);
+    opens[0]!.events.upgrading();
+    await pass(59_950);
+    assert.deepEqual(told, []);
+    opens[0]!.succeed();
+    assert.equal(await reading, "there");
+    await pass(60_000);
+    assert.deepEqual(told, [], "what waited has been done, and nobody was told");
+  }
+  const { database, told, opens } = browser();
+  const reading = assert.rejects(get(database), { name: "TimeoutError" });
+  opens[0]!.events.upgrading();
+  await pass(60_000);
+  await reading;
+  assert.deepEqual(told, ["slow"]);
+  opens[0]!.succeed();
+  await settled();
+  assert.deepEqual(told, ["slow", "well", "back"]);
+});
+
+test("once another window does not block the database any more, that is not told any more", async () => {
+  const { told, opens } = browser();
+  opens[0]!.events.blocked();
+  await pass(5_000);
+  opens[0]!.events.upgrading();
+  assert.deepEqual(told.splice(0), ["blocked", "slow"]);
+  opens[0]!.succeed();
+  await settled();
+  assert.deepEqual(told, ["well", "back"]);
+});
+
 test("a database that does not open is tried again, less and less often", async () => {
   const { database, told, opens } = browser();
   for (const [i, pause] of [50, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {

@@ -2,6 +2,8 @@ import { type Connection, type ConnectionEvents, type Database, isAbsence } from
 
 /** How long the browser may take to open the database or to read a record, in ms. After that the person is told. */
 const TIMEOUT = 5_000;
+/** How long it may take to bring the database to this version, in ms. After that the person is told. */
+const UPGRADE_TIMEOUT = 60_000;
 /** How long the page waits before it opens the database again, in ms: the second time, and at most. The first time it does not wait. */
 const SECOND_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
@@ -147,10 +149,17 @@ export class ReopeningDatabase implements Database {
 
   /** @param opened whether the database has been open before */
   async #open(opened = false): Promise<void> {
-    let blocked = false;
-    const limit = setTimeout(() => this.#inTrouble(blocked ? "blocked" : "slow"), TIMEOUT);
+    let late: Trouble = "slow";
+    const tell = () => this.#inTrouble(late);
+    let limit = setTimeout(tell, TIMEOUT);
+    const upgrading = () => {
+      clearTimeout(limit);
+      late = "slow"; // No other tab blocks it any more.
+      if (this.#trouble === "blocked") tell();
+      limit = setTimeout(tell, UPGRADE_TIMEOUT);
+    };
     try {
-      const connection: Connection = await this.open({ blocked: () => (blocked = true), closed: () => this.#closed(connection) });
+      const connection: Connection = await this.open({ blocked: () => (late = "blocked"), upgrading, closed: () => this.#closed(connection) });
       if (this.#trouble === "given-up") return connection.close();
       // A browser in trouble may open a database that cannot be read.
       if (this.#trouble !== undefined) await readable(connection);

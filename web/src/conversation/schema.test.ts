@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { oneContact, oneConversation } from "./schema.js";
+import { groups, inOrderOfTime, oneContact, oneConversation } from "./schema.js";
 
 const key: [string, string] = ["alice", "γιώργοσ"];
 
@@ -35,4 +35,27 @@ test("of two conversations that are one now nothing is lost", () => {
     },
   });
   assert.deepEqual(oneConversation([conversation("A", "", 1), { key, value: 7 }]).value, 7);
+});
+
+test("records come together under the login as it is compared now, and a group is where its last record is", () => {
+  const record = (me: string, other: string) => ({ key: [me, other] as [string, string], value: other });
+  const [final, dora, sigma, bobs] = [record("alice", "γιώργος"), record("alice", "dora"), record("alice", "γιώργοσ"), record("bob", "γιώργος")];
+  assert.deepEqual(groups([final, dora, bobs, sigma]), [[dora], [bobs], [final, sigma]]);
+  assert.deepEqual(oneConversation([final]).key, ["alice", "γιώργοσ"]);
+  assert.deepEqual(oneContact([bobs]).key, ["bob", "γιώργοσ"]);
+});
+
+test("entries of conversations that are one now are in the order of their times, and those of each keep theirs", () => {
+  const entry = (other: string, time: number, id: string) => ["alice", other, time, id];
+  const final = [entry("ς", 1, "b"), entry("ς", 3, "a"), entry("ς", 3, "c"), entry("ς", 9, "a")];
+  const sigma = [entry("σ", 2, "z"), entry("σ", 3, "b"), entry("σ", 4, "a")];
+  for (const [keys, want] of [
+    [final, final],
+    [[...final, ...sigma], [final[0], sigma[0], final[1], final[2], sigma[1], sigma[2], final[3]]],
+    [[...sigma, ...final], [final[0], sigma[0], sigma[1], final[1], final[2], sigma[2], final[3]]],
+    [[["alice", "bob", 1], "no key", final[0]], [final[0]]],
+    [[], []],
+  ]) {
+    assert.deepEqual(inOrderOfTime(keys!), want);
+  }
 });

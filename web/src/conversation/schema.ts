@@ -36,11 +36,12 @@ export function upgrade(transaction: IDBTransaction): void {
   const entries = transaction.objectStore("entries");
   if (entries.indexNames.contains(IDS)) return;
   entries.createIndex(IDS, ["me", "key", "id"]);
-  rekey(transaction.objectStore("contacts"), (contacts) => [...groups(contacts).values()].map(oneContact));
+  rekey(transaction.objectStore("contacts"), (contacts) => groups(contacts).map(oneContact));
   rekey(transaction.objectStore("conversations"), (conversations) => {
-    conversations.sort((a, b) => activity(a.value) - activity(b.value));
-    number(transaction, [...conversations.map(({ key }) => below(...key)), undefined]);
-    return [...groups(conversations).values()].map(oneConversation);
+    const found = groups(conversations.sort((a, b) => activity(a.value) - activity(b.value)));
+    // What belongs to no conversation comes last.
+    number(transaction, [...found.map((records) => records.map(({ key }) => below(...key))), [undefined]]);
+    return found.map(oneConversation);
   });
 }
 
@@ -69,22 +70,27 @@ function rekey(store: IDBObjectStore, merge: (records: Between[]) => Between[]):
   };
 }
 
-/** Returns records by their keys of now. Those under one key keep their order. */
-function groups(records: readonly Between[]): Map<string, Between[]> {
+/** Groups records by their keys of now. Those of a group keep their order, and a group is where the last of them is. */
+export function groups(records: readonly Between[]): Between[][] {
   const found = new Map<string, Between[]>();
-  for (const { key, value } of records) {
-    const now: Between["key"] = [loginKey(key[0]), loginKey(key[1])];
-    const name = JSON.stringify(now);
-    found.set(name, [...(found.get(name) ?? []), { key: now, value }]);
+  for (const record of records) {
+    const name = JSON.stringify(keyNow(record.key));
+    const group = found.get(name) ?? [];
+    found.delete(name);
+    found.set(name, [...group, record]);
   }
-  return found;
+  return [...found.values()];
+}
+
+function keyNow([me, other]: Between["key"]): Between["key"] {
+  return [loginKey(me), loginKey(other)];
 }
 
 /** Makes one contact of those that are one person now: the one met last. Where they have several certificates, none of them is verified. */
 export function oneContact(records: readonly Between[]): Between {
   const contacts = records.map(({ value }) => value).filter(isFields);
   const last = contacts.reduce<Record<string, unknown> | undefined>((a, b) => (a !== undefined && Number(a["since"]) > Number(b["since"]) ? a : b), undefined);
-  const { key } = records[0]!;
+  const key = keyNow(records[0]!.key);
   if (last === undefined || contacts.length < 2) return { key, value: records.at(-1)!.value };
   const same = contacts.every(({ fingerprint }) => fingerprint === last["fingerprint"]);
   return { key, value: { ...last, verified: same && contacts.some(({ verified }) => verified === true) } };
@@ -95,7 +101,8 @@ const FOREIGN = 1_000_000_000;
 
 /** Makes one conversation of those that are one now, the last of them with what the others have and it has not. */
 export function oneConversation(records: readonly Between[]): Between {
-  const { key, value } = records.at(-1)!;
+  const { key: before, value } = records.at(-1)!;
+  const key = keyNow(before);
   if (!isFields(value)) return { key, value };
   const [me, other] = key;
   const merged: Record<string, unknown> = { ...value, me, key: other };
@@ -123,27 +130,52 @@ function activity(conversation: unknown): number {
   return active instanceof Date ? active.getTime() || 0 : 0;
 }
 
+/** The key of an entry in version 1. */
+type TimedKey = [me: string, other: string, time: number, id: string];
+
 /**
- * Numbers the entries of version 1, whose keys were [own login, other login, time in ms, id], in the order of their keys. That is the
- * order in which version 1 showed them.
- * @param ranges what is numbered first, and what next. The last one is undefined, for all that is left
+ * Puts the keys of entries of version 1 in the order of their times, and leaves out others. Those of each conversation keep their order,
+ * which is the one in which version 1 showed them.
+ * @param keys those of one conversation after those of another
  */
-function number(transaction: IDBTransaction, ranges: (IDBKeyRange | undefined)[], last = 0): void {
+export function inOrderOfTime(keys: readonly unknown[]): TimedKey[] {
+  return keys.filter((key): key is TimedKey => Array.isArray(key) && key.length === 4).sort(([, , a], [, , b]) => a - b);
+}
+
+/**
+ * Numbers the entries of version 1.
+ * @param groups the ranges of the keys that are numbered first, next and so on. undefined: all that are left
+ */
+function number(transaction: IDBTransaction, groups: readonly (readonly (IDBKeyRange | undefined)[])[]): void {
   const entries = transaction.objectStore("entries");
-  entries.openCursor(ranges[0]).onsuccess = (event) => {
-    const cursor = (event.target as IDBRequest<IDBCursorWithValue | null>).result;
-    if (cursor !== null) {
-      const { key, value } = cursor as { key: unknown; value: unknown };
-      if (Array.isArray(key) && key.length === 4 && isFields(value)) {
-        const [me, other] = [loginKey(String(key[0])), loginKey(String(key[1]))];
-        const id = key[3] as string;
-        cursor.delete();
-        entries.put({ ...value, id, me, key: other, seq: ++last }, [me, other, last]);
-      }
-      cursor.continue();
-    } else if (ranges.length > 1) number(transaction, ranges.slice(1), last);
-    else transaction.objectStore("sequence").put(last, ENTRIES);
+  let last = 0;
+  const numberGroup = (index: number): void => {
+    const ranges = groups[index];
+    if (ranges === undefined) return void transaction.objectStore("sequence").put(last, ENTRIES);
+    let keys: unknown[] = [];
+    ranges.forEach((range, i) => {
+      const request = entries.getAllKeys(range);
+      request.onsuccess = () => {
+        keys = keys.concat(request.result);
+        if (i === ranges.length - 1) numberEach(inOrderOfTime(keys).values(), index);
+      };
+    });
   };
+  const numberEach = (keys: Iterator<TimedKey>, index: number): void => {
+    const { value: key, done } = keys.next() as IteratorResult<TimedKey, undefined>;
+    if (done === true) return numberGroup(index + 1);
+    const request = entries.get(key);
+    request.onsuccess = () => {
+      const value: unknown = request.result;
+      if (isFields(value)) {
+        const [me, other] = keyNow([key[0], key[1]]);
+        entries.delete(key);
+        entries.put({ ...value, id: key[3], me, key: other, seq: ++last }, [me, other, last]);
+      }
+      numberEach(keys, index);
+    };
+  };
+  numberGroup(0);
 }
 
 /** The range of keys that begin with these logins. */

@@ -26,6 +26,59 @@ test("what would help where no connection can be made depends on whether there i
   assert.match(said(true, true), /“Relay only” is on.*another network.*turn “Relay only” off/u);
 });
 
+test("the words about each end of a call are true for whoever reads them", () => {
+  const always = (words: string): [string, string, string] => [words, words, words];
+  const said: Record<CallEnd, [outgoing: string | undefined, incoming: string | undefined, open: string | undefined]> = {
+    "hung-up": ["You cancelled the call to bob", "You disconnected from bob", "You disconnected from bob"],
+    left: ["bob left", "bob cancelled the call", "bob left"],
+    superseded: [undefined, undefined, "The connection to bob was lost"],
+    lost: always("The connection to bob was lost"),
+    gone: always("The connection to bob was lost"),
+    rerouted: [undefined, undefined, undefined],
+    garbled: always("Disconnected from bob: their page sent something that could not be read"),
+    "identity-changed": always(
+      "The call was ended: this browser can read again what it remembers of bob, and this was another identity. Call bob again to decide",
+    ),
+    unavailable: always("bob is not here. Check the spelling, or try again later."),
+    undeliverable: always("The service could not connect you to bob. Please try again in a moment."),
+    unreadable: always("bob cannot be a login: it contains a character that is not allowed. Check the spelling."),
+    busy: always("bob cannot take another call now. Please try again in a minute."),
+    declined: always("bob declined."),
+    "no-relay": always(
+      "bob could not be reached: “Relay only” is on there, but this service offers no relay. Ask bob to turn it off in the settings, or ask the operator for a TURN server.",
+    ),
+    "no-answer": always("bob did not answer. Please try again later."),
+    unreached: always("Your connection to the service was lost before you were connected to bob. Please try again when it is back."),
+    "no-connection": always("No direct connection to bob could be made, and this service offers no relay. Try another network, or ask the operator for a TURN server."),
+    "missing-fingerprint": always(
+      "You were not connected to bob: the call does not say, by SHA-256, which certificate bob has, so nobody could tell who is there. bob needs another browser or program.",
+    ),
+    "several-fingerprints": always(
+      "You were not connected to bob: the call names several certificates, so nobody could tell who is there. If this happens again, somebody may be changing your calls: ask bob in another way.",
+    ),
+    "unreadable-fingerprint": always(
+      "You were not connected to bob: this page cannot read which certificate the call names, so nobody could tell who is there. If this happens again, ask bob in another way.",
+    ),
+    "other-certificate": always(
+      "The call with bob was ended: the certificate at the other end is not the one that the call names. Somebody may be changing your calls: ask bob in another way.",
+    ),
+  };
+  const places = [
+    { wasOpen: false, outgoing: true },
+    { wasOpen: false, outgoing: false },
+    { wasOpen: true, outgoing: true },
+    { wasOpen: true, outgoing: false },
+  ];
+  for (const [end, [outgoing, incoming, open]] of Object.entries(said) as [CallEnd, (typeof said)[CallEnd]][]) {
+    for (const [i, want] of [outgoing, incoming, open, open].entries()) {
+      const notice = noticeOf(end, places[i]!);
+      const words = notice && phrase("note" in notice ? notice.note : notice.alert, "bob");
+      assert.equal(words && say(languages.en, words), want, `${end} ${JSON.stringify(places[i])}`);
+      if (words !== undefined) assert.match(say(languages.fr, words), /bob/u, `${end}, in French`);
+    }
+  }
+});
+
 test("why a login is refused is said in the page's words where it knows the reason, and in the service's otherwise", () => {
   const said = (code: string, message = "") => refusal("alice", { code, message });
   assert.deepEqual(said("login-taken", "Taken."), phrase("inUse", "alice"));
