@@ -369,20 +369,11 @@ func (g *greeting) answerPlain(n int) {
 // peekedConn is a connection over TLS, and bytes that were read from it.
 type peekedConn struct {
 	*tls.Conn
-	head []byte
+	head untaken
 }
 
 // Read implements net.Conn.
-func (c *peekedConn) Read(p []byte) (int, error) {
-	if len(c.head) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.head)
-	if c.head = c.head[n:]; len(c.head) == 0 {
-		c.head = nil
-	}
-	return n, nil
-}
+func (c *peekedConn) Read(p []byte) (int, error) { return c.head.read(p, c.Conn) }
 
 // unread returns the connection beneath a peekedConn, or socket itself.
 func unread(socket net.Conn) net.Conn {

@@ -142,11 +142,16 @@ func (p *places) tryToMakeRoom(own *place) (room, warn bool) {
 	return staying < p.most, p.becomesScarce()
 }
 
-// areScarce reports whether there were no more places, and still are few.
-func (p *places) areScarce() bool {
+// isFull reports whether there is no place for one more client, and nobody without a login who could give one up. Own is the place
+// that the client itself has already, or nil.
+func (p *places) isFull(own *place) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.scarce
+	staying, waiting := p.taken-p.leaving.Len(), p.waiting.Len()
+	if own != nil {
+		staying, waiting = staying-1, waiting-1
+	}
+	return staying >= p.most && waiting <= 0
 }
 
 // becomesScarce notes that places are scarce, and reports whether to warn of it. The caller holds mu.

@@ -182,6 +182,27 @@ func TestWhoAcceptsWaitsUntilSocketsAreClosed(t *testing.T) {
 	})
 }
 
+func TestAServiceIsFullOnlyWhileNobodyCanGiveUpAPlace(t *testing.T) {
+	p := newPlaces(new(lockedBuffer), 2, 2)
+	var done []string
+	want := func(own *place, want bool) {
+		t.Helper()
+		if got := p.isFull(own); got != want {
+			t.Errorf("with %d of 2 places taken, %d of them without a login, it is full: %t", p.taken, p.waiting.Len(), got)
+		}
+	}
+	want(nil, false)
+	first, second := p.come(&done, "first"), p.come(&done, "second")
+	want(nil, false) // first would go
+	p.release(first)
+	want(nil, false)
+	want(second, false) // it has a place of its own
+	p.release(second)
+	want(nil, true)
+	p.leave()
+	want(nil, false)
+}
+
 func TestThereIsOneWarningEachTimeThatPlacesBecomeScarce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(lockedBuffer)

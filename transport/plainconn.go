@@ -6,17 +6,23 @@ import "net"
 type plainConn struct {
 	net.Conn
 	client net.Addr // what the PROXY header says; nil for nothing
-	head   []byte   // bytes that were read, and that nobody has taken
+	head   untaken
 }
 
 // Read implements net.Conn.
-func (c *plainConn) Read(p []byte) (int, error) {
-	if len(c.head) == 0 {
-		return c.Conn.Read(p)
+func (c *plainConn) Read(p []byte) (int, error) { return c.head.read(p, c.Conn) }
+
+// untaken are bytes that were read from a connection, and that nobody has taken.
+type untaken []byte
+
+// read reads them, and then from socket.
+func (u *untaken) read(p []byte, socket net.Conn) (int, error) {
+	if len(*u) == 0 {
+		return socket.Read(p)
 	}
-	n := copy(p, c.head)
-	if c.head = c.head[n:]; len(c.head) == 0 {
-		c.head = nil
+	n := copy(p, *u)
+	if *u = (*u)[n:]; len(*u) == 0 {
+		*u = nil
 	}
 	return n, nil
 }

@@ -179,7 +179,7 @@ func (s *Server) tellPage(w http.ResponseWriter, r *http.Request, at route) {
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
-	if s.connections.places.areScarce() {
+	if own, _ := r.Context().Value(ownPlace{}).(*place); s.connections.places.isFull(own) {
 		tellFull(w)
 		return
 	}

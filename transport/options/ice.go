@@ -94,6 +94,9 @@ func (f *Flags) turnOptions(logger *slog.Logger) (turn.Options, error) {
 		}
 		o.AllowPeers = append(o.AllowPeers, network)
 	}
+	if f.TurnAllocations < 0 || f.TurnAllocationsPerLogin < 0 {
+		return o, usage("--turn-allocations and --turn-allocations-per-login cannot be negative: give 0 for no limit")
+	}
 	o.Listen, o.MinPort, o.MaxPort, o.Logger = f.TurnListen, f.TurnPorts.low, f.TurnPorts.high, logger
 	o.Allocations, o.AllocationsPerLogin = f.TurnAllocations, f.TurnAllocationsPerLogin
 	o.Rate, o.RatePerLogin = int(f.TurnRate), int(f.TurnRatePerLogin)

@@ -30,6 +30,7 @@ type relays struct {
 	rate    *rate.Limiter // of all; nil: no limit
 
 	mu      sync.Mutex
+	taken   int                       // allocations, those included whose socket is being opened
 	open    map[netip.AddrPort]*relay // by relayed transport address
 	byLogin map[string]*user
 }
@@ -119,8 +120,7 @@ func (r *relays) enter(login string) (*user, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.byLogin[login]
-	total := len(r.open)
-	if r.options.Allocations > 0 && total >= r.options.Allocations || u != nil && r.options.AllocationsPerLogin > 0 && u.allocations >= r.options.AllocationsPerLogin {
+	if r.options.Allocations > 0 && r.taken >= r.options.Allocations || u != nil && r.options.AllocationsPerLogin > 0 && u.allocations >= r.options.AllocationsPerLogin {
 		return nil, errFull
 	}
 	if u == nil {
@@ -128,6 +128,7 @@ func (r *relays) enter(login string) (*user, error) {
 		r.byLogin[login] = u
 	}
 	u.allocations++
+	r.taken++
 	return u, nil
 }
 
@@ -135,6 +136,7 @@ func (r *relays) enter(login string) (*user, error) {
 func (r *relays) leave(login string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.taken--
 	u := r.byLogin[login]
 	if u.allocations--; u.allocations == 0 {
 		delete(r.byLogin, login)
