@@ -52,6 +52,45 @@ func (n *namespace) nft(commands ...string) error {
 	})
 }
 
+// needRelays skips a test that takes browsers, networks of its own and long.
+func needRelays(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: without browsers")
+	}
+	if !long() {
+		t.Skip("without P2P_TEST_LONG")
+	}
+	needNamespaces(t)
+}
+
+// internetworkFor makes a network for a test.
+func internetworkFor(t *testing.T) *internetwork {
+	t.Helper()
+	n, err := newInternetwork()
+	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	return n
+}
+
+// join opens the page for alice and for bob, and has them join.
+func (n *internetwork) join(t *testing.T, url string) (alice, bob *page) {
+	t.Helper()
+	alice = openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
+	bob = openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
+	alice.join("alice")
+	bob.join("bob")
+	return alice, bob
+}
+
+// plainURL is the address of a service without TLS.
+const plainURL = "http://" + serviceSubnet + ".2:7777/"
+
 // program builds the program.
 func program(t *testing.T) string {
 	t.Helper()
@@ -123,13 +162,7 @@ func certificateFor(t *testing.T, name string) (cert, key string) {
 }
 
 func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: without browsers")
-	}
-	if !long() {
-		t.Skip("without P2P_TEST_LONG")
-	}
-	needNamespaces(t)
+	needRelays(t)
 	if _, err := lookProgram("nft"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("nft is not installed: apt-get install nftables")
@@ -145,8 +178,8 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 		arguments []string
 		url       string
 	}{
-		{"by UDP", "UDP", nil, nil, "http://" + serviceSubnet + ".2:7777/"},
-		{"by TCP where UDP is blocked", "TCP", []string{"add rule ip block forward meta l4proto udp drop"}, nil, "http://" + serviceSubnet + ".2:7777/"},
+		{"by UDP", "UDP", nil, nil, plainURL},
+		{"by TCP where UDP is blocked", "TCP", []string{"add rule ip block forward meta l4proto udp drop"}, nil, plainURL},
 		{
 			"by TLS where all but port 443 is blocked", "TLS",
 			[]string{
@@ -157,22 +190,12 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 		},
 	} {
 		t.Run(network.name, func(t *testing.T) {
-			n, err := newInternetwork()
-			if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-				t.Skip(err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(n.close)
+			n := internetworkFor(t)
 			if err := n.translate(network.rules...); err != nil {
 				t.Fatal(err)
 			}
 			n.service.runs(t, service, append(network.arguments, "--turn-public-ip", n.service.ownAddress())...)
-			alice := openWithDiary(t, n.alice.browser, "alice", network.url, browser.PermissionSettingGranted)
-			bob := openWithDiary(t, n.bob.browser, "bob", network.url, browser.PermissionSettingGranted)
-			alice.join("alice")
-			bob.join("bob")
+			alice, bob := n.join(t, network.url)
 			alice.meets(bob)
 			alice.say("through the relay")
 			bob.hears("alice", "through the relay")
@@ -214,27 +237,10 @@ func (p *page) shownHow(path string) {
 }
 
 func TestACallFollowsRelayOnly(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: without browsers")
-	}
-	if !long() {
-		t.Skip("without P2P_TEST_LONG")
-	}
-	needNamespaces(t)
-	n, err := newInternetwork()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(n.close)
+	needRelays(t)
+	n := internetworkFor(t)
 	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
-	url := "http://" + serviceSubnet + ".2:7777/"
-	alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
-	bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
-	alice.join("alice")
-	bob.join("bob")
+	alice, bob := n.join(t, plainURL)
 	alice.meets(bob)
 	// Each end turns it on and off, because one of them nominates the pair of candidates (RFC 8445, section 7.2.2).
 	for _, pair := range [][2]*page{{alice, bob}, {bob, alice}} {
@@ -253,30 +259,13 @@ func TestACallFollowsRelayOnly(t *testing.T) {
 }
 
 func TestWithNoWayBetweenTwoThePageSaysWhatHelps(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: without browsers")
-	}
-	if !long() {
-		t.Skip("without P2P_TEST_LONG")
-	}
-	needNamespaces(t)
-	n, err := newInternetwork()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(n.close)
+	needRelays(t)
+	n := internetworkFor(t)
 	if err := n.cut(hostPair{n.alice, n.bob}); err != nil {
 		t.Fatal(err)
 	}
 	n.service.runs(t, program(t))
-	url := "http://" + serviceSubnet + ".2:7777/"
-	alice := openWithDiary(t, n.alice.browser, "alice", url, browser.PermissionSettingGranted)
-	bob := openWithDiary(t, n.bob.browser, "bob", url, browser.PermissionSettingGranted)
-	alice.join("alice")
-	bob.join("bob")
+	alice, bob := n.join(t, plainURL)
 	alice.connectTo("bob")
 	began := time.Now()
 	for _, p := range []*page{alice, bob} {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { mock, test } from "node:test";
+import { fakeClock } from "../signaling/clock.fixture.js";
 import type { Call } from "../call/call.js";
 import { LiveConversation } from "./liveconversation.js";
 import { Recovery } from "./recovery.js";
@@ -7,26 +8,7 @@ import { Recovery } from "./recovery.js";
 const MINUTE = 60_000;
 const lost = { id: "lost", fingerprints: { own: "alice's", peer: "bob's" } };
 
-let clock: number;
-
-beforeEach(() => {
-  clock = 0;
-  mock.timers.enable({ apis: ["setTimeout"] });
-  mock.method(performance, "now", () => clock);
-});
-
-afterEach(() => {
-  mock.timers.reset();
-  mock.restoreAll();
-});
-
-/** Lets time pass. */
-function pass(ms: number): void {
-  for (const end = clock + ms; clock < end; ) {
-    clock += 250;
-    mock.timers.tick(250);
-  }
-}
+const clock = fakeClock();
 
 /** A page with one conversation, whose calls do nothing until the test says so. */
 function page() {
@@ -48,24 +30,24 @@ test("a call that was lost is called again, until one opens", () => {
   const { state, conversation, recovery } = page();
   recovery.lost(conversation, lost, false);
   assert.equal(conversation.phase, "reconnecting");
-  pass(1_000);
+  clock.pass(1_000);
   assert.equal(state.attempts, 1);
-  pass(MINUTE);
+  clock.pass(MINUTE);
   assert.equal(state.attempts, 1, "the next attempt waits until this one has ended");
   assert.equal(recovery.failed(conversation, "no-answer"), true);
-  pass(2_000);
+  clock.pass(2_000);
   assert.equal(state.attempts, 2);
   assert.equal(recovery.opened(conversation, lost), true);
   assert.equal(conversation.phase, "off");
-  pass(5 * MINUTE);
+  clock.pass(5 * MINUTE);
   assert.equal(state.attempts, 2);
   assert.equal(recovery.opened(conversation, lost), false, "the next call that opens restores nothing");
 
   recovery.lost(conversation, lost, false);
-  pass(2 * MINUTE);
+  clock.pass(2 * MINUTE);
   assert.equal(recovery.opened(conversation, { fingerprints: { own: "alice's", peer: "mallory's" } }), false, "that is another end");
   recovery.lost(conversation, lost, false);
-  pass(2 * MINUTE);
+  clock.pass(2 * MINUTE);
   assert.equal(conversation.restoring, true, "the time counts from the last loss");
 });
 
@@ -73,14 +55,14 @@ test("a call is restored for three minutes, and an attempt that is under way the
   const { state, conversation, recovery } = page();
   state.ready = false;
   recovery.lost(conversation, lost, false);
-  pass(3 * MINUTE - 250);
+  clock.pass(3 * MINUTE - 250);
   assert.equal(conversation.restoring, true);
-  pass(250);
+  clock.pass(250);
   assert.deepEqual([conversation.phase, conversation.loss, state.gaveUp], ["off", undefined, 1]);
 
   recovery.lost(conversation, lost, false);
   conversation.begin({ phase: "calling" } as unknown as Call);
-  pass(3 * MINUTE);
+  clock.pass(3 * MINUTE);
   assert.equal(conversation.phase, "reconnecting");
   assert.equal(recovery.failed(conversation, "no-answer"), true);
   assert.equal(conversation.restoring, false);
@@ -90,11 +72,11 @@ test("a call is restored for three minutes, and an attempt that is under way the
 test("whose page is gone is given less time to come back", () => {
   const { state, conversation, recovery } = page();
   recovery.lost(conversation, lost, true);
-  pass(1_000);
+  clock.pass(1_000);
   recovery.failed(conversation, "no-answer");
-  pass(18_750);
+  clock.pass(18_750);
   assert.deepEqual([conversation.phase, state.attempts >= 2], ["reconnecting", true]);
-  pass(250);
+  clock.pass(250);
   assert.deepEqual([conversation.phase, state.gaveUp, state.gone], ["off", 1, true]);
 });
 
@@ -107,14 +89,14 @@ test("whose login is free soon after the loss is gone, unless this page was away
   ]) {
     const { state, conversation, recovery } = page();
     recovery.lost(conversation, lost, false);
-    pass(after);
+    clock.pass(after);
     if (away) recovery.wasAway();
     recovery.failed(conversation, "unavailable");
-    pass(10_000);
+    clock.pass(10_000);
     recovery.failed(conversation, "unavailable");
-    pass(9_750);
+    clock.pass(9_750);
     assert.equal(state.gaveUp, 0);
-    pass(500);
+    clock.pass(500);
     assert.deepEqual([state.gaveUp, state.gone], gone ? [1, true] : [0, false], `after ${after} ms`);
     recovery.stopAll();
   }
@@ -123,7 +105,7 @@ test("whose login is free soon after the loss is gone, unless this page was away
 test("a device that was asleep for longer gives up when it wakes", () => {
   const { state, conversation, recovery } = page();
   recovery.lost(conversation, lost, false);
-  clock += 60 * MINUTE;
+  clock.now += 60 * MINUTE;
   mock.timers.tick(1_000);
   assert.deepEqual([state.attempts, conversation.restoring], [0, false]);
 });
@@ -134,10 +116,10 @@ test("a clock that is set forwards or back ends no attempts, and prolongs none",
     recovery.lost(conversation, lost, false);
     const now = Date.now();
     mock.method(Date, "now", () => now + jump);
-    pass(MINUTE);
+    clock.pass(MINUTE);
     assert.deepEqual([state.attempts > 0, conversation.restoring], [true, true]);
     conversation.begin({ phase: "calling" } as unknown as Call);
-    pass(3 * MINUTE);
+    clock.pass(3 * MINUTE);
     recovery.failed(conversation, "no-answer");
     assert.equal(conversation.restoring, false);
   }
@@ -147,15 +129,15 @@ test("attempts wait for the service", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
   recovery.lost(conversation, lost, false);
-  pass(MINUTE);
+  clock.pass(MINUTE);
   assert.equal(state.attempts, 0);
   state.ready = true;
   recovery.resume();
-  pass(1_000);
+  clock.pass(1_000);
   assert.equal(state.attempts, 1);
   conversation.begin({ phase: "calling" } as unknown as Call);
   recovery.resume();
-  pass(20_000);
+  clock.pass(20_000);
   assert.equal(state.attempts, 1, "a call that is being set up needs no second one");
 });
 
@@ -163,13 +145,13 @@ test("an attempt follows at once when something is better, and soon in any case"
   const { state, conversation, recovery } = page();
   recovery.lost(conversation, lost, false);
   for (let i = 0; i < 20; i++) {
-    pass(5_000);
+    clock.pass(5_000);
     assert.equal(state.attempts, i + 1, "the longest wait is 5 s");
     recovery.failed(conversation, "no-answer");
   }
   const { attempts } = state;
   recovery.resume(conversation);
-  pass(1_000);
+  clock.pass(1_000);
   assert.equal(state.attempts, attempts + 1);
 });
 
@@ -182,6 +164,6 @@ test("nothing is restored once the person has hung up or signed out", () => {
   assert.equal(recovery.busy, true);
   recovery.stopAll();
   assert.equal(recovery.busy, false);
-  pass(5 * MINUTE);
+  clock.pass(5 * MINUTE);
   assert.deepEqual([state.attempts, conversation.phase, conversation.loss], [0, "off", undefined]);
 });
