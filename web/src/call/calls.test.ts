@@ -275,6 +275,16 @@ test("strangers do not take the room of people whom this browser knows", async (
   }
 });
 
+test("a call that is cancelled while the device is asked about its sender does not come up", async () => {
+  const { calls, sent, requests } = callsOf("alice", "ask");
+  for (let i = 0; i < 8; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });
+  calls.receive({ type: "offer", from: "old friend", call: "cancelled", sdp: sdp("01") });
+  calls.receive({ type: "bye", from: "old friend", call: "cancelled", reason: "left" });
+  await settled();
+  assert.deepEqual([requests.length, calls.requests.some(({ peer }) => peer === "old friend"), sent.filter(({ type }) => type === "bye")], [8, false, []]);
+  calls.end();
+});
+
 test("who wants to restore a call that the person has ended here is told so, and one that was lost is restored", () => {
   const { calls, sent, ends, abandoned } = callsOf("alice");
   const offers = (call: string, restores?: string) => calls.receive({ type: "offer", from: "bob", call, sdp: sdp("01"), ...(restores === undefined ? {} : { restores }) });

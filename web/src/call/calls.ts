@@ -58,6 +58,8 @@ export class Calls {
   readonly #doubted: DoubtedOffers;
   readonly #early = new EarlyCandidates();
   readonly #ended = new EndedCalls();
+  /** Offers over the limit of strangers, while the device is asked whether their senders are known. By call id. */
+  readonly #recalling = new Set<string>();
   readonly #limits = { known: new CallLimits(), strangers: new CallLimits() };
 
   constructor(private readonly options: CallsOptions) {
@@ -149,6 +151,7 @@ export class Calls {
           this.#requests.settle(request);
           this.#ended.add(request.id);
         }
+        if (frame.call !== undefined && this.#recalling.delete(frame.call)) this.#ended.add(frame.call);
         this.#doubted.withdraw(frame.from, frame.call);
         const call = this.#find(frame);
         if (call === undefined) {
@@ -230,7 +233,10 @@ export class Calls {
     const waiting = this.requests.filter(({ peer }) => known(peer) === isKnown).length;
     const more = existing === undefined ? 1 : 0; // An existing call makes room.
     if (!limits.allow(settingUp + waiting + more, calls.length + more)) {
-      void (isKnown ? Promise.resolve(false) : this.options.recall(from)).then((recalled) => {
+      if (isKnown) return this.#refuse("busy", from, offer.id);
+      this.#recalling.add(offer.id);
+      void this.options.recall(from).then((recalled) => {
+        if (!this.#recalling.delete(offer.id)) return; // A bye has come meanwhile.
         if (recalled && known(from)) this.#offered(frame, probed);
         else this.#refuse("busy", from, offer.id);
       });

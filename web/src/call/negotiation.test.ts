@@ -104,6 +104,19 @@ test("a restart waits until signaling frames can go out", async () => {
   assert.deepEqual([sent.length, connection.remoteDescription], [1, undefined], "an offer that was withdrawn takes no answer");
 });
 
+test("candidates are gathered with the servers of now when either side restarts, and not before", async () => {
+  const { negotiation, told } = negotiating({ outgoing: false });
+  negotiation.receiveOffer(sdp("01"));
+  await settled();
+  assert.equal(told.gathering, 0, "the connection has just been made with them");
+  negotiation.receiveOffer(sdp("01"));
+  await settled();
+  assert.equal(told.gathering, 1);
+  negotiation.restart();
+  await settled();
+  assert.equal(told.gathering, 2);
+});
+
 test("a step that fails is told, unless the negotiation is closed, and no step follows then", async () => {
   const { negotiation, connection, sent, told, finds } = negotiating({ outgoing: false });
   negotiation.receiveOffer("no fingerprint");

@@ -98,7 +98,7 @@ export class Correspondence {
     const others = there.waiting.filter((letter) => !this.#knows(there.instance, letter));
     this.#received = this.#receivedBefore = this.#lastReceived(there.received);
     const { instance, waiting, received } = this.kept;
-    const theirs = others.map((letter) => ({ id: NEVER_SENT, text: letter.text, was: sentAs(there.instance, letter).slice(-MAX_WAS) }));
+    const theirs = others.map((letter) => adopted(there.instance, letter));
     return { instance, waiting: [...waiting, ...theirs], received };
   }
 
@@ -162,6 +162,11 @@ export class Correspondence {
     for (const letter of confirmed) this.#was.delete(letter);
     return confirmed;
   }
+}
+
+/** Returns a text that `instance` has kept as another one keeps it. */
+export function adopted(instance: string, letter: KeptLetter): KeptLetter {
+  return { id: NEVER_SENT, text: letter.text, was: sentAs(instance, letter).slice(-MAX_WAS) };
 }
 
 /** The instances and ids under which pages may have sent a text that `instance` has kept. */

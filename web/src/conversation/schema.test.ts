@@ -30,7 +30,7 @@ test("of two conversations that are one now nothing is lost", () => {
     key: "γιώργοσ",
     correspondence: {
       instance: "B",
-      waiting: [letter(9, "here"), { id: 1_000_000_000, text: "please call", was: [{ instance: "A", id: 4 }] }],
+      waiting: [letter(9, "here"), { id: 2 ** 32, text: "please call", was: [{ instance: "A", id: 4 }] }],
       received: { instance: "p", id: 7 },
     },
   });

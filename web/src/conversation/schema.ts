@@ -2,6 +2,7 @@
 
 import { isFields } from "../signaling/fields.js";
 import { loginKey } from "../signaling/logins.js";
+import { type Received, adopted } from "./correspondence.js";
 
 export const NAME = "p2p-messaging";
 export const VERSION = 2;
@@ -96,9 +97,6 @@ export function oneContact(records: readonly Between[]): Between {
   return { key, value: { ...last, verified: same && contacts.some(({ verified }) => verified === true) } };
 }
 
-/** Letters of another instance of a conversation get ids from here on. No instance has counted as far. */
-const FOREIGN = 1_000_000_000;
-
 /** Makes one conversation of those that are one now, the last of them with what the others have and it has not. */
 export function oneConversation(records: readonly Between[]): Between {
   const { key: before, value } = records.at(-1)!;
@@ -115,12 +113,11 @@ export function oneConversation(records: readonly Between[]): Between {
     merged["draft"] = [earlier["draft"], merged["draft"]].filter((text) => typeof text === "string" && text !== "").join("\n");
     const theirs = earlier["correspondence"];
     if (!isFields(theirs) || !Array.isArray(theirs["waiting"])) continue;
-    for (const letter of theirs["waiting"].filter(isFields)) {
-      const was = [...(Array.isArray(letter["was"]) ? (letter["was"] as unknown[]) : []), { instance: theirs["instance"], id: letter["id"] }];
-      foreign.push({ ...letter, id: FOREIGN + foreign.length, was });
+    for (const { id, text, was } of theirs["waiting"].filter(isFields)) {
+      if (typeof id !== "number" || typeof text !== "string") continue;
+      foreign.push(adopted(String(theirs["instance"]), { id, text, was: Array.isArray(was) ? (was as Received[]) : [] }));
     }
   }
-  // Letters go out in the order of their ids.
   return { key, value: { ...merged, correspondence: { ...correspondence, waiting: [...correspondence["waiting"], ...foreign] } } };
 }
 
