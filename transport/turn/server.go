@@ -89,9 +89,15 @@ func Start(o Options) (*Server, error) {
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	s.streams = newStreams(stream)
 	s.server, err = pion.NewServer(pion.ServerConfig{
-		Realm:             realm,
-		AuthHandler:       authenticate(o.Secret, time.Now),
-		LoggerFactory:     loggers{o.Logger},
+		Realm:         realm,
+		AuthHandler:   authenticate(o.Secret, time.Now),
+		LoggerFactory: loggers{o.Logger},
+		EventHandler: pion.EventHandler{
+			OnAllocationCreated: func(client, server net.Addr, _, _, _ string, _ net.Addr, _ int) {
+				s.streams.setAllocated(client, server, true)
+			},
+			OnAllocationDeleted: func(client, server net.Addr, _, _, _ string) { s.streams.setAllocated(client, server, false) },
+		},
 		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: packets, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 		ListenerConfigs:   []pion.ListenerConfig{{Listener: s.streams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 	})
@@ -211,9 +217,6 @@ func (s *Server) urls() []string {
 	}
 	return append(append(stun, turn...), s.options.TLS...)
 }
-
-// Allocations returns how many there are.
-func (s *Server) Allocations() int { return s.server.AllocationCount() }
 
 // Close ends the server and all allocations. It may be called again, and without a server.
 func (s *Server) Close() error {
