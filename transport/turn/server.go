@@ -192,7 +192,7 @@ func ownAddresses(public []netip.Addr) (func(netip.Addr) bool, error) {
 }
 
 // ServeConn serves a connection that somebody else has accepted, such as one over TLS. It returns at once, and closes the
-// connection at its end.
+// connection at its end. If the connection has a method Authenticated(), that is called when the client has an allocation.
 func (s *Server) ServeConn(c net.Conn) { s.streams.serve(c) }
 
 // STUN returns what takes the connections over TLS that the service has accepted, or nil if there is no server.

@@ -120,8 +120,12 @@ func (s *streams) setAllocated(client, server net.Addr, allocated bool) {
 		}
 	}
 	s.mu.Unlock()
-	if one != nil {
-		one.setAllocated(allocated)
+	if one == nil {
+		return
+	}
+	one.setAllocated(allocated)
+	if c, ok := one.Conn.(interface{ Authenticated() }); ok && allocated {
+		c.Authenticated()
 	}
 }
 

@@ -25,7 +25,14 @@ func (nobody) Addr() net.Addr              { return &net.TCPAddr{} }
 // from is a connection of the client with this port.
 type from struct {
 	net.Conn
-	port int
+	port          int
+	authenticated chan struct{} // closed when it is told so; may be nil
+}
+
+func (f from) Authenticated() {
+	if f.authenticated != nil {
+		close(f.authenticated)
+	}
 }
 
 func (f from) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: f.port} }
@@ -35,7 +42,7 @@ func (f from) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2
 func connect(t *testing.T, s *streams, port int) (client net.Conn, accepted net.Conn) {
 	t.Helper()
 	client, server := net.Pipe()
-	s.serve(from{server, port})
+	s.serve(from{server, port, nil})
 	accepted, err := s.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +118,22 @@ func TestAnAllocationLetsAStreamLive(t *testing.T) {
 	})
 }
 
+func TestAConnectionIsToldThatItsClientHasAnAllocation(t *testing.T) {
+	s := newStreams(nobody{make(chan struct{})})
+	defer s.Close()
+	_, server := net.Pipe()
+	c := from{server, 1, make(chan struct{})}
+	s.serve(c)
+	s.setAllocated(c.RemoteAddr(), c.LocalAddr(), false)
+	select {
+	case <-c.authenticated:
+		t.Error("it is told so without an allocation")
+	default:
+	}
+	s.setAllocated(c.RemoteAddr(), c.LocalAddr(), true)
+	<-c.authenticated
+}
+
 func TestWhereStreamsAreTooManyTheLongestWithoutAnAllocationGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreams(nobody{make(chan struct{})})
@@ -133,14 +156,14 @@ func TestWhereStreamsAreTooManyTheLongestWithoutAnAllocationGoes(t *testing.T) {
 			s.setAllocated(from{port: i}.RemoteAddr(), from{}.LocalAddr(), true)
 		}
 		client, server := net.Pipe()
-		s.serve(from{server, 4})
+		s.serve(from{server, 4, nil})
 		if !isClosed(client) {
 			t.Error("a stream stays for which there is no room")
 		}
 		// Pion/turn would take one with the addresses of another for that one.
 		_ = s.open[endsOf(from{port: 3}.RemoteAddr(), from{}.LocalAddr())].Close()
 		client, server = net.Pipe()
-		s.serve(from{server, 2})
+		s.serve(from{server, 2, nil})
 		if !isClosed(client) {
 			t.Error("a stream stays whose addresses another has")
 		}
@@ -209,7 +232,7 @@ func TestAMessageThatIsTooLongIsNotWaitedFor(t *testing.T) {
 	defer s.Close()
 	for name, header := range map[string][]byte{"STUN": {0, 1, 255, 252}, "data": {0x40, 0, 255, 252}} {
 		client, server := net.Pipe()
-		s.ServeConn(from{server, 1})
+		s.ServeConn(from{server, 1, nil})
 		_ = client.SetDeadline(time.Now().Add(5 * time.Second))
 		sent := 0
 		for _, b := range slices.Concat(header, []byte{0x21, 0x12, 0xa4, 0x42}, make([]byte, 65000)) {
