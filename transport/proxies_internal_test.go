@@ -87,6 +87,11 @@ func TestTheRouteOfARequestIsWhatTrustedProxiesSay(t *testing.T) {
 
 		"both kinds": {peer: "127.0.0.1", lines: []string{"Forwarded: for=1.1.1.1;host=evil;proto=http", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: chat.example", "X-Forwarded-Proto: https"},
 			client: "192.0.2.1", scheme: "https", host: "chat.example"},
+		"a forged host beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: for=1.1.1.1;host=evil", "X-Forwarded-For: 192.0.2.1"}, client: "192.0.2.1"},
+		"a forged scheme beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: proto=http", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: chat.example"},
+			client: "192.0.2.1", host: "chat.example"},
+		"a forged Forwarded of several beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: for=10.1.1.1;host=evil, for=10.2.2.2;proto=http", "X-Forwarded-For: 192.0.2.1, 10.3.3.3", "X-Forwarded-Proto: https"},
+			client: "192.0.2.1", scheme: "https"},
 		"some of both kinds": {peer: "127.0.0.1", lines: []string{"Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-Host: chat.example"},
 			client: "192.0.2.1", scheme: "https", host: "chat.example"},
 	} {
