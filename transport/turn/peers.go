@@ -2,7 +2,12 @@ package turn
 
 import (
 	"encoding/binary"
+	"fmt"
+	"net"
 	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
 )
 
 // refused lists where no allocation may send, unless the operator allows it: addresses that are not those of one host on the
@@ -53,8 +58,7 @@ func refused() []netip.Prefix {
 type peers struct {
 	allowed []netip.Prefix // by the operator
 	refused []netip.Prefix
-	// own reports whether an address is one of this machine.
-	own func(netip.Addr) bool
+	own     func(netip.Addr) bool // reports whether an address is one of this machine
 }
 
 // permits reports whether an allocation may send to an address. All IPv4 addresses for which an IPv6 address stands must be permitted,
@@ -77,12 +81,7 @@ func (p peers) permitsAlone(address netip.Addr) bool {
 }
 
 func contains(prefixes []netip.Prefix, address netip.Addr) bool {
-	for _, prefix := range prefixes {
-		if prefix.Contains(address) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // embedded returns the IPv4 addresses for which an IPv6 address stands. Those that it has not are the zero Addr. Somebody between here
@@ -111,4 +110,47 @@ func embedded(address netip.Addr) (inside [3]netip.Addr) {
 		inside[2] = at(12)
 	}
 	return inside
+}
+
+// ownAddresses are the addresses of this machine. Each datagram is looked up in them.
+type ownAddresses struct {
+	public []netip.Addr
+	read   atomic.Pointer[map[netip.Addr]bool]
+	due    atomic.Int64 // when they are to be read again, in Unix nanoseconds
+}
+
+// readInterval is the time after which new addresses of the machine are noticed.
+const readInterval = time.Minute
+
+func newOwnAddresses(public []netip.Addr) (*ownAddresses, error) {
+	o := &ownAddresses{public: public}
+	o.due.Store(time.Now().Add(readInterval).UnixNano())
+	return o, o.readAgain()
+}
+
+// contains reports whether an address is one of this machine.
+func (o *ownAddresses) contains(address netip.Addr) bool {
+	now := time.Now()
+	if due := o.due.Load(); now.UnixNano() >= due && o.due.CompareAndSwap(due, now.Add(readInterval).UnixNano()) {
+		_ = o.readAgain() // The old ones stay.
+	}
+	return (*o.read.Load())[address]
+}
+
+func (o *ownAddresses) readAgain() error {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return fmt.Errorf("read the addresses of this machine: %w", err)
+	}
+	own := make(map[netip.Addr]bool)
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
+			own[prefix.Addr().Unmap().WithZone("")] = true
+		}
+	}
+	for _, address := range o.public {
+		own[address] = true
+	}
+	o.read.Store(&own)
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,12 +62,7 @@ func (r *relays) permits(_ net.Addr, peer net.IP) bool {
 }
 
 func (r *relays) isPublic(address netip.Addr) bool {
-	for _, public := range r.options.Public {
-		if public == address {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.options.Public, address)
 }
 
 // at returns the allocation with a relayed transport address.
@@ -205,7 +201,7 @@ func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
 		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: errors.New("this is no address of UDP")}
 	}
 	peer := netip.AddrPortFrom(udp.AddrPort().Addr().Unmap(), udp.AddrPort().Port())
-	if r.relays.at(peer) != nil {
+	if r.relays.isPublic(peer.Addr()) && r.relays.at(peer) != nil {
 		// The public address may be that of a router which does not send back what comes from inside.
 		peer = loopback(peer)
 	} else if !r.relays.peers.permits(peer.Addr()) {

@@ -77,11 +77,11 @@ func Start(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	own, err := ownAddresses(o.Public)
+	own, err := newOwnAddresses(o.Public)
 	if err != nil {
 		return nil, err
 	}
-	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own})
+	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains})
 	packets, stream, err := listen(o.Listen)
 	if err != nil {
 		return nil, err
@@ -152,43 +152,6 @@ func listenOnce(address string) (net.PacketConn, net.Listener, error) {
 		}
 	}
 	return nil, nil, errors.Join(err, packets.Close())
-}
-
-// ownAddresses returns what tells whether an address is one of this machine. New addresses are noticed within a minute.
-func ownAddresses(public []netip.Addr) (func(netip.Addr) bool, error) {
-	read := func() (map[netip.Addr]bool, error) {
-		addresses, err := net.InterfaceAddrs()
-		if err != nil {
-			return nil, fmt.Errorf("read the addresses of this machine: %w", err)
-		}
-		own := make(map[netip.Addr]bool)
-		for _, address := range addresses {
-			if prefix, err := netip.ParsePrefix(address.String()); err == nil {
-				own[prefix.Addr().Unmap().WithZone("")] = true
-			}
-		}
-		for _, address := range public {
-			own[address] = true
-		}
-		return own, nil
-	}
-	own, err := read()
-	if err != nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	at := time.Now()
-	return func(address netip.Addr) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(at) > time.Minute {
-			at = time.Now()
-			if now, err := read(); err == nil {
-				own = now
-			}
-		}
-		return own[address]
-	}, nil
 }
 
 // ServeConn serves a connection that somebody else has accepted, such as one over TLS. It returns at once, and closes the
