@@ -290,7 +290,7 @@ func (g *greeting) passOn(head []byte) {
 		g.passToSTUN(head)
 		return
 	}
-	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr())); size > 0 && g.openWebSocket(key, head[size:]) {
+	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr()), g.layer != nil); size > 0 && g.openWebSocket(key, head[size:]) {
 		return
 	}
 	c := g.socket

@@ -35,9 +35,15 @@ func (p proxies) trust(a netip.Addr) bool {
 // the right end. So they are read from there, and what stands to the left of the first address that is not trusted may be
 // forged. Where X-Forwarded-For is there, Forwarded does not count, because a proxy that sets only the former passes on the
 // Forwarded of the client.
-func (p proxies) route(r *http.Request, peer netip.Addr) route {
+//
+// OverTLS says that the request has come over TLS. If no trusted proxy stands between, the browser has asked by https then.
+func (p proxies) route(r *http.Request, peer netip.Addr, overTLS bool) route {
 	if !p.trust(peer) {
-		return route{client: peer, host: r.Host}
+		at := route{client: peer, host: r.Host}
+		if overTLS {
+			at.scheme = "https"
+		}
+		return at
 	}
 	var at route
 	var hops int

@@ -97,7 +97,7 @@ func TestTheRouteOfARequestIsWhatTrustedProxiesSay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			peer, _ := netip.ParseAddr(row.peer)
-			got := trusted.route(request(row.lines...), peer)
+			got := trusted.route(request(row.lines...), peer, false)
 			want := route{scheme: row.scheme, host: row.host}
 			want.client, _ = netip.ParseAddr(row.client)
 			if want.host == "" {
@@ -120,14 +120,14 @@ func FuzzForgedLists(f *testing.F) {
 		peer := netip.MustParseAddr("127.0.0.1")
 		r := request()
 		r.Header["Forwarded"] = []string{forged + `, for="[2001:db8::1]:4711";host="chat.example:8443";proto=https`}
-		if got := trusted.route(r, peer); got != want {
+		if got := trusted.route(r, peer, false); got != want {
 			t.Errorf("by Forwarded the route is %+v, want %+v", got, want)
 		}
 		r = request()
 		for name, added := range map[string]string{"X-Forwarded-For": "2001:db8::1", "X-Forwarded-Host": "chat.example:8443", "X-Forwarded-Proto": "https"} {
 			r.Header[name] = []string{forged + ", " + added}
 		}
-		if got := trusted.route(r, peer); got != want {
+		if got := trusted.route(r, peer, false); got != want {
 			t.Errorf("by X-Forwarded-For and the like the route is %+v, want %+v", got, want)
 		}
 	})
