@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pion/stun/v4"
 	pion "github.com/pion/turn/v5"
@@ -202,6 +203,19 @@ func TestCredentialsCountOnlyForWhomTheyWereMadeAndForAnHour(t *testing.T) {
 	if n := s.Allocations(); n != 1 {
 		t.Errorf("there are %d allocations, want the one", n)
 	}
+}
+
+func TestALoginMayHaveALongNormalForm(t *testing.T) {
+	s := start(t)
+	key, ok := messages.LoginKey(nil, []byte(strings.Repeat("\ufdfa", messages.MaxLoginCharacters)))
+	if !ok || len(key) < 1000 {
+		t.Fatalf("the normal form has %d bytes, %v; this test needs a long one", len(key), ok)
+	}
+	who := credentials(s, string(key))
+	if len(who.Username) > 508 || !utf8.ValidString(who.Username) { // RFC 8489, section 14.3
+		t.Errorf("the username has %d bytes", len(who.Username))
+	}
+	allocate(t, ways()[0].client(t, s, who))
 }
 
 func TestNoWayLeadsInside(t *testing.T) {
