@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -341,5 +343,29 @@ func TestNamesThatNobodyCertifiesAreToldInWords(t *testing.T) {
 	}
 	if name, err := Name("chat.internal", false); err != nil || name != "chat.internal" {
 		t.Errorf("for an authority of one's own, chat.internal is %q, %v; wanted it taken", name, err)
+	}
+}
+
+func TestWildcardsAreNoNamesOfHosts(t *testing.T) {
+	for name, row := range map[string]struct{ names, hosts []string }{
+		"chat.example.org": {[]string{"chat.example.org"}, []string{"chat.example.org"}},
+		"*.example.org":    {nil, []string{"localhost"}},
+	} {
+		dir := t.TempDir()
+		cert, key := filepath.Join(dir, "c"), filepath.Join(dir, "k")
+		p := fresh(t, name)
+		put(t, cert, p.cert)
+		put(t, key, p.key)
+		c, err := New(Options{Logger: slog.New(slog.DiscardHandler), CertFile: cert, KeyFile: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names, hosts := c.Names(), c.Hosts(); !slices.Equal(names, row.names) || !slices.Equal(hosts, row.hosts) {
+			t.Errorf("the names of a certificate for %s are %q, and its hosts %q; want %q and %q", name, names, hosts, row.names, row.hosts)
+		}
+	}
+	var none *Certificates
+	if none.Names() != nil || none.Hosts() != nil {
+		t.Error("without TLS there are names")
 	}
 }

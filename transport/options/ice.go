@@ -57,14 +57,18 @@ func (f *Flags) checkICE() error {
 			return usage("--ice-server: browsers take %s only with credentials: give --ice-server-secret", server)
 		}
 	}
-	isTurn := func(server string) bool { return strings.HasPrefix(server, "turn") }
 	switch {
 	case f.IceServerSecret != "" && len(f.IceServer) == 0:
 		return usage("--ice-server-secret is for the servers of --ice-server: give one")
-	case f.IceServerSecret != "" && !slices.ContainsFunc(f.IceServer, isTurn):
+	case f.IceServerSecret != "" && !f.hasICEServer("turn"):
 		return usage("--ice-server-secret is for TURN servers, and --ice-server names none: give one, or leave out the secret")
 	}
 	return nil
+}
+
+// hasICEServer reports whether the URL of a server of --ice-server begins with a prefix.
+func (f *Flags) hasICEServer(prefix string) bool {
+	return slices.ContainsFunc(f.IceServer, func(server string) bool { return strings.HasPrefix(server, prefix) })
 }
 
 // isHost reports whether an address in brackets is one of IPv6. Names are.
@@ -141,7 +145,7 @@ func (f *Flags) turnOptions(logger *slog.Logger) (turn.Options, error) {
 }
 
 // ICE starts the TURN server, if there is to be one, and returns the ICE servers that clients get. Both are nil if there are none. Names are
-// those of the service's certificates, empty without TLS. The error says what the operator can do.
+// those of the service's certificates, without wildcards. The error says what the operator can do.
 func (f *Flags) ICE(logger *slog.Logger, names []string) (*turn.Server, func(login string) []messages.ICEServer, error) {
 	elsewhere := turn.Servers{URLs: f.IceServer, Secret: []byte(f.IceServerSecret)}
 	if len(f.TurnPublicIP) == 0 {
@@ -155,9 +159,13 @@ func (f *Flags) ICE(logger *slog.Logger, names []string) (*turn.Server, func(log
 		return nil, nil, err
 	}
 	for _, name := range names {
-		if f.port() != 0 && !strings.HasPrefix(name, "*") {
+		if f.port() != 0 {
 			o.TLS = append(o.TLS, fmt.Sprintf("turns:%s?transport=tcp", net.JoinHostPort(name, strconv.Itoa(f.port()))))
 		}
+	}
+	if f.TLSCert != "" && len(names) == 0 && !f.hasICEServer("turns:") {
+		logger.Warn("TURN over TLS is not offered, because the certificate names no host but wildcards: give the service's own name with " +
+			"--ice-server turns:NAME:443?transport=tcp, and the same secret with --turn-secret and --ice-server-secret")
 	}
 	server, err := turn.Start(o)
 	switch {

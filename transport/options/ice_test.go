@@ -62,7 +62,7 @@ func TestICEServersHaveTheAddressesOfTheFlags(t *testing.T) {
 		t.Errorf("without flags there are %v, %p, %v", server, offer, err)
 	}
 	server, offer, err := parse(t, "--port=443", "--turn-public-ip=203.0.113.7,2001:db8::7", "--turn-listen=127.0.0.1:0",
-		"--ice-server=stun:elsewhere.test", "--ice-server=turn:elsewhere.test", "--ice-server-secret=x").ICE(logger, []string{"chat.example.org", "*.example.org"})
+		"--ice-server=stun:elsewhere.test", "--ice-server=turn:elsewhere.test", "--ice-server-secret=x").ICE(logger, []string{"chat.example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,5 +85,35 @@ func TestICEServersHaveTheAddressesOfTheFlags(t *testing.T) {
 	}
 	if !slices.Equal(urls, want) {
 		t.Errorf("the servers are %q, want %q", urls, want)
+	}
+}
+
+func TestACertificateForWildcardsAloneLeavesTURNOverTLSToTheOperator(t *testing.T) {
+	flags := []string{"--tls-cert=c", "--tls-key=k", "--turn-public-ip=203.0.113.7", "--turn-listen=127.0.0.1:0"}
+	for _, row := range []struct {
+		more  []string
+		turns string
+		warns bool
+	}{
+		{nil, "", true},
+		{[]string{"--ice-server=turns:chat.example.org:443?transport=tcp", "--ice-server-secret=x", "--turn-secret=x"}, "turns:chat.example.org:443?transport=tcp", false},
+	} {
+		var log strings.Builder
+		server, offer, err := parse(t, append(flags, row.more...)...).ICE(slog.New(slog.NewTextHandler(&log, nil)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		var turns string
+		for _, s := range offer("alice") {
+			for _, url := range s.URLs {
+				if strings.HasPrefix(url, "turns:") {
+					turns += url
+				}
+			}
+		}
+		if turns != row.turns || strings.Contains(log.String(), "TURN over TLS is not offered") != row.warns {
+			t.Errorf("with %q clients get %q, and the log says %q", row.more, turns, log.String())
+		}
 	}
 }
