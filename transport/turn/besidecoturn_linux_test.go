@@ -3,7 +3,8 @@ package turn_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/stun/v4"
 	"golang.org/x/sys/unix"
 
 	"p2p-messaging/transport/turn"
@@ -24,6 +24,7 @@ import (
 type contender struct {
 	name             string
 	process          int
+	server, secret   string
 	client, peer     int    // sockets: of the client, connected to the server, and of the peer, connected to the relayed address
 	frames, payloads []byte // what the client and what the peer sends: a burst of datagrams, which the kernel takes apart
 
@@ -34,32 +35,19 @@ type contender struct {
 const (
 	datagramSize = 1200 // bytes of data, about as much as browsers send in one
 	frameSize    = 4 + datagramSize
-	channel      = 0x4000
 	burst        = 16
 	window       = 48 // datagrams under way: coturn's buffers hold no more
 )
 
-// BenchmarkBesideCoturn relays datagrams of 1,200 bytes through this service's program and through coturn, in turns, and reports for each how
+// BenchmarkRelayBesideCoturn relays datagrams of 1,200 bytes through this service's program and through coturn, in turns, and reports for each how
 // fast it is and how much processor time its process takes for a gigabyte. Each server has one core, the client and the peer the other.
 //
-//	go test -run '^$' -bench BesideCoturn -benchtime 5s ./transport/turn
-func BenchmarkBesideCoturn(b *testing.B) {
-	if runtime.NumCPU() < 2 {
-		b.Skip("this needs two cores")
+//	go test -run '^$' -bench RelayBesideCoturn -benchtime 2000000x ./transport/turn
+func BenchmarkRelayBesideCoturn(b *testing.B) {
+	all := contenders(b)
+	for _, c := range all {
+		c.connect(b)
 	}
-	const secret = "shared"
-	pinned := []string{"taskset", "--cpu-list", "1"}
-	program := filepath.Join(b.TempDir(), "p2p-messaging")
-	if said, err := exec.Command("go", "build", "-o", program, "p2p-messaging").CombinedOutput(); err != nil {
-		b.Fatalf("build the service: %v: %s", err, said)
-	}
-	service, process := startProgram(b, program, secret, pinned...)
-	all := []*contender{{name: "ours", process: process.Pid}, {name: "coturn"}}
-	all[0].connect(b, service, secret)
-	coturn, process := startCoturn(b, secret, pinned...)
-	all[1].process = process.Pid
-	all[1].connect(b, coturn, secret)
-
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, own unix.CPUSet
@@ -105,12 +93,47 @@ func BenchmarkBesideCoturn(b *testing.B) {
 	}
 }
 
+// BenchmarkAllocationBesideCoturn reports by how many bytes of memory the process of each server grows with an allocation that has one channel.
+//
+//	go test -run '^$' -bench AllocationBesideCoturn -benchtime 4000x ./transport/turn
+func BenchmarkAllocationBesideCoturn(b *testing.B) {
+	if b.N > 8000 {
+		b.Fatal("this opens too many files: give -benchtime 4000x")
+	}
+	for _, c := range contenders(b) {
+		c.connect(b)
+		before := residentSize(b, c.process)
+		for range b.N {
+			c.connect(b)
+		}
+		b.ReportMetric(float64(residentSize(b, c.process)-before)/float64(b.N), c.name+"-B/allocation")
+	}
+}
+
+// contenders starts the servers.
+func contenders(b *testing.B) []*contender {
+	b.Helper()
+	if runtime.NumCPU() < 2 {
+		b.Skip("this needs two cores")
+	}
+	const secret = "shared"
+	pinned := []string{"taskset", "--cpu-list", "1"}
+	program := filepath.Join(b.TempDir(), "p2p-messaging")
+	if said, err := exec.Command("go", "build", "-o", program, "p2p-messaging").CombinedOutput(); err != nil {
+		b.Fatalf("build the service: %v: %s", err, said)
+	}
+	ours, process := startProgram(b, program, secret, pinned...)
+	coturn, process2 := startCoturn(b, secret, pinned...)
+	return []*contender{{name: "ours", process: process.Pid, server: ours, secret: secret}, {name: "coturn", process: process2.Pid, server: coturn, secret: secret}}
+}
+
 // startProgram starts this service's program, with another command, and returns the address of its TURN server and its process.
 func startProgram(t testing.TB, program, secret string, by ...string) (string, *os.Process) {
 	t.Helper()
 	address := freeAddress(t)
 	command := append(by, program, "serve", "--host", "127.0.0.1", "--port", "0", "--log-level", "error", "--turn-public-ip", "127.0.0.1", "--turn-listen", address,
-		"--turn-secret", secret, "--turn-allow-peer", "127.0.0.0/8", "--turn-rate", "0", "--turn-rate-per-login", "0")
+		"--turn-secret", secret, "--turn-allow-peer", "127.0.0.0/8", "--turn-rate-per-login", "8GiB", "--turn-allocations", "0",
+		"--turn-allocations-per-login", "0")
 	process := exec.Command(command[0], command[1:]...)
 	said, err := process.StdoutPipe()
 	if err != nil {
@@ -130,17 +153,6 @@ func startProgram(t testing.TB, program, secret string, by ...string) (string, *
 	return "", nil
 }
 
-// freeAddress returns an address that nobody listens at.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer free.Close()
-	return free.LocalAddr().String()
-}
-
 // cpuTime returns the processor time that all threads of a process have taken.
 func cpuTime(t testing.TB, process int) time.Duration {
 	t.Helper()
@@ -152,101 +164,53 @@ func cpuTime(t testing.TB, process int) time.Duration {
 	return time.Duration(at.Nano())
 }
 
-// connect makes an allocation at a server, and a channel of it to a peer.
-func (c *contender) connect(t testing.TB, server, secret string) {
+// residentSize returns the memory of a process in bytes.
+func residentSize(t testing.TB, process int) int {
 	t.Helper()
-	c.client, c.peer = udpSocket(t), udpSocket(t)
-	at := func(address netip.AddrPort) unix.Sockaddr {
-		return &unix.SockaddrInet4{Addr: address.Addr().As4(), Port: int(address.Port())}
-	}
-	if err := unix.Connect(c.client, at(netip.MustParseAddrPort(server))); err != nil {
-		t.Fatal(err)
-	}
-	who := turn.Servers{URLs: []string{"turn:" + server}, Secret: []byte(secret)}.For("alice", time.Now())[0]
-	transport := stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}} // UDP
-	refused := c.ask(t, stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), transport)
-	var realm stun.Realm
-	var nonce stun.Nonce
-	if err := refused.Parse(&realm, &nonce); err != nil {
-		t.Fatalf("%s: %v", c.name, err)
-	}
-	signed := []stun.Setter{stun.NewUsername(who.Username), realm, nonce, stun.NewLongTermIntegrity(who.Username, realm.String(), who.Credential)}
-	allocated := c.ask(t, append([]stun.Setter{stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), transport}, signed...)...)
-	var relayed stun.XORMappedAddress
-	if err := relayed.GetFromAs(allocated, stun.AttrXORRelayedAddress); err != nil {
-		t.Fatalf("%s: %v", c.name, err)
-	}
-	if err := unix.Connect(c.peer, at(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(relayed.Port)))); err != nil {
-		t.Fatal(err)
-	}
-	local, err := unix.Getsockname(c.peer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{channel >> 8, channel & 0xff, 0, 0}}
-	peer := peerAddress{IP: net.IPv4(127, 0, 0, 1), Port: local.(*unix.SockaddrInet4).Port}
-	bound := c.ask(t, append([]stun.Setter{stun.TransactionID, stun.NewType(stun.MethodChannelBind, stun.ClassRequest), number, peer}, signed...)...)
-	if bound.Type.Class != stun.ClassSuccessResponse {
-		t.Fatalf("%s: a channel is refused: %v", c.name, bound)
-	}
-	payload := make([]byte, datagramSize)
-	frame := append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, channel), datagramSize), payload...)
-	c.payloads, c.frames = bytes.Repeat(payload, burst), bytes.Repeat(frame, burst)
-	for _, err := range []error{
-		unix.SetsockoptInt(c.client, unix.IPPROTO_UDP, unix.UDP_SEGMENT, len(frame)), unix.SetsockoptInt(c.peer, unix.IPPROTO_UDP, unix.UDP_SEGMENT, len(payload)),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// peerAddress is the attribute XOR-PEER-ADDRESS.
-type peerAddress stun.XORMappedAddress
-
-// AddTo implements [stun.Setter].
-func (p peerAddress) AddTo(m *stun.Message) error {
-	return stun.XORMappedAddress(p).AddToAs(m, stun.AttrXORPeerAddress)
-}
-
-// udpSocket returns a socket at a free port.
-func udpSocket(t testing.TB) int {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	var all, resident int
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", process))
 	if err == nil {
-		t.Cleanup(func() { _ = unix.Close(fd) })
-		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		_, err = fmt.Sscan(string(text), &all, &resident)
 	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}
+
+// connect makes an allocation at a server, and a channel of it to a peer.
+func (c *contender) connect(t testing.TB) {
+	t.Helper()
+	who := turn.Servers{URLs: []string{"turn:" + c.server}, Secret: []byte(c.secret)}.For("alice", time.Now())[0]
+	client := newChannelClient(t, c.server, who)
+	peer, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), client.relayed.Port())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	client.bind(t, 0x4000, localAddress(peer))
+	payload := make([]byte, datagramSize)
+	frame := channelData(0x4000, payload)
+	c.payloads, c.frames = bytes.Repeat(payload, burst), bytes.Repeat(frame, burst)
+	c.client, c.peer = segmenting(t, client.UDPConn, len(frame)), segmenting(t, peer, len(payload))
+}
+
+// segmenting returns the descriptor of a socket to which several datagrams of one size are written as one.
+func segmenting(t testing.TB, c *net.UDPConn, size int) (fd int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	err = raw.Control(func(d uintptr) {
+		fd = int(d)
+		failed = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, size)
+	})
+	if err = errors.Join(err, failed); err != nil {
 		t.Fatal(err)
 	}
 	return fd
-}
-
-// ask sends a request of the client and returns the answer.
-func (c *contender) ask(t testing.TB, of ...stun.Setter) *stun.Message {
-	t.Helper()
-	request, err := stun.Build(of...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := unix.Write(c.client, request.Raw); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 1500)
-	for deadline := time.Now().Add(patience); ; {
-		n, err := unix.Read(c.client, answer)
-		if err == nil {
-			m := &stun.Message{Raw: answer[:n]}
-			if err := m.Decode(); err != nil {
-				t.Fatalf("%s: %v", c.name, err)
-			}
-			return m
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: no answer: %v", c.name, err)
-		}
-	}
 }
 
 // relay has n datagrams, a multiple of a burst, relayed from one socket to another, of which some are under way at any time. It waits for none

@@ -29,12 +29,7 @@ func startCoturn(t testing.TB, secret string, by ...string) (string, *os.Process
 		}
 		t.Skip("coturn is not installed")
 	}
-	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.LocalAddr().String()
-	free.Close()
+	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	folder := t.TempDir()
 	command := append(by, path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
@@ -72,6 +67,26 @@ func startCoturn(t testing.TB, secret string, by ...string) (string, *os.Process
 		}
 		time.Sleep(10 * time.Millisecond) // a refused port is told at once
 	}
+}
+
+// freeAddress returns an address at which nobody listens, by UDP or TCP.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 20 {
+		stream, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := stream.Addr().String()
+		packets, err := net.ListenPacket("udp4", address)
+		stream.Close()
+		if err == nil {
+			packets.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free for UDP and TCP")
+	return ""
 }
 
 func TestCoturnTakesTheCredentialsThatTheServiceMakes(t *testing.T) {

@@ -81,18 +81,23 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own})
 	packets, stream, err := listen(o.Listen)
 	if err != nil {
 		return nil, err
 	}
+	socket, err := newSocket(packets)
+	if err != nil {
+		return nil, errors.Join(err, packets.Close(), stream.Close())
+	}
+	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own}, socket)
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	s.streams = newStreams(stream)
 	s.server, err = pion.NewServer(pion.ServerConfig{
 		Realm:             realm,
 		AuthHandler:       authenticate(o.Secret, time.Now),
 		LoggerFactory:     loggers{o.Logger},
-		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: packets, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
+		EventHandler:      s.relays.events(),
+		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: newDatagrams(s.relays), RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 		ListenerConfigs:   []pion.ListenerConfig{{Listener: s.streams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 	})
 	if err != nil {
@@ -120,7 +125,7 @@ func (o *Options) check() error {
 }
 
 // listen opens the sockets for UDP and TCP, at the same port.
-func listen(address string) (net.PacketConn, net.Listener, error) {
+func listen(address string) (*net.UDPConn, net.Listener, error) {
 	packets, stream, err := listenOnce(address)
 	// If the system chooses the port for UDP, somebody else may have it for TCP.
 	for range attempts {
@@ -132,7 +137,7 @@ func listen(address string) (net.PacketConn, net.Listener, error) {
 	return packets, stream, err
 }
 
-func listenOnce(address string) (net.PacketConn, net.Listener, error) {
+func listenOnce(address string) (*net.UDPConn, net.Listener, error) {
 	packets, err := net.ListenPacket("udp", address)
 	if err != nil {
 		return nil, nil, err
@@ -142,7 +147,7 @@ func listenOnce(address string) (net.PacketConn, net.Listener, error) {
 	if err == nil {
 		var stream net.Listener
 		if stream, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
-			return packets, stream, nil
+			return packets.(*net.UDPConn), stream, nil
 		}
 	}
 	return nil, nil, errors.Join(err, packets.Close())
