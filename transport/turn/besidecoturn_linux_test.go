@@ -63,8 +63,9 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 		name  string
 		relay func(c *contender, n int)
 	}{
-		{"FromClient", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames, datagramSize, n) }},
-		{"ToClient", func(c *contender, n int) { c.relay(b, c.peer, c.client, c.payloads, frameSize, n) }},
+		{"FromClient", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames, datagramSize, window, n) }},
+		{"ToClient", func(c *contender, n int) { c.relay(b, c.peer, c.client, c.payloads, frameSize, window, n) }},
+		{"OneByOne", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames[:frameSize], datagramSize, 1, n) }},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			const turn = 1000 * burst // datagrams through one server before the other has its turn
@@ -213,10 +214,11 @@ func segmenting(t testing.TB, c *net.UDPConn, size int) (fd int) {
 	return fd
 }
 
-// relay has n datagrams, a multiple of a burst, relayed from one socket to another, of which some are under way at any time. It waits for none
-// that do not come.
-func (c *contender) relay(t testing.TB, from, to int, datagrams []byte, arrives, n int) {
+// relay has n datagrams, a multiple of a burst, relayed from one socket to another. As many as the window has room for are under way at any time.
+// It waits for none that do not come.
+func (c *contender) relay(t testing.TB, from, to int, datagrams []byte, arrives, window, n int) {
 	t.Helper()
+	burst := len(datagrams) / datagramSize
 	buffer := make([]byte, 2*datagramSize)
 	sent, done := 0, 0
 	last := time.Now()
