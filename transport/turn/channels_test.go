@@ -24,7 +24,7 @@ type channelClient struct {
 
 func newChannelClient(t testing.TB, server string, who messages.ICEServer) *channelClient {
 	t.Helper()
-	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(server)))
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(server)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func newChannelClient(t testing.TB, server string, who messages.ICEServer) *chan
 	c := &channelClient{UDPConn: conn}
 	var realm stun.Realm
 	var nonce stun.Nonce
-	if err := c.ask(t, stun.MethodAllocate, overUDP()).Parse(&realm, &nonce); err != nil {
+	if err := c.ask(t, stun.MethodAllocate, c.wanted()...).Parse(&realm, &nonce); err != nil {
 		t.Fatal(err)
 	}
 	c.signed = []stun.Setter{stun.NewUsername(who.Username), realm, nonce, stun.NewLongTermIntegrity(who.Username, realm.String(), who.Credential)}
@@ -40,15 +40,20 @@ func newChannelClient(t testing.TB, server string, who messages.ICEServer) *chan
 	return c
 }
 
-func overUDP() stun.Setter {
-	return stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
+// wanted returns what an allocation is to be: over UDP, and of the family by which the client reaches the server.
+func (c *channelClient) wanted() []stun.Setter {
+	all := []stun.Setter{stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}}
+	if !localAddress(c.UDPConn).Addr().Is4() {
+		all = append(all, stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{2, 0, 0, 0}})
+	}
+	return all
 }
 
 // allocate makes the allocation.
 func (c *channelClient) allocate(t testing.TB) {
 	t.Helper()
 	var relayed stun.XORMappedAddress
-	if err := relayed.GetFromAs(c.ask(t, stun.MethodAllocate, overUDP()), stun.AttrXORRelayedAddress); err != nil {
+	if err := relayed.GetFromAs(c.ask(t, stun.MethodAllocate, c.wanted()...), stun.AttrXORRelayedAddress); err != nil {
 		t.Fatal(err)
 	}
 	address, _ := netip.AddrFromSlice(relayed.IP)
@@ -111,9 +116,11 @@ func (c *channelClient) say(t testing.TB, number uint16, data []byte) {
 	}
 }
 
-func newPeer(t testing.TB) *net.UDPConn {
+// newPeer returns a socket on this machine.
+func newPeer(t testing.TB, at ...netip.Addr) *net.UDPConn {
 	t.Helper()
-	peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	address := append(at, netip.MustParseAddr("127.0.0.1"))[0]
+	peer, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,16 +154,24 @@ func wantNothing(t testing.TB, c *net.UDPConn, what string) {
 
 // allowLoopback lets allocations send to this machine.
 func allowLoopback(o *turn.Options) {
-	o.AllowPeers = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	o.AllowPeers = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
 
 func TestChannelsRelayDatagramsOfEverySizeInTheirOrder(t *testing.T) {
 	sizes := []int{1200, 1200, 1200, 300, 1200, 1, 0, 0, 1, 1592, 1592, 700, 700, 701, 700, 2, 3, 4, 5, 5, 5, 1200, 1200, 1199, 1200}
-	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
-		t.Run(listen, func(t *testing.T) {
-			s := start(t, allowLoopback, func(o *turn.Options) { o.Listen = listen })
+	for _, at := range []struct{ listen, public string }{
+		{"127.0.0.1:0", "127.0.0.1"}, {"0.0.0.0:0", "127.0.0.1"}, {":0", "127.0.0.1"}, {"[::1]:0", "::1"}, {":0", "::1"},
+	} {
+		t.Run(at.listen+" for "+at.public, func(t *testing.T) {
+			public := netip.MustParseAddr(at.public)
+			if c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(public, 0))); err != nil {
+				t.Skip("there is no IPv6 here")
+			} else {
+				c.Close()
+			}
+			s := start(t, allowLoopback, func(o *turn.Options) { o.Listen, o.Public = at.listen, []netip.Addr{public} })
 			c := newChannelClient(t, address(s), credentials(s, "alice"))
-			peers := []*net.UDPConn{newPeer(t), newPeer(t)}
+			peers := []*net.UDPConn{newPeer(t, public), newPeer(t, public)}
 			numbers := []uint16{0x4000, 0x4fff}
 			for i, peer := range peers {
 				c.bind(t, numbers[i], localAddress(peer))
@@ -169,7 +184,7 @@ func TestChannelsRelayDatagramsOfEverySizeInTheirOrder(t *testing.T) {
 			for i := range sizes {
 				wantNext(t, peers[i/3%2], datagram(i), fmt.Sprintf("datagram %d from the client", i))
 			}
-			relayed := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), c.relayed.Port())
+			relayed := netip.AddrPortFrom(public, c.relayed.Port())
 			for i := range sizes {
 				if _, err := peers[i/3%2].WriteToUDPAddrPort(datagram(i), relayed); err != nil {
 					t.Fatal(err)

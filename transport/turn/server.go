@@ -2,7 +2,8 @@
 // no direct connection through are connected by the relays that it allocates. What is relayed is encrypted between the two browsers.
 //
 // pion/turn reads and writes the messages. This package decides who may allocate (credentials.go), how much is relayed, between which
-// addresses (relay.go), and where an allocation may send at all (peers.go).
+// addresses (relay.go), and where an allocation may send at all (peers.go). It relays what goes through the channels of clients over UDP itself
+// (channels.go), on Linux many datagrams with one system call (pump_linux.go).
 package turn
 
 import (
