@@ -83,8 +83,9 @@ func (r *relays) events() pion.EventHandler {
 			now.bound = append(now.bound, binding{number, unmapped(to.AddrPort())})
 		}
 		relay.channels.current.Store(now)
-		r.byClient[now.client] = relay
-		if len(now.bound) == 0 {
+		if add {
+			r.byClient[now.client] = relay
+		} else if len(now.bound) == 0 && r.byClient[now.client] == relay {
 			delete(r.byClient, now.client)
 		}
 	}

@@ -25,7 +25,7 @@ func TestDatagramsThatTheKernelDoesNotSeparateAreSentOneByOne(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(s *socket){
 		"a kernel that can":    func(*socket) {},
-		"a kernel that cannot": func(s *socket) { s.segments = false },
+		"a kernel that cannot": func(s *socket) { s.segments.Store(false) },
 		"a socket that refuses": func(s *socket) { // datagrams without a checksum cannot be sent together
 			_ = s.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1) })
 		},

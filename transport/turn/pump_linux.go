@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -19,9 +20,10 @@ const batchSize = 32
 // socket is a UDP socket of the server.
 type socket struct {
 	*net.UDPConn
-	raw      syscall.RawConn
-	ipv6     bool // its addresses are of IPv6, those of IPv4 mapped into it
-	segments bool // the kernel takes several datagrams as one and separates them (UDP_SEGMENT, since Linux 4.18)
+	raw  syscall.RawConn
+	ipv6 bool // its addresses are of IPv6, those of IPv4 mapped into it
+	// segments says that the kernel takes several datagrams as one and separates them (UDP_SEGMENT, since Linux 4.18).
+	segments atomic.Bool
 }
 
 func newSocket(c *net.UDPConn) (*socket, error) {
@@ -36,7 +38,7 @@ func newSocket(c *net.UDPConn) (*socket, error) {
 		domain, failed = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
 		s.ipv6 = domain == unix.AF_INET6
 		_, unknown := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		s.segments = unknown == nil
+		s.segments.Store(unknown == nil)
 	})
 	if err == nil {
 		err = failed
@@ -98,7 +100,7 @@ func (p *pump) read() (message []byte, from netip.AddrPort, err error) {
 func (p *pump) send(data []byte, by *socket, to netip.AddrPort) {
 	o := &p.batch.out
 	// The kernel cuts off datagrams of one size. Only the last may be shorter.
-	if o.count > 0 && (o.by != by || o.to != to || !by.segments || o.size == 0 || len(data) > o.size || int(o.vectors[o.count-1].Len) < o.size) {
+	if o.count > 0 && (o.by != by || o.to != to || !by.segments.Load() || o.size == 0 || len(data) > o.size || int(o.vectors[o.count-1].Len) < o.size) {
 		p.flush()
 	}
 	if o.count == 0 {
@@ -120,7 +122,7 @@ func (p *pump) flush() {
 	o.first, o.last = 0, o.count
 	if err := o.by.raw.Write(o.write); err == nil && o.failed != 0 && o.count > 1 {
 		if o.failed == unix.EIO { // the network interface cannot
-			o.by.segments = false
+			o.by.segments.Store(false)
 		}
 		for i := range o.count {
 			o.first, o.last = i, i+1
