@@ -63,9 +63,12 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 		name  string
 		relay func(c *contender, n int)
 	}{
-		{"FromClient", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames, datagramSize, window, n) }},
-		{"ToClient", func(c *contender, n int) { c.relay(b, c.peer, c.client, c.payloads, frameSize, window, n) }},
-		{"OneByOne", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames[:frameSize], datagramSize, 1, n) }},
+		{"FromClient", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames, datagramSize, window, 0, n) }},
+		{"ToClient", func(c *contender, n int) { c.relay(b, c.peer, c.client, c.payloads, frameSize, window, 0, n) }},
+		{"OneByOne", func(c *contender, n int) { c.relay(b, c.client, c.peer, c.frames[:frameSize], datagramSize, 1, 0, n) }},
+		{"OneGigabit", func(c *contender, n int) {
+			c.relay(b, c.client, c.peer, c.frames[:frameSize], datagramSize, window, 1e9*datagramSize*8/1e9, n)
+		}},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			const turn = 1000 * burst // datagrams through one server before the other has its turn
@@ -215,15 +218,22 @@ func segmenting(t testing.TB, c *net.UDPConn, size int) (fd int) {
 }
 
 // relay has n datagrams, a multiple of a burst, relayed from one socket to another. As many as the window has room for are under way at any time.
-// It waits for none that do not come.
-func (c *contender) relay(t testing.TB, from, to int, datagrams []byte, arrives, window, n int) {
+// It waits for none that do not come. Between one burst and the next there is an interval at least.
+func (c *contender) relay(t testing.TB, from, to int, datagrams []byte, arrives, window int, interval time.Duration, n int) {
 	t.Helper()
 	burst := len(datagrams) / datagramSize
 	buffer := make([]byte, 2*datagramSize)
 	sent, done := 0, 0
 	last := time.Now()
+	due := last
 	for done < n {
 		for sent < n && sent-done <= window-burst {
+			if interval > 0 {
+				if time.Now().Before(due) {
+					break
+				}
+				due = due.Add(interval)
+			}
 			if _, err := unix.Write(from, datagrams); err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
