@@ -32,7 +32,7 @@ func startCoturn(t testing.TB, secret string, by ...string) (string, *os.Process
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	folder := t.TempDir()
-	command := append(by, path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
+	command := append(by, path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
 		"--use-auth-secret", "--static-auth-secret="+secret, "--realm=coturn.test", "--allow-loopback-peers", "--no-software-attribute",
 		"--log-file=stdout", "--simple-log", "--pidfile="+filepath.Join(folder, "pid"), "--userdb="+filepath.Join(folder, "db"))
 	process := exec.Command(command[0], command[1:]...)
