@@ -2,7 +2,8 @@
 // no direct connection through are connected by the relays that it allocates. What is relayed is encrypted between the two browsers.
 //
 // pion/turn reads and writes the messages. This package decides who may allocate (credentials.go), how much is relayed, between which
-// addresses (relay.go), and where an allocation may send at all (peers.go).
+// addresses (relay.go), and where an allocation may send at all (peers.go). It relays what goes through the channels of clients over UDP itself
+// (channels.go), on Linux many datagrams with one system call (pump_linux.go).
 package turn
 
 import (
@@ -81,30 +82,39 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains})
 	packets, stream, err := listen(o.Listen)
 	if err != nil {
 		return nil, err
 	}
+	socket, err := newSocket(packets)
+	if err != nil {
+		return nil, errors.Join(err, packets.Close(), stream.Close())
+	}
+	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains}, socket)
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	s.streams = newStreams(stream)
 	s.server, err = pion.NewServer(pion.ServerConfig{
-		Realm:         realm,
-		AuthHandler:   authenticate(o.Secret, time.Now),
-		LoggerFactory: loggers{o.Logger},
-		EventHandler: pion.EventHandler{
-			OnAllocationCreated: func(client, server net.Addr, _, _, _ string, _ net.Addr, _ int) {
-				s.streams.setAllocated(client, server, true)
-			},
-			OnAllocationDeleted: func(client, server net.Addr, _, _, _ string) { s.streams.setAllocated(client, server, false) },
-		},
-		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: packets, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
+		Realm:             realm,
+		AuthHandler:       authenticate(o.Secret, time.Now),
+		LoggerFactory:     loggers{o.Logger},
+		EventHandler:      s.events(),
+		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: newDatagrams(s.relays), RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 		ListenerConfigs:   []pion.ListenerConfig{{Listener: s.streams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 	})
 	if err != nil {
 		return nil, errors.Join(err, packets.Close(), stream.Close())
 	}
 	return s, nil
+}
+
+// events tells the streams which clients have an allocation, and the relays which channels there are.
+func (s *Server) events() pion.EventHandler {
+	events := s.relays.events()
+	events.OnAllocationCreated = func(client, server net.Addr, _, _, _ string, _ net.Addr, _ int) {
+		s.streams.setAllocated(client, server, true)
+	}
+	events.OnAllocationDeleted = func(client, server net.Addr, _, _, _ string) { s.streams.setAllocated(client, server, false) }
+	return events
 }
 
 func (o *Options) check() error {
@@ -126,7 +136,7 @@ func (o *Options) check() error {
 }
 
 // listen opens the sockets for UDP and TCP, at the same port.
-func listen(address string) (net.PacketConn, net.Listener, error) {
+func listen(address string) (*net.UDPConn, net.Listener, error) {
 	packets, stream, err := listenOnce(address)
 	// If the system chooses the port for UDP, somebody else may have it for TCP.
 	for range attempts {
@@ -138,7 +148,7 @@ func listen(address string) (net.PacketConn, net.Listener, error) {
 	return packets, stream, err
 }
 
-func listenOnce(address string) (net.PacketConn, net.Listener, error) {
+func listenOnce(address string) (*net.UDPConn, net.Listener, error) {
 	packets, err := net.ListenPacket("udp", address)
 	if err != nil {
 		return nil, nil, err
@@ -148,7 +158,7 @@ func listenOnce(address string) (net.PacketConn, net.Listener, error) {
 	if err == nil {
 		var stream net.Listener
 		if stream, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
-			return packets, stream, nil
+			return packets.(*net.UDPConn), stream, nil
 		}
 	}
 	return nil, nil, errors.Join(err, packets.Close())
