@@ -166,7 +166,7 @@ func launchChromium(more ...chromedp.ExecAllocatorOption) (ctx context.Context, 
 }
 
 // tabs are the tabs that wait for their next test.
-var tabs tabPool
+var tabs pool[*tab]
 
 // page is a page in a tab of Chromium.
 type page struct {
@@ -181,8 +181,8 @@ type page struct {
 func newPage(t testing.TB, name, url string) *page {
 	t.Helper()
 	parent := needChromium(t)
-	tab := tabs.take()
-	if tab == nil {
+	tab, ok := tabs.take(func(*tab) bool { return true })
+	if !ok {
 		var err error
 		if tab, err = openTab(parent, chromedp.WithNewBrowserContext()); err != nil {
 			t.Fatal(err)

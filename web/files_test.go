@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -761,13 +760,11 @@ func TestFilesPassBetweenFirefoxAndChromium(t *testing.T) {
 	alice.shows("log", "Discussion", "Delivered and checked.")
 
 	path, want = onDisk(t, "from the fox.bin", 3<<20)
-	var located struct{ Nodes []struct{ SharedID string } }
-	if err := json.Unmarshal(fox.do("browsingContext.locateNodes", map[string]any{
-		"context": fox.context, "locator": map[string]any{"type": "css", "value": "input[type=file]"},
-	}), &located); err != nil || len(located.Nodes) != 1 {
-		t.Fatalf("the field for files: %v, %v", located, err)
+	fields, err := fox.locate(fox.ctx, "css", "input[type=file]", nil)
+	if err != nil || len(fields) != 1 {
+		t.Fatalf("the field for files: %v, %v", fields, err)
 	}
-	fox.setFiles(located.Nodes[0].SharedID, path)
+	fox.setFiles(fields[0], path)
 	alice.click("button", "Accept from the fox.bin")
 	if _, sum := alice.save("from the fox.bin"); sum != want {
 		t.Error("alice has not received what Firefox sent")
