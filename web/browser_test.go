@@ -71,7 +71,8 @@ const watch = `(() => {
 var chromium = sync.OnceValues(startChromium)
 
 // parallel is how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
-// waits for time-outs, for the network and for its other pages most of the time.
+// waits for time-outs, for the network and for its other pages most of the time. A test that waits long for one of these calls
+// t.Parallel when only that is left to do: until all tests have begun, and while others run, it waits without taking their place.
 const parallel = 4
 
 // long reports whether tests have their full length, as they do in .ci/run.
