@@ -272,12 +272,7 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 		t.Skip("-short: without browsers")
 	}
 	browser, err := firefox()
-	if errors.Is(err, errNoFirefox) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	needBrowser(t, err)
 	origin, err := originOf(url)
 	if err != nil {
 		t.Fatal(err)

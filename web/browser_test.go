@@ -220,13 +220,28 @@ func needChromium(t testing.TB) context.Context {
 		t.Skip("-short: without browsers")
 	}
 	ctx, err := chromium()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
+	needBrowser(t, err)
+	return ctx
+}
+
+// needBrowser skips the test where a browser could not be started because it is not installed. Any other error ends the test.
+func needBrowser(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errNoChromium) || errors.Is(err, errNoFirefox) {
+		missing(t, err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx
+}
+
+// missing skips a test that needs what this machine does not have. CI must have it.
+func missing(t testing.TB, what any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // open opens url in tab, and calls done with the page when the test ends.

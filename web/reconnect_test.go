@@ -229,8 +229,9 @@ func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)
-	// With the service but without a way to bob: neither gets any further.
+	// With the service but without a way to bob: she calls him, and neither gets any further.
 	alice.hurries()
+	alice.untilSent("offer", 1)
 	alice.shows("log", "Discussion", "The connection to bob was lost")
 	alice.phase("reconnecting")
 	alice.click("button", "Disconnect from bob")
