@@ -40,6 +40,7 @@ user_pref("dom.min_background_timeout_value", 4);
 user_pref("dom.timeout.enable_budget_timer_throttling", false);
 user_pref("widget.windows.window_occlusion_tracking.enabled", false);
 user_pref("intl.accept_languages", "en-US, en");
+user_pref("ui.prefersReducedMotion", 1);
 user_pref("app.normandy.enabled", false);
 user_pref("app.update.auto", false);
 user_pref("app.update.enabled", false);

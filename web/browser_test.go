@@ -143,6 +143,8 @@ func launchChromium(more ...chromedp.ExecAllocatorOption) (ctx context.Context, 
 		chromedp.NoFirstRun,
 		chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-quic", true),
+		// What moves is drawn many times.
+		chromedp.Flag("force-prefers-reduced-motion", true),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
