@@ -166,6 +166,7 @@ func secured(t *testing.T, c tls.Certificate, public string) (url string) {
 func valid() (from, until time.Time) { return time.Now().Add(-time.Hour), time.Now().Add(time.Hour) }
 
 func TestAllThatAServiceOffersWorks(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	c, file := certificate(t, "localhost", from, until)
 	r, err := run(t, probe.Flags{URL: secured(t, c, "127.0.0.1"), CA: file})
@@ -185,6 +186,7 @@ func TestAllThatAServiceOffersWorks(t *testing.T) {
 }
 
 func TestWithoutRelaysAllWorksAndThatIsTold(t *testing.T) {
+	t.Parallel()
 	l := listen(t)
 	serve(t, l, nil)
 	r, err := run(t, probe.Flags{URL: l.Addr().String(), LoginToken: "token for later"})
@@ -197,6 +199,7 @@ func TestWithoutRelaysAllWorksAndThatIsTold(t *testing.T) {
 }
 
 func TestAClosedTURNPortIsToldByEachTransport(t *testing.T) {
+	t.Parallel()
 	gone := relay(t, "127.0.0.1")
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
@@ -210,6 +213,7 @@ func TestAClosedTURNPortIsToldByEachTransport(t *testing.T) {
 }
 
 func TestATURNPortThatNobodyAnswersIsTold(t *testing.T) {
+	t.Parallel()
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +228,7 @@ func TestATURNPortThatNobodyAnswersIsTold(t *testing.T) {
 }
 
 func TestAWrongPublicAddressIsTold(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	c, file := certificate(t, "localhost", from, until)
 	// The server listens on 127.0.0.1, and says that it is reached at 127.0.0.2.
@@ -234,6 +239,7 @@ func TestAWrongPublicAddressIsTold(t *testing.T) {
 }
 
 func TestRelaysThatDoNotReachEachOtherAreTold(t *testing.T) {
+	t.Parallel()
 	turns := listen(t)
 	server, err := pion.NewServer(pion.ServerConfig{
 		Realm: "test",
@@ -259,6 +265,7 @@ func TestRelaysThatDoNotReachEachOtherAreTold(t *testing.T) {
 }
 
 func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
+	t.Parallel()
 	r := relay(t, "127.0.0.1")
 	urls := r.ICEServers("nobody")[1].URLs
 	for name, c := range map[string]struct {
@@ -272,6 +279,7 @@ func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
 		"a clock that leads": {secret, 3 * time.Hour, probe.CodeClock, "NTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := listen(t)
 			serve(t, l, func(login string) []messages.ICEServer {
 				return turn.Servers{URLs: urls, Secret: c.secret}.For(login, time.Now().Add(c.off))
@@ -284,6 +292,7 @@ func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
 }
 
 func TestACertificateIsToldByItsFault(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	for name, c := range map[string]struct {
 		host        string
@@ -298,6 +307,7 @@ func TestACertificateIsToldByItsFault(t *testing.T) {
 		"not valid yet":     {"localhost", until, until.Add(time.Hour), true, probe.CodeNotYetValid, "clock"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pair, file := certificate(t, c.host, c.from, c.until)
 			flags := probe.Flags{URL: secured(t, pair, "127.0.0.1")}
 			if c.trusted {
@@ -315,6 +325,7 @@ func TestACertificateIsToldByItsFault(t *testing.T) {
 }
 
 func TestWhatIsNoServiceIsTold(t *testing.T) {
+	t.Parallel()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
 	defer page.Close()
 	r, err := run(t, probe.Flags{URL: page.URL})
@@ -335,6 +346,7 @@ func TestWhatIsNoServiceIsTold(t *testing.T) {
 }
 
 func TestPeopleReadAStepALineAndItsCause(t *testing.T) {
+	t.Parallel()
 	l := listen(t)
 	serve(t, l, func(string) []messages.ICEServer {
 		return []messages.ICEServer{{URLs: []string{"turn:\x1b[31m"}}}
