@@ -38,6 +38,9 @@ func (f *Flags) Check() error {
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}
+	if f.ResumeWindow < 0 || f.ResumeWindow > actors.MaxResumeWindow || f.ResumeWindow%time.Second != 0 {
+		return usage("--resume-window must be a whole number of seconds, %v at most", actors.MaxResumeWindow)
+	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
@@ -46,6 +49,7 @@ func (f *Flags) Check() error {
 		{"--message-timeout", f.MessageTimeout},
 		{"--ping-interval", f.PingInterval},
 		{"--idle-timeout", f.IdleTimeout},
+		{"--retry-spread", f.RetrySpread},
 		{"--handshake-timeout", f.HandshakeTimeout},
 	} {
 		if d.value == 0 { // transport.New would take 0 for the default
@@ -57,7 +61,7 @@ func (f *Flags) Check() error {
 
 // Actors returns the options of the actor system.
 func (f *Flags) Actors(logger *slog.Logger) actors.Options {
-	return actors.Options{Logger: logger, QueueLimit: int(f.QueueLimit)}
+	return actors.Options{Logger: logger, QueueLimit: int(f.QueueLimit), ResumeWindow: f.ResumeWindow, NoPresence: !f.Presence}
 }
 
 // Transport returns the options of the server. Page has the files of the client's page.
@@ -78,6 +82,7 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		MessageTimeout:   f.MessageTimeout,
 		PingInterval:     f.PingInterval,
 		IdleTimeout:      f.IdleTimeout,
+		RetrySpread:      f.RetrySpread,
 		HandshakeTimeout: f.HandshakeTimeout,
 	}
 }
