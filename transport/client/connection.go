@@ -44,6 +44,7 @@ type connection struct {
 	serviceEnded bool   // the service sent a close frame
 	ping         []byte // the payload of the latest ping that is not answered yet
 	ponging      bool   // a goroutine is answering pings
+	held         bool   // pings wait for answerHeld
 }
 
 // dial makes a connection. The reading goroutine gives each text message to take.

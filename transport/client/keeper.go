@@ -115,8 +115,10 @@ func (k *keeper) serve(l *line) {
 	for {
 		text, next, err := k.step(l)
 		if err == nil && text != nil {
-			if err = l.conn.write(context.Background(), gws.OpcodeText, text); err == nil {
-				k.wrote(l)
+			if err = l.conn.write(context.Background(), gws.OpcodeText, text); err == nil && k.wrote(l) {
+				err = l.conn.answerHeld()
+			}
+			if err == nil {
 				continue
 			}
 			err = fmt.Errorf("connection to the service lost: %w", err)
@@ -160,36 +162,44 @@ func (k *keeper) step(l *line) (text []byte, next time.Duration, err error) {
 		return k.await(l, l.asked, now)
 	}
 	text, again, ok := s.ledger.next()
-	if ok && again {
-		s.ledger.gave(now)
-		return text, 0, nil
+	if s.gone && !ok { // the logout is out, so the session has nothing more to say
+		return k.leave(l, s, now)
 	}
 	due := now.Add(k.timing.silence)
-	if s.kept && !l.leaving {
-		if due = k.pingDue(l, s, now); !due.After(now) {
-			l.pingNow = false
-			l.awaitPong(now)
-			return fmt.Appendf(nil, `{"type":"ping","received":%d}`, s.ledger.pinged()), 0, nil
-		}
+	if s.kept {
+		due = k.pingDue(l, s, now)
 	}
-	if ok {
+	switch {
+	case ok && again:
 		s.ledger.gave(now)
 		return text, 0, nil
+	case !due.After(now):
+		l.pingNow = false
+		l.awaitPong(now)
+		return fmt.Appendf(nil, `{"type":"ping","received":%d}`, s.ledger.pinged()), 0, nil
+	case ok:
+		s.ledger.gave(now)
+		return text, 0, nil
+	case l.pings > 0:
+		_, next, err = k.await(l, l.pinged, now)
+	default:
+		next = k.timing.silence
 	}
-	if s.gone && !s.kept {
+	return nil, min(next, due.Sub(now)), err
+}
+
+// leave is step for a session whose logout is out. A pong shows that the service has read it.
+func (k *keeper) leave(l *line, s *session, now time.Time) (text []byte, next time.Duration, err error) {
+	switch {
+	case !s.kept:
 		k.hasLeft()
 		return nil, k.timing.silence, nil
+	case l.leaving:
+		return k.await(l, l.pinged, now)
 	}
-	if s.gone && !l.leaving {
-		l.leaving = true
-		l.awaitPong(now)
-		return []byte(`{"type":"ping","id":"` + leavingID + `"}`), 0, nil
-	}
-	if l.pings > 0 {
-		_, next, err := k.await(l, l.pinged, now)
-		return nil, min(next, due.Sub(now)), err
-	}
-	return nil, due.Sub(now), nil
+	l.leaving, l.pingNow = true, false
+	l.awaitPong(now)
+	return []byte(`{"type":"ping","id":"` + leavingID + `"}`), 0, nil
 }
 
 // awaitPong counts a ping that is sent now.
@@ -237,17 +247,19 @@ func (k *keeper) pingDue(l *line, s *session, now time.Time) time.Time {
 	return due
 }
 
-// wrote tells that what step returned is written.
-func (k *keeper) wrote(l *line) {
+// wrote tells that what step returned is written. It returns true once the service knows that this client confirms by itself.
+func (k *keeper) wrote(l *line) (confirms bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.announce()
 	if s := k.session; s != nil && !l.accepted.IsZero() {
 		l.written = s.ledger.cursor
 		if !s.kept {
 			_ = s.ledger.confirm(l.written) // nobody will ever say more about it
 		}
+		return !l.pingNow
 	}
-	k.announce()
+	return false
 }
 
 // take handles one text message of a connection. It waits while the buffer is full.
@@ -269,7 +281,7 @@ func (k *keeper) take(l *line, c *connection, text []byte) {
 		if !m.concernsLogin() {
 			break
 		}
-		lost, err := k.answered(l, s, m)
+		lost, err := k.answered(l, c, s, m)
 		k.mu.Unlock()
 		if lost != nil {
 			select {
@@ -339,7 +351,7 @@ func (k *keeper) setFull(l *line, full bool) {
 
 // answered handles the answer to a login. It returns what was lost if the session has begun anew, and an error if the connection is
 // to end.
-func (k *keeper) answered(l *line, s *session, m Message) (lost *SessionLostError, err error) {
+func (k *keeper) answered(l *line, c *connection, s *session, m Message) (lost *SessionLostError, err error) {
 	defer k.poke()
 	if refusal := m.refusal(); refusal != nil {
 		switch {
@@ -360,6 +372,7 @@ func (k *keeper) answered(l *line, s *session, m Message) (lost *SessionLostErro
 	s.kept = m.resume != ""
 	if s.kept {
 		s.secret = m.resume
+		c.holdPings() // until the first confirmation: the answer to a ping would confirm what nobody has received yet
 	}
 	if m.resumed {
 		if !m.received.ok {

@@ -38,16 +38,37 @@ func (c *connection) answerPings() {
 	for {
 		c.mu.Lock()
 		payload := c.ping
-		c.ping = nil
-		if payload == nil {
+		if payload == nil || c.held {
 			c.ponging = false
 			c.mu.Unlock()
 			return
 		}
+		c.ping = nil
 		c.mu.Unlock()
 		// The error is ignored, because the reading goroutine finds out by itself that the connection has failed.
 		_ = c.write(context.Background(), gws.OpcodePong, payload)
 	}
+}
+
+// holdPings lets pings wait for answerHeld. The reading goroutine calls it.
+func (c *connection) holdPings() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = true
+}
+
+// answerHeld answers the last ping that waits, if there is one. Later ones do not wait any more.
+func (c *connection) answerHeld() error {
+	c.mu.Lock()
+	payload, was := c.ping, c.held
+	if was {
+		c.ping, c.held = nil, false
+	}
+	c.mu.Unlock()
+	if !was || payload == nil {
+		return nil
+	}
+	return c.write(context.Background(), gws.OpcodePong, payload)
 }
 
 // events handles the events of gws. Its methods are called on the reading goroutine.
@@ -65,7 +86,7 @@ func (e events) OnPing(_ *gws.Conn, payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ping = payload
-	if !c.ponging {
+	if !c.ponging && !c.held {
 		// Another goroutine writes the pong. If this one did, a service that does not read would stop the client's
 		// reading too.
 		c.ponging = true
