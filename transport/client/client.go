@@ -265,7 +265,7 @@ func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload
 
 // Watch asks which of logins are online, and to be told when that changes. The service answers with a [Message] of type
 // "presence". Each Watch replaces the one before. Without logins it ends the watch, which is answered too. The service takes
-// 256 logins at most.
+// [messages.MaxWatched] logins at most.
 //
 // A watch ends with its session. If a kept session ends and the client begins a new one, it sends the watch again.
 func (c *Client) Watch(ctx context.Context, logins ...string) error {

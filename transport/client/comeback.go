@@ -69,7 +69,7 @@ func newComeback(t timing) *comeback {
 func (b *comeback) loggingIn(now time.Time) { b.loginBefore, b.login = b.login, now }
 
 // after returns how long to wait before the next attempt. Ok is false if the client should not come back by itself. Reason is why the
-// connection ended or could not be made. Held is how long it lasted with a login, or 0.
+// connection ended or could not be made. Held is how long it lasted, or 0.
 func (b *comeback) after(reason error, held time.Duration, now time.Time) (wait time.Duration, ok bool) {
 	if held >= b.timing.holds {
 		b.failures = 0

@@ -164,7 +164,7 @@ func TestAKeptLoginBringsASecretOfItsOwn(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- k.Login(t.Context(), "alice") }()
 			l := k.login(0)
-			if l.Login != "alice" || len(l.Resume) < 22 {
+			if l.Login != "alice" || len(l.Resume) < 22 || !messages.IsSecret([]byte(l.Resume)) {
 				t.Errorf("the login is %+v; wanted alice, with a secret of 128 bits at least", l)
 			}
 			secrets[l.Resume] = true

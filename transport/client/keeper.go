@@ -32,9 +32,11 @@ type keeper struct {
 	err     error         // why the client ended
 }
 
-// line is what is known about one connection. Its fields are under the keeper's lock, except for conn, which never changes.
+// line is what is known about one connection. Its fields are under the keeper's lock, except for those
+// that never change once the connection is made: conn and made.
 type line struct {
 	conn      *connection
+	made      time.Time // when the connection was made
 	asked     time.Time // when the login was sent; zero before
 	accepted  time.Time // when it was accepted; zero before
 	pings     int       // pings that are not answered
@@ -87,7 +89,7 @@ func newKeeper(ctx context.Context, target *url.URL, s settings, incoming chan<-
 		k.stop()
 		return nil, err
 	}
-	first.conn = conn
+	first.conn, first.made = conn, time.Now()
 	go k.run(first)
 	return k, nil
 }
@@ -101,7 +103,7 @@ func (k *keeper) run(l *line) {
 		reason := l.conn.failure()
 		l.conn.pongs.Wait()
 		var err error
-		if l, err = k.comeBack(reason, k.heldFor(l)); err != nil {
+		if l, err = k.comeBack(reason, time.Since(l.made)); err != nil {
 			k.finish(err)
 			return
 		}
@@ -417,7 +419,7 @@ func (s *session) lost(reason error) *SessionLostError {
 		to   *[][]byte
 	}{{unknown, &lost.Unknown}, {unsent, &lost.Unsent}} {
 		for _, text := range part.from {
-			if m, err := parse(text); err == nil && (m.Type == messages.TypeLogout.String() || m.Type == typeWatch) {
+			if m, err := parse(text); err == nil && (m.Type == messages.TypeLogout.String() || m.Type == messages.TypeWatch.String()) {
 				continue
 			}
 			*part.to = append(*part.to, text)
@@ -445,16 +447,6 @@ func (k *keeper) hasLeft() {
 	k.poke()
 }
 
-// heldFor returns how long a connection that has ended was there with a login.
-func (k *keeper) heldFor(l *line) time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if l.accepted.IsZero() {
-		return 0
-	}
-	return time.Since(l.accepted)
-}
-
 // comeBack makes the next connection. It waits before each attempt. It returns an error if the client should stay away, or is
 // closed.
 func (k *keeper) comeBack(reason error, held time.Duration) (*line, error) {
@@ -475,7 +467,7 @@ func (k *keeper) comeBack(reason error, held time.Duration) (*line, error) {
 		cancel()
 		if err == nil {
 			k.mu.Lock()
-			l.conn = conn
+			l.conn, l.made = conn, time.Now()
 			k.announce()
 			k.mu.Unlock()
 			if k.ctx.Err() != nil { // nobody else would end this connection

@@ -286,9 +286,8 @@ func (k *keeper) closeNow() {
 // service's own decoder.
 func isCounted(text []byte) bool {
 	e, err := messages.Decode(text)
-	if err == nil {
-		return e.Type != messages.TypeLogin && e.Type != messages.TypePing
+	if refused, is := errors.AsType[*messages.DecodeError](err); is {
+		return !refused.Uncounted
 	}
-	m, err := parse(text)
-	return err != nil || m.counted()
+	return e.Type.Counted()
 }

@@ -54,14 +54,10 @@ const (
 	typeError        = "error"
 	typePong         = "pong"
 	typePresence     = "presence"
-	typeWatch        = "watch"
 	candidateBySeed  = "iceCandidate"
 	reasonOfBye      = "reason"
 	typeOfLoginReply = "login"
 )
-
-// maxWatched is how many logins the service takes in one watch.
-const maxWatched = 256
 
 // Err returns a [*ServiceError] if m is an error that the service reports, and nil otherwise.
 func (m Message) Err() error {
@@ -165,8 +161,8 @@ func keptLoginText(login, secret string, received uint64) ([]byte, error) {
 
 // watchText returns the text of a watch.
 func watchText(logins []string) ([]byte, error) {
-	if len(logins) > maxWatched {
-		return nil, fmt.Errorf("%d logins, and the service takes %d at most", len(logins), maxWatched)
+	if len(logins) > messages.MaxWatched {
+		return nil, fmt.Errorf("%d logins, and the service takes %d at most", len(logins), messages.MaxWatched)
 	}
 	for _, login := range logins {
 		if !utf8.ValidString(login) {
@@ -174,7 +170,7 @@ func watchText(logins []string) ([]byte, error) {
 		}
 	}
 	var w objectWriter
-	w.member("type", typeWatch)
+	w.member("type", messages.TypeWatch.String())
 	w.member("logins", append([]string{}, logins...))
 	text, err := w.finish()
 	if err == nil && len(text) > messages.MaxMessageBytes {
