@@ -3,8 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"time"
 
@@ -19,13 +17,6 @@ var (
 	errNoConnection = errors.New("there is no connection, and no login that would wait for one")
 	errUseLogin     = errors.New("a client that keeps its session must know of logins and logouts: use Login and Logout")
 )
-
-// newSecret returns 128 random bits as base64url.
-func newSecret() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
 
 func (k *keeper) logIn(ctx context.Context, login string) error {
 	s := &session{
@@ -77,23 +68,6 @@ func (k *keeper) begin(s *session) (before *session, gone bool) {
 	k.session = s
 	k.poke()
 	return nil, false
-}
-
-// giveUp begins to give a login up. The caller holds the lock.
-func (k *keeper) giveUp(s *session) {
-	switch {
-	case s.gone:
-	case !s.asked:
-		k.session = nil
-		close(s.left)
-	default:
-		s.gone, s.hurry = true, true
-		if s.known {
-			k.addLogout(s)
-		}
-	}
-	k.poke()
-	k.announce()
 }
 
 // waitFor waits until a channel is closed. It returns an error if ctx or the client ends before.
