@@ -16,9 +16,31 @@
 // Only the registry decides who owns a login. It publishes its decisions in a directory, which sessions read without asking
 // the registry. A login is free again only when the session that owned it has ended.
 //
-// The end of a connection ends its session. The end of a session closes its connection, with one exception: after a logout
-// the connection stays open for the next login. A session that panics is stopped and never restarted. Its connection is closed
+// The end of a connection ends its session, unless the session is kept. Then the session stays for a while without a connection,
+// and another connection takes it over with a secret. The end of a session closes its connection,
+// with one exception: after a logout the connection stays open for the next login. A session that panics is stopped and never restarted. Its connection is closed
 // with 1011, and the cause is logged once. Nobody else notices.
+//
+// A kept session is the same actor all the while. It is in one of these states:
+//
+//	state   connection           next
+//	here    its client's         away: the connection ends, however
+//	                             here: another connection takes over with a secret that holds
+//	                             ending: a logout; or the connection ends with something that the client would do again;
+//	                             or too many errors are unconfirmed; or a secret that holds comes with a count that does not
+//	away    stands for none      here: a connection takes over with a secret that holds
+//	                             ending: the window passes, or there is no more room, or the count does not hold
+//	ending  stays as it was      the session ends; claims on its login are decided afterwards
+//
+// In any state the session ends with its System, and if it panics. What a superseded connection still brings is dropped: each
+// message says on which connection it came, and the session acts on those of its present one only.
+//
+// A login that brings a secret is decided by the session that owns the login, because only the session knows its secrets. If that
+// session is ending, the registry decides when it has ended.
+//
+//	Connection (reader) ── login with a secret ──▶ registry ── takeOver ──▶ session ── reply, what was missed ──▶ Link
+//
+// A session may watch logins. The registry notes the logins that come and go, and the watchers are told in rounds: see presence.
 //
 // One limit bounds what the service holds for one client: [Options.QueueLimit]. Beyond it, messages of others are refused,
 // and the client's own messages are not read.

@@ -8,19 +8,6 @@ import (
 	"p2p-messaging/messages"
 )
 
-// What a session does only if it is kept. A kept session is in one of these states:
-//
-//	state   its connection        next
-//	here    is that of a client   away: the connection ends, however
-//	                              here: another connection takes over with a secret that holds
-//	                              ending: logout, or the connection ends with something that the client would do again, or
-//	                              too many errors are unconfirmed, or a secret that holds comes with a count that does not
-//	away    stands for none       here: a connection takes over with a secret that holds
-//	                              ending: the window passes, or room gets scarce, or the count does not hold
-//	ending  stays as it was       the session ends; claims on its login are decided afterwards
-//
-// In any state the session ends with the system, and if it panics.
-
 // absent is the Link of a session that has no connection.
 type absent struct{}
 

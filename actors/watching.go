@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"p2p-messaging/messages"
@@ -49,7 +51,9 @@ func (s *session) news(m news) {
 		return
 	}
 	var places []int
-	for _, i := range p.take(m.watch) {
+	noted := p.take(m.watch)
+	slices.Sort(noted)
+	for _, i := range noted {
 		if login := &m.watch.logins[i]; s.system().isOnline(login.key) != login.online {
 			login.online = !login.online
 			places = append(places, i)
