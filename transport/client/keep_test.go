@@ -595,6 +595,29 @@ func TestALogoutIsCertain(t *testing.T) {
 	}
 }
 
+// A full service refuses the resume. It still has the session, so the client tries again.
+func TestALogoutWaitsForAFullService(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := connectKept(t)
+		k.logsIn()
+		k.drops()
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- k.Logout(t.Context()) }()
+		k.accepts()
+		k.login(0)
+		k.send(text, `{"type":"login","success":false,"code":"capacity","message":"Full."}`)
+		k.resumes(0, 0)
+		k.expect(text, `{"type":"ping","received":0}`)
+		k.expect(text, `{"type":"logout","login":"alice"}`)
+		k.expect(text, `{"type":"ping","id":"logout"}`)
+		k.send(text, `{"type":"pong","id":"logout"}`)
+		if err := <-done; err != nil {
+			t.Errorf("Logout: %v", err)
+		}
+	})
+}
+
 func TestALoginWhoseContextEndsIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := connectKept(t)
