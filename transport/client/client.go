@@ -8,11 +8,39 @@
 //	err = c.Send(ctx, messages.TypeOffer, "bob", offer)
 //	m, err := c.Receive(ctx)
 //
+// # Sessions that outlive their connection
+//
+// Without an option, a [Client] ends with its connection, and its login with it. With [WithKeep] it asks the service to keep the
+// session for a while after the connection drops. The client comes back by itself and goes on where it was: each message
+// arrives once and in order, in both directions.
+//
+//   - Send, SendText and Watch put a message into a queue and return. The message goes out when there is a connection. It stays
+//     in the queue until the service has confirmed it, and is sent again where a connection took it along. The queue holds
+//     256 KiB. If it is full, the methods wait.
+//   - A message that Receive returned is confirmed to the service. The service tells the senders of the others that they may
+//     not have arrived, if the session ends first.
+//   - A session can end all the same, most often because no connection was possible for longer than the service keeps it. Then
+//     nobody knows whether the last messages have arrived. Receive returns a [*SessionLostError] with them. The client
+//     does not send them again. If it can, it has begun a new session under the same login, and its methods work as before.
+//   - The client ends if its login is refused, if the service closes the connection with a code that tells it to stay away
+//     ([messages.CloseCode.Retry]), or if another connection took the session over. Until then it tries to come back,
+//     after waits that become longer up to 30 s and are random, or as long as the service asks for.
+//   - Logout, Close and the end of a Login's context give the login up even if there is no connection: the client comes back once more
+//     and logs out. CloseNow does not, so the service keeps the session until its time is over.
+//   - A service that keeps no sessions is used as it is. Then a connection that drops is the end of the session, and the client
+//     logs in anew.
+//
+// # Presence
+//
+// [Client.Watch] asks which logins are online. The service answers with a [Message] of type "presence", and sends another
+// whenever one of them comes or goes.
+//
 // # Errors
 //
 //   - [*HandshakeError]: the service did not accept the WebSocket connection.
 //   - [*RefusedError]: the service refused a login.
 //   - [*CloseError]: the service closed the connection.
+//   - [*SessionLostError]: a kept session has ended, and with it what nobody has confirmed.
 //   - [*ServiceError]: the service reports an error about a message that was sent. Such a report arrives as a [Message] of
 //     type "error". [Message.Err] returns the error.
 //
@@ -28,14 +56,10 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/lxzan/gws"
@@ -43,46 +67,39 @@ import (
 	"p2p-messaging/messages"
 )
 
-const (
-	// closeTimeout bounds the closing handshake. Then the client cuts off the connection.
-	closeTimeout = 5 * time.Second
-	// lastWords is how long a client still reads after a failed write. The service may have sent a close frame that says
-	// why.
-	lastWords = time.Second
-)
-
-// Client is one connection to a service. [Dial] makes it. It ends in one of these ways:
+// Client is one connection to a service or, with [WithKeep], one connection after another. [Dial] makes it. It ends in one of
+// these ways:
 //
 //   - [Client.Close] or [Client.CloseNow] is called;
-//   - the service closes it or breaks the protocol, or the network loses it;
-//   - a context ends in the middle of a write, or before the reply to a login came.
+//   - the service closes the connection or breaks the protocol, or the network loses it; with WithKeep only if the client
+//     should not come back;
+//   - a context ends in the middle of a write, or before the reply to a login came; not with WithKeep.
 //
 // The caller of Dial must always call Close or CloseNow. When that has returned, no goroutine of the client is left.
 //
 // Several goroutines may call the methods at the same time. The messages of one goroutine go out in the order of its calls.
 // If several goroutines call Receive, each message goes to one of them.
 type Client struct {
-	socket *socket
-	ws     *gws.Conn
+	conn     *connection // nil if keeper is set
+	keeper   *keeper     // set by WithKeep
+	incoming chan delivery
+	done     <-chan struct{} // closed when the client has ended
+	session  chan struct{}   // a token that is held during Login and Logout
 
-	incoming chan Message  // filled only by the reading goroutine
-	closing  chan struct{} // closed when this side begins to close
-	done     chan struct{} // closed by the reading goroutine when it returns
-	writing  chan struct{} // a token that is held while a frame is being written
-	session  chan struct{} // a token that is held during Login and Logout
-	pongs    sync.WaitGroup
+	closeOnce sync.Once
+	closeErr  error
 
-	closeOnce   sync.Once
-	closeErr    error
-	closingOnce sync.Once
+	mu    sync.Mutex   // for the fields below, which keeper does not need
+	login string       // the current login; "" without one
+	reply chan Message // gets the reply to a login; nil if nobody waits for one
+}
 
-	mu           sync.Mutex
-	login        string       // the current login; "" without one
-	reply        chan Message // gets the reply to a login; nil if nobody waits for one
-	err          error        // why the connection ended
-	serviceEnded bool         // the service sent a close frame
-	ping         []byte       // the payload of the latest ping that is not answered yet
-	ponging      bool         // a goroutine is answering pings
+// delivery is what one call of [Client.Receive] returns.
+type delivery struct {
+	message Message
+	err     error
+	ledger  *ledger // of the session whose message it is; nil if it is not counted
+	number  uint64  // in ledger
 }
 
 // Dial connects to the service at address, a ws: or wss: URL, and does the WebSocket handshake. ctx bounds these two steps
@@ -96,74 +113,20 @@ func Dial(ctx context.Context, address string, options ...Option) (*Client, erro
 	for _, option := range options {
 		option(&s)
 	}
-	c, err := dial(ctx, target, s)
+	c := &Client{incoming: make(chan delivery, s.buffer), session: make(chan struct{}, 1)}
+	if s.keep {
+		c.keeper, err = newKeeper(ctx, target, s, c.incoming)
+	} else {
+		c.conn, err = dial(ctx, target, s, c.take)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target.Redacted(), err)
 	}
-	return c, nil
-}
-
-func dial(ctx context.Context, target *url.URL, s settings) (*Client, error) {
-	if (target.Scheme != "ws" && target.Scheme != "wss") || target.Host == "" {
-		return nil, errors.New("the address must look like ws://host:port or wss://host:port")
+	if s.keep {
+		c.done = c.keeper.done
+	} else {
+		c.done = c.conn.done
 	}
-	port := target.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[target.Scheme]
-	}
-	conn, err := s.dialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), port))
-	if err != nil {
-		return nil, err
-	}
-	if target.Scheme == "wss" {
-		config := s.tls.Clone()
-		if config.ServerName == "" {
-			config.ServerName = target.Hostname()
-		}
-		secured := tls.Client(conn, config)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, fmt.Errorf("TLS handshake: %w", err)
-		}
-		conn = secured
-	}
-
-	c := &Client{
-		socket:   newSocket(conn),
-		incoming: make(chan Message, s.buffer),
-		closing:  make(chan struct{}),
-		done:     make(chan struct{}),
-		writing:  make(chan struct{}, 1),
-		session:  make(chan struct{}, 1),
-	}
-	header := http.Header{}
-	if s.origin != "" {
-		header.Set("Origin", s.origin)
-	}
-	// gws bounds the handshake with its own timeout, and leaves a goroutine behind when that passes. So this timeout is too
-	// long to matter. Instead, the end of ctx closes the underlying connection, which ends the handshake.
-	stop := context.AfterFunc(ctx, func() { _ = c.socket.Close() })
-	var response *http.Response
-	c.ws, response, err = gws.NewClientFromConn(events{c}, &gws.ClientOption{
-		Addr:                target.String(),
-		RequestHeader:       header,
-		HandshakeTimeout:    24 * time.Hour,
-		ReadMaxPayloadSize:  s.maxMessageBytes,
-		WriteMaxPayloadSize: 1 << 30, // the service refuses messages that are too long
-		CheckUtf8Enabled:    true,
-	}, c.socket)
-	if !stop() {
-		_ = c.socket.Close()
-		return nil, fmt.Errorf("WebSocket handshake: %w", ctx.Err())
-	}
-	if err != nil {
-		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-			return nil, &HandshakeError{StatusCode: response.StatusCode}
-		}
-		return nil, fmt.Errorf("WebSocket handshake: %w", err)
-	}
-	c.socket.opened()
-	go c.read()
 	return c, nil
 }
 
@@ -171,7 +134,8 @@ func dial(ctx context.Context, target *url.URL, s settings) (*Client, error) {
 // connection stays open then, and another Login may follow. Receive returns messages that come before the reply, in order.
 // The package documentation says what a full buffer does.
 //
-// If ctx ends before the reply came, nobody can say whether the login was accepted. So Login closes the connection.
+// If ctx ends before the reply came, nobody can say whether the login was accepted. So Login closes the connection. With
+// [WithKeep] the client gives the login up instead, as soon as it can, and the next Login waits for that.
 func (c *Client) Login(ctx context.Context, login string) error {
 	if err := c.logIn(ctx, login); err != nil {
 		return fmt.Errorf("login: %w", err)
@@ -183,13 +147,10 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	if !utf8.ValidString(login) {
 		return errors.New("a login must be valid UTF-8")
 	}
-	if err := c.acquire(ctx, c.session); err != nil {
+	if err := c.acquireSession(ctx); err != nil {
 		return err
 	}
 	defer release(c.session)
-	reply := make(chan Message, 1)
-	c.awaitReply(reply)
-	defer c.awaitReply(nil)
 	text, err := loginText(messages.TypeLogin, login)
 	if err != nil {
 		return err
@@ -199,15 +160,21 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	if _, err := messages.Decode(text); err != nil {
 		return &RefusedError{Code: messages.CodeLoginInvalid, Message: err.(*messages.DecodeError).Reason}
 	}
-	if err := c.write(ctx, gws.OpcodeText, text); err != nil {
+	if c.keeper != nil {
+		return c.keeper.logIn(ctx, login)
+	}
+	reply := make(chan Message, 1)
+	c.awaitReply(reply)
+	defer c.awaitReply(nil)
+	if err := c.conn.write(ctx, gws.OpcodeText, text); err != nil {
 		return err
 	}
 	var m Message
 	select {
 	case m = <-reply:
 	case <-ctx.Done():
-		c.end(fmt.Errorf("login given up before the reply came: %w", ctx.Err()))
-		_ = c.socket.Close()
+		c.conn.end(fmt.Errorf("login given up before the reply came: %w", ctx.Err()))
+		_ = c.conn.socket.Close()
 		return ctx.Err()
 	case <-c.done:
 		select {
@@ -227,6 +194,9 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 
 // Logout gives up the current login. The service sends no reply. The connection stays open and may log in again, with the
 // same login or another one. Without a login the error is [ErrNotLoggedIn].
+//
+// With [WithKeep], Logout waits until the service has read the logout and all messages before it. If ctx ends first, the client
+// goes on to log out in the background.
 func (c *Client) Logout(ctx context.Context) error {
 	if err := c.logOut(ctx); err != nil {
 		return fmt.Errorf("logout: %w", err)
@@ -235,10 +205,13 @@ func (c *Client) Logout(ctx context.Context) error {
 }
 
 func (c *Client) logOut(ctx context.Context) error {
-	if err := c.acquire(ctx, c.session); err != nil {
+	if err := c.acquireSession(ctx); err != nil {
 		return err
 	}
 	defer release(c.session)
+	if c.keeper != nil {
+		return c.keeper.logOut(ctx)
+	}
 	login := c.LoggedInAs()
 	if login == "" {
 		return ErrNotLoggedIn
@@ -247,7 +220,7 @@ func (c *Client) logOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.write(ctx, gws.OpcodeText, text); err != nil {
+	if err := c.conn.write(ctx, gws.OpcodeText, text); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -258,6 +231,9 @@ func (c *Client) logOut(ctx context.Context) error {
 
 // LoggedInAs returns the current login as it was given to [Client.Login], or "" if there is none.
 func (c *Client) LoggedInAs() string {
+	if c.keeper != nil {
+		return c.keeper.loggedInAs()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.login
@@ -270,7 +246,8 @@ func (c *Client) LoggedInAs() string {
 // The payload is encoded with encoding/json. For [messages.TypeBye] the payload is the reason, and its key is "reason".
 //
 // When Send returns, it is not known whether the message can be delivered. If it cannot, Receive returns an error message.
-// If ctx ends in the middle of the write, Send closes the connection, because half a message may be out.
+// If ctx ends in the middle of the write, Send closes the connection, because half a message may be out. With [WithKeep] it does
+// not write, but puts the message into the queue; an error means that the message is not in the queue.
 func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload any) error {
 	login := c.LoggedInAs()
 	if login == "" {
@@ -278,10 +255,33 @@ func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload
 	}
 	text, err := relayText(typ, payload, login, to)
 	if err == nil {
-		err = c.write(ctx, gws.OpcodeText, text)
+		err = c.send(ctx, text)
 	}
 	if err != nil {
 		return fmt.Errorf("send %s: %w", typ, err)
+	}
+	return nil
+}
+
+// Watch asks which of logins are online, and to be told when that changes. The service answers with a [Message] of type
+// "presence". Each Watch replaces the one before. Without logins it ends the watch, which is answered too. The service takes
+// [messages.MaxWatched] logins at most.
+//
+// A watch ends with its session. If a kept session ends and the client begins a new one, it sends the watch again.
+func (c *Client) Watch(ctx context.Context, logins ...string) error {
+	if c.LoggedInAs() == "" {
+		return fmt.Errorf("watch: %w", ErrNotLoggedIn)
+	}
+	text, err := watchText(logins)
+	if err == nil {
+		if c.keeper != nil {
+			err = c.keeper.watch(ctx, text, len(logins) > 0)
+		} else {
+			err = c.conn.write(ctx, gws.OpcodeText, text)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
 	}
 	return nil
 }
@@ -290,32 +290,49 @@ func (c *Client) Send(ctx context.Context, typ messages.Type, to string, payload
 // SendText itself refuses only text that is not valid UTF-8, because no text message may contain it (RFC 6455, section
 // 5.6). For ctx see [Client.Send].
 //
-// Login, Send and Logout do not know about a login or logout that was sent with SendText. Receive returns its reply.
+// Login, Send and Logout do not know about a login or logout that was sent with SendText. Receive returns its reply. With
+// [WithKeep], SendText refuses these two.
 func (c *Client) SendText(ctx context.Context, text []byte) error {
-	if !utf8.Valid(text) {
-		return errors.New("send text: not valid UTF-8")
+	err := errors.New("not valid UTF-8")
+	if utf8.Valid(text) {
+		if c.keeper != nil {
+			err = c.keeper.sendText(ctx, text)
+		} else {
+			err = c.conn.write(ctx, gws.OpcodeText, text)
+		}
 	}
-	if err := c.write(ctx, gws.OpcodeText, text); err != nil {
+	if err != nil {
 		return fmt.Errorf("send text: %w", err)
 	}
 	return nil
 }
 
-// Receive waits for the next message. It is a message of another login, an error that the service reports, or a pong. After the
-// connection has ended, Receive still returns the messages that came before. Then it returns the error of [Client.Err].
+func (c *Client) send(ctx context.Context, text []byte) error {
+	if c.keeper != nil {
+		return c.keeper.send(ctx, text)
+	}
+	return c.conn.write(ctx, gws.OpcodeText, text)
+}
+
+// Receive waits for the next message. It is a message of another login, an error that the service reports, a change of presence,
+// or a pong. After the client has ended, Receive still returns the messages that came before. Then it returns the error of
+// [Client.Err].
+//
+// With [WithKeep] it also returns a [*SessionLostError] when a session has ended and another one has begun. Then it may be called
+// again. The messages that it returns after that belong to the new session.
 func (c *Client) Receive(ctx context.Context) (Message, error) {
 	select {
-	case m := <-c.incoming:
-		return m, nil
+	case d := <-c.incoming:
+		return c.received(d)
 	default:
 	}
 	select {
-	case m := <-c.incoming:
-		return m, nil
+	case d := <-c.incoming:
+		return c.received(d)
 	case <-c.done:
 		select {
-		case m := <-c.incoming:
-			return m, nil
+		case d := <-c.incoming:
+			return c.received(d)
 		default:
 			return Message{}, fmt.Errorf("receive: %w", c.Err())
 		}
@@ -324,76 +341,55 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 	}
 }
 
-// Done returns a channel that is closed when the connection has ended, for any reason.
+func (c *Client) received(d delivery) (Message, error) {
+	if d.err != nil {
+		return Message{}, fmt.Errorf("receive: %w", d.err)
+	}
+	if d.ledger != nil {
+		c.keeper.handled(d)
+	}
+	return d.message, nil
+}
+
+// Done returns a channel that is closed when the client has ended, for any reason.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns why the connection ended. It is nil while the connection is open. It is a [*CloseError] if the service closed
-// the connection, and [ErrClosed] if this side did. It is another error if the network lost the connection, if the service
-// broke the protocol, or if a context ended.
+// Err returns why the client ended. It is nil before that. It is a [*CloseError] if the service closed the connection, and
+// [ErrClosed] if this side did. It is another error if the network lost the connection, if the service broke the protocol,
+// or if a context ended. With [WithKeep] it is a [*SessionLostError] that wraps one of these if nobody knows whether all messages
+// have arrived.
 func (c *Client) Err() error {
-	select {
-	case <-c.done:
-	default:
-		return nil
+	if c.keeper != nil {
+		return c.keeper.failure()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+	return c.conn.failure()
 }
 
 // Close closes the connection with the closing handshake of RFC 6455, section 7.1.2. It sends a close frame with code 1000
 // and waits at most 5 s for the close frame of the service. Then it cuts off the connection. Messages that arrive meanwhile
-// may be lost. Close returns an error if the service did not send a close frame. It returns nil if the connection had ended
+// may be lost. Close returns an error if the service did not send a close frame. It returns nil if the client had ended
 // before. Further calls wait for the first one and return the same error.
+//
+// With [WithKeep] Close first gives the login up, within the same 5 s, and returns an error if it could not.
 func (c *Client) Close() error {
-	c.closeOnce.Do(func() { c.closeErr = c.closeHandshake() })
+	c.closeOnce.Do(func() {
+		if c.keeper != nil {
+			c.closeErr = c.keeper.close()
+		} else {
+			c.closeErr = c.conn.close(closeTimeout)
+		}
+	})
 	return c.closeErr
 }
 
-func (c *Client) closeHandshake() error {
-	defer c.pongs.Wait()
-	if c.Err() != nil {
-		return nil
-	}
-	c.beginClosing()
-	cutOff := time.AfterFunc(closeTimeout, func() { _ = c.socket.Close() })
-	defer cutOff.Stop()
-	select {
-	case c.writing <- struct{}{}:
-		normal := messages.CloseNormal
-		_ = c.ws.WriteMessage(gws.OpcodeCloseConnection, []byte{byte(normal >> 8), byte(normal & 0xff)})
-		release(c.writing)
-	case <-c.done:
-	}
-	<-c.done
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.serviceEnded {
-		return errors.New("close: the service did not answer with a close frame")
-	}
-	return nil
-}
-
-// CloseNow cuts off the connection without a closing handshake, like a network failure.
+// CloseNow cuts off the connection without a closing handshake, like a network failure. With [WithKeep] the service keeps the
+// session until its time is over.
 func (c *Client) CloseNow() {
-	c.beginClosing()
-	_ = c.socket.Close()
-	<-c.done
-	c.pongs.Wait()
-}
-
-func (c *Client) beginClosing() {
-	c.end(ErrClosed)
-	c.closingOnce.Do(func() { close(c.closing) })
-}
-
-// end records why the connection ends. Only the first reason counts.
-func (c *Client) end(reason error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = reason
+	if c.keeper != nil {
+		c.keeper.closeNow()
+		return
 	}
+	c.conn.cutOff()
 }
 
 func (c *Client) awaitReply(reply chan Message) {
@@ -402,13 +398,13 @@ func (c *Client) awaitReply(reply chan Message) {
 	c.reply = reply
 }
 
-// acquire waits for a token and takes it. It returns an error if ctx or the connection ends first.
-func (c *Client) acquire(ctx context.Context, token chan struct{}) error {
+// acquireSession waits for the token of Login and Logout.
+func (c *Client) acquireSession(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case token <- struct{}{}:
+	case c.session <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -417,56 +413,25 @@ func (c *Client) acquire(ctx context.Context, token chan struct{}) error {
 	}
 }
 
-func release(token chan struct{}) { <-token }
-
-// write sends one message. It gives up when ctx ends. If a part of the message may be out then, it ends the connection.
-func (c *Client) write(ctx context.Context, opcode gws.Opcode, payload []byte) error {
-	if err := c.acquire(ctx, c.writing); err != nil {
-		return err
+// take handles one text message. The reading goroutine calls it. It waits while the buffer is full.
+func (c *Client) take(conn *connection, text []byte) {
+	m, err := parse(text)
+	if err != nil {
+		conn.fail(messages.CloseInvalidPayload, noMessage(err))
+		return
 	}
-	defer release(c.writing)
+	if m.concernsLogin() {
+		c.mu.Lock()
+		reply := c.reply
+		c.reply = nil
+		c.mu.Unlock()
+		if reply != nil {
+			reply <- m
+			return
+		}
+	}
 	select {
-	case <-c.closing:
-		return ErrClosed
-	case <-c.done:
-		return c.Err()
-	default:
+	case c.incoming <- delivery{message: m}:
+	case <-conn.closing:
 	}
-	abandoned := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(abandoned)
-		_ = c.socket.SetWriteDeadline(time.Unix(1, 0))
-	})
-	err := c.ws.WriteMessage(opcode, payload)
-	if !stop() {
-		<-abandoned
-		_ = c.socket.SetWriteDeadline(time.Time{})
-	}
-	if err == nil {
-		err = c.socket.writeError()
-	}
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		c.end(fmt.Errorf("connection cut off in the middle of a message: %w", ctx.Err()))
-		_ = c.socket.Close()
-		return ctx.Err()
-	}
-	return c.lastWords(ctx, err)
-}
-
-// lastWords returns the best reason for a failed write. It reads on for a moment, because the service may have sent a close
-// frame. If the connection ends in that time, the reason is that of its end. Otherwise it is err, the failure of the write.
-func (c *Client) lastWords(ctx context.Context, err error) error {
-	_ = c.socket.SetReadDeadline(time.Now().Add(lastWords))
-	patience := time.NewTimer(lastWords)
-	defer patience.Stop()
-	select {
-	case <-c.done:
-		return c.Err()
-	case <-ctx.Done():
-	case <-patience.C:
-	}
-	return err
 }

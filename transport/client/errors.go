@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"p2p-messaging/messages"
 )
@@ -18,7 +19,8 @@ var (
 
 // HandshakeError says that the service did not accept the WebSocket connection.
 type HandshakeError struct {
-	StatusCode int // status of the HTTP response; 403 if the service does not accept the origin
+	StatusCode int           // status of the HTTP response; 403 if the service does not accept the origin
+	RetryAfter time.Duration // how long the service wants the client to wait; 0 if it does not say
 }
 
 func (e *HandshakeError) Error() string {
@@ -76,4 +78,37 @@ func (e *CloseError) Error() string {
 		return fmt.Sprintf("the service closed the connection with code %d", e.Code)
 	}
 	return fmt.Sprintf("the service closed the connection with code %d: %s", e.Code, e.Reason)
+}
+
+// SessionLostError says that the service did not resume a kept session: it had ended, or the client may not come back to it. What
+// had not been confirmed is not sent again, because it could arrive twice then. It is for the caller to say it again, or not.
+type SessionLostError struct {
+	// Unknown are the messages that may or may not have arrived, in the order in which they were sent.
+	Unknown [][]byte
+	// Unsent are the messages behind them, which the service did not get.
+	Unsent [][]byte
+	// Err is why the client has ended. It is nil if the client goes on with a new session under the same login.
+	Err error
+}
+
+func (e *SessionLostError) Error() string {
+	text := fmt.Sprintf("the session was lost: %d messages may or may not have arrived, %d have not", len(e.Unknown), len(e.Unsent))
+	if e.Err == nil {
+		return text + "; a new session has begun"
+	}
+	return text + ": " + e.Err.Error()
+}
+
+func (e *SessionLostError) Unwrap() error { return e.Err }
+
+// breachError says that the service broke the protocol. It would do so again.
+type breachError struct{ err error }
+
+func (e *breachError) Error() string { return e.err.Error() }
+
+func (e *breachError) Unwrap() error { return e.err }
+
+// noMessage returns the error for a text that cannot be read as a message.
+func noMessage(err error) error {
+	return fmt.Errorf("the service sent a text that is no message: %w", err)
 }

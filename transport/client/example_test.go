@@ -107,6 +107,93 @@ func ExampleMessage_Err() {
 	// Output: nobody is not here
 }
 
+// Alice keeps her session over a dropped connection. What bob sends meanwhile arrives.
+func ExampleWithKeep() {
+	address, stop := startService()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	connections := make(chan net.Conn, 10) // alice's, to cut them
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		connections <- conn
+		return conn, err
+	}
+	alice, err := client.Dial(ctx, address, client.WithKeep(), client.WithDialContext(dial))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close() // logs out
+	if err := alice.Login(ctx, "alice"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	(<-connections).Close()
+
+	bob, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer bob.Close()
+	if err := bob.Login(ctx, "bob"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := bob.Send(ctx, messages.TypeOffer, "alice", "v=0…"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for {
+		m, err := alice.Receive(ctx)
+		var lost *client.SessionLostError
+		switch {
+		case errors.As(err, &lost) && lost.Err == nil:
+			fmt.Println("a new session; perhaps to be said again:", len(lost.Unknown)+len(lost.Unsent))
+			continue
+		case err != nil:
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s from %s: %s\n", m.Type, m.From, m.Payload)
+		return
+	}
+	// Output: offer from bob: "v=0…"
+}
+
+// Alice is told who of her friends is online.
+func ExampleClient_Watch() {
+	address, stop := startService()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	alice, err := client.Dial(ctx, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close()
+	if err := alice.Login(ctx, "alice"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := alice.Watch(ctx, "alice", "bob"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := alice.Receive(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if m.Type == "presence" {
+		fmt.Println("online:", m.Online, "offline:", m.Offline)
+	}
+	// Output: online: [alice] offline: [bob]
+}
+
 // A service that goes down closes its connections with a code that says so.
 func ExampleCloseError() {
 	address, stop := startService()
@@ -130,7 +217,7 @@ func ExampleCloseError() {
 // startService starts a service on a free port.
 func startService() (address string, stop func()) {
 	logger := slog.New(slog.DiscardHandler)
-	system := actors.NewSystem(actors.Options{Logger: logger})
+	system := actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: 30 * time.Second})
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	server, err := transport.New(system, options)

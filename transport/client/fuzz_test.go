@@ -3,6 +3,7 @@ package client_test
 import (
 	"io"
 	"testing"
+	"testing/synctest"
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/client"
@@ -28,6 +29,29 @@ func FuzzBytesOfTheService(f *testing.F) {
 			t.Error("the connection ended without a reason; wanted one")
 		}
 		<-read
+	})
+}
+
+// A service may send any texts behind a login. A kept client must neither panic nor hang.
+func FuzzTextsToAKeptClient(f *testing.F) {
+	for _, s := range []string{
+		`{"type":"pong","received":0}`, `{"type":"pong","received":18446744073709551615}`, `{"type":"pong","received":-1}`,
+		`{"type":"login","success":true,"resumed":true,"received":7,"resume":"x"}`, `{"type":"presence","online":7}`, `{"type":"error"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			k := connectKept(t)
+			k.logsIn()
+			service := k.fake
+			go io.Copy(io.Discard, service.conn)
+			go k.Receive(t.Context())
+			_, _ = service.conn.Write(frame(text, sent))
+			_, _ = service.conn.Write(frame(text, []byte(offerTo(1))))
+			synctest.Wait()
+			k.CloseNow()
+		})
 	})
 }
 

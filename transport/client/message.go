@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 
 	"p2p-messaging/messages"
@@ -13,23 +14,46 @@ import (
 // Message is one message from the service.
 type Message struct {
 	// Type is the type as written on the wire. It is "offer", "answer", "ice-candidate" or "bye" if another login sent the
-	// message, "error" if the service reports an error, and "pong" if it answers a ping, which [Client.SendText] can send.
+	// message, "error" if the service reports an error, "presence" if it says who is online, which [Client.Watch] asks for,
+	// and "pong" if it answers a ping, which [Client.SendText] can send.
 	Type string
 	// From and To are the logins of a relayed message. An error may have To, and has no From.
 	From, To string
 	// Payload is the value of the key that Type names, or nil. For "bye" the key is "reason". For "ice-candidate" it may
 	// also be "iceCandidate", as the original client writes it.
 	Payload json.RawMessage
+	// Online and Offline are the watched logins of a "presence" that are there and that are not.
+	Online, Offline []string
 	// Text is the whole message as it was received.
 	Text []byte
 
 	login bool // "success" of a reply to a login
 	code  messages.Code
 	words string
+
+	// These stand in the reply to the login of a kept session. A pong has id and received.
+	resume   string
+	resumed  bool
+	received count
+	id       string
+}
+
+// count is a number of messages as the service writes it. The zero value means that it wrote none.
+type count struct {
+	n  uint64
+	ok bool
+}
+
+func (c *count) UnmarshalJSON(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	*c = count{n, err == nil}
+	return err
 }
 
 const (
 	typeError        = "error"
+	typePong         = "pong"
+	typePresence     = "presence"
 	candidateBySeed  = "iceCandidate"
 	reasonOfBye      = "reason"
 	typeOfLoginReply = "login"
@@ -59,6 +83,15 @@ func (m Message) concernsLogin() bool {
 	return false
 }
 
+// counted reports whether a kept session counts m, which the service sent.
+func (m Message) counted() bool {
+	switch m.Type {
+	case typeOfLoginReply, messages.TypePing.String(), typePong, typePresence:
+		return false
+	}
+	return true
+}
+
 // refusal returns nil if m accepts a login, and a [*RefusedError] otherwise.
 func (m Message) refusal() error {
 	if m.login {
@@ -78,6 +111,8 @@ func parse(text []byte) (Message, error) {
 	var typed bool
 	for key, target := range map[string]any{
 		"type": &m.Type, "from": &m.From, "to": &m.To, "success": &m.login, "code": &m.code, "message": &m.words,
+		"online": &m.Online, "offline": &m.Offline,
+		"resume": &m.resume, "resumed": &m.resumed, "received": &m.received, "id": &m.id,
 	} {
 		value, present := fields[key]
 		if !present {
@@ -112,6 +147,42 @@ func loginText(typ messages.Type, login string) ([]byte, error) {
 	return w.finish()
 }
 
+// keptLoginText returns the text of a login that asks for a kept session. Secret is that of the session, which is a new one if the
+// service does not know it. Received is how many messages of the session the client has.
+func keptLoginText(login, secret string, received uint64) ([]byte, error) {
+	var w objectWriter
+	w.member("type", messages.TypeLogin.String())
+	w.member("login", login)
+	w.member("keep", true)
+	w.member("resume", secret)
+	w.member("received", received)
+	return w.finish()
+}
+
+// watchText returns the text of a watch.
+func watchText(logins []string) ([]byte, error) {
+	if len(logins) > messages.MaxWatched {
+		return nil, fmt.Errorf("%d logins, and the service takes %d at most", len(logins), messages.MaxWatched)
+	}
+	for _, login := range logins {
+		if !utf8.ValidString(login) {
+			return nil, errors.New("a login must be valid UTF-8")
+		}
+	}
+	var w objectWriter
+	w.member("type", messages.TypeWatch.String())
+	w.member("logins", append([]string{}, logins...))
+	text, err := w.finish()
+	if err == nil && len(text) > messages.MaxMessageBytes {
+		err = tooLong(text)
+	}
+	return text, err
+}
+
+func tooLong(text []byte) error {
+	return fmt.Errorf("the message has %d bytes, and the service takes %d at most", len(text), messages.MaxMessageBytes)
+}
+
 // relayText returns the text of a message of a relayed type.
 func relayText(typ messages.Type, payload any, from, to string) ([]byte, error) {
 	if !typ.Relayed() {
@@ -131,7 +202,7 @@ func relayText(typ messages.Type, payload any, from, to string) ([]byte, error) 
 	w.member("to", to)
 	text, err := w.finish()
 	if err == nil && len(text) > messages.MaxMessageBytes {
-		err = fmt.Errorf("the message has %d bytes, and the service takes %d at most", len(text), messages.MaxMessageBytes)
+		err = tooLong(text)
 	}
 	return text, err
 }

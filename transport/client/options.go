@@ -17,6 +17,8 @@ type settings struct {
 	tls             *tls.Config
 	maxMessageBytes int
 	buffer          int
+	keep            bool
+	timing          timing
 }
 
 func defaults() settings {
@@ -26,6 +28,7 @@ func defaults() settings {
 		// An error of the service repeats the `to` of a message. It may be almost as long as the message.
 		maxMessageBytes: 2 * messages.MaxMessageBytes,
 		buffer:          64,
+		timing:          defaultTiming(),
 	}
 }
 
@@ -61,4 +64,10 @@ func WithMaxMessageBytes(n int) Option {
 // client buffers none, but it may already have read one message from the network.
 func WithBuffer(messages int) Option {
 	return func(s *settings) { s.buffer = messages }
+}
+
+// WithKeep asks for a kept session with each login, and comes back by itself after a connection that dropped. The package
+// documentation says what that means.
+func WithKeep() Option {
+	return func(s *settings) { s.keep = true }
 }

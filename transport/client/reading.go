@@ -11,8 +11,8 @@ import (
 	"p2p-messaging/messages"
 )
 
-// read is the reading goroutine. It runs from Dial until the connection has ended.
-func (c *Client) read() {
+// read is the reading goroutine. It runs from dial until the connection has ended.
+func (c *connection) read() {
 	defer close(c.done)
 	defer func() {
 		// gws 1.8.9 panics if the top bit of a frame's 64-bit length is set, and does not call OnClose. RFC 6455, section
@@ -26,69 +26,67 @@ func (c *Client) read() {
 }
 
 // fail ends the connection because the service sent something wrong. It sends a close frame with code.
-func (c *Client) fail(code messages.CloseCode, reason error) {
-	c.end(reason)
+func (c *connection) fail(code messages.CloseCode, reason error) {
+	c.end(&breachError{reason})
 	_ = c.ws.WriteClose(uint16(code), nil)
-}
-
-// take handles one text message. The reading goroutine calls it. It waits while the buffer is full.
-func (c *Client) take(text []byte) {
-	m, err := parse(text)
-	if err != nil {
-		c.fail(messages.CloseInvalidPayload, fmt.Errorf("the service sent a text that is no message: %w", err))
-		return
-	}
-	if m.concernsLogin() {
-		c.mu.Lock()
-		reply := c.reply
-		c.reply = nil
-		c.mu.Unlock()
-		if reply != nil {
-			reply <- m
-			return
-		}
-	}
-	select {
-	case c.incoming <- m:
-	case <-c.closing:
-	}
 }
 
 // answerPings sends pongs until no ping waits. If several pings came meanwhile, it answers only the last one. RFC 6455,
 // section 5.5.3, allows that.
-func (c *Client) answerPings() {
+func (c *connection) answerPings() {
 	defer c.pongs.Done()
 	for {
 		c.mu.Lock()
 		payload := c.ping
-		c.ping = nil
-		if payload == nil {
+		if payload == nil || c.held {
 			c.ponging = false
 			c.mu.Unlock()
 			return
 		}
+		c.ping = nil
 		c.mu.Unlock()
 		// The error is ignored, because the reading goroutine finds out by itself that the connection has failed.
 		_ = c.write(context.Background(), gws.OpcodePong, payload)
 	}
 }
 
+// holdPings lets pings wait for answerHeld. The reading goroutine calls it.
+func (c *connection) holdPings() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = true
+}
+
+// answerHeld answers the last ping that waits, if there is one. Later ones do not wait any more.
+func (c *connection) answerHeld() error {
+	c.mu.Lock()
+	payload, was := c.ping, c.held
+	if was {
+		c.ping, c.held = nil, false
+	}
+	c.mu.Unlock()
+	if !was || payload == nil {
+		return nil
+	}
+	return c.write(context.Background(), gws.OpcodePong, payload)
+}
+
 // events handles the events of gws. Its methods are called on the reading goroutine.
-type events struct{ client *Client }
+type events struct{ connection *connection }
 
 func (events) OnOpen(*gws.Conn) {}
 
 func (events) OnPong(*gws.Conn, []byte) {}
 
 func (e events) OnPing(_ *gws.Conn, payload []byte) {
-	c := e.client
+	c := e.connection
 	if payload == nil {
 		payload = []byte{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ping = payload
-	if !c.ponging {
+	if !c.ponging && !c.held {
 		// Another goroutine writes the pong. If this one did, a service that does not read would stop the client's
 		// reading too.
 		c.ponging = true
@@ -100,14 +98,14 @@ func (e events) OnPing(_ *gws.Conn, payload []byte) {
 func (e events) OnMessage(_ *gws.Conn, m *gws.Message) {
 	defer m.Close()
 	if m.Opcode != gws.OpcodeText {
-		e.client.fail(messages.CloseUnsupportedData, errors.New("the service sent a binary message"))
+		e.connection.fail(messages.CloseUnsupportedData, errors.New("the service sent a binary message"))
 		return
 	}
-	e.client.take(bytes.Clone(m.Bytes())) // gws uses its buffer again
+	e.connection.take(e.connection, bytes.Clone(m.Bytes())) // gws uses its buffer again
 }
 
 func (e events) OnClose(_ *gws.Conn, err error) {
-	c := e.client
+	c := e.connection
 	var closed *gws.CloseError
 	switch {
 	case errors.As(err, &closed):
@@ -122,6 +120,6 @@ func (e events) OnClose(_ *gws.Conn, err error) {
 	case c.socket.readError() != nil:
 		c.end(fmt.Errorf("connection to the service lost: %w", c.socket.readError()))
 	default:
-		c.end(fmt.Errorf("the service broke the WebSocket protocol: %w", err))
+		c.end(&breachError{fmt.Errorf("the service broke the WebSocket protocol: %w", err)})
 	}
 }

@@ -22,10 +22,11 @@ type socket struct {
 	net.Conn
 
 	mu        sync.Mutex
-	handshake int   // how many more bytes the answer to the handshake may have; -1 after the handshake
-	readErr   error // the first failure of a read
-	writeErr  error // the first failure of a write
-	ended     bool  // nothing more may be sent
+	handshake int       // how many more bytes the answer to the handshake may have; -1 after the handshake
+	readErr   error     // the first failure of a read
+	writeErr  error     // the first failure of a write
+	ended     bool      // nothing more may be sent
+	heard     time.Time // when the last bytes came
 }
 
 func newSocket(conn net.Conn) *socket {
@@ -55,6 +56,9 @@ func (s *socket) Read(p []byte) (int, error) {
 	if s.handshake >= 0 {
 		s.handshake -= n
 		return n, err
+	}
+	if n > 0 {
+		s.heard = time.Now()
 	}
 	if err != nil {
 		if s.readErr == nil {
@@ -101,4 +105,20 @@ func (s *socket) writeError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.writeErr
+}
+
+// lastHeard returns when the last bytes came.
+func (s *socket) lastHeard() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
+}
+
+// limitWrites sets the time until which frames may be written, unless a close frame has its own limit by now.
+func (s *socket) limitWrites(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		_ = s.Conn.SetWriteDeadline(until)
+	}
 }

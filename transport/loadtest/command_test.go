@@ -61,6 +61,12 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 	}
 }
 
+func TestSessionsAreKeptIfAskedFor(t *testing.T) {
+	if o := parse(t, "storm", "--keep").Options(); !o.Keep {
+		t.Error("--keep does not reach its option")
+	}
+}
+
 // fakeRun is a [runner] that has the result r, or the error, without a run.
 func fakeRun(r *figures.Result, err error) runner {
 	return func(_ context.Context, _ options.Options, observe func(figures.Progress)) (*figures.Result, error) {

@@ -21,6 +21,7 @@ type Flags struct {
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
 	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. churn: cycles a second, once the other scenarios' sessions are open. Default: as fast as the service answers."`
+	Keep     bool          `group:"load" help:"idle, churn, storm: ask the service to keep the sessions. In a storm they come back with a resume."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
@@ -54,7 +55,7 @@ Scenarios:
   idle    sessions that log in and are held: logins a second, memory of a session
   relay   pairs exchange the frames of real calls, and each frame is verified
   churn   connect, log in, log out, close, over and over
-  storm   all sessions drop at once and come back with back-off
+  storm   all sessions drop at once and come back with back-off; with --keep, by a resume
   slow    some readers stop reading; what their neighbours feel
   call    real WebRTC peers set up data channels through the service
 
@@ -65,6 +66,7 @@ Examples:
   p2p-messaging loadtest relay --relays-per-second 5000 --duration 1m --report report.html
   p2p-messaging loadtest relay --window 16 --check 'p99<50ms,errors=0'
   p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
+  p2p-messaging loadtest storm --keep --sessions 15000     # kept sessions: how many resume, and how fast
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
 
 The exit status is 0 if all went well, 1 if --check does not hold, if verification failed or if not all sessions could be opened, 2 for a wrong command line, if ` +
@@ -97,7 +99,7 @@ func Vars(port string) map[string]string {
 func (f *Flags) Options() options.Options {
 	o := options.Options{
 		URL: f.URL, PID: f.PID,
-		Sessions: int(f.Sessions), Rate: f.Rate, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: uint64(f.Seed),
+		Sessions: int(f.Sessions), Rate: f.Rate, Keep: f.Keep, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: uint64(f.Seed),
 		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: options.Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
 		SlowReaders: int(f.SlowReaders), SlowShare: float64(f.SlowShare), Messages: int(f.Messages),
 		Processes: int(f.Processes),

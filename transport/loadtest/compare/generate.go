@@ -57,6 +57,7 @@ type client struct {
 	login    string
 	loggedIn bool
 	cycles   bool          // leaves as soon as it is logged in
+	kept     *kept         // scenario resumes; nil otherwise
 	since    time.Duration // when its cycle began
 	pair     *pair
 	side     int
@@ -273,6 +274,9 @@ func (g *generator) churn() {
 	g.churning = true
 	for _, c := range g.add(churners) {
 		c.cycles = true
+		if g.job.Scenario.Resumes {
+			c.kept = &kept{}
+		}
 	}
 }
 
@@ -282,7 +286,11 @@ func (g *generator) cycle() (outcome, error) {
 	if err := g.pass(g.job.Warmup); err != nil {
 		return outcome{}, err
 	}
-	return g.measure()
+	f, err := g.measure()
+	if g.job.Scenario.Resumes {
+		f.Verified = f.Count
+	}
+	return f, err
 }
 
 // hold measures sessions that are held.
@@ -384,7 +392,7 @@ func (g *generator) newLogin() string {
 }
 
 func (c *client) dial() {
-	if c.login == "" || c.cycles {
+	if c.login == "" || c.cycles && (c.kept == nil || c.kept.secret == "") {
 		c.login = c.g.newLogin()
 	}
 	c.loggedIn = false
@@ -397,7 +405,11 @@ func (c *client) Target() string { return c.g.dialect.target(c.login) }
 
 // Opened implements swarm.Handler.
 func (c *client) Opened(conn *swarm.Conn) {
-	if text := c.g.dialect.login(c.login); text != "" {
+	text := c.g.dialect.login(c.login)
+	if text != "" && c.kept != nil {
+		text = c.keptLogin(text)
+	}
+	if text != "" {
 		_ = conn.Send([]byte(text))
 	}
 }
@@ -406,7 +418,7 @@ func (c *client) Opened(conn *swarm.Conn) {
 func (c *client) Text(conn *swarm.Conn, text []byte) {
 	g := c.g
 	if !c.loggedIn {
-		if string(text) != g.dialect.accepted {
+		if string(text) != g.dialect.accepted && (c.kept == nil || !c.cameBack(text)) {
 			g.fail("a login was answered with %q", clipped(text))
 			return
 		}
@@ -414,12 +426,15 @@ func (c *client) Text(conn *swarm.Conn, text []byte) {
 		g.opened++
 		g.opening--
 		if c.cycles {
-			if text := g.dialect.logout(c.login); text != "" {
+			if text := g.dialect.logout(c.login); text != "" && c.kept == nil {
 				_ = conn.Send([]byte(text))
 			}
 			conn.Close()
 		}
 		return
+	}
+	if c.kept != nil {
+		return // a pong
 	}
 	if c.pair == nil {
 		g.fail("a session that nobody sends to was told %q", clipped(text))

@@ -51,7 +51,7 @@ const (
 // options is the command line.
 type options struct {
 	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that are installed."`
-	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle; over TLS: tls1, tls16, tlsidle. Default: all."`
+	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle, resumes; over TLS: tls1, tls16, tlsidle. Default: all."`
 	Rounds    int           `default:"3" placeholder:"N" help:"How often each scenario is measured. The table has medians. Default: ${default}."`
 	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
 	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long the load is measured. Default: ${default}."`

@@ -18,6 +18,7 @@ type scenario struct {
 	Window   int     `json:"window"`   // frames of a pair that are sent at once; the next ones follow when all have arrived
 	Offered  float64 `json:"offered"`  // relays a second, regardless of how fast they arrive; 0: Window applies
 	Cycles   bool    `json:"cycles"`   // connect, log in, log out if the dialect can, close
+	Resumes  bool    `json:"resumes"`  // Cycles without a logout: a service that keeps sessions has them resumed
 	Sessions int     `json:"sessions"` // sessions to hold
 	TLS      bool    `json:"tls"`      // over wss://
 }
@@ -34,6 +35,7 @@ func scenarios() []scenario {
 		{Name: "large16", Title: "2 KB, window 16", Size: 2048, Window: 16},
 		{Name: "cycles", Title: "connect, log in, log out, close", Cycles: true},
 		{Name: "idle", Title: "idle sessions"},
+		{Name: "resumes", Title: "connect, resume a kept session, close", Cycles: true, Resumes: true},
 		{Name: "tls1", Title: "TLS, 300 B, window 1", Size: 300, Window: 1, TLS: true},
 		{Name: "tls16", Title: "TLS, 300 B, window 16", Size: 300, Window: 16, TLS: true},
 		{Name: "tlsidle", Title: "idle sessions over TLS", TLS: true},
@@ -72,7 +74,7 @@ type outcome struct {
 	P50           float64 `json:"p50_us"`
 	P99           float64 `json:"p99_us"`
 	LeastShare    float64 `json:"least_share"` // relays of the slowest pair divided by the mean over all pairs
-	Verified      int64   `json:"verified"`    // frames compared byte for byte
+	Verified      int64   `json:"verified"`    // frames compared byte for byte, or sessions that were resumed if the service keeps any
 
 	Sessions int64 `json:"sessions"`        // sessions held
 	FreshRSS int64 `json:"fresh_rss_bytes"` // memory of the service before these sessions

@@ -55,6 +55,9 @@ func describeScenario(o options.Options, s options.Scenario) string {
 	if o.Rate > 0 {
 		sessions += fmt.Sprintf(", %s/s", figures.FormatRate(o.Rate))
 	}
+	if o.Keep {
+		sessions = strings.Replace(sessions, " sessions", " kept sessions", 1)
+	}
 	switch s {
 	case options.ScenarioIdle:
 		return sessions + ", held"
@@ -131,6 +134,9 @@ func Facts(r *figures.Result) []Fact {
 	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() > 0 {
 		add("back", "50 %% after %s, 90 %% after %s, 99 %% after %s, all %s after %s", figures.FormatDuration(back.Percentile(50)),
 			figures.FormatDuration(back.Percentile(90)), figures.FormatDuration(back.Percentile(99)), figures.FormatCount(back.Count()), figures.FormatDuration(back.Max()))
+		if r.Options.Keep {
+			add("", "%s resumed", figures.FormatCount(r.Snapshot.Count(figures.CounterResumed)))
+		}
 		if missing := r.Snapshot.Count(figures.CounterDropped) - r.Snapshot.Count(figures.CounterReturned); missing > 0 {
 			add("", "%s of %s did not come back", figures.FormatCount(missing), figures.FormatCount(r.Snapshot.Count(figures.CounterDropped)))
 		}

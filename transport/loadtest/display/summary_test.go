@@ -3,6 +3,7 @@ package display
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/internal/sample"
@@ -32,6 +33,26 @@ func TestTheSummaryOfEachScenarioSaysWhatWasRun(t *testing.T) {
 		}
 		if text := Summary(&figures.Result{Options: o}, nil); !strings.Contains(text, want) {
 			t.Errorf("%s: %s\nwanted %q in it", s, text, want)
+		}
+	}
+}
+
+func TestTheSummaryOfAStormSaysHowManyResumed(t *testing.T) {
+	o := options.DefaultOptions()
+	o.Scenarios, o.Keep = []options.Scenario{options.ScenarioStorm}, true
+	o, err := o.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &figures.Result{Options: o}
+	r.Snapshot.Add(figures.CounterDropped, 1000)
+	r.Snapshot.Add(figures.CounterReturned, 998)
+	r.Snapshot.Add(figures.CounterResumed, 997)
+	r.Snapshot.Observe(figures.MetricReturn, time.Second)
+	text := Summary(r, nil)
+	for _, want := range []string{"1,000 kept sessions drop at once", "997 resumed", "2 of 1,000 did not come back"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s\nwanted %q in it", text, want)
 		}
 	}
 }

@@ -18,6 +18,7 @@ const (
 	CounterCycles                          // churn: complete cycles of connect, login, logout and close
 	CounterDropped                         // storm: sessions that were dropped
 	CounterReturned                        // storm: sessions that are back
+	CounterResumed                         // kept sessions that are back and go on where they were
 	CounterRelaysSent                      // frames given to the service to be relayed
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
 	CounterRelaysRefused                   // frames that the service answered with an error
@@ -34,7 +35,7 @@ const (
 // String returns the counter's name in JSON and in --check.
 func (c Counter) String() string {
 	return [counters]string{
-		"dials", "opened", "closed", "logins_sent", "logged_in", "logged_out", "cycles", "dropped", "returned",
+		"dials", "opened", "closed", "logins_sent", "logged_in", "logged_out", "cycles", "dropped", "returned", "resumed",
 		"relays_sent", "relays_delivered", "relays_refused", "calls_started", "calls_connected", "calls_failed",
 		"messages_sent", "messages_received", "bytes_sent", "bytes_received",
 	}[c]

@@ -51,6 +51,7 @@ type OptionsDocument struct {
 	URL             string             `json:"url"`
 	Sessions        int                `json:"sessions"` // of all scenarios together
 	Rate            float64            `json:"rate"`
+	Keep            bool               `json:"keep"`
 	Pairs           int                `json:"pairs"` // of all scenarios together
 	Window          int                `json:"window"`
 	RelaysPerSecond float64            `json:"relays_per_second"`
@@ -206,7 +207,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 
 func newOptionsDocument(o options.Options) OptionsDocument {
 	d := OptionsDocument{
-		Scenarios: o.Scenarios, URL: o.RedactedURL(), Sessions: o.TotalSessions(), Rate: o.Rate, Verify: o.Verify && o.Has(options.ScenarioRelay),
+		Scenarios: o.Scenarios, URL: o.RedactedURL(), Sessions: o.TotalSessions(), Rate: o.Rate, Keep: o.Keep, Verify: o.Verify && o.Has(options.ScenarioRelay),
 		DurationS: seconds(o.Duration), WarmupS: seconds(o.Warmup), Seed: o.Seed,
 	}
 	for _, s := range o.Scenarios {

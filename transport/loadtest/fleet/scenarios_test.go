@@ -68,6 +68,43 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 	}
 }
 
+func TestKeptSessionsComeBackFromAStormWithAResume(t *testing.T) {
+	t.Parallel()
+	o := briefly(services.Serve(t), options.ScenarioStorm)
+	o.Sessions, o.Pairs, o.Duration, o.Keep = 50, 2, time.Hour, true
+	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterReturned) == 50 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	wantNoErrors(t, r)
+	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterResumed); d != 50 || b != 50 {
+		t.Errorf("%d dropped and %d resumed, want 50 each", d, b)
+	}
+}
+
+func TestARunLeavesNoSessionBehind(t *testing.T) {
+	t.Parallel()
+	url, sessions := services.Counting(t)
+	o := briefly(url, options.ScenarioIdle, options.ScenarioChurn)
+	o.Sessions, o.Keep = 10, true
+	r := mustRun(t, o)
+	wantNoErrors(t, r)
+	if r.PeakSessions < 10 || r.Snapshot.Count(figures.CounterCycles) == 0 {
+		t.Errorf("%d sessions, %d cycles; wanted both", r.PeakSessions, r.Snapshot.Count(figures.CounterCycles))
+	}
+	for end := time.Now().Add(services.Patience); sessions() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d sessions are left; wanted the tool to log out", sessions())
+		}
+	}
+}
+
 func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 	t.Parallel()
 	url := services.Serve(t, func(o *transport.Options) { o.WriteTimeout = time.Second })

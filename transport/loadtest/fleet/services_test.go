@@ -297,3 +297,15 @@ func TestAServiceThatInventsErrorCodesFillsNoMemory(t *testing.T) {
 		t.Errorf("%d errors with %d codes, after %d; wanted all errors, and few codes", r.Snapshot.ErrorCount(), len(codes), times)
 	}
 }
+
+// Without the member resume in its answers, a service keeps nothing.
+func TestAServiceThatKeepsNothingIsFoundOut(t *testing.T) {
+	t.Parallel()
+	s := services.NewRelay(t, services.None, 0, 0)
+	o := briefly(s.URL, options.ScenarioIdle)
+	o.Sessions, o.Keep = 5, true
+	r := mustRun(t, o)
+	if n := r.Snapshot.Errors()["not-kept"]; n != 5 || r.PeakSessions != 5 {
+		t.Errorf("%d sessions, the errors are %v; wanted 5 sessions that are not kept", r.PeakSessions, r.Snapshot.Errors())
+	}
+}

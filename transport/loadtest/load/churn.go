@@ -43,7 +43,7 @@ func newChurn(s *shard, indices []uint32, rate float64) *churn {
 	for n, i := range indices {
 		c := &x.all[n]
 		c.of = x
-		c.session = session{shard: s, user: c, kind: kindChurn, index: i}
+		c.session = session{shard: s, user: c, kind: kindChurn, index: i, kept: s.keep()}
 		x.free = append(x.free, c)
 	}
 	return x

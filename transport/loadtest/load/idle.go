@@ -24,7 +24,7 @@ func newIdle(s *shard, indices []uint32) *idle {
 	for n, i := range indices {
 		c := &x.all[n]
 		c.of = x
-		c.session = session{shard: s, user: c, kind: kindIdle, index: i}
+		c.session = session{shard: s, user: c, kind: kindIdle, index: i, kept: s.keep()}
 	}
 	return x
 }
@@ -39,9 +39,14 @@ func (x *idle) enter(figures.Phase, time.Duration)       {}
 func (x *idle) tick(time.Duration) time.Duration         { return swarm.Never }
 func (x *idle) underWay() bool                           { return false }
 func (x *idle) lasting() (opened, ended int)             { return len(x.all), x.ends }
-func (x *idle) finish()                                  {}
 func (c *idleSession) loggedIn(time.Duration)            { c.shard.opener.done() }
 func (c *idleSession) text(text []byte, _ time.Duration) { c.shard.unexpected(text) }
+
+func (x *idle) finish() {
+	for n := range x.all {
+		x.all[n].leave()
+	}
+}
 
 func (c *idleSession) ended(wasLoggedIn bool, _ string) {
 	if !wasLoggedIn {

@@ -12,6 +12,11 @@ type reply struct {
 	Type    string        `json:"type"`
 	Success *bool         `json:"success"`
 	Code    messages.Code `json:"code"`
+
+	// These stand in the answer to the login of a kept session.
+	Resume   string `json:"resume"`
+	Resumed  bool   `json:"resumed"`
+	Received uint64 `json:"received"`
 }
 
 // codeNone is the code of an error without a code. Services of the original protocol send such errors.

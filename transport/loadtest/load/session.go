@@ -17,6 +17,7 @@ type session struct {
 	shard *shard
 	user  user
 	conn  *swarm.Conn
+	kept  *kept         // nil if the service is not asked to keep the session
 	since time.Duration // when the current step was due
 	index uint32
 	kind  byte
@@ -67,6 +68,16 @@ func (c *session) logout() {
 	var buffer [64]byte
 	text := appendLogin(append(buffer[:0], `{"type":"logout","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
 	_ = c.send(append(text, `"}`...))
+	if c.kept != nil {
+		*c.kept = kept{}
+	}
+}
+
+// leave gives the login up at the end of a run, if the service would keep it.
+func (c *session) leave() {
+	if c.kept != nil && c.step == stepLoggedIn {
+		c.logout()
+	}
 }
 
 // left counts the end of a login.
@@ -85,9 +96,13 @@ func (c *session) Opened(*swarm.Conn) {
 	c.shard.observe(figures.MetricConnect, now-c.since)
 	c.step = stepLoggingIn
 	c.since = now
-	var buffer [64]byte
+	var buffer [256]byte
 	text := appendLogin(append(buffer[:0], `{"type":"login","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
-	_ = c.send(append(text, `"}`...))
+	text = append(text, '"')
+	if c.kept != nil {
+		text = c.appendKeptLogin(text)
+	}
+	_ = c.send(append(text, '}'))
 	c.shard.count(figures.CounterLoginsSent, 1)
 }
 
@@ -97,7 +112,9 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 	now := s.loop.ReadAt()
 	s.count(figures.CounterBytesReceived, int64(len(text)))
 	if c.step != stepLoggingIn {
-		c.user.text(text, now)
+		if c.kept == nil || !c.kept.took(c, text) {
+			c.user.text(text, now)
+		}
 		return
 	}
 	r, ok := parseReply(text)
@@ -108,6 +125,9 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 		s.most = max(s.most, s.sessions)
 		s.count(figures.CounterLoggedIn, 1)
 		s.observe(figures.MetricLogin, now-c.since)
+		if c.kept != nil {
+			c.keeps(r)
+		}
 		c.user.loggedIn(now)
 	case ok:
 		s.error(r.code())

@@ -46,6 +46,14 @@ func (s *shard) observe(m figures.Metric, d time.Duration) { s.figures.Observe(m
 
 func (s *shard) error(code string) { s.figures.AddErrors(code, 1) }
 
+// keep returns what a session that the service is asked to keep needs, and nil if it is not asked.
+func (s *shard) keep() *kept {
+	if !s.engine.plan.Options.Keep {
+		return nil
+	}
+	return &kept{}
+}
+
 // tick does what is due. The loop calls it after every event.
 func (s *shard) tick(*swarm.Loop) time.Duration {
 	now := s.loop.Now()

@@ -15,7 +15,7 @@ const (
 	returnLimit = 30 * time.Second
 )
 
-// storm is sessions that all drop at once and come back, and bystanders that go on relaying.
+// storm is sessions that all drop at once and come back, and bystanders that go on relaying. Kept sessions come back with a resume.
 type storm struct {
 	shard   *shard
 	all     []stormSession
@@ -53,7 +53,7 @@ func newStorm(s *shard, indices []uint32, around *pairs) *storm {
 	for n, i := range indices {
 		c := &x.all[n]
 		c.of = x
-		c.session = session{shard: s, user: c, kind: kindStorm, index: i}
+		c.session = session{shard: s, user: c, kind: kindStorm, index: i, kept: s.keep()}
 	}
 	return x
 }
@@ -123,7 +123,12 @@ func (x *storm) lasting() (opened, ended int) {
 	return opened + len(x.all), ended + x.ends
 }
 
-func (x *storm) finish() { x.around.finish() }
+func (x *storm) finish() {
+	x.around.finish()
+	for n := range x.all {
+		x.all[n].leave()
+	}
+}
 
 func (c *stormSession) loggedIn(now time.Duration) {
 	x := c.of

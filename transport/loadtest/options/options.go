@@ -53,6 +53,7 @@ type Options struct {
 
 	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
 	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers
+	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions, and come back to them with a resume
 	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm and call 10
 
 	Window          int      // relay, closed loop: frames of one pair that may be under way, in both directions together; default 1

@@ -74,6 +74,7 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 		{"window in an open loop", func(o *Options) { o.RelaysPerSecond, o.Window = 5, 1 }, []string{"--window", "--relays-per-second"}},
 		{"arrivals in a closed loop", func(o *Options) { o.Arrivals = ArrivalsPoisson }, []string{"--arrivals", "--relays-per-second"}},
 		{"sessions without who has them", func(o *Options) { o.Sessions = 5 }, []string{"--sessions", "idle, churn, storm", "relay"}},
+		{"keep without who is kept", func(o *Options) { o.Keep = true }, []string{"--keep", "idle, churn, storm", "relay"}},
 		{"pairs without who has them", func(o *Options) { o.Scenarios, o.Pairs = []Scenario{ScenarioIdle}, 5 }, []string{"--pairs", "relay"}},
 		{"window without relay", func(o *Options) { o.Scenarios, o.Window = []Scenario{ScenarioSlow}, 5 }, []string{"--window", "relay"}},
 		{"open loop without relay", func(o *Options) { o.Scenarios, o.RelaysPerSecond = []Scenario{ScenarioIdle}, 5 }, []string{"--relays-per-second"}},

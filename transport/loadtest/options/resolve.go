@@ -147,6 +147,7 @@ func (o Options) checkCombinations() error {
 		of    []Scenario
 	}{
 		{"--sessions", o.Sessions != 0, []Scenario{ScenarioIdle, ScenarioChurn, ScenarioStorm}},
+		{"--keep", o.Keep, []Scenario{ScenarioIdle, ScenarioChurn, ScenarioStorm}},
 		{"--pairs", o.Pairs != 0, []Scenario{ScenarioRelay, ScenarioStorm, ScenarioSlow, ScenarioCall}},
 		{"--window", o.Window != 0, []Scenario{ScenarioRelay}},
 		{"--relays-per-second", o.RelaysPerSecond != 0, []Scenario{ScenarioRelay}},

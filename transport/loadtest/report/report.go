@@ -209,6 +209,9 @@ func chartCounters(o options.Options) []figures.Counter {
 			}
 		}
 	}
+	if o.Keep && o.Has(options.ScenarioStorm) {
+		all = append(all, figures.CounterResumed)
+	}
 	return all
 }
 

@@ -30,8 +30,22 @@ func Serve(t testing.TB, change ...func(*transport.Options)) string {
 // Stoppable starts a service as Serve does. The test may stop it before its end.
 func Stoppable(t testing.TB, change ...func(*transport.Options)) (url string, stop func()) {
 	t.Helper()
+	_, url, stop = start(t, change...)
+	return url, stop
+}
+
+// Counting starts a service as Serve does. Sessions returns how many sessions it has. It keeps those that ask for it much longer
+// than a test takes.
+func Counting(t testing.TB) (url string, sessions func() int) {
+	t.Helper()
+	system, url, _ := start(t)
+	return url, system.Sessions
+}
+
+func start(t testing.TB, change ...func(*transport.Options)) (system *actors.System, url string, stop func()) {
+	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	system := actors.NewSystem(actors.Options{Logger: logger})
+	system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: time.Hour})
 	o := transport.DefaultOptions()
 	o.Logger, o.Rate = logger, 0
 	for _, f := range change {
@@ -61,5 +75,5 @@ func Stoppable(t testing.TB, change ...func(*transport.Options)) (url string, st
 		}
 	})
 	t.Cleanup(stop)
-	return "ws://" + l.Addr().String() + "/ws", stop
+	return system, "ws://" + l.Addr().String() + "/ws", stop
 }
