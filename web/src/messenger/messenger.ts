@@ -9,7 +9,8 @@ import type { Contacts } from "../identity/contacts.js";
 import type { Identity, OwnIdentity } from "../identity/identity.js";
 import type { Settings } from "../settings.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
-import { ServiceConnection, type ServiceState } from "../signaling/service.js";
+import type { ServiceState } from "../signaling/listener.js";
+import { ServiceConnection } from "../signaling/service.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
@@ -96,6 +97,8 @@ export class Messenger {
       },
       answered: () => this.#switchboard?.serviceAnswered(),
       urgent: () => this.#switchboard?.urgent === true,
+      keep: () => {},
+      pending: () => false,
     }, undefined, options.obstacle);
     this.#host = {
       ...options,
