@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
@@ -19,11 +20,11 @@ const refusalLimit = 20
 type Connection struct {
 	system   *System
 	link     Link
-	session  *actor.PID // nil while nobody is logged in
+	session  *actor.PID           // nil while nobody is logged in
+	kept     atomic.Pointer[kept] // the state of the client's kept session, or nil
 	decision atomic.Int32
-	pings    atomic.Bool // whether the client has sent a ping
-	refusals uint8       // since the last accepted login
-	crowded  bool        // set during Receive if the service holds more than the limit for the client
+	refusals uint8 // since the last accepted login
+	crowded  bool  // set during Receive if the service holds more than the limit for the client
 }
 
 // The states of a decision.
@@ -54,11 +55,11 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	switch {
 	case m.Type == messages.TypeLogin:
 		defer m.Release()
-		return c.login(m.Login)
+		return c.login(m)
 	case c.session == nil:
 		defer m.Release()
 		if m.Type == messages.TypePing {
-			c.pong(m.RawID)
+			c.link.Send(messages.AppendPong(nil, m.RawID))
 			return true
 		}
 		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
@@ -66,26 +67,54 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 	case m.Type == messages.TypeLogout:
 		return c.ask(c.session, &logout{relay: m, connection: c})
 	default:
-		c.system.root.Send(c.session, (*messages.Send)(m))
-		if !c.crowded {
-			return true
-		}
-		c.crowded = false
-		return c.ask(c.session, caughtUp{c})
+		return c.send(m)
 	}
 }
 
-// pong answers a ping.
-func (c *Connection) pong(id []byte) {
-	c.pings.Store(true)
-	c.link.Send(messages.AppendPong(nil, id))
+// Refuse answers a message of the client that could not be decoded. Its result is that of Receive.
+func (c *Connection) Refuse(err *messages.DecodeError) (next bool) {
+	answer := messages.AppendError(nil, err.Code, err.Reason, nil)
+	if err.Login != nil {
+		c.refuse(err.Code, err.Login.Error())
+		answer = nil // a kept session counts the message, and not this answer
+	}
+	if c.kept.Load() == nil {
+		if answer != nil {
+			c.link.Send(answer)
+		}
+		return true
+	}
+	m := messages.NewAnswer(answer)
+	m.Uncounted = err.Uncounted
+	return c.send(m)
 }
 
-// claimed is called when somebody else asks for this client's login. A client whose network has changed comes back while its
-// old connection, which is dead, still holds the login. Clients that send no pings keep the login until the idle timeout.
-func (c *Connection) claimed() {
-	if c.pings.Load() {
-		c.link.Probe()
+// send passes a message on to the session. It reports whether the next message may follow at once, as Receive does.
+func (c *Connection) send(m *messages.Relay) (next bool) {
+	m.Origin = c
+	c.system.root.Send(c.session, (*messages.Send)(m))
+	if !c.crowded {
+		return true
+	}
+	c.crowded = false
+	return c.ask(c.session, caughtUp{c})
+}
+
+// Queued returns how many messages of a kept session are queued in the link at least, and false if the session is not kept. It
+// may be called from any goroutine.
+func (c *Connection) Queued() (count uint64, ok bool) {
+	k := c.kept.Load()
+	if k == nil {
+		return 0, false
+	}
+	return k.queued.Load(), true
+}
+
+// Pong says that the client has answered a WebSocket ping, and how many messages were queued before that. Only the reader may
+// call it.
+func (c *Connection) Pong(queued uint64) {
+	if c.session != nil && c.kept.Load() != nil {
+		c.system.root.Send(c.session, ponged{c, queued})
 	}
 }
 
@@ -93,16 +122,19 @@ func (c *Connection) claimed() {
 func (c *Connection) LoggedIn() bool { return c.session != nil }
 
 // Closed says that the connection has ended. It ends the session, if there is one. If a login is granted later, it is given up
-// at once.
-func (c *Connection) Closed() {
+// at once. A kept session goes on without a connection, unless final says that the client has caused the end and would do so again.
+func (c *Connection) Closed(final bool) {
 	if !c.decision.CompareAndSwap(awaited, moot) {
-		c.leave()
+		c.leave(final)
 	}
 }
 
-// Undelivered tells a sender that its message never went out, although the link of this connection had taken it. It may be
-// called from any goroutine, even after Closed, and never blocks.
+// Undelivered tells a sender that its message never went out, although the link of this connection had taken it. A kept session
+// still has the message, and nobody is told. Undelivered may be called from any goroutine, even after Closed, and never blocks.
 func (c *Connection) Undelivered(text []byte, sender messages.Address) {
+	if c.kept.Load() != nil {
+		return
+	}
 	m, err := messages.NewRelay(text)
 	if err != nil {
 		return // does not happen: the link was given only messages that had been decoded
@@ -111,7 +143,8 @@ func (c *Connection) Undelivered(text []byte, sender messages.Address) {
 	c.system.handBack((*messages.Deliver)(m), messages.CodePeerUnavailable)
 }
 
-func (c *Connection) login(typed []byte) (next bool) {
+func (c *Connection) login(m *messages.Relay) (next bool) {
+	typed := m.Login
 	if c.session != nil {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
 		return true
@@ -128,11 +161,12 @@ func (c *Connection) login(typed []byte) (next bool) {
 		c.refuse(messages.CodeLoginInvalid, err.Error())
 		return true
 	}
-	return c.ask(c.system.registry, &claim{login: login, connection: c})
+	question := &claim{login: login, connection: c}
+	if r := m.Request; r != nil && c.system.away.window > 0 {
+		question.keep, question.secret, question.received = true, bytes.Clone(r.Resume), r.Received
+	}
+	return c.ask(c.system.registry, question)
 }
-
-// RefuseLogin refuses a login message that could not be decoded because of its string. See [messages.DecodeError].
-func (c *Connection) RefuseLogin(code messages.Code, message string) { c.refuse(code, message) }
 
 // refuse refuses a login. After too many refusals in a row it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {
@@ -143,9 +177,9 @@ func (c *Connection) refuse(code messages.Code, message string) {
 }
 
 // leave ends the session, if there is one.
-func (c *Connection) leave() {
+func (c *Connection) leave(final bool) {
 	if c.session != nil {
-		c.system.root.Send(c.session, disconnected{})
+		c.system.root.Send(c.session, disconnected{c, final})
 		c.session = nil
 	}
 }
@@ -206,6 +240,6 @@ func (c *Connection) decide() {
 	case c.decision.CompareAndSwap(awaited, decided):
 		c.link.Resume()
 	case c.decision.Load() == moot:
-		c.leave()
+		c.leave(false)
 	}
 }

@@ -176,7 +176,7 @@ func TestALoginGrantedAfterTheConnectionsEndIsGivenUp(t *testing.T) {
 		if gone.Receive(decoded(t, `{"type":"login","login":"alice"}`)) {
 			t.Error("a login that was not granted yet is not waited for")
 		}
-		gone.Closed()
+		gone.Closed(false)
 		release()
 		if n := s.Sessions(); n != 1 {
 			t.Errorf("%d sessions, want the busy one only", n)
@@ -200,7 +200,7 @@ func TestAConnectionMayEndWhileALogoutIsPending(t *testing.T) {
 				if alice.Receive(decoded(t, fmt.Sprintf(`{"type":"logout","login":%q}`, login))) {
 					t.Error("a logout that was not decided is not waited for")
 				}
-				alice.Closed()
+				alice.Closed(false)
 				close(gate)
 				working.Wait()
 				if n := s.Sessions(); n != 1 {
@@ -226,7 +226,7 @@ func TestNoDecisionIsLostAndNoLoginLeaks(t *testing.T) {
 				c := connect(s)
 				next := c.Receive(decoded(t, string(login)))
 				if round%3 == 0 {
-					c.Closed()
+					c.Closed(false)
 					continue
 				}
 				if !next {
@@ -235,7 +235,7 @@ func TestNoDecisionIsLostAndNoLoginLeaks(t *testing.T) {
 				if !c.Receive(decoded(t, string(logout))) {
 					c.link.awaitResume()
 				}
-				c.Closed()
+				c.Closed(false)
 				wantResumed(t, c.link, 0)
 			}
 		})
@@ -286,7 +286,7 @@ func TestALinkThatFailsInTheRegistryCostsNobodyElseAnything(t *testing.T) {
 		if got := next.link.rest(); len(got) != 1 || !strings.Contains(got[0], `"success":true`) {
 			t.Errorf("got %q, want the login accepted", got)
 		}
-		failing.Closed()
+		failing.Closed(false)
 	})
 }
 

@@ -64,6 +64,14 @@ func (d *directory) put(key []byte, owner *session) {
 	t.put(tag, owner)
 }
 
+// replace replaces the session that owns key. The key is owned all the while.
+func (d *directory) replace(key []byte, owner *session) {
+	part, tag := d.part(key)
+	t := part.Load()
+	_, i := t.find(key, tag)
+	t.owners[i].Store(owner)
+}
+
 // remove removes the session that owns key and returns it, or nil.
 func (d *directory) remove(key []byte) *session {
 	part, tag := d.part(key)

@@ -166,7 +166,7 @@ func TestAnActorInOurMailboxLivesByProtoactorsRules(t *testing.T) {
 func TestASessionMayBeWatched(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *peer){
 		"a logout":               func(t *testing.T, p *peer) { p.logout(t) },
-		"the connection's end":   func(_ *testing.T, p *peer) { p.Closed() },
+		"the connection's end":   func(_ *testing.T, p *peer) { p.Closed(false) },
 		"a failure":              func(t *testing.T, p *peer) { fail(t, p) },
 		"the end of the service": func(t *testing.T, p *peer) { _ = p.system.Stop(t.Context()) },
 	} {

@@ -110,7 +110,7 @@ func TestWhatWaitsInTheLinkAndInTheMailboxIsOneSum(t *testing.T) {
 func TestAClientThatWaitsForItsSessionIsNotForgottenWhenThatEnds(t *testing.T) {
 	for how, end := range map[string]func(*System, *peer){
 		"the system stops":    func(s *System, p *peer) { s.root.Stop(p.session) },
-		"the connection ends": func(_ *System, p *peer) { p.Closed() },
+		"the connection ends": func(_ *System, p *peer) { p.Closed(false) },
 		"the session fails":   func(_ *System, p *peer) { p.fails = true },
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAClientThatWaitsForItsSessionIsNotForgottenWhenThatEnds(t *testing.T) {
 			release()
 			if how != "the connection ends" {
 				bob.link.awaitResume()
-				bob.Closed()
+				bob.Closed(false)
 			}
 			alice.mustLoginAgain(t, s, "bob")
 		})
@@ -139,7 +139,7 @@ func (p *peer) mustLoginAgain(t *testing.T, s *System, login string) {
 		if strings.Contains(q.link.next(t), `"success":true`) {
 			return
 		}
-		q.Closed()
+		q.Closed(false)
 	}
 	t.Errorf("the login %s is not free again", login)
 }
@@ -169,9 +169,9 @@ func TestWhatComesBackToAClientCountsForWhatItMaySend(t *testing.T) {
 // crowdable is a client that counts calls of crowd.
 type crowdable struct{ crowds int }
 
-func (*crowdable) Receive(actor.Context) {}
-func (*crowdable) waiting() int          { return 0 }
-func (c *crowdable) crowd()              { c.crowds++ }
+func (*crowdable) Receive(actor.Context)  {}
+func (*crowdable) waiting() int           { return 0 }
+func (c *crowdable) crowd(*messages.Send) { c.crowds++ }
 
 func TestASessionTakesOneCacheLineAndAConnectionLess(t *testing.T) {
 	if n := unsafe.Sizeof(session{}); n > 64 {

@@ -29,10 +29,11 @@ type Link interface {
 	// Charge counts this number of messages more against the rate at which the client may send. A link without such a
 	// rate ignores it.
 	Charge(messages int)
-	// Probe finds out whether the client is still there, because somebody else asks for its login. It is called only for clients
-	// that have sent a ping. A link whose client gives no sign of life within some seconds closes with
-	// [messages.CloseNoSignOfLife].
-	Probe()
+	// Ping queues a WebSocket ping whose payload says how many messages are queued before it ([Connection.Queued]).
+	Ping()
+	// TakenOver ends the connection with [messages.CloseTakenOver], because another connection has taken its session over.
+	// Other than Close, it drops what is queued. It still writes the rest of a frame that was begun.
+	TakenOver()
 	// Resume says that Receive may be called with the client's next message. See [Connection.Receive].
 	Resume()
 }

@@ -23,7 +23,7 @@ type fakeLink struct {
 	reason  string
 	resumed int // number of calls of Resume that nobody has waited for
 	charged int
-	probed  int // number of calls of Probe
+	pings   []int // for each call of Ping, how many texts were there
 	// loggedIn is the number of calls of LoggedIn.
 	loggedIn int
 	// onSend runs before a text is taken, if it is set. Tests panic in it.
@@ -57,11 +57,13 @@ func (l *fakeLink) Charge(messages int) {
 	l.charged += messages
 }
 
-func (l *fakeLink) Probe() {
+func (l *fakeLink) Ping() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.probed++
+	l.pings = append(l.pings, len(l.texts))
 }
+
+func (l *fakeLink) TakenOver() { l.Close(messages.CloseTakenOver, "") }
 
 // awaitResume waits for one call of Resume and counts it as seen.
 func (l *fakeLink) awaitResume() {

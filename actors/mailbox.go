@@ -52,9 +52,9 @@ type invoker interface {
 type client interface {
 	// waiting returns how many bytes wait for the client outside the mailbox.
 	waiting() int
-	// crowd says that the service holds more than the limit for the client. It is called on the goroutine that sends a
-	// [messages.Send] of the client.
-	crowd()
+	// crowd says that the service holds more than the limit for the client that sends m. It is called on the goroutine that
+	// sends m.
+	crowd(m *messages.Send)
 }
 
 // terms holds what all mailboxes of a system share.
@@ -73,8 +73,11 @@ type backlog struct {
 	deliveries   int // the bytes of the deliveries among them
 }
 
-// backlogs is a pool of backlogs.
-var backlogs = sync.Pool{New: func() any { return new(backlog) }}
+// backlogs is a pool of backlogs, and queues one of queues.
+var (
+	backlogs = sync.Pool{New: func() any { return new(backlog) }}
+	queues   = sync.Pool{New: func() any { return new(queue) }}
+)
 
 // queue holds messages, first in, first out.
 type queue struct {
@@ -162,7 +165,7 @@ func (m *mailbox) put(message any) bool {
 		if ok {
 			waiting = served.waiting()
 		}
-		switch message.(type) {
+		switch message := message.(type) {
 		case *messages.Deliver:
 			if waiting+b.deliveries+size > m.terms.limit {
 				return false
@@ -170,7 +173,7 @@ func (m *mailbox) put(message any) bool {
 			b.deliveries += size
 		case *messages.Send:
 			if ok && waiting+b.bytes+size > m.terms.limit {
-				served.crowd()
+				served.crowd(message)
 			}
 		}
 		b.bytes += size

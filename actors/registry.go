@@ -11,11 +11,19 @@ import (
 
 // Messages between connections, sessions and the registry.
 type (
-	// claim asks the registry for a login. The registry tells the connection its decision.
+	// claim asks the registry for a login. The registry or the session that owns the login tells the connection its decision.
 	claim struct {
 		login      messages.Login
 		connection *Connection
+		keep       bool
+		secret     []byte         // that of a kept session, or nil
+		received   messages.Count // by the client
+		ending     *session       // in a succeed: the owner of the login
 	}
+	// takeOver asks the session that owns a login whether a claim may have it.
+	takeOver claim
+	// succeed asks the registry for a login whose owner is ending.
+	succeed claim
 	// welcome is the first message to a session. The session tells its client that the login is accepted.
 	welcome struct{}
 
@@ -29,15 +37,28 @@ type (
 	// caughtUp reaches a session after all messages that its client has sent. The session then tells the connection.
 	caughtUp struct{ connection *Connection }
 
-	// disconnected tells a session that its connection has ended.
-	disconnected struct{}
+	// ponged tells a kept session that its client has answered a WebSocket ping, and what the ping said was queued before it.
+	ponged struct {
+		connection *Connection
+		queued     uint64
+	}
+
+	// disconnected tells a session that its connection has ended. A kept session goes on, unless the connection ended with
+	// something that the client would do again.
+	disconnected struct {
+		connection *Connection
+		final      bool
+	}
 )
 
 // IgnoreDeadLetterLogging keeps protoactor from logging messages that reach a stopped actor. Logging costs a timer for
 // each, and nobody needs the report.
 func (*claim) IgnoreDeadLetterLogging()       {}
+func (*takeOver) IgnoreDeadLetterLogging()    {}
+func (*succeed) IgnoreDeadLetterLogging()     {}
 func (*logout) IgnoreDeadLetterLogging()      {}
 func (caughtUp) IgnoreDeadLetterLogging()     {}
+func (ponged) IgnoreDeadLetterLogging()       {}
 func (disconnected) IgnoreDeadLetterLogging() {}
 
 // registry is the actor that enforces unique logins. It is the parent of every session and the only writer of the
@@ -51,10 +72,14 @@ type registry struct {
 	// session from here.
 	spawning *session
 	props    *actor.Props
+
+	// successors are claims on the logins of sessions that are ending. They are decided when the session has ended, in this
+	// order.
+	successors map[*session][]*claim
 }
 
 func newRegistry(system *System) *registry {
-	r := &registry{system: system, mailbox: mailbox{terms: &system.terms}}
+	r := &registry{system: system, mailbox: mailbox{terms: &system.terms}, successors: map[*session][]*claim{}}
 	r.props = actor.PropsFromProducer(
 		func() actor.Actor { return r.spawning },
 		actor.WithMailbox(func() actor.Mailbox { return &r.spawning.mailbox }),
@@ -75,23 +100,45 @@ func (r *registry) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *claim:
 		r.claim(ctx, m)
+	case *succeed:
+		r.succeed(ctx, (*claim)(m))
 	case *actor.Terminated:
-		r.release(m.Who)
+		r.release(ctx, m.Who)
 	case *actor.Stopping:
-		r.mailbox.close()
+		r.stop()
 	case *actor.Stopped:
 		close(r.system.ended)
 	}
 }
 
 func (r *registry) claim(ctx actor.Context, c *claim) {
-	if owner := r.system.directory.owner([]byte(c.login.Key)); owner != nil {
-		owner.connection.claimed()
+	owner := r.system.directory.owner([]byte(c.login.Key))
+	switch {
+	case owner == nil:
+		r.spawn(ctx, c, nil)
+	case c.keep && c.secret != nil:
+		ctx.Send(owner.pid(), (*takeOver)(c)) // only the session knows its secrets
+	default:
 		c.connection.refused(messages.CodeLoginTaken)
+	}
+}
+
+// succeed decides a claim when the session that owns the login has ended. That session is ending.
+func (r *registry) succeed(ctx actor.Context, c *claim) {
+	if owner := r.system.directory.owner([]byte(c.login.Key)); owner != nil && owner == c.ending {
+		r.successors[owner] = append(r.successors[owner], c)
 		return
 	}
+	r.claim(ctx, c)
+}
+
+// spawn makes the session that owns the login of a claim. Ended is the owner that has ended, if the directory still has it.
+func (r *registry) spawn(ctx actor.Context, c *claim, ended *session) {
 	c.connection.link.LoggedIn()
 	s := &session{connection: c.connection}
+	if c.keep {
+		c.connection.kept.Store(newKept(c.secret))
+	}
 	s.mailbox.terms = &r.system.terms
 	// The client must learn of its login before it hears from others, and not before others can send to it. So the
 	// session starts suspended. It runs when the welcome is the first message in its mailbox.
@@ -102,23 +149,55 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 	if err != nil {
 		panic(err)
 	}
-	r.system.sessions.Add(1)
 	ctx.Send(pid, welcome{})
-	r.system.directory.put([]byte(s.key()), s)
+	if ended != nil {
+		r.system.directory.replace([]byte(s.key()), s)
+	} else {
+		r.system.sessions.Add(1)
+		r.system.directory.put([]byte(s.key()), s)
+		r.system.presence.note(s.key())
+	}
 	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	c.connection.granted(pid)
 }
 
-// release frees the login of a session that has ended.
-func (r *registry) release(pid *actor.PID) {
-	s := r.system.directory.remove([]byte(sessionKey(pid)))
+// release frees the login of a session that has ended, or gives it to the first claim that waited for that.
+func (r *registry) release(ctx actor.Context, pid *actor.PID) {
+	key := sessionKey(pid)
+	s := r.system.directory.owner([]byte(key))
 	if s == nil {
 		panic("a session that is not known has ended")
 	}
-	r.system.sessions.Add(-1)
+	r.system.presence.forget(s)
 	connection := s.connection
 	s.connection = nil // protoactor's set of children may keep an ended actor alive until another takes its place
+	successors := r.successors[s]
+	if len(successors) > 0 {
+		delete(r.successors, s)
+		r.spawn(ctx, successors[0], s)
+		successors = successors[1:]
+	} else {
+		r.system.directory.remove([]byte(key))
+		r.system.sessions.Add(-1)
+		r.system.presence.note(key)
+	}
 	if s.loggingOut {
 		connection.loggedOut()
 	}
+	for _, c := range successors {
+		r.claim(ctx, c)
+	}
+}
+
+// stop ends the registry.
+func (r *registry) stop() {
+	r.mailbox.close()
+	for _, claims := range r.successors {
+		for _, c := range claims {
+			c.connection.stopped()
+		}
+	}
+	clear(r.successors)
+	r.system.away.stop()
+	r.system.presence.stop()
 }

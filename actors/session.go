@@ -55,6 +55,9 @@ func sessionKey(pid *actor.PID) string {
 	return pid.Id[shown+1:]
 }
 
+// sessionLogin returns the login of the session with this address, as shown.
+func sessionLogin(id string) string { return id[strings.IndexByte(id, shownMark)+1:] }
+
 // pid returns the session's address.
 func (s *session) pid() *actor.PID { return s.mailbox.invoker.Self() }
 
@@ -71,30 +74,47 @@ func (s *session) Receive(ctx actor.Context) {
 	}()
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.link().Send(messages.AppendLoginAccepted(nil, s.iceServers()))
+		s.welcome()
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
 		s.deliver(m)
 	case *messages.Return:
-		s.reply(m.Refusal, m.RawTo)
+		s.reply(ctx, m.Refusal, m.RawTo)
 		(*messages.Relay)(m).Release()
+	case *takeOver:
+		s.takeOver(ctx, (*claim)(m))
 	case *logout:
 		s.logout(ctx, m)
 	case caughtUp:
 		m.connection.caughtUp()
+	case ponged:
+		s.ponged(m)
+	case news:
+		s.news(m)
+	case expired:
+		s.expired(ctx, m)
 	case disconnected:
-		s.depart(ctx)
+		s.disconnected(ctx, m)
 	case *actor.Stopping:
 		s.stopping()
 	}
 }
 
-// waiting implements client.
-func (s *session) waiting() int { return s.link().Waiting() }
+// waiting implements client. It counts what the client has not confirmed, which may be queued in the link as well.
+func (s *session) waiting() int {
+	waiting := s.link().Waiting()
+	if k := s.kept(); k != nil {
+		waiting = max(waiting, int(k.bytes.Load()))
+	}
+	return waiting
+}
 
 // crowd implements client.
-func (s *session) crowd() { s.connection.crowded = true }
+func (s *session) crowd(m *messages.Send) { m.Origin.(*Connection).crowded = true }
+
+// kept returns the state of a kept session, or nil.
+func (s *session) kept() *kept { return s.connection.kept.Load() }
 
 func (s *session) link() Link      { return s.connection.link }
 func (s *session) system() *System { return s.connection.system }
@@ -110,12 +130,12 @@ func (s *session) iceServers() []messages.ICEServer {
 // send passes on a message of this session's client, if the client may send it. It answers messages to the service. The answers are then
 // behind those to all messages that came before.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
+	if k := s.kept(); k != nil && !s.count(k, m) {
+		(*messages.Relay)(m).Release()
+		return
+	}
 	if !m.Type.Relayed() {
-		if m.Type == messages.TypePing {
-			s.connection.pong(m.RawID)
-		} else {
-			s.link().Send(messages.AppendICEServers(nil, s.iceServers()))
-		}
+		s.answer(ctx, m)
 		(*messages.Relay)(m).Release()
 		return
 	}
@@ -132,8 +152,24 @@ func (s *session) send(ctx actor.Context, m *messages.Send) {
 		}
 		refusal = messages.CodePeerUnavailable
 	}
-	s.reply(refusal, m.RawTo)
+	s.reply(ctx, refusal, m.RawTo)
 	(*messages.Relay)(m).Release()
+}
+
+// answer answers a message to the service.
+func (s *session) answer(ctx actor.Context, m *messages.Send) {
+	switch m.Type {
+	case messages.TypePing:
+		s.pong(m)
+	case messages.TypeWatch:
+		s.watch(ctx, m)
+	case messages.TypeICEServers:
+		s.tell(ctx, messages.AppendICEServers(nil, s.iceServers()))
+	default: // it was refused, and its text is the answer
+		if len(m.Text) > 0 {
+			s.tell(ctx, m.Text)
+		}
+	}
 }
 
 // deliver passes another session's message to the link of this session's client.
@@ -141,8 +177,10 @@ func (s *session) deliver(m *messages.Deliver) {
 	switch {
 	case s.departing:
 		s.system().handBack(m, messages.CodePeerUnavailable)
-	case s.link().Waiting()+len(m.Text) > s.mailbox.terms.limit:
+	case s.waiting()+len(m.Text) > s.mailbox.terms.limit:
 		s.system().handBack(m, messages.CodePeerOverloaded)
+	case s.kept() != nil:
+		s.keep(s.kept(), m)
 	case !s.link().Deliver(m):
 		s.system().handBack(m, messages.CodePeerUnavailable)
 	default:
@@ -151,14 +189,28 @@ func (s *session) deliver(m *messages.Deliver) {
 }
 
 func (s *session) logout(ctx actor.Context, m *logout) {
+	k := s.kept()
+	if k != nil && m.connection != s.connection {
+		m.relay.Release()
+		m.connection.stillLoggedIn()
+		return
+	}
 	if !s.owns(m.relay.Login) {
-		s.reply(messages.CodeWrongLogin, nil)
+		if k != nil {
+			k.shown()
+			k.received++
+		}
+		s.reply(ctx, messages.CodeWrongLogin, nil)
 		m.relay.Release()
 		m.connection.stillLoggedIn()
 		return
 	}
 	m.relay.Release()
 	s.loggingOut = true
+	if k != nil { // from now on the connection is one without a kept session
+		k.letGo(func(m *messages.Deliver) { (*messages.Relay)(m).Release() })
+		s.connection.kept.Store(nil)
+	}
 	s.depart(ctx)
 }
 
@@ -176,6 +228,7 @@ func (s *session) stopping() {
 		}
 	}()
 	defer s.mailbox.close()
+	defer s.letGo()
 	switch {
 	case s.failed:
 		s.link().Close(messages.CloseInternalError, "this session failed: please log in again")
@@ -208,6 +261,15 @@ func (s *session) charge(login []byte) {
 }
 
 // reply tells this session's client that one of its own messages was refused.
-func (s *session) reply(code messages.Code, rawTo []byte) {
-	s.link().Send(messages.AppendError(nil, code, "", rawTo))
+func (s *session) reply(ctx actor.Context, code messages.Code, rawTo []byte) {
+	s.tell(ctx, messages.AppendError(nil, code, "", rawTo))
+}
+
+// tell sends a message of the service itself that counts.
+func (s *session) tell(ctx actor.Context, text []byte) {
+	if k := s.kept(); k != nil {
+		s.tellKept(ctx, k, text)
+		return
+	}
+	s.link().Send(text)
 }

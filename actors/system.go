@@ -3,9 +3,11 @@ package actors
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -17,6 +19,12 @@ const DefaultQueueLimit = 256 << 10
 
 // MinQueueLimit is the smallest queue limit, in bytes. With less, the longest message could never be delivered.
 const MinQueueLimit = messages.MaxMessageBytes
+
+// DefaultResumeWindow is how long the service keeps sessions by default, and MaxResumeWindow the longest that makes sense.
+const (
+	DefaultResumeWindow = 30 * time.Second
+	MaxResumeWindow     = time.Hour
+)
 
 // Options configures a System. The zero value is useful.
 type Options struct {
@@ -34,6 +42,11 @@ type Options struct {
 	// ICEServers returns the ICE servers (RFC 8445) for a client with a login, which is in its normal form. It is called for each accepted
 	// login and each ice-servers message, from any goroutine, and must not block. Nil means that the service has none to offer.
 	ICEServers func(login string) []messages.ICEServer
+	// ResumeWindow is how long a kept session stays when it has lost its connection, in whole seconds. 0 means that no session
+	// is kept.
+	ResumeWindow time.Duration
+	// NoPresence refuses watches: nobody learns who is there.
+	NoPresence bool
 }
 
 // System is the actor system of one service: the registry and its sessions. Its methods may be called from any
@@ -44,6 +57,9 @@ type System struct {
 	terms      terms
 	directory  *directory
 	sessions   atomic.Int64
+	secretKey  [32]byte // that of the secrets of kept sessions
+	away       away
+	presence   presence
 
 	actors   *actor.ActorSystem
 	root     *actor.RootContext
@@ -77,6 +93,9 @@ func NewSystem(o Options) *System {
 	resume := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	s.root = s.actors.Root
+	_, _ = rand.Read(s.secretKey[:]) // never fails
+	s.away.init(s.root, o.ResumeWindow)
+	s.presence.init(s.root, o.NoPresence)
 	r := newRegistry(s)
 	s.registry = s.root.Spawn(actor.PropsFromProducer(
 		func() actor.Actor { return r },
@@ -128,10 +147,21 @@ func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
 	return owner.pid(), compared
 }
 
+// succession returns a claim on the login of a session that is ending. If the session has ended already, the claim is an ordinary
+// one.
+func (s *System) succession(m *takeOver) *succeed {
+	m.ending = s.directory.owner([]byte(m.login.Key))
+	return (*succeed)(m)
+}
+
 // abandon settles a message on which its actor failed.
 func (s *System) abandon(message any) {
 	switch m := message.(type) {
 	case *claim:
+		m.connection.failed()
+	case *takeOver:
+		m.connection.failed()
+	case *succeed:
 		m.connection.failed()
 	case *logout:
 		m.connection.failed()
@@ -153,6 +183,10 @@ func (s *System) handBack(message any, reason messages.Code) {
 		(*messages.Relay)(m).Release()
 	case *claim:
 		m.connection.stopped()
+	case *succeed:
+		m.connection.stopped()
+	case *takeOver:
+		s.root.Send(s.registry, s.succession(m))
 	case *logout:
 		m.relay.Release()
 		m.connection.loggedOut()

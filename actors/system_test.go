@@ -51,23 +51,13 @@ func TestALoginBelongsToOneConnectionUntilItIsGivenUp(t *testing.T) {
 
 	other.send(t, `{"type":"login","login":"alice"}`)
 	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
-	if alice.link.probed != 0 {
-		t.Errorf("alice's link was probed %d times, want never: her client sends no pings", alice.link.probed)
-	}
-	alice.send(t, `{"type":"ping"}`)
-	alice.link.next(t)
-	other.send(t, `{"type":"login","login":"alice"}`)
-	wantRefused(t, other.link.next(t), messages.CodeLoginTaken)
-	if alice.link.probed != 1 {
-		t.Errorf("alice's link was probed %d times, want once: her connection may be dead", alice.link.probed)
-	}
 
 	alice.logout(t)
 	other.mustLogin(t, "alice")
 	alice.send(t, `{"type":"login","login":"alice"}`)
 	wantRefused(t, alice.link.next(t), messages.CodeLoginTaken)
 
-	other.Closed()
+	other.Closed(false)
 	alice.mustLogin(t, "alice")
 }
 
@@ -174,7 +164,7 @@ func TestPeerUnavailableReadsTheSameForOneWhoLeftAndOneWhoNeverCame(t *testing.T
 	bob.logout(t)
 	afterLogout := ask()
 	bob.mustLogin(t, "bob")
-	bob.Closed()
+	bob.Closed(false)
 	afterClose := ask()
 	wantError(t, afterLogout, messages.CodePeerUnavailable, "bob")
 	if afterClose != afterLogout {
@@ -412,7 +402,7 @@ func TestTheSenderIsToldOfAMessageThatNeverWentOut(t *testing.T) {
 	taken := bob.link.next(t)
 	bob.Undelivered([]byte(taken), alice.session)
 	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
-	bob.Closed()
+	bob.Closed(false)
 	bob.Undelivered([]byte(taken), alice.session)
 	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
 	gone := alice.session
@@ -502,7 +492,7 @@ func TestAPanicInOneSessionEndsThatSessionAndNobodyElseNotices(t *testing.T) {
 	}
 	carol.send(t, carol.offer("mallory", 2))
 	wantError(t, carol.link.next(t), messages.CodePeerUnavailable, "mallory")
-	mallory.Closed()
+	mallory.Closed(false)
 	join(t, s, "mallory")
 }
 
@@ -531,7 +521,7 @@ func TestAPanicAtLoginOrLogoutIsAnsweredByClosingTheConnection(t *testing.T) {
 	if code, _ := c.link.closedWith(); code != messages.CloseInternalError {
 		t.Errorf("close code %d, want 1011", code)
 	}
-	c.Closed()
+	c.Closed(false)
 	join(t, s, "mallory")
 
 	d := join(t, s, "dave")
@@ -557,7 +547,7 @@ func TestStopClosesEveryConnectionAndRefusesNewLogins(t *testing.T) {
 		if code, _ := p.link.closedWith(); code != messages.CloseGoingAway {
 			t.Errorf("%s: close code %d, want 1001", p.login, code)
 		}
-		p.Closed()
+		p.Closed(false)
 	}
 	if n := s.Sessions(); n != 0 {
 		t.Errorf("%d sessions are left, want none", n)
@@ -576,7 +566,8 @@ func (discard) Waiting() int                     { return 0 }
 func (discard) Close(messages.CloseCode, string) {}
 func (discard) LoggedIn()                        {}
 func (discard) Charge(int)                       {}
-func (discard) Probe()                           {}
+func (discard) Ping()                            {}
+func (discard) TakenOver()                       {}
 func (discard) Resume()                          {}
 
 func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {
@@ -665,7 +656,7 @@ func TestSessionsThatHaveEndedKeepNoConnections(t *testing.T) {
 			all = append(all, c)
 		}
 		for _, c := range all {
-			c.Closed()
+			c.Closed(false)
 		}
 	}()
 	for s.Sessions() > 0 {

@@ -19,6 +19,10 @@ type Relay struct {
 	Sender Address
 	// Refusal says why a message was not delivered. It is set in a Return.
 	Refusal Code
+	// Origin is the connection on which the message came. Only the actors look at it.
+	Origin any
+	// Uncounted says that a kept session does not count this message, although its type says that it does.
+	Uncounted bool
 	// Via is a note from the transport that reads the connection to the transport that writes the message out. It lets a
 	// transport write together what one read brought. The actors carry it and do not look at it.
 	Via any
@@ -55,6 +59,14 @@ func NewRelay(text []byte) (*Relay, error) {
 	}
 	r.Envelope = envelope
 	return r, nil
+}
+
+// NewAnswer returns a message without a type: a message of the client that was refused, and a copy of what the service answers.
+func NewAnswer(answer []byte) *Relay {
+	r := relays.Get().(*Relay)
+	r.text = append(r.text[:0], answer...)
+	r.Text = r.text
+	return r
 }
 
 // Release returns r to the pool. Neither r nor any slice of its Envelope may be used afterwards.

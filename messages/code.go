@@ -29,7 +29,7 @@ func (c Code) Message() string {
 	case CodeMalformed:
 		return "The message is not one that the signaling protocol knows how to read. Send one JSON object with its members as documented."
 	case CodeUnknownType:
-		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping or ice-servers."
+		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch or ice-servers."
 	case CodeNotLoggedIn:
 		return "You are not logged in. Log in first."
 	case CodeAlreadyLoggedIn:

@@ -26,6 +26,8 @@ type Envelope struct {
 	RawTo []byte // To as the JSON string that was sent, with its quotes; an error repeats it
 	RawID []byte // of a ping: its id as the JSON string or number that was sent, or nil; the pong repeats it
 	Text  []byte // the whole message, unchanged
+
+	Request *Request // of a login that asks for a kept session, a ping with received, or a watch; otherwise nil
 }
 
 // DecodeError says why a message was refused.
@@ -39,6 +41,10 @@ type DecodeError struct {
 	// names that character. The message must then be answered with
 	// [AppendLoginRefused].
 	Login *LoginError
+
+	// Uncounted says that the message is an I-JSON object whose type is one that a kept session does not count. See
+	// [Type.Counted].
+	Uncounted bool
 
 	// NotUTF8 says that the message is not valid UTF-8. It does not matter
 	// where, or whether Reason names another fault. The connection must then
@@ -95,6 +101,10 @@ const (
 	memberTo
 	memberLogin
 	memberID
+	memberKeep
+	memberResume
+	memberReceived
+	memberLogins
 	members // how many there are
 )
 
@@ -110,6 +120,14 @@ func parseMember(name []byte) member {
 		return memberLogin
 	case "id":
 		return memberID
+	case "keep":
+		return memberKeep
+	case "resume":
+		return memberResume
+	case "received":
+		return memberReceived
+	case "logins":
+		return memberLogins
 	}
 	return memberOther
 }
@@ -128,6 +146,7 @@ const (
 	kindOther kind = iota // end is not that of the value
 	kindString
 	kindNumber
+	kindTrue
 )
 
 // envelope scans the message and fills in e.
@@ -148,9 +167,14 @@ func (s *scanner) envelope(e *Envelope) error {
 	}
 	t := parseType(spelling)
 	if t == 0 {
-		return refuse(s.text, CodeUnknownType, reasonUnknownType, s.found[memberType].start)
+		refused := refuse(s.text, CodeUnknownType, reasonUnknownType, s.found[memberType].start)
+		refused.Uncounted = string(spelling) == "pong" || string(spelling) == "presence"
+		return refused
 	}
-	var from, to, rawTo, login, rawID []byte
+	var (
+		from, to, rawTo, login, rawID []byte
+		request                       *Request
+	)
 	switch {
 	case t.Relayed():
 		if from, ok = s.stringOf(memberFrom); !ok {
@@ -164,14 +188,28 @@ func (s *scanner) envelope(e *Envelope) error {
 	case t == TypeICEServers:
 	case t == TypePing:
 		if rawID, ok = s.id(); !ok {
-			return s.missing(memberID, reasonID)
+			refused := s.missing(memberID, reasonID)
+			refused.Uncounted = true
+			return refused
 		}
+		request = s.confirmation()
+	case t == TypeWatch:
+		logins, ok := s.watched()
+		if !ok {
+			return s.missing(memberLogins, reasonLogins)
+		}
+		request = &Request{Logins: logins}
 	default:
 		if login, ok = s.stringOf(memberLogin); !ok {
-			return s.missing(memberLogin, reasonLogin)
+			refused := s.missing(memberLogin, reasonLogin)
+			refused.Uncounted = !t.Counted()
+			return refused
+		}
+		if t == TypeLogin {
+			request = s.keepRequest()
 		}
 	}
-	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, RawID: rawID, Text: s.text}
+	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, RawID: rawID, Text: s.text, Request: request}
 	return nil
 }
 
@@ -182,7 +220,7 @@ func (s *scanner) id() ([]byte, bool) {
 	if v.end == 0 {
 		return nil, true
 	}
-	if content, ok := s.stringOf(memberID); ok && len(content) > MaxIDBytes || v.kind == kindOther {
+	if content, ok := s.stringOf(memberID); ok && len(content) > MaxIDBytes || v.kind != kindString && v.kind != kindNumber {
 		return nil, false
 	}
 	return s.text[v.start:v.end:v.end], true
@@ -195,16 +233,22 @@ func (s *scanner) stringOf(m member) ([]byte, bool) {
 	if v.kind != kindString {
 		return nil, false
 	}
-	content := s.text[v.start+1 : v.end-1 : v.end-1]
-	if v.escaped {
+	return s.unescaped(v.start, v.end, v.escaped), true
+}
+
+// unescaped returns the value of the string from start to end, its quotes
+// included.
+func (s *scanner) unescaped(start, end int, escaped bool) []byte {
+	content := s.text[start+1 : end-1 : end-1]
+	if escaped {
 		content = appendUnescaped(make([]byte, 0, len(content)), content)
 	}
-	return content, true
+	return content
 }
 
 // missing returns the error for a member that is missing or not as its type
 // needs it.
-func (s *scanner) missing(m member, why reason) error {
+func (s *scanner) missing(m member, why reason) *DecodeError {
 	offset := len(s.text)
 	if v := s.found[m]; v.end != 0 {
 		offset = v.start

@@ -20,14 +20,8 @@ func appendICEServers(dst []byte, servers []ICEServer) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, `{"urls":[`...)
-		for j, url := range server.URLs {
-			if j > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendString(dst, url)
-		}
-		dst = append(dst, ']')
+		dst = append(dst, `{"urls":`...)
+		dst = appendStrings(dst, server.URLs)
 		if server.Username != "" {
 			dst = append(dst, `,"username":`...)
 			dst = appendString(dst, server.Username)

@@ -1,10 +1,45 @@
 package messages
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // AppendLoginAccepted appends the reply to an accepted login to dst, with the ICE servers that the service has to offer.
 func AppendLoginAccepted(dst []byte, servers []ICEServer) []byte {
 	dst = append(dst, `{"type":"login","success":true`...)
+	if len(servers) > 0 {
+		dst = appendICEServers(dst, servers)
+	}
+	return append(dst, '}')
+}
+
+// KeptLogin is what the service says of a kept session in the reply to an accepted login.
+type KeptLogin struct {
+	Login    string // as the session spells it
+	Resume   string // the next secret
+	Window   int    // seconds that the session stays without a connection
+	Brought  bool   // the login brought a secret
+	Resumed  bool   // the session goes on, with Brought
+	Received uint64 // messages of the client that were acted on, with Resumed
+}
+
+// AppendKeptLoginAccepted appends the reply to an accepted login of a kept session to dst.
+func AppendKeptLoginAccepted(dst []byte, k KeptLogin, servers []ICEServer) []byte {
+	dst = append(dst, `{"type":"login","success":true,"login":`...)
+	dst = appendString(dst, k.Login)
+	dst = append(dst, `,"resume":`...)
+	dst = appendString(dst, k.Resume)
+	dst = append(dst, `,"window":`...)
+	dst = strconv.AppendInt(dst, int64(k.Window), 10)
+	if k.Brought {
+		dst = append(dst, `,"resumed":`...)
+		dst = strconv.AppendBool(dst, k.Resumed)
+	}
+	if k.Brought && k.Resumed {
+		dst = append(dst, `,"received":`...)
+		dst = strconv.AppendUint(dst, k.Received, 10)
+	}
 	if len(servers) > 0 {
 		dst = appendICEServers(dst, servers)
 	}
@@ -35,12 +70,41 @@ func AppendError(dst []byte, code Code, message string, rawTo []byte) []byte {
 // AppendPong appends the answer to a ping to dst. RawID is [Envelope.RawID] of
 // the ping.
 func AppendPong(dst, rawID []byte) []byte {
+	return append(appendPong(dst, rawID), '}')
+}
+
+// AppendKeptPong appends the answer to a ping that confirms to dst. Received is how many messages of the client were acted on.
+func AppendKeptPong(dst, rawID []byte, received uint64) []byte {
+	dst = append(appendPong(dst, rawID), `,"received":`...)
+	return append(strconv.AppendUint(dst, received, 10), '}')
+}
+
+func appendPong(dst, rawID []byte) []byte {
 	dst = append(dst, `{"type":"pong"`...)
 	if rawID != nil {
 		dst = append(dst, `,"id":`...)
 		dst = append(dst, rawID...)
 	}
-	return append(dst, '}')
+	return dst
+}
+
+// AppendPresence appends what a watcher is told to dst: which logins are online and which are offline.
+func AppendPresence(dst []byte, online, offline []string) []byte {
+	dst = append(dst, `{"type":"presence","online":`...)
+	dst = appendStrings(dst, online)
+	dst = append(dst, `,"offline":`...)
+	return append(appendStrings(dst, offline), '}')
+}
+
+func appendStrings(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, s)
+	}
+	return append(dst, ']')
 }
 
 func appendWhy(dst []byte, code Code, message string) []byte {

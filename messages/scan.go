@@ -117,7 +117,10 @@ func (s *scanner) message() bool {
 				s.found[s.read] = value{start: start, end: i, kind: kindNumber}
 			}
 		case 't':
-			i = s.literal(i, "true")
+			start := i
+			if i = s.literal(i, "true"); depth == 1 {
+				s.found[s.read] = value{start: start, end: i, kind: kindTrue}
+			}
 		case 'f':
 			i = s.literal(i, "false")
 		case 'n':

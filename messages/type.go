@@ -13,6 +13,7 @@ const (
 	TypeBye                          // relayed: ends or declines a call
 	TypePing                         // to the service: asks for a pong
 	TypeICEServers                   // to the service: asks for ICE servers with new credentials
+	TypeWatch                        // to the service: asks who of some logins is there, and what changes
 )
 
 // String returns the spelling on the wire.
@@ -34,6 +35,8 @@ func (t Type) String() string {
 		return "ping"
 	case TypeICEServers:
 		return "ice-servers"
+	case TypeWatch:
+		return "watch"
 	}
 	return "unknown"
 }
@@ -41,6 +44,10 @@ func (t Type) String() string {
 // Relayed reports whether messages of this type are for another client. The
 // service passes those on byte for byte. All others are for the service.
 func (t Type) Relayed() bool { return t >= TypeOffer && t <= TypeBye }
+
+// Counted reports whether a kept session counts messages of this type. It counts all but those of type login, ping, pong and
+// presence.
+func (t Type) Counted() bool { return t != TypeLogin && t != TypePing }
 
 // parseType returns the type with this spelling on the wire, or 0.
 func parseType(spelling []byte) Type {
@@ -61,6 +68,8 @@ func parseType(spelling []byte) Type {
 		return TypePing
 	case "ice-servers":
 		return TypeICEServers
+	case "watch":
+		return TypeWatch
 	}
 	return 0
 }

@@ -15,6 +15,7 @@ func TestTypesAreSpelledAsOnTheWire(t *testing.T) {
 		TypeBye:          {"bye", true},
 		TypePing:         {"ping", false},
 		TypeICEServers:   {"ice-servers", false},
+		TypeWatch:        {"watch", false},
 	} {
 		if typ.String() != want.spelling || typ.Relayed() != want.relayed {
 			t.Errorf("type %d is %q, relayed: %t; want %q, %t", typ, typ, typ.Relayed(), want.spelling, want.relayed)
@@ -23,7 +24,7 @@ func TestTypesAreSpelledAsOnTheWire(t *testing.T) {
 			t.Errorf("%q is type %d, want %d", want.spelling, got, typ)
 		}
 	}
-	for _, typ := range []Type{0, TypeICEServers + 1, 255} {
+	for _, typ := range []Type{0, TypeWatch + 1, 255} {
 		if typ.String() != "unknown" || typ.Relayed() {
 			t.Errorf("Type(%d) is %q, relayed: %t; want it unknown and not relayed", typ, typ, typ.Relayed())
 		}

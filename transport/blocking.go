@@ -160,6 +160,9 @@ func (c *blocking) flush() {
 	for do, b, _ := c.outbox.begin(scheduled); ; do, b, _ = c.outbox.next() {
 		switch do {
 		case stepWrite:
+			if c.outbox.phase() == phaseSealed {
+				b, _ = c.outbox.shorten(&c.server.buffers, 0)
+			}
 			progress = c.write(b, progress)
 		case stepFinish:
 			if half, ok := c.socket.(interface{ CloseWrite() error }); ok {

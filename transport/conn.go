@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"p2p-messaging/messages"
 )
@@ -13,8 +12,6 @@ import (
 const (
 	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
 	maxRate = 1_000_000_000
-	// probeTimeout is how long a client may show no sign of life once somebody else has asked for its login.
-	probeTimeout = 4 * time.Second
 	// never is later than any time.
 	never = math.MaxInt64
 )
@@ -23,9 +20,11 @@ const (
 type session interface {
 	Receive(*messages.Relay) (next bool)
 	LoggedIn() bool
-	RefuseLogin(code messages.Code, message string)
-	Closed()
+	Refuse(*messages.DecodeError) (next bool)
+	Closed(final bool)
 	Undelivered(text []byte, sender messages.Address)
+	Queued() (count uint64, ok bool)
+	Pong(queued uint64)
 }
 
 // conn is one WebSocket connection, whatever carries its bytes. It is part of its carrier, a [looped] or a [blocking],
@@ -53,6 +52,7 @@ type conn struct {
 
 	place    *place // while the client has no login; belongs to the reader
 	loggedIn bool   // belongs to the reader
+	atFault  bool   // the client broke the protocol, or the service failed on what it sent; belongs to the reader
 	hungUp   bool   // the client has ended its direction, and bytes of it may wait; belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
@@ -90,7 +90,7 @@ func (c *conn) check(now int64) int64 {
 		c.Close(messages.CloseNoSignOfLife, "no sign of life for "+c.server.options.IdleTimeout.String())
 		deadline = now + int64(c.server.options.IdleTimeout)
 	} else if now >= c.nextPing {
-		c.ping()
+		c.Ping()
 		interval := int64(c.server.options.PingInterval)
 		c.nextPing += (now-c.nextPing)/interval*interval + interval
 	}
@@ -106,21 +106,8 @@ func (c *conn) check(now int64) int64 {
 	return min(c.nextPing, deadline, due, unfinished)
 }
 
-// Probe implements [actors.Link]. It keeps no state besides a timer, because connections are many and probes are rare.
-func (c *conn) Probe() {
-	now := c.server.connections.now()
-	if now-c.lastRead.Load() < int64(probeTimeout) || c.inbox.state().waits() {
-		return
-	}
-	c.ping()
-	time.AfterFunc(probeTimeout, func() {
-		if c.lastRead.Load() < now && !c.inbox.state().waits() {
-			c.Close(messages.CloseNoSignOfLife, "no sign of life for "+probeTimeout.String()+", and somebody else asks for the login")
-		}
-	})
-}
-
-// endSession tells the session that its connection has ended. It recovers from a panic of the session, because the
+// endSession tells the session that its connection has ended. A kept session goes on, unless the client is at fault: it would do
+// the same again. It recovers from a panic of the session, because the
 // connection must still be removed.
 func (c *conn) endSession() {
 	defer func() {
@@ -128,7 +115,7 @@ func (c *conn) endSession() {
 			c.logPanic(cause)
 		}
 	}()
-	c.session.Closed()
+	c.session.Closed(c.atFault)
 }
 
 // logPanic logs a panic. The deferred function that has recovered cause calls it, so that the stack is that of the panic.

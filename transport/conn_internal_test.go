@@ -21,8 +21,35 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
+// unkept has what a session needs besides what its test is about. It refuses messages on link, if there is one.
+type unkept struct{ link actors.Link }
+
+func (u *unkept) Refuse(err *messages.DecodeError) bool {
+	if u.link != nil {
+		u.link.Send(messages.AppendError(nil, err.Code, err.Reason, nil))
+	}
+	return true
+}
+
+func (u *unkept) setLink(link actors.Link) { u.link = link }
+
+func (*unkept) Queued() (uint64, bool) { return 0, false }
+func (*unkept) Pong(uint64)            {}
+
+// connectTo returns the function that gives the sessions one by one to the links of a server.
+func connectTo(sessions <-chan session) func(actors.Link) session {
+	return func(link actors.Link) session {
+		s := <-sessions
+		if fake, ok := s.(interface{ setLink(actors.Link) }); ok {
+			fake.setLink(link)
+		}
+		return s
+	}
+}
+
 // brokenSession is a session that panics in Receive with receive, and in Closed with closed, if they are not nil.
 type brokenSession struct {
+	unkept
 	receive any
 	closed  any
 	ended   atomic.Int64
@@ -36,9 +63,7 @@ func (s *brokenSession) Receive(m *messages.Relay) bool {
 	return true
 }
 
-func (*brokenSession) RefuseLogin(messages.Code, string) {}
-
-func (s *brokenSession) Closed() {
+func (s *brokenSession) Closed(bool) {
 	s.ended.Add(1)
 	if s.closed != nil {
 		panic(s.closed)
@@ -89,7 +114,7 @@ func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 				sessions := make(chan session, 2)
 				sessions <- broken
 				sessions <- new(brokenSession)
-				s, err := newServer(func(actors.Link) session { return <-sessions }, actors.DefaultQueueLimit, o)
+				s, err := newServer(connectTo(sessions), actors.DefaultQueueLimit, o)
 				if err != nil {
 					t.Fatal(err)
 				}

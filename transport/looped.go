@@ -165,13 +165,18 @@ func (s *looped) stalled() {
 	}
 	s.continueFlush()
 	if s.outbox.isFull() && s.server.now() >= s.outbox.due() {
-		begun := 0
-		if layer, ok := s.socket.(*secured); ok {
-			begun = layer.begun
-		}
-		s.giveUp(begun)
+		s.giveUp(s.begun())
 	}
 	s.wake()
+}
+
+// begun returns how many bytes of the write under way must be written, because a part of their record was sent. The flusher calls
+// it. In the state full, the loop calls it.
+func (s *looped) begun() int {
+	if layer, ok := s.socket.(*secured); ok {
+		return layer.begun
+	}
+	return 0
 }
 
 // continueFlush goes on with a write that waits for room. The loop calls it when the system reports room, and sometimes to
@@ -192,6 +197,9 @@ func (s *looped) flush(from writeState) {
 	for do, b, last := s.outbox.begin(from); ; do, b, last = s.outbox.next() {
 		switch do {
 		case stepWrite:
+			if s.outbox.phase() == phaseSealed {
+				b, last = s.outbox.shorten(&s.server.buffers, s.begun())
+			}
 			if !s.write(b, last) {
 				return
 			}

@@ -42,7 +42,7 @@ func serve(t *testing.T, log *lockedBuffer, sessions ...session) (s *Server, dia
 	}
 	o := DefaultOptions()
 	o.Logger = log.logger()
-	s, err := newServer(func(actors.Link) session { return <-next }, actors.DefaultQueueLimit, o)
+	s, err := newServer(connectTo(next), actors.DefaultQueueLimit, o)
 	if err != nil {
 		t.Fatal(err)
 	}

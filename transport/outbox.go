@@ -41,9 +41,11 @@ type outbox struct {
 	waiting atomic.Int64  // bytes queued, and bytes of the write under way that the network has not taken
 	phased  atomic.Uint32 // the phase; written with mu held
 
-	mu     sync.Mutex
-	state  writeState // guarded by mu
-	queued *buffer    // complete frames; guarded by mu
+	mu    sync.Mutex
+	state writeState // guarded by mu
+	// abandoned says that the write under way ends with the frame that was begun. Guarded by mu.
+	abandoned bool
+	queued    *buffer // complete frames; guarded by mu
 	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
 	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
 	// all frames must be written. After linger, it is the time at which the socket is closed. Guarded by mu.
@@ -184,6 +186,7 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	}
 	if o.out == nil {
 		o.out, o.written, o.queued = o.queued, 0, nil
+		o.abandoned = false
 		if phase == phaseOpen {
 			o.deadline = 0 // the write that may have been stuck is over
 		}
@@ -226,6 +229,51 @@ func (o *outbox) linger(deadline int64) {
 	o.state, o.deadline = lingering, deadline
 }
 
+// abandon seals the outbox of a connection whose session has another connection now, and reports whether the phase was open.
+// A close frame with payload is the only one that is still queued. Of the write under way, only the rest of the frame that was
+// begun is written; a goroutine first finishes the write that it is in. Nothing is handed back: the session has every message.
+func (o *outbox) abandon(pool *buffers, payload []byte, deadline int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen() {
+		return false
+	}
+	o.sealLocked(deadline)
+	o.abandoned = true
+	if o.queued != nil {
+		o.waiting.Add(-int64(len(o.queued.bytes)))
+		pool.put(o.queued)
+		o.queued = nil
+	}
+	o.append(pool, frame.Close, payload, nil)
+	return true
+}
+
+// shorten ends the write under way with the frame that was begun, and goes on with the frames behind it, if the outbox was
+// abandoned. Begun is how many bytes behind the written ones must be written too. The flusher calls it. It returns what next does.
+func (o *outbox) shorten(pool *buffers, begun int) (b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.abandoned {
+		o.drop(o.out, o.endOfFrame(o.written+begun), func([]byte, messages.Address) {})
+		if len(o.out.bytes) == o.written {
+			pool.put(o.out)
+			o.out, o.written, o.queued = o.queued, 0, nil
+		}
+		o.abandoned = false
+	}
+	return o.out.bytes[o.written:], o.queued == nil
+}
+
+// endOfFrame returns the end of the frame of the write under way that has the first n bytes.
+func (o *outbox) endOfFrame(n int) int {
+	end := 0
+	for end < n {
+		end += frameSize(o.out.bytes[end:])
+	}
+	return end
+}
+
 // giveUp seals the outbox of a client that has taken nothing for too long, and reports whether the phase was open. The
 // rest of a half-written frame stays, and so do the frames in the next begun bytes. A close frame with payload follows them,
 // in case the client wakes up in time. All other messages are handed back. The flusher calls giveUp. In the state full, the
@@ -240,10 +288,7 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, begun int, deadline int64
 	queued := o.queued
 	o.queued = nil
 	o.mu.Unlock()
-	end := 0
-	for end < o.written+begun {
-		end += frameSize(o.out.bytes[end:])
-	}
+	end := o.endOfFrame(o.written + begun)
 	o.drop(o.out, end, handBack)
 	o.drop(queued, 0, handBack)
 	pool.put(queued)

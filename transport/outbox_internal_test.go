@@ -24,15 +24,15 @@ func (a address) GetId() string    { return string(a) }
 
 // returns is a session that records the messages that are handed back.
 type returns struct {
+	unkept
 	mu    sync.Mutex
 	texts []string // sender and text of each message
 	fail  any      // if not nil, the next call of Undelivered panics with it
 }
 
-func (r *returns) Receive(m *messages.Relay) bool  { m.Release(); return true }
-func (r *returns) Closed()                         {}
-func (r *returns) LoggedIn() bool                  { return true }
-func (*returns) RefuseLogin(messages.Code, string) {}
+func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
+func (r *returns) Closed(bool)                    {}
+func (r *returns) LoggedIn() bool                 { return true }
 
 func (r *returns) Undelivered(text []byte, sender messages.Address) {
 	r.mu.Lock()

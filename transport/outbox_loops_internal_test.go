@@ -72,6 +72,7 @@ func (t tappedConn) Write(b []byte) (int, error) { return t.write(b, t.Conn.Writ
 
 // witness is a session that records which messages the outbox of its connection took, and which came back.
 type witness struct {
+	unkept
 	decide func() (next bool) // returns the result of Receive; nil means true
 	panics func() bool        // says whether Undelivered panics; nil means no
 
@@ -86,10 +87,9 @@ func (w *witness) Receive(m *messages.Relay) bool {
 	return w.decide == nil || w.decide()
 }
 
-func (w *witness) LoggedIn() bool                  { return true }
-func (*witness) RefuseLogin(messages.Code, string) {}
+func (w *witness) LoggedIn() bool { return true }
 
-func (w *witness) Closed() {
+func (w *witness) Closed(bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed++

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"time"
 
 	"p2p-messaging/messages"
@@ -21,6 +22,9 @@ const (
 // maxAnonymousMessage is the size in bytes of the longest message that a client without a login may send. The longest login
 // is much shorter, even with a token. The limit bounds what the service keeps for a client that it does not know.
 const maxAnonymousMessage = 16 << 10
+
+// pongSize is the size of a pong that answers a ping of [conn.Ping] to a kept session.
+const pongSize = 8
 
 // These rules say which frames the service accepts. The longest message may come in fragments of one byte, with as many empty
 // fragments between them.
@@ -139,6 +143,7 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.logPanic(cause)
+			c.atFault = true
 			c.finish(frame.AppendClose(nil, uint16(messages.CloseInternalError), reasonFailed))
 		}
 	}()
@@ -147,6 +152,7 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 		rules := c.accepted()
 		h, more, fault := frames.Peek(b[taken:], rules)
 		if fault != nil {
+			c.atFault = true
 			c.finish(farewell(fault, rules))
 			return taken
 		}
@@ -200,6 +206,9 @@ func (c *conn) frame(h frame.Header, payload []byte, frames frame.Reader) {
 	case frame.Ping: // answered with its own payload (RFC 6455, section 5.5.3)
 		c.queue(frame.Pong, payload, nil, nil)
 	case frame.Pong:
+		if len(payload) == pongSize {
+			c.session.Pong(binary.BigEndian.Uint64(payload))
+		}
 	case frame.Close:
 		c.finish(closeAnswer(payload))
 	default:
@@ -221,7 +230,9 @@ func (c *conn) text(text []byte) {
 	}
 	relay, err := messages.NewRelay(text)
 	if err != nil {
-		c.refuse(err)
+		if !c.refuse(err) {
+			c.awaitDecision()
+		}
 		return
 	}
 	relay.Via = c.carrier
@@ -256,21 +267,18 @@ func (c *conn) awaitDecision() bool {
 	return false
 }
 
-// refuse answers a text that is not a message of the protocol.
-func (c *conn) refuse(err error) {
+// refuse answers a text that is not a message of the protocol. Its result is that of [actors.Connection.Receive].
+func (c *conn) refuse(err error) (next bool) {
 	refusal, ok := err.(*messages.DecodeError)
 	if !ok {
 		refusal = &messages.DecodeError{Code: messages.CodeMalformed}
 	}
 	if refusal.NotUTF8 {
+		c.atFault = true
 		c.Close(messages.CloseInvalidPayload, reasonEncoding)
-		return
+		return true
 	}
-	if refusal.Login != nil {
-		c.session.RefuseLogin(refusal.Code, refusal.Login.Error())
-		return
-	}
-	c.Send(messages.AppendError(nil, refusal.Code, refusal.Reason, nil))
+	return c.session.Refuse(refusal)
 }
 
 // charge counts frames against the connection's rate. It returns how long to wait before acting on them.

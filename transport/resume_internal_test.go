@@ -12,6 +12,7 @@ import (
 
 // undecided is a session that has not decided when Receive returns. The test calls Resume.
 type undecided struct {
+	unkept
 	received int
 	closed   bool
 }
@@ -22,9 +23,7 @@ func (u *undecided) Receive(m *messages.Relay) bool {
 	return false
 }
 
-func (*undecided) RefuseLogin(messages.Code, string) {}
-
-func (u *undecided) Closed()                              { u.closed = true }
+func (u *undecided) Closed(bool)                          { u.closed = true }
 func (u *undecided) LoggedIn() bool                       { return false }
 func (u *undecided) Undelivered([]byte, messages.Address) {}
 

@@ -313,7 +313,9 @@ func TestBytesThatCameWithTheHandshakeAreDecryptedFirst(t *testing.T) {
 	clear(first)
 	w := newWitness()
 	c := new(looped)
-	s, err := newServer(func(actors.Link) session { return w }, actors.DefaultQueueLimit, DefaultOptions())
+	sessions := make(chan session, 1)
+	sessions <- w
+	s, err := newServer(connectTo(sessions), actors.DefaultQueueLimit, DefaultOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

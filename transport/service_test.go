@@ -31,13 +31,14 @@ const patience = 20 * time.Second
 
 // carrier says what carries a server's connections, loops or goroutines, and whether Serve speaks TLS.
 type carrier struct {
-	set    func(*transport.Server)
-	secure bool
+	set        func(*transport.Server)
+	goroutines bool
+	secure     bool
 }
 
 var (
 	onLoops        = carrier{set: transport.CarryOnLoops}
-	byGoroutines   = carrier{set: transport.CarryByGoroutines}
+	byGoroutines   = carrier{set: transport.CarryByGoroutines, goroutines: true}
 	onLoopsOverTLS = carrier{set: transport.CarryOnLoops, secure: true}
 )
 
@@ -213,7 +214,7 @@ func newService(t testing.TB, host string, dial func() (net.Conn, error), change
 	for _, f := range change {
 		f(&o)
 	}
-	s.system = actors.NewSystem(actors.Options{Logger: o.Logger})
+	s.system = actors.NewSystem(actors.Options{Logger: o.Logger, ResumeWindow: actors.DefaultResumeWindow})
 	var err error
 	if s.Server, err = transport.New(s.system, o); err != nil {
 		t.Fatal(err)

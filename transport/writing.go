@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"time"
 
 	"p2p-messaging/messages"
@@ -16,7 +17,10 @@ const (
 	lingerTimeout = 3 * time.Second
 )
 
-const reasonTooSlow = "you did not read what was sent to you"
+const (
+	reasonTooSlow   = "you did not read what was sent to you"
+	reasonTakenOver = "another connection has taken this session over"
+)
 
 // Send implements [actors.Link].
 func (c *conn) Send(text []byte) bool { return c.queue(frame.Text, text, nil, nil) }
@@ -47,10 +51,24 @@ func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Addres
 	return taken
 }
 
-// ping queues a ping. Its caller holds the mutex of the connection's shard, so ping never presses the carrier.
-func (c *conn) ping() {
-	if _, start, _ := c.outbox.put(&c.server.buffers, frame.Ping, nil, nil); start {
+// Ping implements [actors.Link]. The sweep calls it with the mutex of the connection's shard held, so Ping never presses the carrier.
+// The payload is 8 bytes, big-endian. There is none if the session is not kept.
+func (c *conn) Ping() {
+	var payload []byte
+	if count, ok := c.session.Queued(); ok {
+		payload = binary.BigEndian.AppendUint64(nil, count)
+	}
+	if _, start, _ := c.outbox.put(&c.server.buffers, frame.Ping, payload, nil); start {
 		c.carrier.start(nil)
+	}
+}
+
+// TakenOver implements [actors.Link].
+func (c *conn) TakenOver() {
+	payload := frame.AppendClose(nil, uint16(messages.CloseTakenOver), reasonTakenOver)
+	if c.outbox.abandon(&c.server.buffers, payload, c.writeDeadline()) {
+		c.carrier.wake()
+		c.release()
 	}
 }
 

@@ -48,6 +48,9 @@ type Flags struct {
 	IdleTimeout      time.Duration `group:"timing" env:"P2P_IDLE_TIMEOUT" default:"${idle_timeout}" placeholder:"TIME" help:"How long a client may send nothing, not even the answer to a ping. Must be longer than --ping-interval. Default: ${default}."`
 	HandshakeTimeout time.Duration `group:"timing" env:"P2P_HANDSHAKE_TIMEOUT" default:"${handshake_timeout}" placeholder:"TIME" help:"How long a client may take to send the headers of its request. Default: ${default}."`
 
+	ResumeWindow time.Duration `group:"sessions" env:"P2P_RESUME_WINDOW" default:"${resume_window}" placeholder:"TIME" help:"How long the session of a client that has lost its connection is kept, if the client asks for that. In whole seconds. 0 means that none is kept. Default: ${default}."`
+	Presence     bool          `group:"sessions" env:"P2P_PRESENCE" default:"true" negatable:"" help:"Tell clients that ask whether a login is taken, and when that changes. --no-presence refuses. Default: ${default}."`
+
 	TurnPublicIP            []string `group:"ice" env:"P2P_TURN_PUBLIC_IP" placeholder:"ADDRESS" help:"Run a STUN and TURN server that clients reach at this address of this machine. One of IPv4 and one of IPv6 at most, separated by a comma. Default: no such server."`
 	TurnListen              string   `group:"ice" env:"P2P_TURN_LISTEN" default:"${turn_listen}" placeholder:"ADDRESS" help:"Where the TURN server listens, by UDP and TCP. Default: ${default}."`
 	TurnPorts               ports    `group:"ice" env:"P2P_TURN_PORTS" default:"${turn_ports}" placeholder:"FROM-TO" help:"UDP ports that the TURN server relays through. Default: ${default}."`
@@ -72,6 +75,7 @@ func Groups() []kong.Group {
 		{Key: "proxy", Title: "Behind a proxy:"},
 		{Key: "access", Title: "Pages that may connect, besides the service's own:"},
 		{Key: "limits", Title: "Limits:"},
+		{Key: "sessions", Title: "Sessions:"},
 		{Key: "timing", Title: "Timing (as in 10s, 2m30s):"},
 		{Key: "ice", Title: "Connections across the internet (STUN and TURN):"},
 		{Key: "log", Title: "Log:"},
@@ -89,6 +93,7 @@ func Vars() map[string]string {
 		"burst":             strconv.Itoa(o.Burst),
 		"queue_limit":       size(actors.DefaultQueueLimit).String(),
 		"max_connections":   strconv.Itoa(o.MaxConnections),
+		"resume_window":     actors.DefaultResumeWindow.String(),
 		"write_timeout":     o.WriteTimeout.String(),
 		"message_timeout":   o.MessageTimeout.String(),
 		"ping_interval":     o.PingInterval.String(),

@@ -38,6 +38,9 @@ func (f *Flags) Check() error {
 	if f.QueueLimit < actors.MinQueueLimit {
 		return usage("--queue-limit must be %v or more: the longest message must fit", size(actors.MinQueueLimit))
 	}
+	if f.ResumeWindow < 0 || f.ResumeWindow > actors.MaxResumeWindow || f.ResumeWindow%time.Second != 0 {
+		return usage("--resume-window must be a whole number of seconds, %v at most", actors.MaxResumeWindow)
+	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
@@ -57,7 +60,7 @@ func (f *Flags) Check() error {
 
 // Actors returns the options of the actor system.
 func (f *Flags) Actors(logger *slog.Logger) actors.Options {
-	return actors.Options{Logger: logger, QueueLimit: int(f.QueueLimit)}
+	return actors.Options{Logger: logger, QueueLimit: int(f.QueueLimit), ResumeWindow: f.ResumeWindow, NoPresence: !f.Presence}
 }
 
 // Transport returns the options of the server. Page has the files of the client's page.

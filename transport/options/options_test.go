@@ -51,7 +51,7 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 	if got, want := f.Transport(nil, nil), transport.DefaultOptions(); !reflect.DeepEqual(got, want) {
 		t.Errorf("the server's options are %+v; wanted %+v", got, want)
 	}
-	if got, want := f.Actors(nil), (actors.Options{QueueLimit: actors.DefaultQueueLimit}); !reflect.DeepEqual(got, want) {
+	if got, want := f.Actors(nil), (actors.Options{QueueLimit: actors.DefaultQueueLimit, ResumeWindow: actors.DefaultResumeWindow}); !reflect.DeepEqual(got, want) {
 		t.Errorf("the actor system's options are %+v; wanted %+v", got, want)
 	}
 	if f.port() != 7777 || f.Host != "" {
@@ -62,7 +62,7 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 func TestEachFlagReachesItsOption(t *testing.T) {
 	logger, page := slog.New(slog.DiscardHandler), fstest.MapFS{}
 	f := parse(t, "--trusted-proxy=127.0.0.1,10.1.2.3/8", "--trusted-proxy=::1", "--proxy-protocol", "--allow-origin=https://one.test,https://two.test", "--allow-origin=https://three.test", "--no-file-origin",
-		"--rate=1", "--max-connections=9", "--burst=2", "--queue-limit=3MiB", "--write-timeout=4s", "--message-timeout=8s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms")
+		"--rate=1", "--max-connections=9", "--burst=2", "--queue-limit=3MiB", "--resume-window=7s", "--no-presence", "--write-timeout=4s", "--message-timeout=8s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms")
 	want := transport.Options{
 		Logger: logger, Page: page,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, ProxyProtocol: true,
@@ -73,7 +73,7 @@ func TestEachFlagReachesItsOption(t *testing.T) {
 	if got := f.Transport(logger, page); !reflect.DeepEqual(got, want) {
 		t.Errorf("the server's options are %+v; wanted %+v", got, want)
 	}
-	if got, want := f.Actors(logger), (actors.Options{Logger: logger, QueueLimit: 3 << 20}); !reflect.DeepEqual(got, want) {
+	if got, want := f.Actors(logger), (actors.Options{Logger: logger, QueueLimit: 3 << 20, ResumeWindow: 7 * time.Second, NoPresence: true}); !reflect.DeepEqual(got, want) {
 		t.Errorf("the actor system's options are %+v; wanted %+v", got, want)
 	}
 }
@@ -81,6 +81,9 @@ func TestEachFlagReachesItsOption(t *testing.T) {
 func TestWhatTheServiceCannotUseIsNamed(t *testing.T) {
 	for argument, want := range map[string]string{
 		"--queue-limit=63KiB":    "--queue-limit must be 64KiB or more: the longest message must fit",
+		"--resume-window=1500ms": "--resume-window must be a whole number of seconds, 1h0m0s at most",
+		"--resume-window=-1s":    "--resume-window must be a whole number of seconds, 1h0m0s at most",
+		"--resume-window=2h":     "--resume-window must be a whole number of seconds, 1h0m0s at most",
 		"--write-timeout=0":      "--write-timeout cannot be 0: give a time such as 10s",
 		"--message-timeout=0":    "--message-timeout cannot be 0: give a time such as 10s",
 		"--ping-interval=0s":     "--ping-interval cannot be 0: give a time such as 10s",

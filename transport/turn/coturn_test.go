@@ -36,7 +36,7 @@ func startCoturn(t *testing.T, secret string) string {
 	free.Close()
 	_, port, _ := net.SplitHostPort(address)
 	folder := t.TempDir()
-	process := exec.Command(path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
+	process := exec.Command(path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
 		"--use-auth-secret", "--static-auth-secret="+secret, "--realm=coturn.test", "--allow-loopback-peers", "--no-software-attribute",
 		"--log-file=stdout", "--simple-log", "--pidfile="+filepath.Join(folder, "pid"), "--userdb="+filepath.Join(folder, "db"))
 	var output bytes.Buffer

@@ -1,0 +1,164 @@
+package actors
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"sync/atomic"
+
+	"p2p-messaging/messages"
+)
+
+// kept is what a kept session has besides its login: the counts of both directions, what the client has not confirmed, and the
+// secrets. It belongs to the session's actor, except for the atomic fields.
+type kept struct {
+	received  uint64 // messages of the client that were acted on
+	sent      uint64 // messages for the client
+	confirmed uint64 // messages for the client that were let go
+	// queued is how many messages for the client were queued before now, those included that were confirmed. It is 0 while a
+	// connection that has taken over is given what it missed.
+	queued atomic.Uint64
+
+	// retained holds the messages behind confirmed. It is nil if there are none.
+	retained *queue
+	bytes    atomic.Int64 // of retained
+
+	// The secret of the last reply. See secretOf.
+	generation uint32
+	// confirms says that the client has sent received in a ping. Answers to WebSocket pings confirm nothing then.
+	confirms bool
+	asked    bool // a WebSocket ping is under way, because much is retained
+
+	brought *brought // nil once the client has shown that it has the secret of the last reply
+	absence *absence // nil while there is a connection
+}
+
+// brought is a secret that the client has brought. It holds until the client has shown that it has the one of the reply. While it
+// holds, nothing is let go.
+type brought struct {
+	hash     [sha256.Size]byte
+	began    bool   // the session began with it
+	received uint64 // the count that came with it; confirmed when the next secret is shown
+}
+
+// newKept returns the state of a new kept session. Secret is nil if its login brought none.
+func newKept(secret []byte) *kept {
+	k := &kept{}
+	if secret != nil {
+		k.brought = &brought{hash: sha256.Sum256(secret), began: true}
+	}
+	return k
+}
+
+// bring notes a secret that the client has brought. It is that of the reply before.
+func (k *kept) bring(secret []byte) { k.brought = &brought{hash: sha256.Sum256(secret)} }
+
+// retain holds a message until the client confirms it. It takes m over.
+func (k *kept) retain(m *messages.Deliver) {
+	k.sent++
+	if k.retained == nil {
+		k.retained = queues.Get().(*queue)
+	}
+	m.Via, m.Origin = nil, nil
+	k.retained.put(m)
+	k.grow(len(m.Text))
+}
+
+func (k *kept) grow(n int) {
+	k.bytes.Add(int64(n))
+	if k.absence != nil {
+		k.absence.grow(n)
+	}
+}
+
+// confirm lets go what the client has confirmed by a count.
+func (k *kept) confirm(count uint64) {
+	if count <= k.confirmed || count > k.sent {
+		return
+	}
+	k.asked = false
+	for k.confirmed < count {
+		k.confirmed++
+		m := k.retained.take().(*messages.Deliver)
+		k.grow(-len(m.Text))
+		(*messages.Relay)(m).Release()
+	}
+	if k.retained.len() == 0 {
+		k.release()
+	}
+}
+
+// letGo empties what is retained and passes each message to f, which takes it over.
+func (k *kept) letGo(f func(*messages.Deliver)) {
+	if k.retained == nil {
+		return
+	}
+	k.confirmed = k.sent
+	for k.retained.len() > 0 {
+		m := k.retained.take().(*messages.Deliver)
+		k.grow(-len(m.Text))
+		f(m)
+	}
+	k.release()
+}
+
+func (k *kept) release() {
+	if cap(k.retained.messages) <= keepBacklog {
+		queues.Put(k.retained)
+	}
+	k.retained = nil
+}
+
+// behind returns the retained messages behind the first count messages. Count is not less than confirmed.
+func (k *kept) behind(count uint64) []any {
+	if k.retained == nil {
+		return nil
+	}
+	return k.retained.messages[k.retained.head:][count-k.confirmed:]
+}
+
+// shown notes that the client has the secret of the last reply.
+func (k *kept) shown() {
+	if b := k.brought; b != nil {
+		k.brought = nil
+		k.confirm(b.received)
+	}
+}
+
+// A proof is what a secret proves.
+type proof uint8
+
+const (
+	noProof proof = iota // it is none of the session's
+	again                // it was brought before, and the reply may have been lost
+	next                 // it is that of the last reply
+)
+
+// prove says what a secret proves. Expected is that of the last reply. The comparisons take the same time for any secret.
+func (k *kept) prove(secret []byte, expected string) proof {
+	if subtle.ConstantTimeCompare(secret, []byte(expected)) == 1 {
+		return next
+	}
+	if b := k.brought; b != nil {
+		if hash := sha256.Sum256(secret); subtle.ConstantTimeCompare(hash[:], b.hash[:]) == 1 {
+			return again
+		}
+	}
+	return noProof
+}
+
+// secretBytes is the number of random bytes in a secret of the service.
+const secretBytes = 16
+
+// secretOf returns the secret of one reply to the client of a session. It is a function of the session's address, which no other
+// session ever has, and of the number of the secret, under a key that only this System has. So no session stores it.
+func (s *System) secretOf(id string, generation uint32) string {
+	mac := hmac.New(sha256.New, s.secretKey[:])
+	mac.Write([]byte(id))
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], generation)
+	mac.Write(number[:])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:secretBytes])
+}

@@ -1,0 +1,77 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"p2p-messaging/messages"
+)
+
+// watchedPerFrame is how many logins of a watch cost as much as one frame of the rate.
+const watchedPerFrame = 8
+
+// watch answers a watch, and makes it that of the session.
+func (s *session) watch(ctx actor.Context, m *messages.Send) {
+	p := &s.system().presence
+	if p.off {
+		s.reply(ctx, messages.CodeUnknownType, nil)
+		return
+	}
+	logins := m.Request.Logins
+	s.link().Charge((len(logins) + watchedPerFrame - 1) / watchedPerFrame)
+	w := newWatch(s.pid(), logins)
+	p.replace(s, w) // before the directory is read, so that no change is missed
+	s.tellPresence(w)
+}
+
+// tellPresence tells the client all that it watches.
+func (s *session) tellPresence(w *watch) {
+	s.system().presence.take(w) // it is told now
+	all := make([]int, len(w.logins))
+	for i := range all {
+		all[i] = i
+		w.logins[i].online = s.system().isOnline(w.logins[i].key)
+	}
+	s.link().Send(w.appendPresence(nil, all))
+}
+
+// news tells the client what has changed. A client that reads slowly is told later, and then what holds then.
+func (s *session) news(m news) {
+	p := &s.system().presence
+	if p.of(s) != m.watch {
+		return
+	}
+	switch k := s.kept(); {
+	case k != nil && k.absence != nil: // it is told all when it comes back
+		p.take(m.watch)
+		return
+	case s.link().Waiting() > s.mailbox.terms.limit/4:
+		p.postpone(m.watch)
+		return
+	}
+	var places []int
+	for _, i := range p.take(m.watch) {
+		if login := &m.watch.logins[i]; s.system().isOnline(login.key) != login.online {
+			login.online = !login.online
+			places = append(places, i)
+		}
+	}
+	if len(places) > 0 {
+		s.link().Send(m.watch.appendPresence(nil, places))
+	}
+}
+
+// appendPresence appends the message about the logins at these places to dst.
+func (w *watch) appendPresence(dst []byte, places []int) []byte {
+	var online, offline []string
+	for _, i := range places {
+		if login := &w.logins[i]; login.online {
+			online = append(online, login.shown)
+		} else {
+			offline = append(offline, login.shown)
+		}
+	}
+	return messages.AppendPresence(dst, online, offline)
+}
+
+// isOnline reports whether somebody has the login with this key.
+func (s *System) isOnline(key string) bool { return key != "" && s.directory.owner([]byte(key)) != nil }
