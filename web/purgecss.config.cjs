@@ -1,7 +1,11 @@
-// What `npm run css` keeps of Bootstrap: the rules for elements, and the rules for classes that the page's sources name.
+const { readFileSync } = require("node:fs");
+
+// What `npm run css` keeps of Bootstrap: the rules for elements, the rules for classes that the page's sources name, and the variables in use.
 module.exports = {
   css: ["node_modules/bootstrap/dist/css/bootstrap.css"],
   content: ["index.html", "src/**/*.ts"],
   skippedContentGlobs: ["src/**/*.test.ts", "src/**/*.fixture.ts", "src/words.ts"], // prose is full of class names: "table", "card"
   keyframes: true,
+  variables: true,
+  safelist: { variables: [...readFileSync("src/view/page.css", "utf8").matchAll(/var\((--bs-[\w-]+)/gu)].map(([, name]) => name) },
 };

@@ -24,6 +24,8 @@ type service struct {
 	// listen opens the service's socket.
 	listen func(network, address string) (net.Listener, error)
 	adjust []func(*transport.Options) // its options
+	// window is how long it keeps sessions that have lost their connection.
+	window time.Duration
 	system *actors.System
 	server *transport.Server
 	ended  chan error
@@ -37,6 +39,16 @@ func startService(t testing.TB) *service {
 		t.Skip("-short: without browsers")
 	}
 	return startServiceAt(t, "127.0.0.1:0", net.Listen)
+}
+
+// startKeepingService starts a service that keeps sessions for so long.
+func startKeepingService(t testing.TB, window time.Duration) *service {
+	t.Helper()
+	s := startService(t)
+	s.stop()
+	s.window = window
+	s.start()
+	return s
 }
 
 // startServiceAt does the same, at an address for which listen opens the socket, with options that adjust sets.
@@ -82,7 +94,7 @@ func (s *service) start() {
 	}
 	s.address = listener.Addr().String()
 	logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s.system = actors.NewSystem(actors.Options{Logger: logger})
+	s.system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: s.window})
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	options.Page = web.Files()

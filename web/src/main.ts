@@ -11,9 +11,11 @@ import { Messenger } from "./messenger/messenger.js";
 import { noticeSleep } from "./messenger/sleep.js";
 import { Settings } from "./settings.js";
 import { serviceAddress } from "./signaling/address.js";
+import { Claim } from "./signaling/claim.js";
 import { loginKey } from "./signaling/logins.js";
 import { obstacle } from "./signaling/obstacle.js";
 import { freshId } from "./signaling/ids.js";
+import { Tab } from "./signaling/tab.js";
 import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
@@ -84,6 +86,8 @@ const messenger: Messenger = new Messenger({
   files: openStore(freshId()),
   identity: new Identity(database),
   contacts,
+  tab: new Tab(() => !offTheRecord()),
+  claim: new Claim(),
   changed: () => {
     view.changed();
     connectToInviter();
@@ -174,9 +178,11 @@ addEventListener("pagehide", () => {
   history.hurry();
   view.leavePage();
 });
-addEventListener("pageshow", (event) => {
-  // The browser has kept the page while another one was in the tab, or several were.
-  if (event.persisted) view.comeBack();
+addEventListener("pageshow", async (event) => {
+  if (!event.persisted) return;
+  // The browser has kept the page while another one was in the tab, or several were. What they have written is shown.
+  view.comeBack();
+  if (!(await messenger.comeBack())) location.reload();
 });
 addEventListener("beforeunload", (event) => {
   if (messenger.undelivered) event.preventDefault();
@@ -202,4 +208,5 @@ network?.addEventListener?.("change", () => {
   messenger.networkChanged();
 });
 messenger.connectToService();
+void messenger.resume();
 readInvitation();

@@ -123,7 +123,7 @@ async function pass(ms: number): Promise<void> {
 function made(outgoing: boolean, bare = false, restores?: string) {
   const sent: Outgoing[] = [];
   const ends: CallEnd[] = [];
-  const service = { ready: true, doubted: false, hurried: 0 };
+  const service = { ready: true, keeps: false, doubted: false, hurried: 0 };
   const call = new Call({
     id: "call",
     peer: "bob",
@@ -138,6 +138,7 @@ function made(outgoing: boolean, bare = false, restores?: string) {
       return JSON.stringify(frame);
     },
     canSignal: () => service.ready,
+    keeps: () => service.keeps,
     doubted: () => service.doubted,
     hurry: () => void service.hurried++,
     over() {},

@@ -76,6 +76,8 @@ export interface CallOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */
+  keeps: () => boolean;
   /** Whether there is a doubt that they arrive. */
   doubted: () => boolean;
   /** Asks the service for a sign of life, because the network may be in trouble. */
@@ -285,16 +287,19 @@ export class Call {
     if (this.phase === "open" && !this.bare) this.#negotiation.restart();
   }
 
-  /** The service is ready again, on another connection. What was sent on the one before may not have arrived. */
-  serviceReady(): void {
+  /**
+   * The service is ready again, on another connection.
+   * @param kept what was sent on the one before has arrived, or will. Otherwise it may not have
+   */
+  serviceReady(kept = false): void {
     this.#serviceBack = performance.now();
     if (this.settingUp) {
       this.#limitSetup();
-      this.#negotiation.repeat();
+      if (!kept) this.#negotiation.repeat();
     }
-    if (this.phase !== "open" || this.bare) return;
+    if (this.bare) return;
     // An offer that was sent just before the service went away may not have arrived.
-    if (this.#negotiation.offering) this.restart();
+    if (this.phase === "open" && !kept && this.#negotiation.offering) this.restart();
     else this.#negotiation.restartIfDue();
   }
 
@@ -361,8 +366,9 @@ export class Call {
     connection.onconnectionstatechange = null;
     this.#negotiation.close();
     // A goodbye says that the person has left. It may still arrive after a call was lost, and would keep the other page from restoring it.
-    if (this.wasOpen && told && end !== "lost" && end !== "rerouted") void closeAfter(texts.leave(), connection);
-    else if (this.wasOpen && (told || end === "left")) void closeAfter(texts.close(), connection);
+    if (this.wasOpen && told && end !== "lost" && end !== "rerouted") void closeAfter(texts.leave("goodbye"), connection);
+    else if (this.wasOpen && end === "unloaded") void closeAfter(texts.leave("away"), connection);
+    else if (this.wasOpen && (told || end === "left" || end === "away")) void closeAfter(texts.close(), connection);
     else {
       void texts.close();
       connection.close();
@@ -392,10 +398,17 @@ export class Call {
       case "disconnected":
         return this.#inTrouble();
       case "failed":
-        if (this.phase !== "open") this.end("no-connection");
+        if (this.settingUp && !this.bare && this.#wasAway) this.#negotiation.restart();
+        else if (this.phase !== "open") this.end("no-connection");
         else if (this.reconnecting) this.restart(); // No route was there yet when ICE looked for one: Firefox gives up after 5 s.
         else this.#inTrouble();
     }
+  }
+
+  /** Whether this side's network is away, or was until a moment ago. */
+  get #wasAway(): boolean {
+    const { canSignal, doubted } = this.options;
+    return !canSignal() || doubted() || performance.now() - this.#serviceBack < PEER_BACK_WITHIN;
   }
 
   #inTrouble(): void {
@@ -404,7 +417,9 @@ export class Call {
       serviceBack: () => this.#serviceBack,
       canSignal: this.options.canSignal,
       doubted: this.options.doubted,
-      postponed: () => this.#negotiation.restartLater(),
+      postponed: () => {
+        if (!this.options.keeps() || !this.#negotiation.offering) this.#negotiation.restartLater();
+      },
       givenUp: () => this.end("lost"),
     });
     this.options.hurry();

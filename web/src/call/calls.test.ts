@@ -56,6 +56,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
       return JSON.stringify(frame);
     },
     canSignal: () => true,
+    keeps: () => false,
     doubted: () => false,
     hurry() {},
     policy: () => policy,

@@ -20,6 +20,8 @@ export interface CallsOptions {
   send: (frame: Outgoing) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
+  /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */
+  keeps: () => boolean;
   /** Whether there is a doubt that they arrive. */
   doubted: () => boolean;
   /** Asks the service for a sign of life, because the network may be in trouble. */
@@ -58,6 +60,8 @@ export class Calls {
   readonly #doubted: DoubtedOffers;
   readonly #early = new EarlyCandidates();
   readonly #ended = new EndedCalls();
+  /** The calls of the page before in this tab. */
+  readonly #before = new Set<string>();
   /** Offers over the limit of strangers, while the device is asked whether their senders are known. By call id. */
   readonly #recalling = new Set<string>();
   readonly #limits = { known: new CallLimits(), strangers: new CallLimits() };
@@ -114,6 +118,22 @@ export class Calls {
     this.#refuse("left", peer, id);
   }
 
+  /** Whether an offer waits for an answer of this page or the person, or a call that was taken for its connection. */
+  get undecided(): boolean {
+    return this.requests.length > 0 || this.#recalling.size > 0 || this.#doubted.any || this.all.some(({ settingUp, outgoing }) => settingUp && !outgoing);
+  }
+
+  /** The page before in this tab had the call `id`. */
+  wasBefore(id: string): void {
+    this.#before.add(id);
+    this.#ended.add(id, "lost");
+  }
+
+  /** This page is being closed or loaded again. */
+  unload(): void {
+    for (const call of this.all) if (call.phase === "open") call.end("unloaded");
+  }
+
   /** Ends every call. */
   end(): void {
     this.#doubted.clear();
@@ -131,9 +151,9 @@ export class Calls {
     for (const call of this.all) void call.check();
   }
 
-  /** The service is ready again, on another connection. */
-  serviceReady(): void {
-    for (const call of this.all) call.serviceReady();
+  /** The service is ready again, on another connection. @param kept what was sent on the one before has arrived, or will */
+  serviceReady(kept: boolean): void {
+    for (const call of this.all) call.serviceReady(kept);
   }
 
   /** Takes a frame of another client. */
@@ -155,7 +175,7 @@ export class Calls {
         this.#doubted.withdraw(frame.from, frame.call);
         const call = this.#find(frame);
         if (call === undefined) {
-          if (frame.call !== undefined && frame.reason === "left") this.options.listener.abandoned(frame.from, frame.call);
+          if (frame.call !== undefined && frame.reason !== "lost") this.options.listener.abandoned(frame.from, frame.call);
           return;
         }
         note(call, frame);
@@ -263,10 +283,10 @@ export class Calls {
       if (loginKey(frame.from) === loginKey(call.peer)) call.peer = frame.from;
       note(call, frame);
       call.receiveAnswer(frame.sdp, frame.call === undefined);
-    } else if (call?.phase === "open" && call.continues(frame.sdp)) {
+    } else if (call?.continues(frame.sdp) === true) {
       note(call, frame);
       call.receiveAnswer(frame.sdp, call.bare);
-    } else if (call === undefined && this.options.policy(frame.from) !== "ignore") {
+    } else if (call === undefined && !this.#before.has(frame.call ?? "") && this.options.policy(frame.from) !== "ignore") {
       // The other side waits for a call that has ended here.
       this.#sayOver(frame, "left");
     }
@@ -327,13 +347,14 @@ export class Calls {
   }
 
   #make(start: { peer: string; id: string; bare: boolean; outgoing: boolean; restores?: string | undefined }): Call {
-    const { configuration, send, canSignal, doubted, hurry, correspondence, listener } = this.options;
+    const { configuration, send, canSignal, keeps, doubted, hurry, correspondence, listener } = this.options;
     const key = loginKey(start.peer);
     const call = new Call({
       ...start,
       configuration,
       send,
       canSignal,
+      keeps,
       doubted,
       hurry,
       correspondence: correspondence(start.peer),

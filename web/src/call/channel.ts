@@ -6,8 +6,8 @@ export const BUFFER_HIGH = 1024 * 1024;
 /** When the send buffer has drained to this many bytes, sending continues. */
 export const BUFFER_LOW = 256 * 1024;
 
-/** Why a channel ended: the other side said goodbye, the channel broke, or the other side sent nonsense. */
-export type ChannelEnd = "goodbye" | "lost" | "garbled";
+/** Why a channel ended: the other side said goodbye, its page goes away and may come back, the channel broke, or the other side sent nonsense. */
+export type ChannelEnd = "goodbye" | "away" | "lost" | "garbled";
 
 /** What a channel tells its call. */
 export interface ChannelListener {
@@ -49,8 +49,11 @@ export interface PeerChannel {
   sendTyping(typing: boolean): void;
   /** Sends the letters that wait in the correspondence, as far as the send buffer has room. */
   flush(): void;
-  /** Tells the other side that this one leaves. Then only receipts are taken. Resolves when the channel has closed. */
-  leave(): Promise<void>;
+  /**
+   * Tells the other side that this one leaves. Then only receipts are taken. Resolves when the channel has closed.
+   * @param end with `away` this page may come back
+   */
+  leave(end: "goodbye" | "away"): Promise<void>;
   /** Stops listening and closes the channel. What was sent goes out first. Resolves when the channel has closed. */
   close(): Promise<void>;
 }

@@ -31,6 +31,11 @@ export class DoubtedOffers {
     });
   }
 
+  /** Whether any offer is in doubt. */
+  get any(): boolean {
+    return this.#offers.size > 0;
+  }
+
   /** Whether an offer of somebody is in doubt. */
   has(peer: string): boolean {
     return this.#offers.has(loginKey(peer));

@@ -15,5 +15,5 @@ test("the other side is told of an end that it cannot know", () => {
     "unreadable-fingerprint",
   ]);
   assert.deepEqual(told("lost"), ["lost", "no-answer", "no-connection", "rerouted", "unreached"]);
-  assert.deepEqual(told(undefined), ["busy", "declined", "gone", "left", "no-relay", "superseded", "unavailable", "unreadable"]);
+  assert.deepEqual(told(undefined), ["away", "busy", "declined", "gone", "left", "no-relay", "superseded", "unavailable", "unloaded", "unreadable"]);
 });

@@ -15,6 +15,8 @@ export type CallEnd =
   | "unreached" // the service could not be reached while the call was being set up
   | "no-connection" // both sides are there, but ICE found no route between them
   | "lost" // it was open, and the connection broke
+  | "away" // it was open, and the other page is being closed or loaded again
+  | "unloaded" // it was open, and this page is
   | "rerouted" // it was open, and gives way to one that the person's settings allow
   | "gone" // it was open, the connection broke, and the service says that nobody has the other's login any more
   | FingerprintFault // the other side's description does not say which certificate it has
@@ -40,6 +42,8 @@ export const FAREWELLS: Readonly<Record<CallEnd, ByeReason | undefined>> = {
   "no-connection": "lost",
   unreached: "lost",
   lost: "lost",
+  away: undefined,
+  unloaded: undefined,
   rerouted: "lost",
   gone: undefined,
   "missing-fingerprint": "left",

@@ -103,8 +103,8 @@ export class FramedChannel implements PeerChannel {
     return (await this.#heartbeat?.probe(within)) ?? false;
   }
 
-  leave(): Promise<void> {
-    this.#send({ kind: "goodbye" });
+  leave(end: "goodbye" | "away"): Promise<void> {
+    this.#send({ kind: end });
     this.#stop("leaving");
     return closed(this.channel);
   }
@@ -202,7 +202,8 @@ export class FramedChannel implements PeerChannel {
         this.listener.typing(frame.typing);
         return;
       case "goodbye":
-        this.#end("goodbye");
+      case "away":
+        this.#end(frame.kind);
         return;
       case "ping":
         this.#send({ kind: "pong" });

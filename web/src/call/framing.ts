@@ -12,6 +12,7 @@
  *     8 typing   1 while the person writes a text, 0 when no longer
  *     9 file     JSON: files/frames.ts
  *     10 next    fingerprint (32 bytes) of the certificate that will follow this connection's
+ *     11 away    the page is being closed or loaded again. If it is loaded again, it calls again
  *
  * Numbers are unsigned and big-endian. Frames of other kinds are ignored.
  *
@@ -50,6 +51,7 @@ const enum Kind {
   Typing = 8,
   File = 9,
   Next = 10,
+  Away = 11,
 }
 
 export type ChannelFrame =
@@ -57,6 +59,7 @@ export type ChannelFrame =
   | { kind: "text"; id: number; last: boolean; part: Uint8Array }
   | { kind: "receipt"; id: number }
   | { kind: "goodbye" }
+  | { kind: "away" }
   | { kind: "ping" }
   | { kind: "pong" }
   | { kind: "read"; id: number }
@@ -93,6 +96,8 @@ export function encodeFrame(frame: Exclude<ChannelFrame, { kind: "unknown" }>): 
     }
     case "goodbye":
       return Uint8Array.of(Kind.Goodbye);
+    case "away":
+      return Uint8Array.of(Kind.Away);
     case "ping":
       return Uint8Array.of(Kind.Ping);
     case "pong":
@@ -138,6 +143,8 @@ export function decodeFrame(bytes: Uint8Array): ChannelFrame {
       return { kind: "next", fingerprint: Array.from(bytes.subarray(1), (byte) => hex([byte]).toUpperCase()).join(":") };
     case Kind.Goodbye:
       return { kind: "goodbye" };
+    case Kind.Away:
+      return { kind: "away" };
     case Kind.Ping:
       return { kind: "ping" };
     case Kind.Pong:

@@ -32,6 +32,8 @@ export interface Loss {
   away: boolean;
   /** Whether the other page is gone: the service said soon that nobody has its login any more. */
   gone: boolean;
+  /** Whether the other page has said that it is being closed or loaded again. */
+  readonly closed: boolean;
   /** When this page stops trying, in ms of `performance.now()`. */
   until: number;
   giveUp: Timer | undefined;

@@ -85,7 +85,7 @@ class FakeConnection {
   close() {}
 }
 
-type Sent = { type: string; login?: string; call?: string; to?: string };
+type Sent = { type: string; login?: string; call?: string; to?: string; restores?: string; received?: number; resume?: string };
 
 /** A service that accepts every login, unless it refuses them or does not answer. */
 class FakeSocket {
@@ -93,6 +93,8 @@ class FakeSocket {
   static readonly OPEN = 1;
   static refusing = false;
   static iceServers: RTCIceServer[] | undefined;
+  /** What it adds to its answer where it keeps sessions. */
+  static keeps: object = {};
   static latest: FakeSocket;
   readyState = 1;
   readonly sent: Sent[] = [];
@@ -106,7 +108,7 @@ class FakeSocket {
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
     this.sent.push(frame);
-    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true, iceServers: FakeSocket.iceServers }) }));
+    if (frame.type === "login" && FakeSocket.answers) queueMicrotask(() => this.says({ type: "login", ...(FakeSocket.refusing ? { success: false, code: "login-taken" } : { success: true, iceServers: FakeSocket.iceServers, ...FakeSocket.keeps }) }));
   }
   says(frame: object) {
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -116,6 +118,8 @@ class FakeSocket {
 
 const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: globalThis.WebSocket };
 let messenger: Messenger;
+/** All pages of a test. */
+const pages: Messenger[] = [];
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
@@ -123,11 +127,12 @@ beforeEach(() => {
   FakeSocket.answers = true;
   FakeSocket.refusing = false;
   FakeSocket.iceServers = undefined;
+  FakeSocket.keeps = {};
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection, WebSocket: FakeSocket });
 });
 
 afterEach(() => {
-  messenger.signOut();
+  for (const page of pages.splice(0)) page.signOut();
   mock.timers.reset();
   mock.restoreAll();
   Object.assign(globalThis, original);
@@ -137,11 +142,40 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** A service that keeps sessions accepts the next login. @param resumed whether a session goes on */
+function keeps(resumed: boolean) {
+  FakeSocket.keeps = { resume: "a-secret-of-the-service", window: 30, resumed, ...(resumed ? { received: 0 } : {}) };
+}
+
+/** What the page has sent to the service, but for what belongs to its connection. */
+const sentTypes = () => FakeSocket.latest.sent.map(({ type }) => type).filter((type) => type !== "ping" && type !== "watch");
+
+/** A page in the tab that is loaded again. `kind` is "copy" if the tab is one of another that is still there. */
+async function loadedAgain(tab: Map<string, string>, kind?: "copy") {
+  const page = newPage(tab);
+  page.claim.free = kind !== "copy";
+  messenger.connectToService();
+  await settled();
+  await messenger.resume();
+  await settled();
+  return page;
+}
+
 /** Alice's page. Her contacts can be read when the test says so. */
-async function alice() {
+async function alice(tab?: Map<string, string>) {
+  const page = newPage(tab);
+  messenger.connectToService();
+  await settled();
+  await messenger.join("alice");
+  return page;
+}
+
+/** A page whose tab keeps this. */
+function newPage(tab = new Map<string, string>()) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
+  const claim = { free: true };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
@@ -157,13 +191,13 @@ async function alice() {
     files: { limit: async () => 0 } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
+    tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
+    claim: { take: async () => claim.free, release() {} },
     changed() {},
     arrived() {},
   });
-  messenger.connectToService();
-  await settled();
-  await messenger.join("alice");
-  return { reading, contacts, settings, saved, progress };
+  pages.push(messenger);
+  return { reading, contacts, settings, saved, progress, claim, tab };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -504,4 +538,175 @@ test("while Join waits it can be cancelled, and the next Join is not mixed up wi
   await messenger.join("carol");
   await second;
   assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
+});
+
+test("after a reload the person is joined without typing, and open conversations are called again", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  const channel = await calls("bob", "bob", "01");
+  await settled();
+  const id = messenger.front!.call!.id;
+  const before = FakeSocket.latest;
+  messenger.leavePage();
+  assert.deepEqual(decodeFrame(channel.sent.at(-1)!), { kind: "away" });
+  assert.deepEqual(before.sent.filter(({ type }) => type === "bye" || type === "logout"), []);
+  assert.deepEqual(said(), ["noteConnected"]);
+
+  keeps(true);
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, messenger.front?.peer, messenger.front?.phase], ["alice", "bob", "reconnecting"]);
+  assert.deepEqual(sentTypes(), ["login"]);
+  assert.equal(FakeSocket.latest.sent[0]!.resume, "a-secret-of-the-service");
+  // What belongs to the call before comes late.
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("01") }, from: "bob", to: "alice", call: id });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: id });
+  assert.deepEqual(FakeSocket.latest.sent.at(-1), { type: "bye", reason: "left", lost: true, to: "bob", call: id, from: "alice" });
+  mock.timers.tick(1_000);
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  assert.deepEqual([offer.type, offer.to, offer.restores], ["offer", "bob", id]);
+});
+
+test("the other side of a reload takes the call that restores the one before, without a question", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  keeps(true);
+  const { settings } = await loadedAgain(tab); // The page before has crashed: it has said nothing.
+  settings.choose({ askFirst: true });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["theirs", 0]);
+});
+
+test("a call that was being made when the page was loaded again is made again", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.connect("bob");
+  await settled();
+  messenger.leavePage();
+  keeps(true);
+  await loadedAgain(tab);
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual(sentTypes(), ["login", "offer"]);
+});
+
+test("where the session has ended meanwhile the person is joined, and nobody is called", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  messenger.leavePage();
+  await loadedAgain(tab);
+  mock.timers.tick(20_000);
+  await settled();
+  assert.deepEqual([messenger.login, messenger.front?.phase, sentTypes(), said()], ["alice", "off", ["login"], ["noteNotRestored"]]);
+});
+
+test("a tab that is a copy offers Join, and leaves the session to its original", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  const copy = new Map(tab);
+  await loadedAgain(copy, "copy");
+  assert.deepEqual([messenger.login, messenger.joining, messenger.alert?.key, sentTypes(), copy.size], [undefined, false, "stopTakenOver", [], 0]);
+  await messenger.join("bob");
+  assert.equal(messenger.login, "bob");
+});
+
+test("Sign out leaves nothing in the tab, and neither does a service that keeps nothing", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  assert.deepEqual([...tab.keys()], ["session", "open"]);
+  messenger.signOut();
+  assert.equal(tab.size, 0);
+  FakeSocket.keeps = {};
+  await messenger.join("alice");
+  await calls("bob", "bob", "01");
+  assert.equal(tab.size, 0);
+});
+
+test("a page that cannot come back says goodbye", async () => {
+  for (const kept of [true, false]) {
+    if (kept) keeps(false);
+    else FakeSocket.keeps = {};
+    const { settings, tab } = await alice();
+    const channel = await calls("bob", "bob", "01");
+    settings.choose({ offTheRecord: true });
+    tab.clear();
+    Object.assign(tab, { set: () => undefined });
+    settings.choose({ darkMode: true });
+    messenger.leavePage();
+    assert.deepEqual(decodeFrame(channel.sent.at(-1)!), { kind: "goodbye" });
+    assert.deepEqual(sentTypes().slice(-2), kept ? ["bye", "logout"] : ["offer", "bye"]);
+  }
+});
+
+test("a page that comes back as it was goes on, unless another one in its tab has gone on with its session", async () => {
+  keeps(false);
+  const { tab, claim } = await alice();
+  await calls("bob", "bob", "01");
+  messenger.leavePage();
+  assert.equal(await messenger.comeBack(), true);
+  assert.equal(messenger.front?.phase, "reconnecting");
+  mock.timers.tick(1_000);
+  await settled();
+  assert.equal(sentTypes().at(-1), "offer");
+  messenger.leavePage();
+  tab.set("session", tab.get("session")!.replace("of-the-service", "of-the-next-one"));
+  assert.equal(await messenger.comeBack(), false);
+  tab.set("session", tab.get("session")!.replace("of-the-next-one", "of-the-service"));
+  claim.free = false;
+  assert.equal(await messenger.comeBack(), false);
+});
+
+test("who closes or reloads the page is reconnecting, and has left when the session has ended", async () => {
+  keeps(false);
+  await alice();
+  const channel = await calls("bob", "bob", "01");
+  await settled();
+  channel.hears({ kind: "away" });
+  assert.deepEqual([messenger.front?.phase, said().at(-1)], ["reconnecting", "noteAway"]);
+  mock.timers.tick(1_000);
+  await settled();
+  assert.equal(FakeSocket.latest.sent.at(-1)!.type, "offer");
+  FakeSocket.latest.says({ type: "error", code: "peer-unavailable", message: "", to: "bob" });
+  assert.deepEqual([messenger.front?.phase, said().at(-1), messenger.alert], ["off", "noteLeft", undefined]);
+});
+
+test("an offer that waits for the person would be missed after a reload, and is not confirmed until it is decided", async () => {
+  keeps(false);
+  const { settings, tab } = await alice();
+  settings.choose({ askFirst: true });
+  const received = () => (JSON.parse(tab.get("session")!) as { received: number }).received;
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
+  FakeSocket.latest.says({ type: "error", code: "capacity", message: "", to: "carol" });
+  assert.equal(received(), 0);
+  messenger.decline(messenger.requests[0]!);
+  assert.equal(received(), 2);
+  settings.choose({ askFirst: false });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "again" });
+  await settled();
+  messenger.leavePage();
+  assert.equal(received(), 2, "a call that is being set up comes again");
+  await messenger.comeBack();
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.hears({ kind: "hello", instance: "page of bob", received: undefined });
+  await settled();
+  assert.equal(received(), 3);
+});
+
+test("what was sent while the connection was lost goes out once when the session goes on", async () => {
+  keeps(false);
+  await alice();
+  messenger.connect("bob");
+  await settled();
+  const { call } = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+  messenger.hangUp(messenger.front!);
+  keeps(true);
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual(FakeSocket.latest.sent.flatMap((frame) => (frame.call === call ? frame.type : [])), ["offer", "bye"]);
 });

@@ -8,13 +8,22 @@ import type { Transfers } from "../files/transfers.js";
 import type { Contacts } from "../identity/contacts.js";
 import type { Identity, OwnIdentity } from "../identity/identity.js";
 import type { Settings } from "../settings.js";
+import type { Claim } from "../signaling/claim.js";
+import type { JoinResult, ServiceState } from "../signaling/listener.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
-import { ServiceConnection, type ServiceState } from "../signaling/service.js";
+import { ServiceConnection } from "../signaling/service.js";
+import { readSession } from "../signaling/session.js";
+import type { Tab } from "../signaling/tab.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
+import { NOTHING_OPEN, type OpenConversations, openConversations, readOpen } from "./openconversations.js";
 import { leftOut, refusal } from "./notices.js";
 import { Switchboard, type SwitchboardHost } from "./switchboard.js";
+
+/** The keys of what the next page in this tab needs. */
+const SESSION = "session";
+const OPEN = "open";
 
 /** What a person wants to send. */
 export interface Attachments {
@@ -38,6 +47,9 @@ export interface MessengerOptions {
   files: Store | Promise<Store>;
   identity: Identity;
   contacts: Contacts;
+  tab: Pick<Tab, "read" | "write">;
+  /** Holds the session among the pages of this browser: a tab that is duplicated has a copy of it. */
+  claim: Pick<Claim, "take" | "release">;
   /** Something has changed: look again. */
   changed: () => void;
   /** Something has arrived that the person does not see. */
@@ -58,6 +70,13 @@ export class Messenger {
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
+  /** What the tab keeps for the next page: the session, and which conversations are open. */
+  #kept: string | undefined;
+  #open: string | undefined;
+  /** Whether this page is being closed or loaded again. */
+  #unloading = false;
+  /** Whether the session of the page before has yet to be taken over. */
+  #resuming = false;
   /** Whether the identity is being read for a Join. */
   #proving = false;
   #attended = true;
@@ -69,13 +88,12 @@ export class Messenger {
   constructor(private readonly options: MessengerOptions) {
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
-        if (this.#service.ready) this.#switchboard?.serviceReady();
-        options.changed();
+        this.#changed();
       },
       received: (frame) => {
         if (frame.type !== "error") {
           this.#switchboard?.calls.receive(frame);
-          options.changed(); // A request may have come in, or a call has been answered.
+          this.#changed(); // A request may have come in, or a call has been answered.
         } else if (this.#switchboard?.calls.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
       presence: (online, offline) => {
@@ -85,20 +103,33 @@ export class Messenger {
       loginLost: (code) => {
         const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
         if (this.#refusal?.said.key !== said.key) this.#refusal = { said, read: false };
-        options.changed();
+        this.#changed();
       },
-      loginRegained: () => {
+      loginRegained: (kept) => {
         if (this.#said === this.#refusal?.said) this.#said = undefined;
         this.#refusal = undefined;
+        // The others know that the session has ended.
+        if (this.#resuming && !kept) this.#switchboard?.recovery.giveUp();
+        this.#resuming = false;
+        this.#switchboard?.serviceReady(kept);
         // The login may have been in use in another tab, which has gone on with the conversations.
-        void this.refresh();
-        options.changed();
+        if (!kept) void this.refresh();
+        this.#changed();
       },
+      keep: (session) => {
+        const text = session && JSON.stringify(session);
+        this.#kept = options.tab.write(SESSION, text) ? text : undefined;
+        if (session !== undefined) return void options.claim.take(session.id);
+        options.claim.release();
+        options.tab.write(OPEN, (this.#open = undefined));
+      },
+      pending: () => this.#unloading || this.#switchboard?.calls.undecided === true,
       answered: () => this.#switchboard?.serviceAnswered(),
       urgent: () => this.#switchboard?.urgent === true,
     }, undefined, options.obstacle);
     this.#host = {
       ...options,
+      changed: () => this.#changed(),
       service: this.#service,
       ownIdentity: () => this.#identity,
       whyNotReady: () => {
@@ -136,8 +167,20 @@ export class Messenger {
     this.#switchboard?.calls.networkChanged();
   }
 
+  /** Tells the view, and the next page in this tab, that something has changed. */
+  #changed(): void {
+    this.#service.settle();
+    if (this.#kept !== undefined && this.login !== undefined && !this.#unloading) {
+      const open = JSON.stringify(openConversations(this.conversations, this.front));
+      if (open !== this.#open) this.options.tab.write(OPEN, (this.#open = open));
+    }
+    this.options.changed();
+  }
+
   /** The settings have changed. */
   settingsChanged(): void {
+    this.#service.keepAgain();
+    if (this.#kept === undefined) this.options.tab.write(OPEN, (this.#open = undefined));
     this.#switchboard?.settingsChanged();
   }
 
@@ -199,9 +242,33 @@ export class Messenger {
     if (login === "") return this.#warn(phrase("typeLogin"));
     if (login.length > MAX_LOGIN_LENGTH) return this.#warn(phrase("loginTooLong"));
     this.alert = undefined;
+    await this.#enter(login, () => this.#service.join(login));
+  }
+
+  /** Goes on where the page before in this tab was, if that has kept its session: a reload is a drop. */
+  async resume(): Promise<void> {
+    const { tab, claim } = this.options;
+    const kept = readSession(tab.read(SESSION));
+    const open = readOpen(tab.read(OPEN));
+    if (kept === undefined) return;
+    const free = await claim.take(kept.id);
+    if (this.joining || this.login !== undefined) return;
+    if (free) {
+      await this.#enter(kept.login, () => ({ joined: true }), open);
+      this.#resuming = this.#switchboard !== undefined;
+      if (this.#resuming) this.#service.resume(kept);
+      return;
+    }
+    // This tab is a copy of another one, which keeps the login.
+    for (const key of [SESSION, OPEN]) tab.write(key);
+    this.#warn(phrase("stopTakenOver"));
+  }
+
+  /** @param ask asks the service for the login */
+  async #enter(login: string, ask: () => JoinResult | Promise<JoinResult>, { front, open }: OpenConversations = NOTHING_OPEN): Promise<void> {
     const join = {};
     this.#join = join;
-    this.options.changed();
+    this.#changed();
     const key = loginKey(login);
     const before = this.#account?.key === key ? this.#account : undefined;
     const account = before ?? new Account(key, this.#host);
@@ -213,7 +280,7 @@ export class Messenger {
     this.#proving = false;
     await (before?.refresh() ?? account.load());
     if (this.#join !== join) return;
-    const result = await this.#service.join(login);
+    const result = await ask();
     if (this.#join !== join) return;
     this.#join = undefined;
     if (result.joined) {
@@ -221,8 +288,10 @@ export class Messenger {
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
+      for (const { peer, call } of open) this.#switchboard.restore(peer, call);
+      if (front !== undefined) account.show(account.find(front));
     } else this.#warn(refusal(login, result));
-    this.options.changed();
+    this.#changed();
   }
 
   /** Whether a Join waits until the device has been read. */
@@ -238,7 +307,7 @@ export class Messenger {
     await contacts.writeAgain();
     await this.#switchboard?.recognition.readAgain();
     await this.#account?.writeAgain(fresh);
-    this.options.changed();
+    this.#changed();
   }
 
   /** Whether a Join is under way. */
@@ -250,7 +319,7 @@ export class Messenger {
   cancelJoin(): void {
     this.#join = undefined;
     this.#service.cancelJoin();
-    this.options.changed();
+    this.#changed();
   }
 
   async #prove(): Promise<void> {
@@ -265,12 +334,32 @@ export class Messenger {
     this.#account?.signedOut();
     this.#refusal = undefined;
     this.alert = undefined;
-    this.options.changed();
+    this.#changed();
   }
 
   /** The page is going away. Tells the others while it can. */
   leavePage(): void {
-    this.#switchboard?.end();
+    if (this.#service.window === 0) this.#switchboard?.end();
+    // The next page in this tab cannot go on with the session.
+    else if (this.#kept === undefined) this.signOut();
+    else {
+      this.#unloading = true;
+      this.#switchboard?.calls.unload();
+      this.options.claim.release();
+    }
+  }
+
+  /** The page comes back as it was. Returns false if another page has gone on with its session. */
+  async comeBack(): Promise<boolean> {
+    const { tab, claim } = this.options;
+    if (this.#unloading) {
+      const kept = tab.read(SESSION);
+      if (kept !== this.#kept || !(await claim.take(readSession(kept)?.id ?? ""))) return false;
+      this.#unloading = false;
+    }
+    this.woke();
+    await this.refresh();
+    return true;
   }
 
   /** Signs out and forgets all conversations in this page. The caller deletes what the device keeps. Resolves when files are deleted. */
@@ -278,7 +367,7 @@ export class Messenger {
     this.signOut();
     const closed = this.#account?.close();
     this.#account = undefined;
-    this.options.changed();
+    this.#changed();
     await closed;
   }
 
@@ -296,7 +385,7 @@ export class Messenger {
     }
     this.#switchboard?.calls.end();
     if (this.login !== undefined) await this.#prove();
-    this.options.changed();
+    this.#changed();
   }
 
   /** Whether the person looks at the page. */
@@ -304,13 +393,13 @@ export class Messenger {
     if (attended === this.#attended) return;
     this.#attended = attended;
     if (this.front !== undefined) this.#account?.seen(this.front);
-    this.options.changed();
+    this.#changed();
   }
 
   /** Brings a conversation to the front, or none. */
   show(conversation: LiveConversation | undefined): void {
     this.#account?.show(conversation);
-    this.options.changed();
+    this.#changed();
   }
 
   /** The person has read the alert. */
@@ -353,7 +442,7 @@ export class Messenger {
     const key = loginKey(peer);
     settings.choose({ blocked: [...settings.choices.blocked.filter((other) => other !== key), key] });
     this.#switchboard?.blocked(peer);
-    this.options.changed();
+    this.#changed();
   }
 
   /** Takes calls of this login again. */
@@ -445,7 +534,7 @@ export class Messenger {
   /** Takes what has been written to the device by anybody but this page. */
   async refresh(): Promise<void> {
     await this.#account?.refresh();
-    this.options.changed();
+    this.#changed();
   }
 
   /** Deletes a conversation, here and on the device. A call that is on ends. */
@@ -456,6 +545,6 @@ export class Messenger {
 
   #warn(said: Phrase | undefined): void {
     this.alert = said;
-    this.options.changed();
+    this.#changed();
   }
 }

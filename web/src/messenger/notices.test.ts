@@ -34,6 +34,8 @@ test("the words about each end of a call are true for whoever reads them", () =>
     superseded: [undefined, undefined, "The connection to bob was lost"],
     lost: always("The connection to bob was lost"),
     gone: always("The connection to bob was lost"),
+    away: always("bob has closed or reloaded the page"),
+    unloaded: [undefined, undefined, undefined],
     rerouted: [undefined, undefined, undefined],
     garbled: always("Disconnected from bob: their page sent something that could not be read"),
     "identity-changed": always(

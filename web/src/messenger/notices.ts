@@ -5,7 +5,7 @@ type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFinger
 
 /** What is said when a call is over: a note in the conversation, which stays, or an alert. */
 export type Notice =
-  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteGarbled" | "noteIdentityEnded" }
+  | { readonly note: "noteHungUp" | "noteCancelled" | "noteLeft" | "noteCancelledByPeer" | "noteInterrupted" | "noteAway" | "noteGarbled" | "noteIdentityEnded" }
   | { readonly alert: "unavailable" | "undeliverable" | "unreadable" | "busy" | "declined" | "peerNoRelay" | "didNotAnswer" | "unreached" | "noConnection" | Unproven };
 
 /** What is said when a call is over, by how far it got and who called. */
@@ -25,6 +25,8 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   // Nobody knows yet whose network it was.
   lost: always({ note: "noteInterrupted" }),
   gone: always({ note: "noteInterrupted" }),
+  away: always({ note: "noteAway" }),
+  unloaded: { open: undefined, outgoing: undefined, incoming: undefined },
   // Another call takes its place, and that it is back is said.
   rerouted: { open: undefined, outgoing: undefined, incoming: undefined },
   garbled: always({ note: "noteGarbled" }),

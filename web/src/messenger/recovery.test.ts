@@ -12,15 +12,16 @@ const clock = fakeClock();
 
 /** A page with one conversation, whose calls do nothing until the test says so. */
 function page() {
-  const state = { ready: true, attempts: 0, gaveUp: 0, gone: false };
+  const state = { ready: true, attempts: 0, gaveUp: 0, gone: false, closed: false };
   const conversation = new LiveConversation({ asks: () => false, changed() {} }, "bob", "alice's page");
   const recovery = new Recovery({
     conversations: () => [conversation],
     canSignal: () => state.ready,
     call: () => state.attempts++,
-    gaveUp: (_conversation, gone) => {
+    window: () => 30,
+    gaveUp: (_conversation, { gone, closed }) => {
       state.gaveUp++;
-      state.gone = gone;
+      Object.assign(state, { gone, closed });
     },
   });
   return { state, conversation, recovery };
@@ -28,7 +29,7 @@ function page() {
 
 test("a call that was lost is called again, until one opens", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   assert.equal(conversation.phase, "reconnecting");
   clock.pass(1_000);
   assert.equal(state.attempts, 1);
@@ -43,10 +44,10 @@ test("a call that was lost is called again, until one opens", () => {
   assert.equal(state.attempts, 2);
   assert.equal(recovery.opened(conversation, lost), false, "the next call that opens restores nothing");
 
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   clock.pass(2 * MINUTE);
   assert.equal(recovery.opened(conversation, { fingerprints: { own: "alice's", peer: "mallory's" } }), false, "that is another end");
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   clock.pass(2 * MINUTE);
   assert.equal(conversation.restoring, true, "the time counts from the last loss");
 });
@@ -54,13 +55,13 @@ test("a call that was lost is called again, until one opens", () => {
 test("a call is restored for three minutes, and an attempt that is under way then may still end well", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   clock.pass(3 * MINUTE - 250);
   assert.equal(conversation.restoring, true);
   clock.pass(250);
   assert.deepEqual([conversation.phase, conversation.loss, state.gaveUp], ["off", undefined, 1]);
 
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   conversation.begin({ phase: "calling" } as unknown as Call);
   clock.pass(3 * MINUTE);
   assert.equal(conversation.phase, "reconnecting");
@@ -71,7 +72,7 @@ test("a call is restored for three minutes, and an attempt that is under way the
 
 test("whose page is gone is given less time to come back", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost, true);
+  recovery.lost(conversation, lost, "gone");
   clock.pass(1_000);
   recovery.failed(conversation, "no-answer");
   clock.pass(18_750);
@@ -88,7 +89,7 @@ test("whose login is free soon after the loss is gone, unless this page was away
     { after: 5_000, away: true, gone: false }, // Whoever was away too may not be back yet.
   ]) {
     const { state, conversation, recovery } = page();
-    recovery.lost(conversation, lost, false);
+    recovery.lost(conversation, lost, "lost");
     clock.pass(after);
     if (away) recovery.wasAway();
     recovery.failed(conversation, "unavailable");
@@ -104,7 +105,7 @@ test("whose login is free soon after the loss is gone, unless this page was away
 
 test("a device that was asleep for longer gives up when it wakes", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   clock.now += 60 * MINUTE;
   mock.timers.tick(1_000);
   assert.deepEqual([state.attempts, conversation.restoring], [0, false]);
@@ -113,7 +114,7 @@ test("a device that was asleep for longer gives up when it wakes", () => {
 test("a clock that is set forwards or back ends no attempts, and prolongs none", () => {
   for (const jump of [60 * MINUTE, -60 * MINUTE]) {
     const { state, conversation, recovery } = page();
-    recovery.lost(conversation, lost, false);
+    recovery.lost(conversation, lost, "lost");
     const now = Date.now();
     mock.method(Date, "now", () => now + jump);
     clock.pass(MINUTE);
@@ -128,7 +129,7 @@ test("a clock that is set forwards or back ends no attempts, and prolongs none",
 test("attempts wait for the service", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   clock.pass(MINUTE);
   assert.equal(state.attempts, 0);
   state.ready = true;
@@ -143,7 +144,7 @@ test("attempts wait for the service", () => {
 
 test("an attempt follows at once when something is better, and soon in any case", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   for (let i = 0; i < 20; i++) {
     clock.pass(5_000);
     assert.equal(state.attempts, i + 1, "the longest wait is 5 s");
@@ -157,10 +158,10 @@ test("an attempt follows at once when something is better, and soon in any case"
 
 test("nothing is restored once the person has hung up or signed out", () => {
   const { state, conversation, recovery } = page();
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   assert.equal(recovery.stop(conversation), true);
   assert.equal(recovery.stop(conversation), false);
-  recovery.lost(conversation, lost, false);
+  recovery.lost(conversation, lost, "lost");
   assert.equal(recovery.busy, true);
   recovery.stopAll();
   assert.equal(recovery.busy, false);

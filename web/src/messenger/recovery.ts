@@ -1,7 +1,7 @@
 import type { Call } from "../call/call.js";
 import type { CallEnd } from "../call/ends.js";
 import { Backoff } from "../signaling/backoff.js";
-import type { LiveConversation } from "./liveconversation.js";
+import type { LiveConversation, Loss } from "./liveconversation.js";
 
 /** How long after a loss this page tries to restore the call, in ms. */
 const RESTORE_WITHIN = 180_000;
@@ -12,6 +12,8 @@ const RETURN_WITHIN = 20_000;
  * connection for a minute (messages/PROTOCOL.md, "Close codes"). In ms.
  */
 const CLOSED_WITHIN = 40_000;
+/** How long after its window a page that was closed or loaded again may still be expected, in ms: the service notices late. */
+const AFTER_WINDOW = 10_000;
 /** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
 const WAITS = [1_000, 5_000] as const;
 
@@ -23,8 +25,10 @@ export interface RecoveryHost {
   canSignal(): boolean;
   /** Calls the other of a conversation, unless there is a call with them already. */
   call(conversation: LiveConversation): void;
-  /** It is too late to restore the call of a conversation. @param gone the other's page was gone at the loss */
-  gaveUp(conversation: LiveConversation, gone: boolean): void;
+  /** How long the service keeps the session of a page that was closed or is loaded again, in s. It is 0 if it keeps none. */
+  window(): number;
+  /** It is too late to restore the call of a conversation. */
+  gaveUp(conversation: LiveConversation, loss: Loss): void;
 }
 
 /**
@@ -39,21 +43,26 @@ export class Recovery {
     return [...this.host.conversations()].some(({ restoring }) => restoring);
   }
 
-  /** A call of a conversation was lost. @param gone the service says that nobody has the other's login any more */
-  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, gone: boolean): void {
+  /**
+   * A call of a conversation was lost.
+   * @param how `gone`: the service says that nobody has the other's login any more; `closed`: the other page is being closed or loaded again
+   */
+  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, how: "lost" | "gone" | "closed"): void {
     this.stop(conversation);
     conversation.loss = {
       call: id,
       peer: fingerprints?.peer,
       began: performance.now(),
       away: !this.host.canSignal(),
-      gone,
+      gone: how === "gone",
+      closed: how === "closed",
       until: 0,
       giveUp: undefined,
       backoff: new Backoff(...WAITS),
       attempt: undefined,
     };
-    this.#limit(conversation, gone ? RETURN_WITHIN : RESTORE_WITHIN);
+    const within = { lost: RESTORE_WITHIN, gone: RETURN_WITHIN, closed: this.host.window() * 1_000 + AFTER_WINDOW };
+    this.#limit(conversation, within[how]);
     this.#attemptSoon(conversation);
   }
 
@@ -81,7 +90,8 @@ export class Recovery {
   failed(conversation: LiveConversation, end: CallEnd): boolean {
     const { loss } = conversation;
     if (loss === undefined) return false;
-    if (end === "unavailable" && !loss.gone && !loss.away && performance.now() - loss.began < CLOSED_WITHIN) {
+    if (end === "unavailable" && loss.closed && !loss.away) this.#giveUp(conversation);
+    else if (end === "unavailable" && !loss.gone && !loss.away && performance.now() - loss.began < CLOSED_WITHIN) {
       loss.gone = true;
       this.#limit(conversation, RETURN_WITHIN);
     }
@@ -114,6 +124,11 @@ export class Recovery {
     return true;
   }
 
+  /** It is too late for all of them. */
+  giveUp(): void {
+    for (const conversation of this.host.conversations()) this.#giveUp(conversation);
+  }
+
   /** Does not restore any call any more. */
   stopAll(): void {
     for (const conversation of this.host.conversations()) this.stop(conversation);
@@ -132,8 +147,7 @@ export class Recovery {
   }
 
   #giveUp(conversation: LiveConversation): void {
-    const gone = conversation.loss?.gone === true;
-    this.stop(conversation);
-    this.host.gaveUp(conversation, gone);
+    const { loss } = conversation;
+    if (this.stop(conversation)) this.host.gaveUp(conversation, loss!);
   }
 }

@@ -22,7 +22,7 @@ const CHANGE_OVER_WITHIN = 5_000;
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "window" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
   /** Says why nobody can be called while the service is not ready. */
@@ -61,6 +61,7 @@ export class Switchboard implements CallsListener {
       configuration: () => this.#configuration(),
       send: (frame) => service.send(frame),
       canSignal: () => service.ready,
+      keeps: () => service.window > 0,
       doubted: () => service.doubted,
       hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
@@ -78,14 +79,17 @@ export class Switchboard implements CallsListener {
         this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
-      gaveUp: (conversation, gone) => account.note(conversation, phrase(gone ? "noteLost" : "noteNotRestored", conversation.peer)),
+      window: () => service.window,
+      gaveUp: (conversation, loss) => {
+        account.note(conversation, phrase(loss.closed ? "noteLeft" : loss.gone ? "noteLost" : "noteNotRestored", conversation.peer));
+      },
     });
   }
 
-  /** The service is ready again, on another connection. */
-  serviceReady(): void {
-    this.calls.serviceReady();
-    this.recovery.wasAway();
+  /** The service is ready again, on another connection. @param kept what was sent on the one before has arrived, or will */
+  serviceReady(kept: boolean): void {
+    this.calls.serviceReady(kept);
+    if (!kept) this.recovery.wasAway();
     this.recovery.resume();
   }
 
@@ -211,6 +215,12 @@ export class Switchboard implements CallsListener {
     this.account.note(conversation, phrase("noteBlocked", peer));
   }
 
+  /** The page before in this tab was connected to somebody by the call `id`, or called them: it is restored. */
+  restore(peer: string, id: string): void {
+    this.calls.wasBefore(id);
+    this.recovery.lost(this.account.with(peer), { id, fingerprints: undefined }, "lost");
+  }
+
   /** Ends every call and restores none. */
   end(): void {
     for (const { peer, loss } of this.account.conversations) if (loss !== undefined) this.calls.abandon(peer, loss.call);
@@ -306,9 +316,9 @@ export class Switchboard implements CallsListener {
     const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // A call of theirs that takes the place of an attempt to restore one restores it too.
     if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation, end)) return host.changed();
-    if (call.wasOpen && (end === "lost" || end === "rerouted" || end === "gone" || end === "superseded")) {
+    if (call.wasOpen && ["lost", "rerouted", "gone", "superseded", "away", "unloaded"].includes(end)) {
       // Nothing tells of a client without framing whether it is gone.
-      this.recovery.lost(conversation, call, end === "gone" || call.bare);
+      this.recovery.lost(conversation, call, end === "away" ? "closed" : end === "gone" || call.bare ? "gone" : "lost");
     }
     // An attempt to restore an open call ends as the open call would.
     const notice = noticeOf(end, { wasOpen: call.wasOpen || stopped, outgoing: call.outgoing });

@@ -28,6 +28,14 @@ export interface LoginReply {
   message: string;
   /** The ICE servers that the service offers. */
   iceServers: RTCIceServer[];
+  /** The next secret of the session; undefined: the service does not keep it. */
+  resume?: string | undefined;
+  /** Whether the session goes on, … */
+  resumed?: boolean;
+  /** … and how many messages of this page the service has acted on in it. */
+  received?: number | undefined;
+  /** How long the service keeps the session of a connection that is lost, in s. */
+  window?: number | undefined;
 }
 
 /** Which of the watched logins are there. */
@@ -63,6 +71,8 @@ export interface IceServers {
 /** The answer to `ping`. */
 export interface Pong {
   type: "pong";
+  /** How many messages of this page the service has acted on in its session. */
+  received: number | undefined;
 }
 
 export type Frame = LoginReply | Presence | Pong | IceServers | ServiceError | PeerFrame;
@@ -95,6 +105,16 @@ function byeReason({ reason, lost, noRelay }: Record<string, unknown>): ByeReaso
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+/** Reads a number of messages, or of seconds. */
+export function count(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
+}
+
+/** Reads the secret of a session (messages/PROTOCOL.md, "Keeping a session over a dropped connection"). */
+export function resumeSecret(value: unknown): string | undefined {
+  return typeof value === "string" && /^[\w-]{16,128}$/u.test(value) ? value : undefined;
 }
 
 function texts(value: unknown): string[] {
@@ -161,13 +181,17 @@ export function parseFrame(data: string): Frame | undefined {
         code: text(fields.code),
         message: text(fields.message),
         iceServers: parseIceServers(fields.iceServers),
+        resume: resumeSecret(fields.resume),
+        resumed: fields.resumed === true,
+        received: count(fields.received),
+        window: count(fields.window),
       };
     case "ice-servers":
       return { type: "ice-servers", iceServers: parseIceServers(fields.iceServers) };
     case "presence":
       return { type: "presence", online: texts(fields.online), offline: texts(fields.offline) };
     case "pong":
-      return { type: "pong" };
+      return { type: "pong", received: count(fields.received) };
     case "error":
       return {
         type: "error",

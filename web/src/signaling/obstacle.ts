@@ -2,6 +2,10 @@ import { type Phrase, phrase } from "../words.js";
 
 /** How long the page waits for the answer to its question, in ms. */
 const ANSWER_TIMEOUT = 5_000;
+/** After this many attempts in a row that came to nothing, the page looks for what is in the way, … */
+const LOOK_AFTER = 2;
+/** … and after every so many more. */
+const LOOK_EVERY = 3;
 
 /**
  * Says why no WebSocket gets through from a page to its service. The browser does not tell a page how the service, or a proxy before it, answered
@@ -33,5 +37,43 @@ export async function obstacle(service: string, origin: string, get: typeof fetc
       return phrase("obstacleGateway");
     default:
       return phrase("obstacleElsewhere", `${address.origin}${address.pathname}`);
+  }
+}
+
+/** Looks for what is in the way once several attempts to connect in a row have come to nothing. */
+export class ObstacleSearch {
+  /** What is in the way, if that is known. */
+  found: Phrase | undefined;
+  #vain = 0;
+  /** What was found last. */
+  #suspected: Phrase | undefined;
+
+  constructor(
+    private readonly look: () => Promise<Phrase | undefined>,
+    /** `found` has changed. */
+    private readonly changed: () => void,
+  ) {}
+
+  /** The page is connected. */
+  none(): void {
+    this.#vain = 0;
+    this.#suspected = this.found = undefined;
+  }
+
+  /**
+   * An attempt has come to nothing. What is found twice in a row counts: a service that has just come back answers the question although
+   * the attempt before it failed.
+   */
+  failed(): void {
+    if (++this.#vain < LOOK_AFTER || (this.#vain - LOOK_AFTER > 1 && (this.#vain - LOOK_AFTER) % LOOK_EVERY !== 0)) return;
+    void this.look().then((found) => {
+      if (this.#vain === 0) return; // The page is connected by now.
+      const before = this.#suspected;
+      this.#suspected = found;
+      const obstacle = found?.key === before?.key ? found : undefined;
+      if (obstacle === this.found) return;
+      this.found = obstacle;
+      this.changed();
+    });
   }
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Backoff } from "./backoff.js";
-import { ServiceConnection, stopReason } from "./service.js";
+import { stopReason } from "./closing.js";
+import { ServiceConnection } from "./service.js";
+import type { KeptSession } from "./session.js";
 import { phrase } from "../words.js";
 
 /** A WebSocket whose other end is the test. */
@@ -9,7 +11,8 @@ class FakeSocket {
   static readonly OPEN = 1;
   static all: FakeSocket[] = [];
   readyState = 0;
-  readonly sent: { type: string; login?: string; logins?: string[] }[] = [];
+  readonly sent: { type: string; login?: string; logins?: string[]; resume?: string; received?: number; call?: string }[] = [];
+  readonly texts: string[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
   onclose: ((event: { code: number; reason: string }) => void) | undefined;
@@ -19,6 +22,7 @@ class FakeSocket {
   }
 
   send(data: string): void {
+    this.texts.push(data);
     this.sent.push(JSON.parse(data));
   }
 
@@ -65,7 +69,7 @@ const malformed = { type: "error", code: "malformed", message: "The message is n
 /** A connection of which the service has accepted the socket, and what it has told its listener. */
 function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   const heard: string[] = [];
-  const state = { urgent: false };
+  const state = { urgent: false, pending: false, kept: undefined as KeptSession | undefined };
   const service = new ServiceConnection(
     "ws://host/ws",
     {
@@ -73,7 +77,9 @@ function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
       received: (frame) => heard.push(frame.type === "error" ? frame.code : frame.type),
       presence: (online, offline) => heard.push(`presence: ${online.join()} | ${offline.join()}`),
       loginLost: (code) => heard.push(`lost: ${code}`),
-      loginRegained: () => heard.push("regained"),
+      loginRegained: (kept) => heard.push(kept ? "regained" : "regained anew"),
+      keep: (session) => (state.kept = session),
+      pending: () => state.pending,
       answered: () => heard.push("answered"),
       urgent: () => state.urgent,
     },
@@ -87,7 +93,7 @@ function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
 /** A connection to a service on which no WebSocket opens. `found` is what the page finds in the way, one after the other. */
 function kept(found: (string | undefined)[]) {
   const changes: (string | undefined)[] = [];
-  const listener = { stateChanged: () => {}, received() {}, presence() {}, loginLost() {}, loginRegained() {}, answered() {}, urgent: () => false };
+  const listener = { stateChanged: () => {}, received() {}, presence() {}, loginLost() {}, loginRegained() {}, keep() {}, pending: () => false, answered() {}, urgent: () => false };
   const service: ServiceConnection = new ServiceConnection("ws://host/ws", listener, new Backoff(1_000, 1_000, () => 0.5), async () => {
     const key = found.shift();
     return key === undefined ? undefined : phrase(key as "obstacleFull");
@@ -186,7 +192,7 @@ async function back() {
   mock.timers.tick(1_000);
   latest().open();
   assert.equal(page.service.state.kind, "connecting", "without its login the page is not connected");
-  assert.deepEqual(latest().sent, [{ type: "login", login: "alice" }]);
+  assert.deepEqual(latest().sent.map(({ type, login }) => [type, login]), [["login", "alice"]]);
   return page;
 }
 
@@ -524,8 +530,12 @@ test("a Join that waits can be given up, and a late answer gives the page no log
   // The page is ready for the next Join at once.
   assert.notEqual(latest(), first);
   latest().open();
-  assert.deepEqual(latest().sent, []);
+  // The service may have begun to keep the session.
+  assert.deepEqual(latest().sent, [first.sent[0]]);
   const again = service.join("bob");
+  assert.deepEqual(latest().sent.slice(1).map(({ type, login }) => [type, login]), [["logout", "alice"], ["login", "bob"]]);
+  latest().says(accepted);
+  assert.equal(service.ready, false);
   latest().says(accepted);
   assert.deepEqual(await again, { joined: true });
 });
@@ -539,4 +549,289 @@ test("a Join that waits for the service to come back can be given up", async () 
   assert.equal((await join).joined, false);
   latest().open();
   assert.deepEqual([service.state.kind, latest().sent], ["connected", []]);
+});
+
+const SECRETS = ["first", "second", "third"].map((name) => `${name}-secret-of-the-service`);
+
+/** An answer to a login that was kept. */
+const keeps = (secret: number, more: object = { resumed: false }) => ({ ...accepted, login: "alice", resume: SECRETS[secret], window: 30, ...more });
+const candidate = (call: string) => ({ type: "ice-candidate", "ice-candidate": { candidate: "c" }, to: "bob", call }) as const;
+const bye = { type: "bye", reason: "left", from: "bob", to: "alice", call: "1" };
+const types = () => latest().sent.map(({ type }) => type);
+
+/** Joins as alice, in a session that the service keeps. */
+async function joinedAndKept() {
+  const page = connected();
+  const joined = page.service.join("alice");
+  const [login] = latest().sent;
+  assert.match(login!.resume!, /^[\w-]{22,128}$/u);
+  assert.deepEqual(page.state.kept, { id: page.state.kept!.id, login: "alice", secret: login!.resume, received: 0 }, "it is stored before it is sent");
+  latest().says(keeps(0));
+  assert.deepEqual(await joined, { joined: true });
+  assert.equal(page.state.kept?.secret, SECRETS[0]);
+  assert.deepEqual(latest().sent.slice(1), [{ type: "ping", received: 0 }], "the secret is confirmed at once");
+  return page;
+}
+
+/** The connection is lost, and the page has another one. */
+function comesBack(code = 1006) {
+  latest().ends(code);
+  mock.timers.tick(1_000);
+  latest().open();
+}
+
+test("a session goes on over a dropped connection: nothing is lost, nothing comes twice, and all is in order", async () => {
+  const { service, heard, state } = await joinedAndKept();
+  const first = latest();
+  const sent = ["a", "b"].map((call) => service.send(candidate(call)));
+  latest().says(bye);
+  latest().says(bye);
+  comesBack();
+  const meanwhile = service.send(candidate("c"));
+  first.says(bye);
+  assert.deepEqual(latest().sent, [{ type: "login", login: "alice", keep: true, resume: SECRETS[0], received: 2 }], "nothing goes out before the reply");
+  latest().says(keeps(1, { resumed: true, received: 1 }));
+  assert.deepEqual(latest().texts.slice(1, 3), [sent[1], meanwhile]);
+  assert.deepEqual(latest().sent.slice(3), [{ type: "ping", received: 2 }]);
+  assert.equal(state.kept?.secret, SECRETS[1]);
+  latest().says(bye);
+  assert.deepEqual(heard, ["bye", "bye", "regained", "bye"]);
+});
+
+test("what comes again and was acted on is skipped, and nothing else", async () => {
+  const { heard, state } = await joinedAndKept();
+  state.pending = true;
+  for (const call of ["1", "2", "3"]) latest().says({ ...bye, call });
+  comesBack();
+  assert.equal(latest().sent[0]!.received, 0, "the next page would miss them");
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  latest().says({ type: "presence", online: [], offline: [] });
+  for (const call of ["1", "2", "3"]) latest().says({ ...bye, call });
+  latest().says({ type: "error", code: "capacity", message: "" });
+  assert.deepEqual(heard, ["bye", "bye", "bye", "regained", "capacity"]);
+  state.pending = false;
+  latest().says(bye);
+  assert.equal(state.kept?.received, 5);
+});
+
+test("a session that could not go on begins anew, and what was under way is not sent again blindly", async () => {
+  const { service, heard, state } = await joinedAndKept();
+  latest().says(bye);
+  service.watch(["bob"]);
+  await Promise.resolve();
+  service.send(candidate("a"));
+  comesBack(1012);
+  latest().says(keeps(1));
+  await Promise.resolve();
+  assert.deepEqual(types(), ["login", "ping", "watch"]);
+  assert.equal(latest().sent[1]!.received, 0);
+  assert.equal(state.kept?.received, 0);
+  assert.deepEqual(heard, ["bye", "regained anew"]);
+});
+
+test("presence is not asked for again in a session that goes on, unless others are of interest", async () => {
+  const { service, heard } = await joinedAndKept();
+  service.watch(["bob"]);
+  await Promise.resolve();
+  latest().says({ type: "pong", received: 1 });
+  comesBack();
+  latest().says(keeps(1, { resumed: true, received: 1 }));
+  await Promise.resolve();
+  assert.deepEqual(types(), ["login", "ping"]);
+  latest().says({ type: "presence", online: ["bob"], offline: [] });
+  assert.deepEqual(heard, ["regained", "presence: bob | "]);
+  service.watch(["bob", "carol"]);
+  await Promise.resolve();
+  assert.equal(types().at(-1), "watch");
+});
+
+test("what is unconfirmed for 5 s, 64 messages or 32 KB is confirmed", async () => {
+  const { service } = await joinedAndKept();
+  const pinged = () => latest().sent.filter(({ type }) => type === "ping").map(({ received }) => received);
+  const pongs = () => latest().says({ type: "pong", received: 1 });
+  latest().says(bye);
+  mock.timers.tick(4_999);
+  assert.deepEqual(pinged(), [0]);
+  mock.timers.tick(1);
+  assert.deepEqual(pinged(), [0, 1]);
+  service.send(candidate("a"));
+  for (let i = 0; i < 10; i++) {
+    mock.timers.tick(500);
+    pongs(); // It answers, so that nobody has a doubt.
+  }
+  assert.deepEqual(pinged(), [0, 1, 1], "the service is asked what has arrived");
+  for (let i = 0; i < 64; i++) latest().says(bye);
+  assert.deepEqual(pinged(), [0, 1, 1, 65]);
+  latest().says({ ...bye, more: "é".repeat(17_000) });
+  assert.deepEqual(pinged(), [0, 1, 1, 65, 66]);
+  for (let i = 0; i < 30; i++) {
+    mock.timers.tick(500);
+    pongs();
+  }
+  assert.equal(pinged().length, 5, "then there is nothing to confirm");
+});
+
+test("what the next page would miss is confirmed when it is settled, and kept within bounds", async () => {
+  const { service, state } = await joinedAndKept();
+  state.pending = true;
+  latest().says(bye);
+  service.settle();
+  assert.equal(state.kept?.received, 0);
+  state.pending = false;
+  service.settle();
+  assert.equal(state.kept?.received, 1);
+  mock.timers.tick(5_000);
+  assert.deepEqual(latest().sent.at(-1), { type: "ping", received: 1 });
+  state.pending = true;
+  for (let i = 0; i < 64; i++) latest().says(bye);
+  assert.deepEqual([state.kept?.received, latest().sent.at(-1)], [65, { type: "ping", received: 65 }]);
+});
+
+test("a service that keeps nothing gets nothing more than before", async () => {
+  const { service, state, heard } = connected();
+  const joined = service.join("alice");
+  latest().says(accepted);
+  await joined;
+  assert.deepEqual([state.kept, service.window, latest().sent.at(-1)], [undefined, 0, { type: "ping" }]);
+  latest().says(bye);
+  latest().ends(1006);
+  assert.equal(service.send(candidate("a")), undefined);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(accepted);
+  mock.timers.tick(5_000);
+  assert.deepEqual(latest().sent.slice(1), [{ type: "ping" }]);
+  assert.deepEqual(heard, ["bye", "regained anew"]);
+});
+
+test("a page that was loaded again goes on with the session of the one before", async () => {
+  const kept = { id: "tab", login: "alice", secret: SECRETS[1]!, received: 7 };
+  for (const open of [true, false]) {
+    const { service, heard, state } = connected();
+    if (!open) latest().ends(1006);
+    service.resume(kept);
+    if (!open) latest().open();
+    assert.equal(service.state.kind, "connecting");
+    assert.deepEqual(latest().sent, [{ type: "login", login: "alice", keep: true, resume: SECRETS[1], received: 7 }]);
+    const queued = service.send(candidate("a"));
+    latest().says(keeps(2, { resumed: true, received: 40 }));
+    assert.deepEqual(latest().texts[1], queued);
+    latest().says({ type: "pong", received: 41 });
+    latest().says(bye);
+    assert.deepEqual([heard, state.kept], [["regained", "bye"], { ...kept, secret: SECRETS[2], received: 8 }]);
+    comesBack();
+    latest().says(keeps(0, { resumed: true, received: 41 }));
+    assert.deepEqual(types(), ["login", "ping"], "what was confirmed is let go");
+  }
+});
+
+test("a lost reply costs nothing: the same secret is brought again", async () => {
+  const { service, state } = connected();
+  void service.join("alice");
+  const [login] = latest().sent;
+  comesBack();
+  assert.deepEqual(latest().sent, [login]);
+  latest().says(keeps(0, { resumed: true, received: 0 }));
+  assert.deepEqual([service.ready, state.kept?.secret], [true, SECRETS[0]]);
+});
+
+test("a dead connection makes the page resume at once", async () => {
+  const { service } = await joinedAndKept();
+  service.hurry();
+  mock.timers.tick(3_000);
+  assert.deepEqual([FakeSocket.all.length, service.state.kind], [2, "connecting"]);
+});
+
+test("whoever signs out without a connection resumes and logs out, and what was said meanwhile goes out", async () => {
+  const { service, state } = await joinedAndKept();
+  latest().ends(1006);
+  const last = service.send(candidate("a"));
+  service.leave();
+  assert.equal(state.kept, undefined);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.deepEqual(types(), ["login"]);
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  assert.deepEqual([latest().texts[1], types().slice(2), service.ready], [last, ["logout"], false]);
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.deepEqual(types(), []);
+});
+
+test("whoever signs out while the session is being resumed logs out when that is answered, or has no login any more", async () => {
+  for (const reply of [keeps(1, { resumed: true, received: 0 }), taken]) {
+    const { service, heard } = await joinedAndKept();
+    comesBack();
+    service.leave();
+    assert.deepEqual(types(), ["login"]);
+    latest().says(reply);
+    assert.deepEqual(types(), reply === taken ? ["login"] : ["login", "logout"]);
+    assert.deepEqual(heard, []);
+  }
+});
+
+test("whoever joins under another login meanwhile does not wait for that", async () => {
+  for (const reply of [keeps(1, { resumed: true, received: 0 }), taken]) {
+    const { service, heard } = await joinedAndKept();
+    comesBack();
+    service.leave();
+    const joined = service.join("carol");
+    assert.deepEqual(types(), ["login", "logout", "login"]);
+    latest().says(reply);
+    if (reply === taken) latest().says(notLoggedIn);
+    assert.equal(service.ready, false);
+    latest().says(keeps(2));
+    assert.deepEqual(await joined, { joined: true });
+    assert.deepEqual(heard, []);
+  }
+});
+
+test("a session that the page could not give up in its window is left alone", async () => {
+  const { service } = await joinedAndKept();
+  latest().ends(1006);
+  service.leave();
+  const clock = performance.now();
+  mock.method(performance, "now", () => clock + 31_000);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.deepEqual(types(), []);
+  mock.restoreAll();
+});
+
+test("after a takeover the page comes back only if an attempt of its own may have come late, and then once", async () => {
+  const alone = await joinedAndKept();
+  latest().ends(4100);
+  assert.deepEqual([alone.service.state.kind, alone.state.kept], ["stopped", undefined], "a reload does not fight for it either");
+
+  const { service, state } = await joinedAndKept();
+  comesBack();
+  comesBack(); // The attempt before was not answered.
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  const sockets = FakeSocket.all.length;
+  comesBack(4100);
+  assert.deepEqual([FakeSocket.all.length, latest().sent[0]!.resume], [sockets + 1, SECRETS[1]]);
+  latest().says(keeps(2, { resumed: true, received: 0 }));
+  latest().ends(4100);
+  assert.deepEqual([service.state.kind, state.kept], ["stopped", undefined]);
+});
+
+test("an attempt of more than a minute ago does not come late", async () => {
+  const { service } = await joinedAndKept();
+  comesBack();
+  comesBack();
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  const clock = performance.now();
+  mock.method(performance, "now", () => clock + 61_000);
+  latest().ends(4100);
+  assert.equal(service.state.kind, "stopped");
+  mock.restoreAll();
+});
+
+test("a session that was refused too often still waits for a reload, and one that has ended does not", async () => {
+  for (const [code, waits] of [[1008, true], [1009, false], [4101, false]] as const) {
+    const { state } = await joinedAndKept();
+    latest().ends(code);
+    assert.equal(state.kept !== undefined, waits, `${code}`);
+  }
 });

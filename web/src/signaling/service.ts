@@ -1,8 +1,13 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
-import { type Outgoing, type ServiceError, type PeerFrame, isRelayUrl, parseFrame } from "./frames.js";
+import { REFUSED, TAKEN_OVER, retryAfter, stopReason } from "./closing.js";
+import { Connection } from "./connection.js";
+import { type LoginReply, type Outgoing, type ServiceError, isRelayUrl, parseFrame } from "./frames.js";
+import type { JoinResult, ServiceListener, ServiceState } from "./listener.js";
 import { Liveness } from "./liveness.js";
-import { loginKey } from "./logins.js";
+import { ObstacleSearch } from "./obstacle.js";
+import { type KeptSession, Session } from "./session.js";
+import { Watch } from "./watch.js";
 
 /** How long a connection must last until the back-off starts again from its shortest wait, in ms. */
 const HOLDS_AFTER = 10_000;
@@ -23,10 +28,6 @@ const RENEW_ICE_SERVERS = 50 * 60_000;
 /** When they are asked for again after the service had none to offer, in ms. Those of before are valid for some minutes more. */
 const RENEW_AGAIN = 3 * 60_000;
 
-/** How many logins may be watched (messages/PROTOCOL.md, "Presence") … */
-const MAX_WATCHED = 256;
-/** … and how long they may be together, in bytes. A message of more than 64 KiB would end the connection. */
-const MAX_WATCHED_BYTES = 32 * 1024;
 /** While somebody waits for the service, the longest wait before the next attempt to connect, in ms … */
 const URGENT_RETRY = 2_000;
 /** … and before the login is asked for again … */
@@ -35,103 +36,14 @@ const URGENT_LOGIN = 1_000;
 const URGENT_LOGINS = 10;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
 const STALE_ATTEMPT = 1_000;
+/** How long the service keeps a session without a connection, unless it has said something else, in s. */
+const WINDOW = 30;
+/** How late an attempt to log in may come at the service, in ms (messages/PROTOCOL.md, "Clients"). */
+const LATE = 60_000;
 /** After this many connections on which no ping was answered, the page takes the service for one that answers none. */
 const MAX_MUTE = 2;
-/** After this many attempts in a row that came to nothing, the page looks for what is in the way, … */
-const LOOK_AFTER = 2;
-/** … and after every so many more. */
-const LOOK_EVERY = 3;
-/** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
-const MIN_RETRY = 250;
-
-/** The state of the connection to the service. */
-export type ServiceState =
-  | { kind: "connecting" }
-  | { kind: "connected" }
-  /** The next attempt comes at `until`, in ms of `performance.now()`. */
-  | { kind: "waiting"; until: number }
-  /** The page does not connect again by itself. `reason` is for people. */
-  | { kind: "stopped"; reason: Phrase };
-
-/** `reason` is set if this page knows the reason itself. */
-export type JoinResult = { joined: true } | { joined: false; code: string; message: string; reason?: Phrase };
-
-export interface ServiceListener {
-  /** `state`, `ready` or `login` has changed. */
-  stateChanged(): void;
-  /** A frame from another client has come, or an error. They come in order. */
-  received(frame: PeerFrame | ServiceError): void;
-  /** The service has said which of the watched logins are there. */
-  presence(online: readonly string[], offline: readonly string[]): void;
-  /** After a reconnect the service refuses the login that this page held before. The page asks again. */
-  loginLost(code: string): void;
-  /** After a reconnect this page holds its login again. */
-  loginRegained(): void;
-  /** The service has answered after a doubt. */
-  answered(): void;
-  /** Whether somebody waits for the service now, such as a call that was lost. The page connects again sooner then. */
-  urgent(): boolean;
-}
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
-
-type LoginWaiter = (result: JoinResult) => void;
-
-/** One WebSocket, and everything that holds only on it. It is dropped as a whole. */
-class Connection {
-  loggedIn = false;
-  /** One entry for each `login` frame without an answer, oldest first. */
-  readonly replies: LoginWaiter[] = [];
-  /** How many logouts follow a login that the service has refused since. It answers each with an error. */
-  vainLogouts = 0;
-  /** Whether this page has asked for presence, and whether the service knows it. */
-  presence: "unasked" | "asked" | "unknown" = "unasked";
-  /** How many `watch` frames have no answer yet. */
-  unanswered = 0;
-  /** How many `ping` frames have no answer yet, and whether the service has answered one with a `pong`. */
-  pings = 0;
-  ponged = false;
-  /** How often the login was refused in a row, and since when, in ms of `performance.now()`. */
-  refusals = 0;
-  refusedSince = 0;
-  /** Whether the connection was ever open, and whether it has lasted. */
-  opened = false;
-  held = false;
-  /** Watches the connection from the moment that it is open. */
-  liveness: Liveness | undefined;
-  readonly began = performance.now();
-  connectTimer: Timer;
-  holdTimer: Timer;
-  loginTimer: Timer;
-  iceTimer: Timer;
-
-  constructor(readonly socket: WebSocket) {}
-
-  get open(): boolean {
-    return this.socket.readyState === WebSocket.OPEN;
-  }
-
-  send(frame: object): string {
-    const text = JSON.stringify(frame);
-    this.socket.send(text);
-    return text;
-  }
-
-  watch(logins: readonly string[]): void {
-    this.unanswered++;
-    this.send({ type: "watch", logins });
-  }
-
-  ping(): void {
-    this.pings++;
-    this.send({ type: "ping" });
-  }
-
-  stopTimers(): void {
-    this.liveness?.stop();
-    for (const timer of [this.connectTimer, this.holdTimer, this.loginTimer, this.iceTimer]) clearTimeout(timer);
-  }
-}
 
 /**
  * The page's connection to the service. It connects again when the WebSocket is lost, and logs in again by itself. It
@@ -143,18 +55,23 @@ export class ServiceConnection {
 
   #state: ServiceState = { kind: "connecting" };
   #connection: Connection | undefined;
-  #joining: { login: string; finish: LoginWaiter } | undefined;
+  #joining: { login: string; finish: (result: JoinResult) => void } | undefined;
   #retryTimer: Timer;
   #iceServers: readonly RTCIceServer[] = [];
-  /** The logins whose presence is watched. */
-  #watched: readonly string[] = [];
+  readonly #watch = new Watch();
   #watchScheduled = false;
+  /** The session of the login, or of the one that is asked for. */
+  #session: Session | undefined;
+  /** A session that this page gives up as soon as it can, and until when it can, in ms of `performance.now()`. */
+  #leaving: Session | undefined;
+  #leavingUntil = 0;
+  /** How long the service keeps a session without a connection, in s. It is 0 if it keeps none. */
+  #window = WINDOW;
+  /** When this page began an attempt to log in that was not answered, in ms of `performance.now()`. */
+  #vainLogin = -Infinity;
   /** Connections in a row that were given up because a ping was not answered. */
   #mute = 0;
-  /** Attempts in a row that came to nothing, and what was found in the way after the last one that was looked at. */
-  #vain = 0;
-  #suspected: Phrase | undefined;
-  #obstacle: Phrase | undefined;
+  readonly #obstacle: ObstacleSearch;
   readonly #loginBackoff = new Backoff(1_000, 30_000);
 
   constructor(
@@ -162,8 +79,10 @@ export class ServiceConnection {
     private readonly listener: ServiceListener,
     private readonly backoff: Backoff = new Backoff(),
     /** Looks for what keeps WebSockets from the service. */
-    private readonly look: () => Promise<Phrase | undefined> = async () => undefined,
-  ) {}
+    look: () => Promise<Phrase | undefined> = async () => undefined,
+  ) {
+    this.#obstacle = new ObstacleSearch(look, () => listener.stateChanged());
+  }
 
   get state(): ServiceState {
     return this.#state;
@@ -171,7 +90,7 @@ export class ServiceConnection {
 
   /** What keeps this page from the service, if the page has found it out. */
   get obstacle(): Phrase | undefined {
-    return this.#obstacle;
+    return this.#obstacle.found;
   }
 
   /** Whether this page is logged in, and can send frames to others. */
@@ -182,6 +101,11 @@ export class ServiceConnection {
   /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
   get doubted(): boolean {
     return this.#connection?.liveness?.doubted === true;
+  }
+
+  /** How long the service keeps a session without a connection, in s. It is 0 if it keeps none. */
+  get window(): number {
+    return this.#window;
   }
 
   /** The ICE servers that the service offers (RFC 8445). */
@@ -196,13 +120,7 @@ export class ServiceConnection {
 
   /** Sets the logins whose presence is watched, the most important first. */
   watch(logins: readonly string[]): void {
-    const bytes = new TextEncoder();
-    let room = MAX_WATCHED_BYTES;
-    const first = logins.slice(0, MAX_WATCHED).filter((login) => (room -= bytes.encode(JSON.stringify(login)).length) >= 0);
-    const keys = (all: readonly string[]) => JSON.stringify(all.map(loginKey).sort());
-    if (keys(first) === keys(this.#watched)) return;
-    this.#watched = first;
-    this.#sendWatch();
+    if (this.#watch.set(logins)) this.#sendWatch();
   }
 
   /** Asks for presence in a microtask. Several changes are one frame then. */
@@ -212,10 +130,8 @@ export class ServiceConnection {
     queueMicrotask(() => {
       this.#watchScheduled = false;
       const connection = this.#connection;
-      if (connection?.loggedIn !== true || !connection.open || connection.presence === "unknown") return;
-      if (this.#watched.length === 0 && connection.presence === "unasked") return;
-      connection.presence = "asked";
-      connection.watch(this.#watched);
+      const logins = connection?.loggedIn === true && connection.open ? this.#watch.ask() : undefined;
+      if (logins !== undefined) this.#post(connection, { type: "watch", logins });
     });
   }
 
@@ -265,9 +181,35 @@ export class ServiceConnection {
         resolve(result);
       };
       this.#joining = { login, finish };
-      if (this.#connection?.open === true) this.#sendLogin(this.#connection);
-      else this.connect();
+      const connection = this.#connection;
+      if (connection?.open !== true) return this.connect();
+      // Nobody waits for the answer to a login that is being given up.
+      if (this.#leaving !== undefined) connection.send({ type: "logout", login: this.#leaving.login });
+      this.#leaving = undefined;
+      this.#sendLogin(connection);
     });
+  }
+
+  /** Goes on with the session of the page before in this tab, as after a connection that was lost. */
+  resume(kept: KeptSession): void {
+    this.login = kept.login;
+    this.#session = new Session(kept.login, kept);
+    if (this.#connection?.open !== true) return this.connect();
+    this.#setState({ kind: "connecting" });
+    this.#sendLogin(this.#connection);
+  }
+
+  /** Some of what has come may be settled now, so that a reload would not miss it any more. */
+  settle(): void {
+    const session = this.#session;
+    if (session?.on !== true || this.listener.pending() || !session.settle()) return;
+    this.#keep();
+    this.#confirm();
+  }
+
+  /** What the next page in this tab needs is stored again, because the person may store something now, or nothing any more. */
+  keepAgain(): void {
+    if (this.#session !== undefined) this.#keep();
   }
 
   /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
@@ -278,33 +220,92 @@ export class ServiceConnection {
   }
 
   #giveUpJoin(code: string): void {
+    const session = this.#session;
     this.#joining?.finish({ joined: false, code, message: "" });
+    this.#forget();
     // A late answer would give this page a login that it does not want any more.
     const connection = this.#connection;
-    if (connection?.open === true) this.#drop(connection);
+    if (connection?.open !== true) return;
+    if (connection.replies.length > 0 && this.#window > 0 && this.#leaving === undefined) this.#giveUp(session);
+    this.#drop(connection);
   }
 
   /** Gives the login up. The connection stays. */
   leave(): void {
     const { login } = this;
     const connection = this.#connection;
+    const session = this.#session;
+    const kept = session?.on === true;
     this.login = undefined;
-    if (connection !== undefined) {
+    this.#forget();
+    if (connection?.open === true) {
+      const pending = connection.replies.length > 0;
       clearTimeout(connection.loginTimer);
-      const held = connection.loggedIn || connection.replies.length > 0;
+      if (login !== undefined && (connection.loggedIn || (pending && !kept))) connection.send({ type: "logout", login });
+      else if (kept) {
+        this.#giveUp(session);
+        if (!pending) this.#sendLogin(connection);
+      }
       connection.loggedIn = false;
-      if (held && login !== undefined && connection.open) connection.send({ type: "logout", login });
-      if (connection.open) this.#connected();
-    }
+      this.#connected();
+    } else if (kept) this.#giveUp(session);
     this.listener.stateChanged();
   }
 
-  /** Sends a frame to another client, and returns it as sent. Without a login it sends nothing and returns undefined. */
+  /** Gives a session up as soon as there is a connection for that. */
+  #giveUp(session: Session | undefined): void {
+    this.#leaving = session;
+    this.#leavingUntil = performance.now() + this.#window * 1_000;
+  }
+
+  /** There is nothing to go on with any more. */
+  #forget(): void {
+    this.#session = undefined;
+    this.listener.keep(undefined);
+  }
+
+  /** Stores what the next page in this tab needs. */
+  #keep(): void {
+    this.listener.keep(this.#session?.kept);
+  }
+
+  /**
+   * Sends a frame to another client, and returns it as sent. Where the session is kept and the connection is lost, the frame goes out when
+   * that is back. Without a login it sends nothing and returns undefined.
+   */
   send(frame: Outgoing): string | undefined {
     const connection = this.#connection;
-    if (connection?.loggedIn !== true || !connection.open) return undefined;
-    connection.liveness?.expect();
-    return connection.send({ ...frame, from: this.login });
+    const there = connection?.loggedIn === true && connection.open;
+    if (!there && this.#session?.on !== true) return undefined;
+    if (there) connection.liveness?.expect();
+    return this.#post(there ? connection : undefined, { ...frame, from: this.login });
+  }
+
+  /** Sends a frame that counts, now or, without a connection, once the session goes on. */
+  #post(connection: Connection | undefined, frame: object): string {
+    const text = JSON.stringify(frame);
+    if (this.#session?.on === true) this.#session.sent(text);
+    connection?.socket.send(text);
+    this.#confirm();
+    return text;
+  }
+
+  /** Asks for a sign of life, and confirms what has come. */
+  #ping(connection: Connection): void {
+    clearTimeout(connection.confirmTimer);
+    connection.confirmTimer = undefined;
+    connection.pings++;
+    const session = this.#session;
+    connection.send({ type: "ping", ...(connection.loggedIn && session?.on === true ? { received: session.confirm() } : {}) });
+  }
+
+  /** Confirms what has come, and finds out what has arrived, if that is due. */
+  #confirm(): void {
+    const connection = this.#connection;
+    const due = this.#session?.due;
+    if (connection?.loggedIn !== true || this.#session?.on !== true || due === undefined) return;
+    if (due === 0) this.#ping(connection);
+    else connection.confirmTimer ??= setTimeout(() => this.#ping(connection), due);
   }
 
   #setIceServers(connection: Connection, iceServers: RTCIceServer[]): void {
@@ -317,7 +318,7 @@ export class ServiceConnection {
     clearTimeout(connection.iceTimer);
     if (!this.#iceServers.some(({ credential }) => credential !== undefined)) return;
     connection.iceTimer = setTimeout(() => {
-      if (connection.loggedIn) connection.send({ type: "ice-servers" });
+      if (connection.loggedIn) this.#post(connection, { type: "ice-servers" });
     }, wait);
   }
 
@@ -330,14 +331,13 @@ export class ServiceConnection {
     if (connection !== this.#connection) return;
     clearTimeout(connection.connectTimer);
     connection.opened = true;
-    this.#vain = 0;
-    this.#suspected = this.#obstacle = undefined;
+    this.#obstacle.none();
     connection.holdTimer = setTimeout(() => {
       connection.held = true;
       this.backoff.reset();
     }, HOLDS_AFTER);
     connection.liveness = new Liveness({
-      ping: () => connection.ping(),
+      ping: () => this.#ping(connection),
       byItself: () => this.#mute < MAX_MUTE,
       answered: () => this.listener.answered(),
       dead: () => this.#dead(connection),
@@ -345,46 +345,69 @@ export class ServiceConnection {
     // A page that takes its login again is connected once it has it.
     if (this.login === undefined || this.#joining !== undefined) this.#connected();
     this.#sendLogin(connection);
-    if (this.#mute > 0) connection.ping(); // It shows whether the service answers pings at all.
+    if (this.#mute > 0) this.#ping(connection); // It shows whether the service answers pings at all.
   }
 
   #connected(): void {
     if (this.#state.kind !== "connected") this.#setState({ kind: "connected" });
   }
 
-  /** Asks for the login that the person wants now, or that this page held before the reconnect. */
+  /** Asks for the login that the person wants now, or that this page held before the reconnect. One that it gives up comes first. */
   #sendLogin(connection: Connection): void {
     clearTimeout(connection.loginTimer);
     const joining = this.#joining;
     const login = joining?.login ?? this.login;
-    if (login === undefined) return;
-    connection.replies.push((result) => {
-      if (joining !== undefined) {
-        if (this.#joining !== joining) return;
-        if (result.joined) this.#accepted(connection, login);
-        joining.finish(result);
-      } else if (this.login === login) {
-        if (result.joined) {
-          this.#accepted(connection, login);
-          this.listener.loginRegained();
-        } else this.#refused(connection, result.code);
-      } else if (!result.joined) connection.vainLogouts++; // The person signed out before this reply came.
+    if (performance.now() > this.#leavingUntil) this.#leaving = undefined;
+    if (login !== undefined && this.#session?.login !== login) this.#session = new Session(login);
+    const session = this.#leaving ?? this.#session;
+    if (session === undefined) return;
+    if (session === this.#session) this.#keep(); // Before it is sent: the reply may be lost.
+    connection.replies.push((reply) => {
+      if (session === this.#leaving) return this.#left(connection, session, reply);
+      if (session !== this.#session) {
+        if (!reply.success) connection.vainLogouts++; // The person signed out before this reply came.
+        return;
+      }
+      if (reply.success) this.#accepted(connection, session, reply);
+      else if (joining === undefined) this.#refused(connection, reply.code);
+      else this.#forget();
+      joining?.finish(reply.success ? { joined: true } : { joined: false, code: reply.code, message: reply.message });
     });
-    connection.send({ type: "login", login });
+    connection.asked = performance.now();
+    connection.send(session.ask());
     connection.liveness?.expect();
   }
 
-  #accepted(connection: Connection, login: string): void {
-    this.login = login;
+  /** The login that this page gives up was answered. */
+  #left(connection: Connection, session: Session, reply: LoginReply): void {
+    this.#leaving = undefined;
+    if (reply.success) {
+      for (const text of session.accepted(reply) ?? []) connection.socket.send(text);
+      connection.send({ type: "logout", login: session.login });
+    }
+    this.#sendLogin(connection);
+  }
+
+  #accepted(connection: Connection, session: Session, reply: LoginReply): void {
+    const regained = this.login !== undefined;
+    this.login = session.login;
     connection.loggedIn = true;
     connection.refusals = 0;
     this.#loginBackoff.reset();
+    this.#setIceServers(connection, reply.iceServers);
+    const again = session.accepted(reply);
+    if (session.on) this.#keep();
+    else this.listener.keep(undefined);
+    this.#window = session.on ? (reply.window ?? WINDOW) : 0;
+    if (again === undefined) this.#watch.begin();
+    for (const text of again ?? []) connection.socket.send(text);
+    // The service probes only clients that send pings when somebody else asks for their login. So this page gets its login back soon, even if
+    // its address changes and the service believes its old connection alive.
+    this.#ping(connection);
     this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
-    // The service probes only clients that send pings when somebody else asks for their login. So this page gets its login back soon, even if
-    // its address changes and the service believes its old connection alive.
-    connection.ping();
+    if (regained) this.listener.loginRegained(again !== undefined);
   }
 
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
@@ -402,42 +425,48 @@ export class ServiceConnection {
 
   #received(connection: Connection, data: string): void {
     connection.liveness?.heard();
+    const session = connection.loggedIn && this.#session?.on === true ? this.#session : undefined;
+    if (session?.isNew(data) === false) return;
+    this.#act(connection, data);
+    if (session === undefined || session !== this.#session) return;
+    session.acted(data);
+    if (!this.listener.pending()) session.settle();
+    this.#keep();
+    this.#confirm();
+  }
+
+  #act(connection: Connection, data: string): void {
     const frame = parseFrame(data);
     if (frame === undefined) return;
     if (frame.type === "pong") {
       connection.pings = 0;
       connection.ponged = true;
       this.#mute = 0;
+      if (frame.received !== undefined && connection.loggedIn) this.#session?.confirmed(frame.received);
       return;
     }
     if (frame.type === "login") {
       const reply = connection.replies.shift();
-      if (reply !== undefined) {
-        if (frame.success) this.#setIceServers(connection, frame.iceServers);
-        reply(frame.success ? { joined: true } : { joined: false, code: frame.code, message: frame.message });
-      } else if (frame.success) {
-        // The page does not want this login any more. Dropping the connection gives it back.
-        this.#drop(connection);
-      }
+      if (reply !== undefined) reply(frame);
+      // The page does not want this login any more. Dropping the connection gives it back.
+      else if (frame.success) this.#drop(connection);
     } else if (frame.type === "ice-servers") {
       // After Sign out they are of no use. The next Join brings its own.
       if (!connection.loggedIn) return;
       if (frame.iceServers.length > 0) this.#setIceServers(connection, frame.iceServers);
       else this.#renewIceServers(connection, RENEW_AGAIN);
     } else if (frame.type === "presence") {
-      connection.unanswered = 0; // The service knows presence, so that no error will come.
-      if (connection.presence === "asked") this.listener.presence(frame.online, frame.offline);
+      if (this.#watch.answered()) this.listener.presence(frame.online, frame.offline);
     } else if (frame.type === "error" && answersPing(connection, frame)) {
       connection.pings--;
       this.#mute = 0;
-    } else if (frame.type === "error" && frame.code === "unknown-type" && frame.to === undefined && connection.unanswered > 0) {
-      connection.unanswered--;
-      connection.presence = "unknown"; // The page works without presence, so that nobody needs to know.
+    } else if (frame.type === "error" && this.#watch.refused(frame)) {
+      // The page works without presence, so that nobody needs to know.
     } else if (frame.type === "error" && frame.code === "not-logged-in" && connection.vainLogouts > 0) {
       connection.vainLogouts--;
     } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && connection.replies.length > 0) {
       // The service could not read the `login` frame, so that this is the answer to it.
-      connection.replies.shift()!({ joined: false, code: frame.code, message: "" });
+      connection.replies.shift()!({ type: "login", success: false, code: frame.code, message: "", iceServers: [] });
     } else this.listener.received(frame.type === "error" ? frame : { ...frame, text: data });
   }
 
@@ -445,25 +474,8 @@ export class ServiceConnection {
   #dead(connection: Connection): void {
     this.#mute++;
     this.#drop(connection);
-    // A connection that fails soon and again is the service's trouble. Then the back-off counts.
-    if (connection.held) this.connect();
-  }
-
-  /**
-   * Looks for what is in the way once several attempts in a row have come to nothing. What is found twice in a row counts: a service that has
-   * just come back answers the question although the attempt before it failed.
-   */
-  #lookForObstacle(): void {
-    if (++this.#vain < LOOK_AFTER || (this.#vain - LOOK_AFTER > 1 && (this.#vain - LOOK_AFTER) % LOOK_EVERY !== 0)) return;
-    void this.look().then((found) => {
-      if (this.#vain === 0) return; // The page is connected by now.
-      const before = this.#suspected;
-      this.#suspected = found;
-      const obstacle = found?.key === before?.key ? found : undefined;
-      if (obstacle === this.#obstacle) return;
-      this.#obstacle = obstacle;
-      this.listener.stateChanged();
-    });
+    // A connection that fails soon and again is the service's trouble. Then the back-off counts, unless the session waits for this page.
+    if (connection.held || this.#session?.on === true) this.connect();
   }
 
   /** Closes a connection without waiting for the socket's close event. */
@@ -476,9 +488,15 @@ export class ServiceConnection {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.stopTimers();
-    if (!connection.opened) this.#lookForObstacle();
-    const stop = stopReason(code, reason);
+    if (!connection.opened) this.#obstacle.failed();
+    let stop = stopReason(code, reason);
+    // Perhaps an attempt of this page has come late, and has taken its own session over.
+    if (code === TAKEN_OVER && performance.now() - this.#vainLogin < LATE) {
+      stop = undefined;
+      this.#vainLogin = -Infinity;
+    } else if (connection.replies.length > 0) this.#vainLogin = connection.asked;
     if (stop !== undefined) {
+      if (code !== REFUSED || this.login === undefined) this.#forget();
       this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
       this.#setState({ kind: "stopped", reason: stop });
       return;
@@ -492,34 +510,4 @@ export class ServiceConnection {
 /** Whether an error answers a `ping`: an earlier version of the service does not know that type. The original one gives no code. */
 function answersPing({ pings, ponged }: Connection, { code, to }: ServiceError): boolean {
   return pings > 0 && !ponged && to === undefined && (code === "unknown-type" || code === "");
-}
-
-/** The wait that the service asks for in a close reason (`retry=2300`), in ms. It is an hour at most. */
-function retryAfter(reason: string): number | undefined {
-  const match = /^retry=(\d{1,7})$/u.exec(reason);
-  return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
-}
-
-/** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */
-const UNFINISHED = "a message begun and not finished";
-
-/** Why a client must not connect again by itself after a close code; undefined: it should. */
-export function stopReason(code: number, reason = ""): Phrase | undefined {
-  switch (code) {
-    case 1000:
-      return phrase("stopEnded");
-    case 1002:
-    case 1003:
-    case 1007:
-    case 1009:
-      return phrase("stopMisunderstood");
-    case 1008:
-      // The network was probably away in the middle of a message.
-      return reason === UNFINISHED ? undefined : phrase("stopRefused");
-    case 4100:
-      return phrase("stopTakenOver");
-    default:
-      // Later versions of the service may use these codes.
-      return code >= 4101 && code <= 4199 ? phrase("stopForGood") : undefined;
-  }
 }

@@ -119,10 +119,9 @@ export class View implements Page {
     this.#composer.leavePage();
   }
 
-  /** The page comes back as it was, after others have been in its tab. What they have written is shown. */
+  /** The page comes back as it was, after others have been in its tab. */
   comeBack(): void {
     this.#composer.comeBack();
-    void this.messenger.refresh();
   }
 
   /** Everything has been deleted: the view forgets the last login too. */

@@ -1,0 +1,34 @@
+import { isFields } from "../signaling/fields.js";
+import type { LiveConversation } from "./liveconversation.js";
+
+/** Which conversations the next page in this tab goes on with. */
+export interface OpenConversations {
+  /** The other login of the one in front. */
+  readonly front?: string | undefined;
+  /** The other logins, and the id of the call of each. */
+  readonly open: readonly { readonly peer: string; readonly call: string }[];
+}
+
+export const NOTHING_OPEN: OpenConversations = { open: [] };
+
+/** The conversations that are open or being restored, and those in which the person calls. Who calls this page does so again by themselves. */
+export function openConversations(conversations: readonly LiveConversation[], front: LiveConversation | undefined): OpenConversations {
+  const open = conversations.flatMap(({ peer, call, loss }) => {
+    const id = loss?.call ?? (call?.wasOpen === true || call?.outgoing === true ? call.id : undefined);
+    return id === undefined ? [] : { peer, call: id };
+  });
+  return { front: front?.peer, open };
+}
+
+/** Reads what `JSON.stringify` has made of such. */
+export function readOpen(text: string | undefined): OpenConversations {
+  try {
+    const fields: unknown = JSON.parse(text ?? "");
+    if (!isFields(fields) || !Array.isArray(fields.open)) return NOTHING_OPEN;
+    const { front, open } = fields;
+    const isOpen = (one: unknown): one is OpenConversations["open"][number] => isFields(one) && typeof one.peer === "string" && typeof one.call === "string";
+    return { front: typeof front === "string" ? front : undefined, open: (open as unknown[]).filter(isOpen) };
+  } catch {
+    return NOTHING_OPEN;
+  }
+}

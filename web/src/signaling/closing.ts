@@ -1,0 +1,38 @@
+import { type Phrase, phrase } from "../words.js";
+
+/** The code with which the service closes the connection of a client that was refused too often … */
+export const REFUSED = 1008;
+/** … and the one of a session that another connection has taken over. */
+export const TAKEN_OVER = 4100;
+/** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
+const MIN_RETRY = 250;
+
+/** The wait that the service asks for in a close reason (`retry=2300`), in ms. It is an hour at most. */
+export function retryAfter(reason: string): number | undefined {
+  const match = /^retry=(\d{1,7})$/u.exec(reason);
+  return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
+}
+
+/** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */
+const UNFINISHED = "a message begun and not finished";
+
+/** Why a client must not connect again by itself after a close code; undefined: it should. */
+export function stopReason(code: number, reason = ""): Phrase | undefined {
+  switch (code) {
+    case 1000:
+      return phrase("stopEnded");
+    case 1002:
+    case 1003:
+    case 1007:
+    case 1009:
+      return phrase("stopMisunderstood");
+    case REFUSED:
+      // The network was probably away in the middle of a message.
+      return reason === UNFINISHED ? undefined : phrase("stopRefused");
+    case TAKEN_OVER:
+      return phrase("stopTakenOver");
+    default:
+      // Later versions of the service may use these codes.
+      return code >= 4101 && code <= 4199 ? phrase("stopForGood") : undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import type { LoginReply } from "./frames.js";
+import type { Liveness } from "./liveness.js";
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
+/** Takes the answer to a `login`. */
+type LoginWaiter = (reply: LoginReply) => void;
+
+/** One WebSocket, and everything that holds only on it. It is dropped as a whole. */
+export class Connection {
+  loggedIn = false;
+  /** One entry for each `login` frame without an answer, oldest first. */
+  readonly replies: LoginWaiter[] = [];
+  /** How many logouts follow a login that the service has refused since. It answers each with an error. */
+  vainLogouts = 0;
+  /** How many `ping` frames have no answer yet, and whether the service has answered one with a `pong`. */
+  pings = 0;
+  ponged = false;
+  /** How often the login was refused in a row, and since when, in ms of `performance.now()`. */
+  refusals = 0;
+  refusedSince = 0;
+  /** Whether the connection was ever open, and whether it has lasted. */
+  opened = false;
+  held = false;
+  /** Watches the connection from the moment that it is open. */
+  liveness: Liveness | undefined;
+  readonly began = performance.now();
+  /** When this page last asked for a login, in ms of `performance.now()`. */
+  asked = -Infinity;
+  connectTimer: Timer;
+  holdTimer: Timer;
+  loginTimer: Timer;
+  iceTimer: Timer;
+  confirmTimer: Timer;
+
+  constructor(readonly socket: WebSocket) {}
+
+  get open(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  send(frame: object): void {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  stopTimers(): void {
+    this.liveness?.stop();
+    for (const timer of [this.connectTimer, this.holdTimer, this.loginTimer, this.iceTimer, this.confirmTimer]) clearTimeout(timer);
+  }
+}
