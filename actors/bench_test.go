@@ -54,7 +54,7 @@ func BenchmarkLoginLogout(b *testing.B) {
 	for _, others := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("among%d", others), func(b *testing.B) {
 			s := newTestSystem(b, Options{})
-			connections := loginMany(b, s, max(others, 1))
+			connections := loginMany(b, s, max(others, 1), "")
 			next := 0
 			b.ReportAllocs()
 			for b.Loop() {
@@ -76,7 +76,7 @@ func BenchmarkLoginLogout(b *testing.B) {
 // there and spelled differently, and one that is not there.
 func BenchmarkRoute(b *testing.B) {
 	s := newTestSystem(b, Options{})
-	loginMany(b, s, 100_000)
+	loginMany(b, s, 100_000, "")
 	for name, spelling := range map[string]string{"hit": "user%d", "spelt otherwise": "USER%d", "miss": "nobody %d"} {
 		logins := make([][]byte, 1<<14)
 		for i := range logins {
@@ -93,12 +93,12 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
-// loginMany logs clients in.
-func loginMany(b *testing.B, s *System, clients int) []*Connection {
+// loginMany logs clients in. Members are what each login has besides.
+func loginMany(b *testing.B, s *System, clients int, members string) []*Connection {
 	connections := make([]*Connection, clients)
 	for i := range connections {
 		connections[i] = s.Connect(discard{})
-		connections[i].Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":"user%d"}`, i)))
+		connections[i].Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":"user%d"%s}`, i, members)))
 	}
 	if n := s.Sessions(); n != clients {
 		b.Fatalf("%d sessions, want %d", n, clients)
@@ -115,16 +115,30 @@ func live() (heap, stack uint64) {
 	return m.HeapAlloc, m.StackInuse
 }
 
+// A kept session is measured with its connection, and without one, for as long as its window lasts.
 func BenchmarkIdleSession(b *testing.B) {
-	const clients = 100_000
-	for b.Loop() {
-		heap, stack := live()
-		s := newTestSystem(b, Options{})
-		connections := loginMany(b, s, clients)
-		heap2, stack2 := live()
-		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here
-		b.ReportMetric((float64(stack2)-float64(stack))/clients, "stack-B/session")
-		runtime.KeepAlive(connections)
+	for _, c := range []struct {
+		name, members string
+		away          bool
+	}{{"plain", "", false}, {"kept", `,"keep":true`, false}, {"kept with a secret that was brought", `,"keep":true,"resume":"` + firstSecret + `","received":0`, false}, {"away", `,"keep":true`, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			const clients = 50_000
+			for b.Loop() {
+				heap, stack := live()
+				s := newTestSystem(b, Options{ResumeWindow: MaxResumeWindow})
+				connections := loginMany(b, s, clients, c.members)
+				if c.away {
+					for i, connection := range connections {
+						connection.Closed(false)
+						connections[i] = nil
+					}
+				}
+				heap2, stack2 := live()
+				b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here
+				b.ReportMetric((float64(stack2)-float64(stack))/clients, "stack-B/session")
+				runtime.KeepAlive(connections)
+			}
+		})
 	}
 }
 
@@ -140,7 +154,7 @@ func BenchmarkMillionSessions(b *testing.B) {
 		heap, stack := live()
 		s := NewSystem(Options{})
 		start := time.Now()
-		connections := loginMany(b, s, clients)
+		connections := loginMany(b, s, clients, "")
 		b.ReportMetric(time.Since(start).Seconds(), "login-s")
 		heap2, stack2 := live()
 		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session") // 8: the slice here

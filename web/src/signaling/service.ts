@@ -401,9 +401,7 @@ export class ServiceConnection {
     this.#window = session.on ? (reply.window ?? WINDOW) : 0;
     if (again === undefined) this.#watch.begin();
     for (const text of again ?? []) connection.socket.send(text);
-    // The service probes only clients that send pings when somebody else asks for their login. So this page gets its login back soon, even if
-    // its address changes and the service believes its old connection alive.
-    this.#ping(connection);
+    this.#ping(connection); // It confirms, and shows the service that this page has the reply.
     this.#state = { kind: "connected" };
     this.listener.stateChanged();
     this.#sendWatch();
