@@ -524,9 +524,9 @@ func TestClientsAreToldWhenTheServiceEnds(t *testing.T) {
 			for _, c := range clients {
 				<-c.Done()
 				var closed *client.CloseError
-				if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseGoingAway ||
+				if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseServiceRestart ||
 					!regexp.MustCompile(`^retry=\d+$`).MatchString(closed.Reason) {
-					t.Errorf("the connection ended with %v; wanted 1001 and retry=<ms>", err)
+					t.Errorf("the connection ended with %v; wanted 1012 and retry=<ms>", err)
 				}
 			}
 		})

@@ -192,8 +192,8 @@ func TestAConnectionThatOpensDuringShutdownIsClosedToo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if code, reason, _, err := c.ReadClose(); code != uint16(messages.CloseGoingAway) || !strings.HasPrefix(reason, "retry=") || err != nil {
-				t.Errorf("closed with %d %q, %v; want 1001 and a delay", code, reason, err)
+			if code, reason, _, err := c.ReadClose(); code != uint16(messages.CloseServiceRestart) || !strings.HasPrefix(reason, "retry=") || err != nil {
+				t.Errorf("closed with %d %q, %v; want 1012 and a delay", code, reason, err)
 			}
 			c.Close()
 			if err := <-shutdown; err != nil || time.Since(start) < time.Second {

@@ -287,8 +287,8 @@ func TestShutdownTellsClientsWhenToComeBack(t *testing.T) {
 				go func() {
 					code, reason, _, err := c.ReadClose()
 					var ms int
-					if _, scan := fmt.Sscanf(reason, "retry=%d", &ms); scan != nil || code != 1001 || err != nil {
-						t.Errorf("closed with %d %q, %v; want 1001 retry=<ms>", code, reason, err)
+					if _, scan := fmt.Sscanf(reason, "retry=%d", &ms); scan != nil || code != 1012 || err != nil {
+						t.Errorf("closed with %d %q, %v; want 1012 retry=<ms>", code, reason, err)
 					}
 					delays <- ms
 					c.Close()

@@ -77,6 +77,8 @@ type Options struct {
 	// IdleTimeout is how long a client may send nothing, not even a pong. After that the service ends the connection
 	// (close code 4001). IdleTimeout must be longer than PingInterval. Default: 60 s.
 	IdleTimeout time.Duration
+	// RetrySpread is the time over which clients come back after a Shutdown. Each is told when, at random. Default: 5 s.
+	RetrySpread time.Duration
 	// HandshakeTimeout is how long a client may take to send a request's headers. Over TLS, it is also how long the client may
 	// take for the TLS handshake and the first bytes behind it. [Server.Serve] enforces it. If the Server
 	// is mounted in another [http.Server], the ReadHeaderTimeout of that server applies instead. Default: 10 s.
@@ -93,6 +95,7 @@ func DefaultOptions() Options {
 		MessageTimeout:   10 * time.Second,
 		PingInterval:     25 * time.Second,
 		IdleTimeout:      60 * time.Second,
+		RetrySpread:      5 * time.Second,
 		HandshakeTimeout: 10 * time.Second,
 	}
 }
@@ -112,6 +115,7 @@ func (o *Options) complete() error {
 		{"message timeout", &o.MessageTimeout, defaults.MessageTimeout},
 		{"ping interval", &o.PingInterval, defaults.PingInterval},
 		{"idle timeout", &o.IdleTimeout, defaults.IdleTimeout},
+		{"retry spread", &o.RetrySpread, defaults.RetrySpread},
 		{"handshake timeout", &o.HandshakeTimeout, defaults.HandshakeTimeout},
 	} {
 		if *d.value == 0 {

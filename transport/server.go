@@ -25,10 +25,8 @@ const (
 	pageTimeout = 30 * time.Second
 	// keepAliveTimeout is how long an HTTP connection without a request stays open.
 	keepAliveTimeout = 30 * time.Second
-	// When the service goes down, each client is asked to come back after a random delay between these two, so that they
-	// do not all come back at the same moment.
+	// minRetryDelay is the shortest delay after which clients are asked to come back when the service goes down.
 	minRetryDelay = 500 * time.Millisecond
-	maxRetryDelay = 5 * time.Second
 	// requestGrace is the longest time that Shutdown waits for requests for the page.
 	requestGrace = time.Second
 	// cutGrace is how long Shutdown waits for goroutines whose sockets it has closed.
@@ -269,7 +267,7 @@ func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 	var response [192]byte
 	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
 	if !s.connections.add(&l.conn) {
-		l.Close(goingDown())
+		l.Close(s.goingDown())
 	}
 	l.socket.Post(openTask{l, ahead})
 }
@@ -285,18 +283,19 @@ func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
 		return
 	}
 	if !s.connections.add(&c.conn) {
-		c.Close(goingDown())
+		c.Close(s.goingDown())
 	}
 	go c.read(ahead)
 }
 
-// goingDown returns the status code and the reason of the close frames that clients get when the service shuts down.
-func goingDown() (messages.CloseCode, string) {
-	delay := minRetryDelay + rand.N(maxRetryDelay-minRetryDelay)
-	return messages.CloseGoingAway, fmt.Sprintf("retry=%d", delay.Milliseconds())
+// goingDown returns the status code and the reason of a close frame that a client gets when the service shuts down. The clients
+// come back one after another, so that whatever serves then is not overrun.
+func (s *Server) goingDown() (messages.CloseCode, string) {
+	delay := minRetryDelay + rand.N(s.options.RetrySpread)
+	return messages.CloseServiceRestart, fmt.Sprintf("retry=%d", delay.Milliseconds())
 }
 
-// Shutdown accepts no more connections and closes the open ones, with code 1001 and a delay after which to come back. It
+// Shutdown accepts no more connections and closes the open ones, with code 1012 and a delay after which to come back. It
 // returns when all are gone. If ctx ends first, Shutdown cuts the connections that are left and returns ctx's error. A
 // Server cannot be used again afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -310,7 +309,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			_ = s.http.Close()
 		}
 	}()
-	s.connections.each(func(c *conn) { c.Close(goingDown()) })
+	s.connections.each(func(c *conn) { c.Close(s.goingDown()) })
 	err := s.connections.wait(ctx)
 	gone := err == nil
 	if !gone {

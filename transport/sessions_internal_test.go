@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"p2p-messaging/actors"
+	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/epoll"
 	"p2p-messaging/transport/internal/rawws"
 )
@@ -116,7 +117,7 @@ func (m *simulation) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	gone := make(chan error)
-	m.connections.each(func(c *conn) { c.Close(goingDown()) })
+	m.connections.each(func(c *conn) { c.Close(messages.CloseServiceRestart, "") })
 	for _, l := range m.loops {
 		l.run()
 	}

@@ -46,6 +46,7 @@ type Flags struct {
 	MessageTimeout   time.Duration `group:"timing" env:"P2P_MESSAGE_TIMEOUT" default:"${message_timeout}" placeholder:"TIME" help:"How long a client may take to finish a message that it has begun. Default: ${default}."`
 	PingInterval     time.Duration `group:"timing" env:"P2P_PING_INTERVAL" default:"${ping_interval}" placeholder:"TIME" help:"Time between two pings to a client. Default: ${default}."`
 	IdleTimeout      time.Duration `group:"timing" env:"P2P_IDLE_TIMEOUT" default:"${idle_timeout}" placeholder:"TIME" help:"How long a client may send nothing, not even the answer to a ping. Must be longer than --ping-interval. Default: ${default}."`
+	RetrySpread      time.Duration `group:"timing" env:"P2P_RETRY_SPREAD" default:"${retry_spread}" placeholder:"TIME" help:"When the service stops, its clients are told to come back at random times within this, so that they do not all come at once. Default: ${default}."`
 	HandshakeTimeout time.Duration `group:"timing" env:"P2P_HANDSHAKE_TIMEOUT" default:"${handshake_timeout}" placeholder:"TIME" help:"How long a client may take to send the headers of its request. Default: ${default}."`
 
 	ResumeWindow time.Duration `group:"sessions" env:"P2P_RESUME_WINDOW" default:"${resume_window}" placeholder:"TIME" help:"How long the session of a client that has lost its connection is kept, if the client asks for that. In whole seconds. 0 means that none is kept. Default: ${default}."`
@@ -98,6 +99,7 @@ func Vars() map[string]string {
 		"message_timeout":   o.MessageTimeout.String(),
 		"ping_interval":     o.PingInterval.String(),
 		"idle_timeout":      o.IdleTimeout.String(),
+		"retry_spread":      o.RetrySpread.String(),
 		"handshake_timeout": o.HandshakeTimeout.String(),
 
 		"turn_listen":                t.Listen,

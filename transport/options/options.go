@@ -49,6 +49,7 @@ func (f *Flags) Check() error {
 		{"--message-timeout", f.MessageTimeout},
 		{"--ping-interval", f.PingInterval},
 		{"--idle-timeout", f.IdleTimeout},
+		{"--retry-spread", f.RetrySpread},
 		{"--handshake-timeout", f.HandshakeTimeout},
 	} {
 		if d.value == 0 { // transport.New would take 0 for the default
@@ -81,6 +82,7 @@ func (f *Flags) Transport(logger *slog.Logger, page fs.FS) transport.Options {
 		MessageTimeout:   f.MessageTimeout,
 		PingInterval:     f.PingInterval,
 		IdleTimeout:      f.IdleTimeout,
+		RetrySpread:      f.RetrySpread,
 		HandshakeTimeout: f.HandshakeTimeout,
 	}
 }

@@ -55,8 +55,8 @@ func TestItServesUntilItIsStoppedAndTellsItsClients(t *testing.T) {
 	}
 	<-c.Done()
 	var closed *client.CloseError
-	if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseGoingAway {
-		t.Errorf("the connection ended with %v; wanted 1001", err)
+	if err := c.Err(); !errors.As(err, &closed) || closed.Code != messages.CloseServiceRestart {
+		t.Errorf("the connection ended with %v; wanted 1012", err)
 	}
 }
 
