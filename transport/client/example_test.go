@@ -211,7 +211,7 @@ func ExampleCloseError() {
 	if errors.As(err, &closed) && closed.Code.Retry() {
 		fmt.Println("to be dialed again, after a delay; code", closed.Code)
 	}
-	// Output: to be dialed again, after a delay; code 1001
+	// Output: to be dialed again, after a delay; code 1012
 }
 
 // startService starts a service on a free port.
