@@ -23,6 +23,7 @@ type service struct {
 	address string // host:port
 	// listen opens the service's socket.
 	listen func(network, address string) (net.Listener, error)
+	adjust []func(*transport.Options) // its options
 	system *actors.System
 	server *transport.Server
 	ended  chan error
@@ -38,10 +39,12 @@ func startService(t testing.TB) *service {
 	return startServiceAt(t, "127.0.0.1:0", net.Listen)
 }
 
-// startServiceAt does the same, at an address for which listen opens the socket.
-func startServiceAt(t testing.TB, address string, listen func(network, address string) (net.Listener, error)) *service {
+// startServiceAt does the same, at an address for which listen opens the socket, with options that adjust sets.
+func startServiceAt(
+	t testing.TB, address string, listen func(network, address string) (net.Listener, error), adjust ...func(*transport.Options),
+) *service {
 	t.Helper()
-	s := &service{t: t, address: address, listen: listen}
+	s := &service{t: t, address: address, listen: listen, adjust: adjust}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -83,6 +86,9 @@ func (s *service) start() {
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	options.Page = web.Files()
+	for _, set := range s.adjust {
+		set(&options)
+	}
 	s.server, err = transport.New(s.system, options)
 	if err != nil {
 		s.t.Fatal(err)

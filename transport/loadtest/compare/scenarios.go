@@ -20,7 +20,11 @@ type scenario struct {
 	Cycles   bool    `json:"cycles"`   // connect, log in, log out if the dialect can, close
 	Resumes  bool    `json:"resumes"`  // Cycles without a logout: a service that keeps sessions has them resumed
 	Sessions int     `json:"sessions"` // sessions to hold
+	TLS      bool    `json:"tls"`      // over wss://
 }
+
+// holds reports whether the scenario holds idle sessions.
+func (s scenario) holds() bool { return s.Size == 0 && !s.Cycles }
 
 func scenarios() []scenario {
 	return []scenario{
@@ -31,6 +35,9 @@ func scenarios() []scenario {
 		{Name: "large16", Title: "2 KB, window 16", Size: 2048, Window: 16},
 		{Name: "cycles", Title: "connect, log in, log out, close", Cycles: true},
 		{Name: "idle", Title: "idle sessions"},
+		{Name: "tls1", Title: "TLS, 300 B, window 1", Size: 300, Window: 1, TLS: true},
+		{Name: "tls16", Title: "TLS, 300 B, window 16", Size: 300, Window: 16, TLS: true},
+		{Name: "tlsidle", Title: "idle sessions over TLS", TLS: true},
 		{Name: "resumes", Title: "connect, resume a kept session, close", Cycles: true, Resumes: true},
 	}
 }
@@ -47,6 +54,7 @@ func scenarioNames() []string {
 type job struct {
 	Dialect  string        `json:"dialect"`
 	Address  string        `json:"address"` // host:port of the service
+	Trusted  string        `json:"trusted"` // file of the certificate that a service over TLS has
 	PID      int           `json:"pid"`     // of the service
 	Cores    [2]int        `json:"cores"`   // of the service and of the generator
 	Scenario scenario      `json:"scenario"`
