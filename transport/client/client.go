@@ -15,18 +15,18 @@
 // arrives once and in order, in both directions.
 //
 //   - Send, SendText and Watch put a message into a queue and return. The message goes out when there is a connection. It stays
-//     in the queue until the service has confirmed it, and is sent again where a connection took it along. The queue holds
-//     256 KiB. If it is full, the methods wait.
-//   - A message that Receive returned is confirmed to the service. The service tells the senders of the others that they may
-//     not have arrived, if the session ends first.
+//     in the queue until the service has confirmed it. If its connection drops before, it is sent again on the next one. The
+//     queue holds 256 KiB. If it is full, the methods wait.
+//   - The client confirms a message to the service once Receive has returned it. If the session ends before, the service tells
+//     the sender that the message may not have arrived.
 //   - A session can end all the same, most often because no connection was possible for longer than the service keeps it. Then
 //     nobody knows whether the last messages have arrived. Receive returns a [*SessionLostError] with them. The client
 //     does not send them again. If it can, it has begun a new session under the same login, and its methods work as before.
 //   - The client ends if its login is refused, if the service closes the connection with a code that tells it to stay away
 //     ([messages.CloseCode.Retry]), or if another connection took the session over. Until then it tries to come back,
 //     after waits that become longer up to 30 s and are random, or as long as the service asks for.
-//   - Logout, Close and the end of a Login's context give the login up even if there is no connection: the client comes back once more
-//     and logs out. CloseNow does not, so the service keeps the session until its time is over.
+//   - Logout, Close and the end of a Login's context give the login up even if there is no connection: the client comes back
+//     once more and logs out. CloseNow does not, so the service keeps the session until its time is over.
 //   - A service that keeps no sessions is used as it is. Then a connection that drops is the end of the session, and the client
 //     logs in anew.
 //
@@ -135,7 +135,8 @@ func Dial(ctx context.Context, address string, options ...Option) (*Client, erro
 // The package documentation says what a full buffer does.
 //
 // If ctx ends before the reply came, nobody can say whether the login was accepted. So Login closes the connection. With
-// [WithKeep] the client gives the login up instead, as soon as it can, and the next Login waits for that.
+// [WithKeep] the client gives the login up instead, as soon as it can, and the next Login waits for that. It also asks again if
+// the connection drops before the reply came.
 func (c *Client) Login(ctx context.Context, login string) error {
 	if err := c.logIn(ctx, login); err != nil {
 		return fmt.Errorf("login: %w", err)

@@ -151,12 +151,12 @@ func (e *end) receive() {
 }
 
 // keepingService starts a service that keeps sessions for the time of a window.
-func keepingService(t *testing.T, window time.Duration) (system *actors.System, address string) {
+func keepingService(t *testing.T, window time.Duration) (system *actors.System, address string, stop func()) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: window})
 	o := transport.DefaultOptions()
-	o.Logger, o.Rate = logger, 0
+	o.Logger, o.Rate, o.RetrySpread = logger, 0, time.Millisecond
 	server, err := transport.New(system, o)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func keepingService(t *testing.T, window time.Duration) (system *actors.System, 
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(server.Shutdown(ctx), system.Stop(ctx)); err != nil {
@@ -175,7 +175,8 @@ func keepingService(t *testing.T, window time.Duration) (system *actors.System, 
 		}
 		serving.Wait()
 	})
-	return system, l.Addr().String()
+	t.Cleanup(stop)
+	return system, l.Addr().String(), stop
 }
 
 // Connections are cut at random under load. Each frame arrives once and in order, or its sender is told. After the window, all
@@ -186,7 +187,7 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 	if os.Getenv("P2P_TEST_LONG") != "" {
 		length = time.Minute
 	}
-	system, service := keepingService(t, 2*time.Second)
+	system, service, _ := keepingService(t, 2*time.Second)
 	proxy := newCutter(t, service)
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
@@ -325,7 +326,7 @@ func (c *stalled) release(t *testing.T) {
 // An attempt to come back is late: the client has come back with another one by then, and has not shown its next secret. So the late
 // one takes the session over, and nobody has it.
 func TestALateAttemptIsNotTheEnd(t *testing.T) {
-	_, service := keepingService(t, 30*time.Second)
+	_, service, _ := keepingService(t, 30*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	late, second := &stalled{closed: make(chan struct{})}, &stalled{closed: make(chan struct{}), frames: 1}
@@ -385,6 +386,51 @@ func TestALateAttemptIsNotTheEnd(t *testing.T) {
 	}
 	if m, err := bob.Receive(ctx); err != nil || string(m.Payload) != "3" {
 		t.Errorf("bob received %s, %v; wanted offer 3", m.Text, err)
+	}
+	if err := alice.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// A service that restarts has forgotten its sessions. Its clients come back when they are told to, say that the session is lost, and
+// go on.
+func TestAServiceThatRestartsIsComeBackTo(t *testing.T) {
+	_, before, stop := keepingService(t, 30*time.Second)
+	_, after, _ := keepingService(t, 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var address atomic.Value
+	address.Store(before)
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address.Load().(string))
+	}
+	alice, err := client.Dial(ctx, "ws://service.test", client.WithKeep(), client.WithDialContext(dial))
+	if err != nil {
+		t.Fatalf("Dial: %v", err)
+	}
+	defer alice.CloseNow()
+	if err := errors.Join(alice.Login(ctx, "alice"), alice.Watch(ctx, "alice", "bob")); err != nil {
+		t.Fatal(err)
+	}
+	present := func() {
+		t.Helper()
+		if m, err := alice.Receive(ctx); err != nil || fmt.Sprint(m.Type, m.Online, m.Offline) != "presence[alice] [bob]" {
+			t.Fatalf("Receive: %s, %v; wanted alice online and bob offline", m.Text, err)
+		}
+	}
+	present()
+	address.Store(after)
+	stop()
+	var lost *client.SessionLostError
+	if _, err := alice.Receive(ctx); !errors.As(err, &lost) || lost.Err != nil {
+		t.Fatalf("Receive: %v; wanted the loss of the session, and the client to go on", err)
+	}
+	present()
+	if err := alice.Send(ctx, messages.TypeOffer, "alice", 1); err != nil {
+		t.Errorf("Send: %v", err)
+	}
+	if m, err := alice.Receive(ctx); err != nil || m.Type != "offer" {
+		t.Errorf("Receive: %s, %v; wanted the offer", m.Text, err)
 	}
 	if err := alice.Close(); err != nil {
 		t.Errorf("Close: %v", err)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 func TestWrongArgumentsAreExplained(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
 		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, floor, bun, unchecked, batched, peerjs`},
-		{"--scenarios window2", `--scenarios: there is no "window2": choose from window1, window16, offered, large1, large16, cycles, idle, resumes, tls1, tls16, tlsidle`},
+		{"--scenarios window2", `--scenarios: there is no "window2": choose from window1, window16, offered, large1, large16, cycles, idle, tls1, tls16, tlsidle, resumes`},
 		{"--rounds 0", "--rounds: 0 is too little: give 1 at least"},
 		{"--duration 1ms", "--duration: 0.001 s is too little: give 0.1 s at least"},
 		{"--sessions=-1", "--sessions: -1 is too little: give 1 at least"},

@@ -35,10 +35,10 @@ func scenarios() []scenario {
 		{Name: "large16", Title: "2 KB, window 16", Size: 2048, Window: 16},
 		{Name: "cycles", Title: "connect, log in, log out, close", Cycles: true},
 		{Name: "idle", Title: "idle sessions"},
-		{Name: "resumes", Title: "connect, resume a kept session, close", Cycles: true, Resumes: true},
 		{Name: "tls1", Title: "TLS, 300 B, window 1", Size: 300, Window: 1, TLS: true},
 		{Name: "tls16", Title: "TLS, 300 B, window 16", Size: 300, Window: 16, TLS: true},
 		{Name: "tlsidle", Title: "idle sessions over TLS", TLS: true},
+		{Name: "resumes", Title: "connect, resume a kept session, close", Cycles: true, Resumes: true},
 	}
 }
 
