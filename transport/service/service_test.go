@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
@@ -21,9 +24,10 @@ import (
 func start(t *testing.T) (*Service, net.Listener) {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	system := actors.NewSystem(actors.Options{Logger: logger})
+	system := actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: actors.DefaultResumeWindow})
 	o := transport.DefaultOptions()
 	o.Logger = logger
+	o.RetrySpread = 200 * time.Millisecond
 	server, err := transport.New(system, o)
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +38,65 @@ func start(t *testing.T) (*Service, net.Listener) {
 	}
 	t.Cleanup(func() { l.Close() })
 	return Start(logger, system, server, l), l
+}
+
+// Two services stand behind a proxy and are restarted one after the other. All clients are back each time.
+func TestARollingRestartLosesNoClient(t *testing.T) {
+	const clients = 100
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var serving atomic.Pointer[net.Addr] // the one that the proxy chooses
+	serve := func() *Service {
+		s, l := start(t)
+		address := l.Addr()
+		serving.Store(&address)
+		return s
+	}
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, (*serving.Load()).String())
+	}
+	first := serve()
+	back := make(chan error, clients)
+	for i := range clients {
+		c, err := client.Dial(ctx, "ws://service.test", client.WithKeep(), client.WithDialContext(dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		if err := c.Login(ctx, fmt.Sprint("login", i)); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				_, err := c.Receive(ctx)
+				if _, begunAgain := errors.AsType[*client.SessionLostError](err); !begunAgain || ctx.Err() != nil {
+					return
+				}
+				back <- err
+			}
+		}()
+	}
+	for range 2 {
+		next := serve()
+		if err := first.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		for range clients {
+			select {
+			case <-back:
+			case <-ctx.Done():
+				t.Fatal("not all clients have come back")
+			}
+		}
+		if n := next.system.Sessions(); n != clients {
+			t.Errorf("%d clients are back, want %d", n, clients)
+		}
+		first = next
+	}
+	cancel()
+	if err := first.Stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestItServesUntilItIsStoppedAndTellsItsClients(t *testing.T) {
