@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+
+	"p2p-messaging/actors"
 )
 
 // networksAtOnce is how many networks there are at most. In each of them two browsers run.
@@ -159,6 +161,7 @@ func needNamespaces(t *testing.T) {
 func play(t *testing.T, n *internetwork, trouble trouble) {
 	s := &scene{t: t, network: n, said: map[*page][]string{}}
 	s.service = startServiceAt(t, n.service.ownAddress()+":0", n.service.listen)
+	s.service.restart(actors.Options{ResumeWindow: actors.DefaultResumeWindow})
 	s.alice = openWithDiary(t, n.alice.browser, "alice", s.service.url(), browser.PermissionSettingGranted)
 	s.bob = openWithDiary(t, n.bob.browser, "bob", s.service.url(), browser.PermissionSettingPrompt)
 	if trouble.bobStands { // A page that stands still cannot be asked for its diary, nor closed.
@@ -271,6 +274,7 @@ var trueAnyway = regexp.MustCompile(`^(` + strings.Join([]string{
 	`(Connected|Connecting|Reconnecting|Calling|Not connected) to (alice|bob)( …)?`,
 	`Calling (alice|bob) …`,
 	`Connected to (alice|bob)`,
+	`online`,
 	`The connection to (alice|bob) was lost`,
 	`The connection to (alice|bob) is back`,
 	`Enter sends, Shift\+Enter breaks the line\.`,

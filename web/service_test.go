@@ -24,12 +24,12 @@ type service struct {
 	// listen opens the service's socket.
 	listen func(network, address string) (net.Listener, error)
 	adjust []func(*transport.Options) // its options
-	// window is how long it keeps sessions that have lost their connection.
-	window time.Duration
-	system *actors.System
-	server *transport.Server
-	ended  chan error
-	log    lockedBuffer // warnings and errors of the service
+	// sessions are the options of its sessions. By default it keeps none that has lost its connection.
+	sessions actors.Options
+	system   *actors.System
+	server   *transport.Server
+	ended    chan error
+	log      lockedBuffer // warnings and errors of the service
 }
 
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
@@ -45,10 +45,16 @@ func startService(t testing.TB) *service {
 func startKeepingService(t testing.TB, window time.Duration) *service {
 	t.Helper()
 	s := startService(t)
-	s.stop()
-	s.window = window
-	s.start()
+	s.restart(actors.Options{ResumeWindow: window})
 	return s
+}
+
+// restart starts the service again, with other options of its sessions.
+func (s *service) restart(sessions actors.Options) {
+	s.t.Helper()
+	s.stop()
+	s.sessions = sessions
+	s.start()
 }
 
 // startServiceAt does the same, at an address for which listen opens the socket, with options that adjust sets.
@@ -94,7 +100,9 @@ func (s *service) start() {
 	}
 	s.address = listener.Addr().String()
 	logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s.system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: s.window})
+	sessions := s.sessions
+	sessions.Logger = logger
+	s.system = actors.NewSystem(sessions)
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	options.Page = web.Files()

@@ -209,7 +209,7 @@ export class ServiceConnection {
 
   /** What the next page in this tab needs is stored again, because the person may store something now, or nothing any more. */
   keepAgain(): void {
-    if (this.#session !== undefined) this.#keep();
+    if (this.#session?.on === true) this.#keep();
   }
 
   /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
