@@ -97,8 +97,9 @@ export class Messenger {
         } else if (this.#switchboard?.calls.serviceError(frame) !== true && frame.to === undefined) this.#warn(phrase("verbatim", frame.message));
       },
       presence: (online, offline) => {
+        const back = online.filter((login) => this.#account?.find(login)?.online === false);
         this.#account?.presence(online, offline);
-        this.#switchboard?.online(online);
+        this.#switchboard?.back(back);
       },
       loginLost: (code) => {
         const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");

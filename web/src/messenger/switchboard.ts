@@ -99,7 +99,7 @@ export class Switchboard implements CallsListener {
   }
 
   /** These logins are at the service again. */
-  online(logins: readonly string[]): void {
+  back(logins: readonly string[]): void {
     for (const login of logins) {
       this.calls.with(login)?.missed();
       const conversation = this.account.find(login);
