@@ -9,6 +9,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"p2p-messaging/actors"
 )
 
 // wireView is what the dialog "How am I connected?" has.
@@ -286,7 +288,7 @@ func TestWhoIsThereIsShownWhereTheServiceTells(t *testing.T) {
 
 func TestAServiceWithoutPresenceIsAskedOnce(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
+	s := startServiceWith(t, actors.Options{NoPresence: true})
 	alice := s.open("alice")
 	for _, login := range []string{"robot one", "robot two"} {
 		s.peer(login).call("alice")

@@ -23,8 +23,8 @@ type service struct {
 	address string // host:port
 	// listen opens the service's socket.
 	listen func(network, address string) (net.Listener, error)
-	// window is how long it keeps sessions that have lost their connection.
-	window time.Duration
+	// sessions says how long it keeps those that have lost their connection, and whether it tells who is there.
+	sessions actors.Options
 	system *actors.System
 	server *transport.Server
 	ended  chan error
@@ -40,14 +40,20 @@ func startService(t testing.TB) *service {
 	return startServiceAt(t, "127.0.0.1:0", net.Listen)
 }
 
-// startKeepingService starts a service that keeps sessions for so long.
-func startKeepingService(t testing.TB, window time.Duration) *service {
+// startServiceWith starts a service with other sessions than usual.
+func startServiceWith(t testing.TB, sessions actors.Options) *service {
 	t.Helper()
 	s := startService(t)
 	s.stop()
-	s.window = window
+	s.sessions = sessions
 	s.start()
 	return s
+}
+
+// startKeepingService starts a service that keeps sessions for so long.
+func startKeepingService(t testing.TB, window time.Duration) *service {
+	t.Helper()
+	return startServiceWith(t, actors.Options{ResumeWindow: window})
 }
 
 // startServiceAt does the same, at an address for which listen opens the socket.
@@ -91,7 +97,8 @@ func (s *service) start() {
 	}
 	s.address = listener.Addr().String()
 	logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s.system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: s.window})
+	s.sessions.Logger = logger
+	s.system = actors.NewSystem(s.sessions)
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	options.Page = web.Files()

@@ -180,7 +180,7 @@ export class Messenger {
 
   /** The settings have changed. */
   settingsChanged(): void {
-    this.#service.keepAgain();
+    this.#service.keep();
     if (this.#kept === undefined) this.options.tab.write(OPEN, (this.#open = undefined));
     this.#switchboard?.settingsChanged();
   }
