@@ -161,7 +161,7 @@ func (s *serve) Run(parsed *kong.Context) error {
 	}
 	running := service.Start(logger, system, server, listener)
 	defer secured.Start(listener, plain)()
-	service.Announce(parsed.Stdout, s.Host, listener.Addr().(*net.TCPAddr).Port, secured.Names()...)
+	service.Announce(parsed.Stdout, s.Host, listener.Addr().(*net.TCPAddr).Port, secured.Hosts()...)
 	running.Wait(interrupted)
 	restore() // A second signal ends the process at once.
 	return running.Stop()

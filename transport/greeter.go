@@ -290,7 +290,7 @@ func (g *greeting) passOn(head []byte) {
 		g.passToSTUN(head)
 		return
 	}
-	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr())); size > 0 && g.openWebSocket(key, head[size:]) {
+	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr()), g.layer != nil); size > 0 && g.openWebSocket(key, head[size:]) {
 		return
 	}
 	c := g.socket
@@ -326,8 +326,7 @@ func (g *greeting) passToSTUN(head []byte) {
 		g.end()
 		return
 	}
-	c := &stunConn{peekedConn: peekedConn{Conn: g.layer.tls, head: bytes.Clone(head)}}
-	c.leave = sync.OnceFunc(func() { s.connections.places.visited(g.layer.tls) })
+	c := &stunConn{peekedConn: peekedConn{Conn: g.layer.tls, head: bytes.Clone(head)}, places: &s.connections.places}
 	go s.options.STUN(c)
 }
 
@@ -386,11 +385,14 @@ func unread(socket net.Conn) net.Conn {
 // stunConn is a connection for STUN. It has a place until it is closed.
 type stunConn struct {
 	peekedConn
-	leave func()
+	places *places
 }
+
+// Authenticated lets the connection stay when places get scarce. See [Options.STUN].
+func (c *stunConn) Authenticated() { c.places.settle(c.Conn) }
 
 // Close implements net.Conn.
 func (c *stunConn) Close() error {
-	defer c.leave()
+	defer c.places.visited(c.Conn)
 	return c.peekedConn.Close()
 }

@@ -266,6 +266,39 @@ func TestSTUNOverTLSGoesToItsOperator(t *testing.T) {
 	s.wantRelays(t)
 }
 
+// Calls by way of TURN over TLS must not end because others connect and do nothing.
+func TestWhereASTUNClientHasShownCredentialsItKeepsItsPlace(t *testing.T) {
+	given := make(chan net.Conn, 1)
+	s := onLoopsOverTLS.listen(t, func(o *transport.Options) {
+		o.STUN = func(c net.Conn) { given <- c }
+		o.MaxConnections = 3
+	})
+	open := func() (client, server net.Conn) {
+		client, err := s.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		write(t, client, []byte("\x00\x01\x00\x00"))
+		return client, <-given
+	}
+	stranger, _ := open()
+	known, server := open()
+	server.(interface{ Authenticated() }).Authenticated()
+	for range 5 {
+		s.connect(t)
+	}
+	if _, err := stranger.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection without credentials: %v, want it closed", err)
+	}
+	write(t, server, []byte("answer"))
+	if _, err := io.ReadFull(known, make([]byte, 6)); err != nil {
+		t.Errorf("the connection with credentials has ended: %v", err)
+	}
+	server.Close()
+	s.wantScarce(t)
+}
+
 func TestSTUNOverTLSIsClosedIfNobodyTakesIt(t *testing.T) {
 	s := onLoopsOverTLS.listen(t)
 	c, err := s.dial()

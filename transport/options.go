@@ -28,7 +28,8 @@ type Options struct {
 	// STUN gets the connections over TLS whose first byte after the handshake is that of a STUN message (0 to 3; RFC 7983,
 	// section 7). It is called on a goroutine of the connection's own, and may keep the connection after it has returned. The
 	// first read of the connection returns the bytes that Serve has looked at. Like that of a client without a login, the
-	// connection is closed when its place is needed. Nil means that such connections are closed.
+	// connection is closed when its place is needed, until its method Authenticated() was called: that says that the client has
+	// shown the credentials of a login. Nil means that such connections are closed.
 	STUN func(net.Conn)
 	// StrictTransport is how long browsers remember to open this host by https only (RFC 6797). Zero means that they are not
 	// asked to. Without TLS it has no effect.

@@ -257,6 +257,14 @@ func (p *places) visited(socket net.Conn) {
 	}
 }
 
+// settle notes that the client of a visitor has shown the credentials of a login.
+func (p *places) settle(socket net.Conn) {
+	p.mu.Lock()
+	at := p.visitors[socket]
+	p.mu.Unlock()
+	p.release(at)
+}
+
 // visitor is a connection that has not asked for a WebSocket. Nothing can be said to its client before it has asked.
 type visitor struct{ socket net.Conn }
 

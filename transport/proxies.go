@@ -33,15 +33,24 @@ func (p proxies) trust(a netip.Addr) bool {
 // route returns the route of a request that came from peer. The headers X-Forwarded-For, X-Forwarded-Host and
 // X-Forwarded-Proto, and Forwarded (RFC 7239) count if peer is a trusted proxy. They are lists, to which each proxy adds at
 // the right end. So they are read from there, and what stands to the left of the first address that is not trusted may be
-// forged. Where both kinds are there, X-Forwarded counts, because a proxy that sets only those passes on the Forwarded of
-// the client.
-func (p proxies) route(r *http.Request, peer netip.Addr) route {
+// forged. Where X-Forwarded-For is there, Forwarded does not count, because a proxy that sets only the former passes on the
+// Forwarded of the client.
+//
+// OverTLS says that the request has come over TLS. If no trusted proxy stands between, the browser has asked by https then.
+func (p proxies) route(r *http.Request, peer netip.Addr, overTLS bool) route {
 	if !p.trust(peer) {
-		return route{client: peer, host: r.Host}
+		at := route{client: peer, host: r.Host}
+		if overTLS {
+			at.scheme = "https"
+		}
+		return at
 	}
-	at, hops := p.readForwarded(peer, r.Header["Forwarded"])
+	var at route
+	var hops int
 	if list := r.Header["X-Forwarded-For"]; len(list) > 0 {
 		at.client, hops = p.readForwardedFor(peer, list)
+	} else {
+		at, hops = p.readForwarded(peer, r.Header["Forwarded"])
 	}
 	if host := written(r.Header["X-Forwarded-Host"], hops); isHost(host) {
 		at.host = host

@@ -87,12 +87,17 @@ func TestTheRouteOfARequestIsWhatTrustedProxiesSay(t *testing.T) {
 
 		"both kinds": {peer: "127.0.0.1", lines: []string{"Forwarded: for=1.1.1.1;host=evil;proto=http", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: chat.example", "X-Forwarded-Proto: https"},
 			client: "192.0.2.1", scheme: "https", host: "chat.example"},
+		"a forged host beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: for=1.1.1.1;host=evil", "X-Forwarded-For: 192.0.2.1"}, client: "192.0.2.1"},
+		"a forged scheme beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: proto=http", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: chat.example"},
+			client: "192.0.2.1", host: "chat.example"},
+		"a forged Forwarded of several beside an address": {peer: "127.0.0.1", lines: []string{"Forwarded: for=10.1.1.1;host=evil, for=10.2.2.2;proto=http", "X-Forwarded-For: 192.0.2.1, 10.3.3.3", "X-Forwarded-Proto: https"},
+			client: "192.0.2.1", scheme: "https"},
 		"some of both kinds": {peer: "127.0.0.1", lines: []string{"Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-Host: chat.example"},
 			client: "192.0.2.1", scheme: "https", host: "chat.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			peer, _ := netip.ParseAddr(row.peer)
-			got := trusted.route(request(row.lines...), peer)
+			got := trusted.route(request(row.lines...), peer, false)
 			want := route{scheme: row.scheme, host: row.host}
 			want.client, _ = netip.ParseAddr(row.client)
 			if want.host == "" {
@@ -115,14 +120,14 @@ func FuzzForgedLists(f *testing.F) {
 		peer := netip.MustParseAddr("127.0.0.1")
 		r := request()
 		r.Header["Forwarded"] = []string{forged + `, for="[2001:db8::1]:4711";host="chat.example:8443";proto=https`}
-		if got := trusted.route(r, peer); got != want {
+		if got := trusted.route(r, peer, false); got != want {
 			t.Errorf("by Forwarded the route is %+v, want %+v", got, want)
 		}
 		r = request()
 		for name, added := range map[string]string{"X-Forwarded-For": "2001:db8::1", "X-Forwarded-Host": "chat.example:8443", "X-Forwarded-Proto": "https"} {
 			r.Header[name] = []string{forged + ", " + added}
 		}
-		if got := trusted.route(r, peer); got != want {
+		if got := trusted.route(r, peer, false); got != want {
 			t.Errorf("by X-Forwarded-For and the like the route is %+v, want %+v", got, want)
 		}
 	})

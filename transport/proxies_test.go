@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http/httptest"
 	"net/netip"
@@ -111,6 +112,46 @@ func TestTheLogSaysWhatAForwardedHostNeeds(t *testing.T) {
 				t.Errorf("logged %q, want one line with %q and without %q", log.lines, row.want, row.wont)
 			}
 		})
+	}
+}
+
+func TestOverTLSAPageOfPlainHTTPIsNotTheServicesOwn(t *testing.T) {
+	for _, row := range []struct {
+		lines        []string
+		plain, byTLS int
+	}{
+		{[]string{"Origin: https://upstream"}, 101, 101},
+		{[]string{"Origin: http://upstream"}, 101, 403},
+		{[]string{"Origin: http://upstream:80", "X-Forwarded-Proto: http"}, 101, 403},
+		{[]string{"Origin: http://upstream:443"}, 403, 403},
+		{[]string{"Origin: null"}, 101, 101},
+	} {
+		for _, by := range []carrier{onLoops, byGoroutines} {
+			if got := status(t, by.listen(t), asked(row.lines...)); got != row.plain {
+				t.Errorf("%q: %d, want %d", row.lines, got, row.plain)
+			}
+		}
+		if got := status(t, onLoopsOverTLS.listen(t), asked(row.lines...)); got != row.byTLS {
+			t.Errorf("%q over TLS: %d, want %d", row.lines, got, row.byTLS)
+		}
+		// A proxy that is trusted and names no scheme may have been asked by http.
+		if got := status(t, onLoopsOverTLS.listen(t, trust("127.0.0.1")), asked(row.lines...)); got != row.plain {
+			t.Errorf("%q behind a proxy over TLS: %d, want %d", row.lines, got, row.plain)
+		}
+	}
+	s, log := logged(t)
+	r := handshake("https://upstream/ws")
+	r.RemoteAddr, r.TLS = "192.0.2.1:1234", new(tls.ConnectionState)
+	r.Header.Set("Origin", "http://upstream")
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	if len(log.lines) != 1 || !strings.Contains(log.lines[0], "--trusted-proxy 192.0.2.1, and let its X-Forwarded-Proto") || !strings.Contains(log.lines[0], "X-Forwarded-Proto http;") {
+		t.Errorf("logged %q, want what a proxy needs that was asked by http", log.lines)
+	}
+	r = httptest.NewRequest("GET", "https://upstream/", nil)
+	answer := httptest.NewRecorder()
+	handler(t, withPage).ServeHTTP(answer, r)
+	if policy := answer.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' wss://upstream;") {
+		t.Errorf("the policy of a page by https is %q", policy)
 	}
 }
 

@@ -153,7 +153,7 @@ func (r *reception) welcome(fd int) bool {
 		r.refuseTLS(fd, len(head))
 		return true
 	}
-	key, size := r.first.handshake(r.server, head, r.peer(fd))
+	key, size := r.first.handshake(r.server, head, r.peer(fd), false)
 	if size == 0 && proxyproto.Begins(head) {
 		r.refuseProxyHeader(fd)
 		return true
@@ -213,8 +213,8 @@ func newFirstBytes() *firstBytes {
 // handshake looks for a whole handshake at the start of head. It returns the handshake's key and size. The size is 0 if there
 // is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way
 // of its own are left to it, such as those with a header line that ends in a bare line feed. Peer is the address that the
-// request came from.
-func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr) (key string, size int) {
+// request came from, and overTLS says whether it came over TLS.
+func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr, overTLS bool) (key string, size int) {
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
 	if end < 4 {
 		return "", 0
@@ -230,7 +230,7 @@ func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr) (key str
 		}
 	}
 	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil ||
-		!s.origins.permits(request, s.proxies.route(request, peer)) {
+		!s.origins.permits(request, s.proxies.route(request, peer, overTLS)) {
 		return "", 0
 	}
 	return request.Header["Sec-Websocket-Key"][0], end

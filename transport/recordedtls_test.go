@@ -2,34 +2,26 @@ package transport
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"sync"
 	"time"
 
 	"p2p-messaging/transport/internal/memnet"
+	"p2p-messaging/transport/internal/selfsigned"
 )
 
 // Certified returns a TLS configuration for a service, with a certificate that it has signed itself.
 var Certified = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, err := selfsigned.New(x509.Certificate{NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{"service.test"}})
 	if err != nil {
 		panic(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{"service.test"}}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}}
 })
 
 // recordedTLS is the client's side of a TLS connection after the handshake. It encrypts a stream, and decrypts what the service

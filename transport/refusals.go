@@ -159,11 +159,18 @@ func (s *Server) originAdvice(r *http.Request, at route) string {
 	if !strings.HasPrefix(normal, "http") {
 		return allow
 	}
+	peer := peerOf(r)
+	stranger := peer.IsValid() && !s.proxies.trust(peer)
 	if at.scheme != "" && isOwn(origin, route{host: at.host}) {
-		return fromProxy + "its X-Forwarded-Proto or Forwarded must name the scheme of the page's address, as in nginx's proxy_set_header X-Forwarded-Proto https; " +
-			"or " + allow
+		trust := ""
+		if stranger {
+			trust = "trust it with --trusted-proxy " + peer.String() + ", and "
+		}
+		scheme, _, _ := strings.Cut(normal, ":")
+		return fromProxy + trust + "let its X-Forwarded-Proto or Forwarded name the scheme of the page's address, as in nginx's proxy_set_header X-Forwarded-Proto " +
+			scheme + "; or " + allow
 	}
-	if peer := peerOf(r); peer.IsValid() && !s.proxies.trust(peer) && (r.Header["X-Forwarded-Host"] != nil || r.Header["Forwarded"] != nil) {
+	if stranger && (r.Header["X-Forwarded-Host"] != nil || r.Header["Forwarded"] != nil) {
 		allow = "if the proxy at " + peer.String() + " is yours, let --trusted-proxy " + peer.String() + " make its X-Forwarded-Host and Forwarded count; or " + allow
 	}
 	return fromProxy + "let it pass on the Host that the browser sent, with its port, as in nginx's proxy_set_header Host $http_host; " +

@@ -160,7 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if state, ok := r.Context().Value(ownTLS{}).(*tls.ConnectionState); ok && r.TLS == nil {
 		r.TLS = state
 	}
-	at := s.proxies.route(r, peerOf(r))
+	at := s.proxies.route(r, peerOf(r), r.TLS != nil)
 	switch {
 	case asksForWebSocket(r):
 		s.upgrade(w, r, at)

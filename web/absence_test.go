@@ -26,7 +26,6 @@ func TestAClosedTabSaysLeft(t *testing.T) {
 }
 
 func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing.T) {
-	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.say("zero")
@@ -37,6 +36,7 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 		alice.say(text)
 	}
 	alice.shows("log", "Discussion", "sending")
+	t.Parallel() // It takes up to half a minute.
 	alice.shows("log", "Discussion", "bob left")
 	alice.vanish("button", "Disconnect from bob")
 
@@ -53,29 +53,39 @@ func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing
 	}
 }
 
-// isBusyFor has the page's own thread do nothing else for so long. It waits for a dialog, which takes no processor time.
-func (p *page) isBusyFor(duration time.Duration) {
+// isBusyFor has the page's own thread do nothing else for so long: it waits for a dialog, which takes no processor time. over returns
+// when that has ended.
+func (p *page) isBusyFor(duration time.Duration) (over func()) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
 	if _, err := chromedp.Run(ctx, chromedp.WaitEvent(cdppage.JavascriptDialogOpening, nil, chromedp.Func(
 		func(ctx context.Context, target *chromedp.Target) error {
 			_, err := cdp.Call(ctx, target, runtime.Evaluate, runtime.EvaluateParams{Expression: "void setTimeout(alert)"})
 			return err
 		}))); err != nil {
+		cancel()
 		p.t.Fatalf("%s: keep it busy: %v", p.name, err)
 	}
-	<-time.After(duration)
-	if _, err := chromedp.Call(ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true}); err != nil {
-		p.t.Fatalf("%s: end what keeps it busy: %v", p.name, err)
+	ended := make(chan error, 1)
+	time.AfterFunc(duration, func() {
+		_, err := chromedp.Call(ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
+		ended <- err
+	})
+	return func() {
+		p.t.Helper()
+		defer cancel()
+		if err := <-ended; err != nil {
+			p.t.Fatalf("%s: end what keeps it busy: %v", p.name, err)
+		}
 	}
 }
 
 func TestAPageThatIsBusyForAWhileIsNotTakenForGone(t *testing.T) {
-	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	bob.isBusyFor(15 * time.Second)
+	over := bob.isBusyFor(15 * time.Second)
+	t.Parallel()
+	over()
 	alice.say("are you there?")
 	bob.hears("alice", "are you there?")
 	alice.connected("bob")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,7 @@ user_pref("dom.min_background_timeout_value", 4);
 user_pref("dom.timeout.enable_budget_timer_throttling", false);
 user_pref("widget.windows.window_occlusion_tracking.enabled", false);
 user_pref("intl.accept_languages", "en-US, en");
+user_pref("ui.prefersReducedMotion", 1);
 user_pref("app.normandy.enabled", false);
 user_pref("app.update.auto", false);
 user_pref("app.update.enabled", false);
@@ -246,39 +248,44 @@ func (b *bidi) send(ctx context.Context, method string, parameters map[string]an
 	}
 }
 
-// foxPage is one window of Firefox.
+// foxPage is a page in a window of Firefox.
 type foxPage struct {
 	person
 	browser *bidi
-	user    string // its user context
-	context string // its browsing context
+	foxWindow
 }
 
-// newFoxPage opens url in a user context of its own. When the test ends, the page must have broken no rule.
+// foxWindow is one window of Firefox, with a user context of its own. It outlives its test, as a tab of Chromium does.
+type foxWindow struct {
+	user    string // its user context
+	context string // its browsing context
+	// origins are those whose pages it has shown. It shows no page of them again: their data is in the user context still.
+	origins map[string]bool
+}
+
+// foxWindows are the windows that wait for their next test.
+var foxWindows pool[foxWindow]
+
+// newFoxPage opens url in a window with a user context of its own. When the test ends, the page must have broken no rule.
 func newFoxPage(t testing.TB, name, url string) *foxPage {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
 	browser, err := firefox()
-	if errors.Is(err, errNoFirefox) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
+	needBrowser(t, err)
+	origin, err := originOf(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &foxPage{browser: browser}
 	p.person = person{browserTab: p, t: t, ctx: context.Background(), name: name}
-	p.user = member(p, p.do("browser.createUserContext", map[string]any{}), "userContext")
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if _, err := p.browser.send(ctx, "browser.removeUserContext", map[string]any{"userContext": p.user}); err != nil {
-			t.Errorf("%s: %v", p.name, err)
-		}
-	})
-	// A window, not a tab: no page is in the background.
-	p.context = member(p, p.do("browsingContext.create", map[string]any{"type": "window", "userContext": p.user}), "context")
+	var ok bool
+	if p.foxWindow, ok = foxWindows.take(func(w foxWindow) bool { return !w.origins[origin] }); !ok {
+		p.openWindow()
+	}
+	p.origins[origin] = true
+	t.Cleanup(p.leave)
 	p.navigate(url)
 	t.Cleanup(func() {
 		if !p.gone {
@@ -286,6 +293,29 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 		}
 	})
 	return p
+}
+
+// openWindow opens a new window. It is no tab, so that no page is in the background.
+func (p *foxPage) openWindow() {
+	p.t.Helper()
+	p.user = member(p, p.do("browser.createUserContext", map[string]any{}), "userContext")
+	p.context = member(p, p.do("browsingContext.create", map[string]any{"type": "window", "userContext": p.user}), "context")
+	p.origins = map[string]bool{}
+}
+
+// leave leaves the page and gives the window to the next test, or closes it after a test that has failed.
+func (p *foxPage) leave() {
+	if !p.gone && !p.t.Failed() {
+		eval[any](p, "testing.leave()")
+		p.navigate(emptyPage())
+		foxWindows.put(p.foxWindow)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := p.browser.send(ctx, "browser.removeUserContext", map[string]any{"userContext": p.user}); err != nil {
+		p.t.Errorf("%s: %v", p.name, err)
+	}
 }
 
 // openInFirefox opens the page from the service and joins.
@@ -389,15 +419,54 @@ func (p *foxPage) enter() { p.t.Helper(); p.press(foxEnter) }
 // escape implements browserTab.
 func (p *foxPage) escape() { p.t.Helper(); p.press(foxEscape) }
 
-// query returns the ids of what the accessibility tree has of a role and a name now; an empty name is any.
+// foxElements selects, by role, the elements that HTML gives the role without an attribute
+// (https://www.w3.org/TR/html-aam-1.0/#html-element-role-mappings).
+var foxElements = map[string]string{
+	"button":   "button, summary, input:is([type=button], [type=image], [type=reset], [type=submit])",
+	"combobox": "select",
+	"dialog":   "dialog",
+	"group":    "details, fieldset, optgroup",
+	"link":     "a[href], area[href]",
+	"list":     "menu, ol, ul",
+	"status":   "output",
+	"textbox":  "input, textarea",
+}
+
+// query returns the ids of what the accessibility tree has of a role and a name now; an empty name is any. Firefox takes about 0.1 s to
+// look at every element of the page, so it looks first at those that can have the role.
 func (p *foxPage) query(ctx context.Context, role, name string) ([]string, error) {
+	selector := "[role=" + role + "]"
+	if elements, ok := foxElements[role]; ok {
+		selector += ", " + elements
+	}
+	candidates, err := p.locate(ctx, "css", selector, nil)
+	if err != nil {
+		return nil, err
+	}
 	value := map[string]any{"role": role}
 	if name != "" {
 		value["name"] = name
 	}
-	answer, err := p.browser.send(ctx, "browsingContext.locateNodes", map[string]any{
-		"context": p.context, "locator": map[string]any{"type": "accessibility", "value": value},
-	})
+	if len(candidates) > 0 {
+		found, err := p.locate(ctx, "accessibility", value, candidates)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	return p.locate(ctx, "accessibility", value, nil)
+}
+
+// locate returns the ids of the elements that a locator finds in the page, or in and below the elements in start.
+func (p *foxPage) locate(ctx context.Context, kind string, value any, start []string) ([]string, error) {
+	parameters := map[string]any{"context": p.context, "locator": map[string]any{"type": kind, "value": value}}
+	if len(start) > 0 {
+		var nodes []any
+		for _, id := range start {
+			nodes = append(nodes, map[string]any{"sharedId": id})
+		}
+		parameters["startNodes"] = nodes
+	}
+	answer, err := p.browser.send(ctx, "browsingContext.locateNodes", parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -407,7 +476,9 @@ func (p *foxPage) query(ctx context.Context, role, name string) ([]string, error
 	}
 	var ids []string
 	for _, node := range result.Nodes {
-		ids = append(ids, node.SharedID)
+		if !slices.Contains(ids, node.SharedID) { // One candidate may be in another.
+			ids = append(ids, node.SharedID)
+		}
 	}
 	return ids, nil
 }

@@ -71,7 +71,8 @@ const watch = `(() => {
 var chromium = sync.OnceValues(startChromium)
 
 // parallel is how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
-// waits for time-outs, for the network and for its other pages most of the time.
+// waits for time-outs, for the network and for its other pages most of the time. A test that waits long for one of these calls
+// t.Parallel when only that is left to do: until all tests have begun, and while others run, it waits without taking their place.
 const parallel = 4
 
 // long reports whether tests have their full length, as they do in .ci/run.
@@ -142,6 +143,8 @@ func launchChromium(more ...chromedp.ExecAllocatorOption) (ctx context.Context, 
 		chromedp.NoFirstRun,
 		chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-quic", true),
+		// What moves is drawn many times.
+		chromedp.Flag("force-prefers-reduced-motion", true),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
@@ -166,7 +169,7 @@ func launchChromium(more ...chromedp.ExecAllocatorOption) (ctx context.Context, 
 }
 
 // tabs are the tabs that wait for their next test.
-var tabs tabPool
+var tabs pool[*tab]
 
 // page is a page in a tab of Chromium.
 type page struct {
@@ -181,8 +184,8 @@ type page struct {
 func newPage(t testing.TB, name, url string) *page {
 	t.Helper()
 	parent := needChromium(t)
-	tab := tabs.take()
-	if tab == nil {
+	tab, ok := tabs.take(func(*tab) bool { return true })
+	if !ok {
 		var err error
 		if tab, err = openTab(parent, chromedp.WithNewBrowserContext()); err != nil {
 			t.Fatal(err)
@@ -219,13 +222,28 @@ func needChromium(t testing.TB) context.Context {
 		t.Skip("-short: without browsers")
 	}
 	ctx, err := chromium()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
+	needBrowser(t, err)
+	return ctx
+}
+
+// needBrowser skips the test where a browser could not be started because it is not installed. Any other error ends the test.
+func needBrowser(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errNoChromium) || errors.Is(err, errNoFirefox) {
+		missing(t, err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx
+}
+
+// missing skips a test that needs what this machine does not have. CI must have it.
+func missing(t testing.TB, what any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // open opens url in tab, and calls done with the page when the test ends.

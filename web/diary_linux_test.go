@@ -2,7 +2,10 @@ package web_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -126,7 +129,29 @@ func openWithDiary(t testing.TB, parent context.Context, name, url string, micro
 	})); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, tab, name, url, func(*page) { tab.end() })
+	// A browser that has started only now may not have seen its network yet.
+	if _, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool](
+		`navigator.onLine || new Promise((resolve) => addEventListener("online", () => resolve(true), { once: true }))`,
+		chromedp.EvalAwaitPromise)); err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, tab, name, url, func(*page) { tab.end() })
+	t.Cleanup(func() {
+		if t.Failed() && !p.gone {
+			p.showDiary()
+		}
+	})
+	return p
+}
+
+// showDiary logs the diary.
+func (p *page) showDiary() {
+	p.t.Helper()
+	var lines strings.Builder
+	for _, entry := range p.diary() {
+		fmt.Fprintf(&lines, "%s %-8s %s\n", time.UnixMilli(entry.At).Format("15:04:05.000"), entry.Kind, entry.Text)
+	}
+	p.t.Logf("%s's diary:\n%s", p.name, lines.String())
 }
 
 func (p *page) diary() []diaryEntry { p.t.Helper(); return eval[[]diaryEntry](p, "diary.entries") }

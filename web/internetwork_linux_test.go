@@ -87,7 +87,10 @@ func (n *internetwork) attach(subnet string) (*host, error) {
 }
 
 // port is the router's interface to the host.
-func (h *host) port() string { return "net" + h.subnet }
+func (h *host) port() string { return port(h.subnet) }
+
+// port is the router's interface towards a subnet.
+func port(subnet string) string { return "net" + subnet }
 
 // ownAddress is the host's address.
 func (h *host) ownAddress() string { return fmt.Sprintf("%s.%d", h.subnet, h.address) }

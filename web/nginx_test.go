@@ -3,7 +3,6 @@ package web_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"p2p-messaging/actors"
 	"p2p-messaging/transport"
 )
 
@@ -104,29 +102,11 @@ func TestBehindNginxThePageWorksOrSaysWhatIsWrong(t *testing.T) {
 
 func TestBehindATrustedNginxXForwardedHostIsEnough(t *testing.T) {
 	t.Parallel()
-	logger := slog.New(slog.DiscardHandler)
-	system := actors.NewSystem(actors.Options{Logger: logger})
-	o := transport.DefaultOptions()
-	o.Logger, o.TrustedProxies = logger, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	server, err := transport.New(system, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-		<-ended
-		_ = system.Stop(ctx)
+	s := startServiceAt(t, "127.0.0.1:0", net.Listen, func(o *transport.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
 	const forwarded = "proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
-	proxy := startNginx(t, "location / { proxy_pass http://"+listener.Addr().String()+"; "+forwarded+upgrades+http1+" }")
+	proxy := startNginx(t, "location / { proxy_pass http://"+s.address+"; "+forwarded+upgrades+http1+" }")
 	for origin, want := range map[string]int{"http://" + proxy: 101, "https://" + proxy: 403, "http://evil.example": 403} {
 		request, err := http.NewRequest("GET", "http://"+proxy+"/ws", nil)
 		if err != nil {
@@ -170,10 +150,7 @@ func startNginx(t testing.TB, server string) string {
 	t.Helper()
 	path, err := lookProgram("nginx")
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("nginx is not installed: apt-get install nginx-light")
-		}
-		t.Skip("nginx is not installed")
+		missing(t, "nginx is not installed: apt-get install nginx-light")
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -60,12 +60,12 @@ func exchange(alice, seed *page) {
 
 // Such a client says no goodbye and has no heartbeat: the browser notices by ICE's consent checks (RFC 7675).
 func TestOriginalClientThatGoesIsNoticed(t *testing.T) {
-	t.Parallel()
 	s := startService(t)
 	alice, seed := s.open("alice"), s.original("seed")
 	alice.connectTo("seed")
 	alice.connected("seed")
 	seed.close()
+	t.Parallel() // It takes half a minute.
 	alice.shows("log", "Discussion", "seed left")
 	alice.vanish("button", "Disconnect from seed")
 }

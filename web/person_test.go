@@ -272,7 +272,7 @@ func (p *person) texts(author string) []string {
 func (p *person) delivered() {
 	p.t.Helper()
 	// What was sent just now is in the discussion once the page has been drawn again. The view waits for the next frame, too.
-	eval[bool](p, `new Promise((resolve) => { requestAnimationFrame(() => resolve(true)); setTimeout(resolve, 1_000, true); })`)
+	eval[bool](p, "new Promise((resolve) => requestAnimationFrame(() => resolve(true)))")
 	p.until("every message delivered", func(context.Context) (bool, error) {
 		for _, m := range p.messages() {
 			if m.Own && !strings.HasPrefix(m.Delivery, "delivered") {

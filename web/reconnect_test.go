@@ -59,6 +59,7 @@ func TestAConnectionThatDropsIsRestoredAndNothingIsLost(t *testing.T) {
 		"Firefox":  func(s *service) *person { return &s.openInFirefox("alice").person },
 	} {
 		t.Run(browser, func(t *testing.T) {
+			t.Parallel()
 			s := startService(t)
 			alice, robot := open(s), s.peer("robot")
 			gate := robot.behindGate()
@@ -228,8 +229,9 @@ func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)
-	// With the service but without a way to bob: neither gets any further.
+	// With the service but without a way to bob: she calls him, and neither gets any further.
 	alice.hurries()
+	alice.untilSent("offer", 1)
 	alice.shows("log", "Discussion", "The connection to bob was lost")
 	alice.phase("reconnecting")
 	alice.click("button", "Disconnect from bob")

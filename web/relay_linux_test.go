@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -68,12 +67,7 @@ func needRelays(t *testing.T) {
 func internetworkFor(t *testing.T) *internetwork {
 	t.Helper()
 	n, err := newInternetwork()
-	if errors.Is(err, errNoChromium) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	needBrowser(t, err)
 	t.Cleanup(n.close)
 	return n
 }
@@ -164,10 +158,7 @@ func certificateFor(t *testing.T, name string) (cert, key string) {
 func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 	needRelays(t)
 	if _, err := lookProgram("nft"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("nft is not installed: apt-get install nftables")
-		}
-		t.Skip("nft is not installed")
+		missing(t, "nft is not installed: apt-get install nftables")
 	}
 	service := program(t)
 	cert, key := certificateFor(t, serviceName)
@@ -184,7 +175,7 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 			"by TLS where all but port 443 is blocked", "TLS",
 			[]string{
 				"add rule ip block forward meta l4proto udp drop",
-				fmt.Sprintf("add rule ip block forward oifname \"net%s\" tcp dport != 443 drop", serviceSubnet),
+				fmt.Sprintf("add rule ip block forward oifname %q tcp dport != 443 drop", port(serviceSubnet)),
 			},
 			[]string{"--port", "443", "--tls-cert", cert, "--tls-key", key}, "https://" + serviceName + "/",
 		},

@@ -210,6 +210,10 @@ func (p *peer) newLine(id, other string) (*line, error) {
 		l.wakeSenders()
 	})
 	l.channel.OnMessage(func(m webrtc.DataChannelMessage) {
+		select { // The hello goes first: an answer in front of it ends the call.
+		case <-l.opened:
+		case <-l.closed:
+		}
 		switch {
 		case len(m.Data) > 0 && m.Data[0] == framePing:
 			l.post([]byte{framePong})

@@ -25,10 +25,11 @@ type service struct {
 	listen func(network, address string) (net.Listener, error)
 	// sessions says how long it keeps those that have lost their connection, and whether it tells who is there.
 	sessions actors.Options
-	system *actors.System
-	server *transport.Server
-	ended  chan error
-	log    lockedBuffer // warnings and errors of the service
+	adjust   []func(*transport.Options) // its options
+	system   *actors.System
+	server   *transport.Server
+	ended    chan error
+	log      lockedBuffer // warnings and errors of the service
 }
 
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
@@ -56,10 +57,12 @@ func startKeepingService(t testing.TB, window time.Duration) *service {
 	return startServiceWith(t, actors.Options{ResumeWindow: window})
 }
 
-// startServiceAt does the same, at an address for which listen opens the socket.
-func startServiceAt(t testing.TB, address string, listen func(network, address string) (net.Listener, error)) *service {
+// startServiceAt does the same, at an address for which listen opens the socket, with options that adjust sets.
+func startServiceAt(
+	t testing.TB, address string, listen func(network, address string) (net.Listener, error), adjust ...func(*transport.Options),
+) *service {
 	t.Helper()
-	s := &service{t: t, address: address, listen: listen}
+	s := &service{t: t, address: address, listen: listen, adjust: adjust}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -102,6 +105,9 @@ func (s *service) start() {
 	options := transport.DefaultOptions()
 	options.Logger = logger
 	options.Page = web.Files()
+	for _, set := range s.adjust {
+		set(&options)
+	}
 	s.server, err = transport.New(s.system, options)
 	if err != nil {
 		s.t.Fatal(err)

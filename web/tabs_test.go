@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 
 	"github.com/chromedp/cdproto/browser"
@@ -27,29 +28,30 @@ type tab struct {
 	end context.CancelFunc
 }
 
-// tabPool holds the tabs that no test uses. Two pages of one test never share a tab or a browser context.
-type tabPool struct {
+// pool holds the tabs that no test uses. Two pages of one test never share a tab.
+type pool[T any] struct {
 	mu   sync.Mutex
-	free []*tab
+	free []T
 }
 
-// take returns a free tab, or nil if there is none.
-func (p *tabPool) take() *tab {
+// take returns a free tab that fits, or false if there is none.
+func (p *pool[T]) take(fits func(T) bool) (tab T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free) == 0 {
-		return nil
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if fits(p.free[i]) {
+			tab = p.free[i]
+			p.free = slices.Delete(p.free, i, i+1)
+			return tab, true
+		}
 	}
-	last := len(p.free) - 1
-	t := p.free[last]
-	p.free = p.free[:last]
-	return t
+	return tab, false
 }
 
-func (p *tabPool) put(t *tab) {
+func (p *pool[T]) put(tab T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, t)
+	p.free = append(p.free, tab)
 }
 
 // openTab opens a new, empty tab.
@@ -129,7 +131,7 @@ var emptyPage = sync.OnceValue(func() string {
 	})).URL
 })
 
-// originOf returns the origin of an address in the form that the DevTools protocol takes.
+// originOf returns the origin of an address in the form that the DevTools protocol takes. That of a file is "file://".
 func originOf(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {

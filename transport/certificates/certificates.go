@@ -47,7 +47,7 @@ type source interface {
 	certificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// protocols returns the protocols of ALPN besides those of HTTP.
 	protocols() []string
-	// names returns the names that the certificates are for.
+	// names returns the names and addresses that the certificates are for, wildcards left out.
 	names() []string
 	// holds reports whether there is a certificate for a host, or will be.
 	holds(host string) bool
@@ -98,13 +98,21 @@ func (c *Certificates) TLS() *tls.Config {
 	}
 }
 
-// Names returns the names and addresses that the certificates are for, wildcards left out. If there is none, it returns
-// localhost. Without TLS it returns nothing.
+// Names returns the names and addresses that the certificates are for, wildcards left out. There may be none. Without TLS it
+// returns nothing.
 func (c *Certificates) Names() []string {
 	if c == nil {
 		return nil
 	}
 	return c.source.names()
+}
+
+// Hosts returns the hosts at which people open the service: Names, or localhost if there is none. Without TLS it returns nothing.
+func (c *Certificates) Hosts() []string {
+	if names := c.Names(); c == nil || len(names) > 0 {
+		return names
+	}
+	return []string{"localhost"}
 }
 
 // Start keeps the certificates fresh, and redirects the requests that come to redirect, which may be nil, to https at the

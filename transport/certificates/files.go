@@ -76,9 +76,6 @@ func (f *files) names() (names []string) {
 	for _, address := range leaf.IPAddresses {
 		names = append(names, address.String())
 	}
-	if len(names) == 0 {
-		names = []string{"localhost"}
-	}
 	return names
 }
 

@@ -1,23 +1,22 @@
 package certificates
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"p2p-messaging/transport/internal/selfsigned"
 )
 
 // pair is a certificate and its key as PEM.
@@ -25,26 +24,17 @@ type pair struct{ cert, key []byte }
 
 func newPair(t *testing.T, name string, from, until time.Time) pair {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	made, err := selfsigned.New(x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name, "*.wild.test"}, NotBefore: from, NotAfter: until,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		DNSNames: []string{name, "*.wild.test"}, NotBefore: from, NotAfter: until,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	cert, key, err := selfsigned.PEM(made)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair{
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
-	}
+	return pair{cert, key}
 }
 
 func fresh(t *testing.T, name string) pair {
@@ -353,5 +343,29 @@ func TestNamesThatNobodyCertifiesAreToldInWords(t *testing.T) {
 	}
 	if name, err := Name("chat.internal", false); err != nil || name != "chat.internal" {
 		t.Errorf("for an authority of one's own, chat.internal is %q, %v; wanted it taken", name, err)
+	}
+}
+
+func TestWildcardsAreNoNamesOfHosts(t *testing.T) {
+	for name, row := range map[string]struct{ names, hosts []string }{
+		"chat.example.org": {[]string{"chat.example.org"}, []string{"chat.example.org"}},
+		"*.example.org":    {nil, []string{"localhost"}},
+	} {
+		dir := t.TempDir()
+		cert, key := filepath.Join(dir, "c"), filepath.Join(dir, "k")
+		p := fresh(t, name)
+		put(t, cert, p.cert)
+		put(t, key, p.key)
+		c, err := New(Options{Logger: slog.New(slog.DiscardHandler), CertFile: cert, KeyFile: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names, hosts := c.Names(), c.Hosts(); !slices.Equal(names, row.names) || !slices.Equal(hosts, row.hosts) {
+			t.Errorf("the names of a certificate for %s are %q, and its hosts %q; want %q and %q", name, names, hosts, row.names, row.hosts)
+		}
+	}
+	var none *Certificates
+	if none.Names() != nil || none.Hosts() != nil {
+		t.Error("without TLS there are names")
 	}
 }

@@ -63,7 +63,7 @@ func (c *Certificates) redirectHost(asked string) string {
 	if asked = hostOf(asked); asked != "" && c.source.holds(asked) {
 		return asked
 	}
-	return c.Names()[0]
+	return c.Hosts()[0]
 }
 
 // hostOf returns the host in a Host header, in small letters, without port, brackets and a dot at its end.

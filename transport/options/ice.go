@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +19,7 @@ import (
 )
 
 // iceURL is the URL of a STUN or TURN server (RFC 7064 and RFC 7065).
-var iceURL = regexp.MustCompile(`^(stuns?|turns?):(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?$`)
+var iceURL = regexp.MustCompile(`^(stuns?|turns?):(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?)(:[0-9]{1,5})?(\?transport=(udp|tcp))?$`)
 
 // ports is a range of ports on the command line.
 type ports struct{ low, high uint16 }
@@ -38,14 +39,7 @@ func (p ports) String() string { return fmt.Sprintf("%d-%d", p.low, p.high) }
 
 // checkICE finds options of STUN and TURN that can never work.
 func (f *Flags) checkICE() error {
-	if len(f.TurnPublicIP) == 0 {
-		switch {
-		case f.TurnSecret != "":
-			return usage("--turn-secret is for the TURN server of this service: give --turn-public-ip, too, or --ice-server-secret for somebody else's")
-		case len(f.TurnAllowPeer) > 0:
-			return usage("--turn-allow-peer is for the TURN server of this service: give --turn-public-ip, too")
-		}
-	} else if _, err := f.turnOptions(nil); err != nil {
+	if err := f.checkTurn(); err != nil {
 		return err
 	}
 	for _, server := range f.IceServer {
@@ -55,7 +49,7 @@ func (f *Flags) checkICE() error {
 			port, _ = strconv.Atoi(parts[3][1:])
 		}
 		switch {
-		case parts == nil, port == 0, port > 65535:
+		case parts == nil, port == 0, port > 65535, !isHost(parts[2]):
 			return usage("--ice-server: %q is no STUN or TURN server: write it as in stun:stun.example.org:3478 or turns:turn.example.org:443?transport=tcp", server)
 		case parts[4] != "" && strings.HasPrefix(parts[1], "stun"):
 			return usage("--ice-server: %q has a transport, and STUN URLs have none: write %s", server, strings.TrimSuffix(server, parts[4]))
@@ -63,8 +57,52 @@ func (f *Flags) checkICE() error {
 			return usage("--ice-server: browsers take %s only with credentials: give --ice-server-secret", server)
 		}
 	}
-	if f.IceServerSecret != "" && len(f.IceServer) == 0 {
+	switch {
+	case f.IceServerSecret != "" && len(f.IceServer) == 0:
 		return usage("--ice-server-secret is for the servers of --ice-server: give one")
+	case f.IceServerSecret != "" && !f.hasICEServer("turn"):
+		return usage("--ice-server-secret is for TURN servers, and --ice-server names none: give one, or leave out the secret")
+	}
+	return nil
+}
+
+// hasICEServer reports whether the URL of a server of --ice-server begins with a prefix.
+func (f *Flags) hasICEServer(prefix string) bool {
+	return slices.ContainsFunc(f.IceServer, func(server string) bool { return strings.HasPrefix(server, prefix) })
+}
+
+// isHost reports whether an address in brackets is one of IPv6. Names are.
+func isHost(host string) bool {
+	inside, isAddress := strings.CutPrefix(host, "[")
+	address, _ := netip.ParseAddr(strings.TrimSuffix(inside, "]"))
+	return !isAddress || address.Is6()
+}
+
+// checkTurn finds options of the TURN server that can never work, or do nothing because there is no such server.
+func (f *Flags) checkTurn() error {
+	if len(f.TurnPublicIP) > 0 {
+		_, err := f.turnOptions(nil)
+		return err
+	}
+	if f.TurnSecret != "" {
+		return usage("--turn-secret is for the TURN server of this service: give --turn-public-ip, too, or --ice-server-secret for somebody else's")
+	}
+	defaults := turn.DefaultOptions()
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{
+		{"--turn-listen", f.TurnListen != defaults.Listen},
+		{"--turn-ports", f.TurnPorts != ports{defaults.MinPort, defaults.MaxPort}},
+		{"--turn-allow-peer", len(f.TurnAllowPeer) > 0},
+		{"--turn-allocations", f.TurnAllocations != defaults.Allocations},
+		{"--turn-allocations-per-login", f.TurnAllocationsPerLogin != defaults.AllocationsPerLogin},
+		{"--turn-rate", int(f.TurnRate) != defaults.Rate},
+		{"--turn-rate-per-login", int(f.TurnRatePerLogin) != defaults.RatePerLogin},
+	} {
+		if flag.given {
+			return usage("%s is for the TURN server of this service: give --turn-public-ip, too", flag.name)
+		}
 	}
 	return nil
 }
@@ -107,7 +145,7 @@ func (f *Flags) turnOptions(logger *slog.Logger) (turn.Options, error) {
 }
 
 // ICE starts the TURN server, if there is to be one, and returns the ICE servers that clients get. Both are nil if there are none. Names are
-// those of the service's certificates, empty without TLS. The error says what the operator can do.
+// those of the service's certificates, without wildcards. The error says what the operator can do.
 func (f *Flags) ICE(logger *slog.Logger, names []string) (*turn.Server, func(login string) []messages.ICEServer, error) {
 	elsewhere := turn.Servers{URLs: f.IceServer, Secret: []byte(f.IceServerSecret)}
 	if len(f.TurnPublicIP) == 0 {
@@ -121,9 +159,13 @@ func (f *Flags) ICE(logger *slog.Logger, names []string) (*turn.Server, func(log
 		return nil, nil, err
 	}
 	for _, name := range names {
-		if f.port() != 0 && !strings.HasPrefix(name, "*") {
+		if f.port() != 0 {
 			o.TLS = append(o.TLS, fmt.Sprintf("turns:%s?transport=tcp", net.JoinHostPort(name, strconv.Itoa(f.port()))))
 		}
+	}
+	if f.TLSCert != "" && len(names) == 0 && !f.hasICEServer("turns:") {
+		logger.Warn("TURN over TLS is not offered, because the certificate names no host but wildcards: give the service's own name with " +
+			"--ice-server turns:NAME:443?transport=tcp, and the same secret with --turn-secret and --ice-server-secret")
 	}
 	server, err := turn.Start(o)
 	switch {

@@ -12,6 +12,17 @@ func TestWhatNeverWorksForICEIsNamed(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"--turn-secret=x":                                          "give --turn-public-ip, too",
 		"--turn-allow-peer=10.0.0.0/8":                             "give --turn-public-ip, too",
+		"--turn-listen=:3479":                                      "--turn-listen is for the TURN server of this service: give --turn-public-ip, too",
+		"--turn-ports=50000-50100":                                 "--turn-ports is for the TURN server of this service",
+		"--turn-allocations=7":                                     "--turn-allocations is for",
+		"--turn-allocations-per-login=0":                           "--turn-allocations-per-login is for",
+		"--turn-rate=1MiB":                                         "--turn-rate is for",
+		"--turn-rate-per-login=0 --ice-server=stun:a":              "--turn-rate-per-login is for",
+		"--ice-server-secret=x --ice-server=stun:a,stuns:b":        "--ice-server names none",
+		"--ice-server=stun:[:::]":                                  "is no STUN or TURN server",
+		"--ice-server=stun:[1.2.3.4]":                              "is no STUN or TURN server",
+		"--ice-server=stun:a..b":                                   "is no STUN or TURN server",
+		"--ice-server=stun:.a":                                     "is no STUN or TURN server",
 		"--turn-public-ip=chat.example.org":                        `"chat.example.org" is no IP address`,
 		"--turn-public-ip=0.0.0.0":                                 "nobody can reach 0.0.0.0",
 		"--turn-public-ip=::ffff:1.2.3.4":                          "nobody can reach",
@@ -37,7 +48,7 @@ func TestWhatNeverWorksForICEIsNamed(t *testing.T) {
 	for _, arguments := range []string{
 		"", "--turn-public-ip=203.0.113.7", "--turn-public-ip=203.0.113.7,2001:db8::7", "--turn-public-ip=[2001:db8::7]",
 		"--turn-public-ip=203.0.113.7 --turn-allow-peer=10.0.0.0/8,192.0.2.1,fd00::/8 --turn-listen=192.0.2.1:3478 --turn-ports=50000-50100 --turn-rate=100MiB --turn-rate-per-login=0",
-		"--ice-server=stun:stun.example.org,stuns:[2001:db8::1]:5349", "--ice-server=turns:t.example.org:443?transport=tcp --ice-server-secret=x",
+		"--ice-server=stun:stun.example.org,stuns:[2001:db8::1]:5349", "--ice-server=stun:stun.example.org.:3478", "--turn-listen=:3478 --turn-rate=0", "--ice-server=turns:t.example.org:443?transport=tcp --ice-server-secret=x",
 	} {
 		if err := parse(t, strings.Fields(arguments)...).Check(); err != nil {
 			t.Errorf("%s: %v; wanted it taken", arguments, err)
@@ -51,7 +62,7 @@ func TestICEServersHaveTheAddressesOfTheFlags(t *testing.T) {
 		t.Errorf("without flags there are %v, %p, %v", server, offer, err)
 	}
 	server, offer, err := parse(t, "--port=443", "--turn-public-ip=203.0.113.7,2001:db8::7", "--turn-listen=127.0.0.1:0",
-		"--ice-server=stun:elsewhere.test", "--ice-server=turn:elsewhere.test", "--ice-server-secret=x").ICE(logger, []string{"chat.example.org", "*.example.org"})
+		"--ice-server=stun:elsewhere.test", "--ice-server=turn:elsewhere.test", "--ice-server-secret=x").ICE(logger, []string{"chat.example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,5 +85,35 @@ func TestICEServersHaveTheAddressesOfTheFlags(t *testing.T) {
 	}
 	if !slices.Equal(urls, want) {
 		t.Errorf("the servers are %q, want %q", urls, want)
+	}
+}
+
+func TestACertificateForWildcardsAloneLeavesTURNOverTLSToTheOperator(t *testing.T) {
+	flags := []string{"--tls-cert=c", "--tls-key=k", "--turn-public-ip=203.0.113.7", "--turn-listen=127.0.0.1:0"}
+	for _, row := range []struct {
+		more  []string
+		turns string
+		warns bool
+	}{
+		{nil, "", true},
+		{[]string{"--ice-server=turns:chat.example.org:443?transport=tcp", "--ice-server-secret=x", "--turn-secret=x"}, "turns:chat.example.org:443?transport=tcp", false},
+	} {
+		var log strings.Builder
+		server, offer, err := parse(t, append(flags, row.more...)...).ICE(slog.New(slog.NewTextHandler(&log, nil)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		var turns string
+		for _, s := range offer("alice") {
+			for _, url := range s.URLs {
+				if strings.HasPrefix(url, "turns:") {
+					turns += url
+				}
+			}
+		}
+		if turns != row.turns || strings.Contains(log.String(), "TURN over TLS is not offered") != row.warns {
+			t.Errorf("with %q clients get %q, and the log says %q", row.more, turns, log.String())
+		}
 	}
 }

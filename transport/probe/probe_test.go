@@ -3,17 +3,12 @@ package probe_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +25,7 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
 	"p2p-messaging/transport"
+	"p2p-messaging/transport/internal/selfsigned"
 	"p2p-messaging/transport/probe"
 	"p2p-messaging/transport/service"
 	"p2p-messaging/transport/turn"
@@ -137,23 +133,22 @@ func wantFault[E error](t *testing.T, r probe.Report, err error, way, name strin
 // certificate returns a certificate for a name, and a file with it for --ca.
 func certificate(t *testing.T, name string, from, until time.Time) (tls.Certificate, string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := selfsigned.New(x509.Certificate{
+		DNSNames: []string{name}, NotBefore: from, NotAfter: until,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: from, NotAfter: until,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	content, _, err := selfsigned.PEM(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+	return c, file
 }
 
 // secured is a service over TLS with a relay on its port.
@@ -171,6 +166,7 @@ func secured(t *testing.T, c tls.Certificate, public string) (url string) {
 func valid() (from, until time.Time) { return time.Now().Add(-time.Hour), time.Now().Add(time.Hour) }
 
 func TestAllThatAServiceOffersWorks(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	c, file := certificate(t, "localhost", from, until)
 	r, err := run(t, probe.Flags{URL: secured(t, c, "127.0.0.1"), CA: file})
@@ -190,6 +186,7 @@ func TestAllThatAServiceOffersWorks(t *testing.T) {
 }
 
 func TestWithoutRelaysAllWorksAndThatIsTold(t *testing.T) {
+	t.Parallel()
 	l := listen(t)
 	serve(t, l, nil)
 	r, err := run(t, probe.Flags{URL: l.Addr().String(), LoginToken: "token for later"})
@@ -202,6 +199,7 @@ func TestWithoutRelaysAllWorksAndThatIsTold(t *testing.T) {
 }
 
 func TestAClosedTURNPortIsToldByEachTransport(t *testing.T) {
+	t.Parallel()
 	gone := relay(t, "127.0.0.1")
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
@@ -215,6 +213,7 @@ func TestAClosedTURNPortIsToldByEachTransport(t *testing.T) {
 }
 
 func TestATURNPortThatNobodyAnswersIsTold(t *testing.T) {
+	t.Parallel()
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -229,6 +228,7 @@ func TestATURNPortThatNobodyAnswersIsTold(t *testing.T) {
 }
 
 func TestAWrongPublicAddressIsTold(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	c, file := certificate(t, "localhost", from, until)
 	// The server listens on 127.0.0.1, and says that it is reached at 127.0.0.2.
@@ -239,6 +239,7 @@ func TestAWrongPublicAddressIsTold(t *testing.T) {
 }
 
 func TestRelaysThatDoNotReachEachOtherAreTold(t *testing.T) {
+	t.Parallel()
 	turns := listen(t)
 	server, err := pion.NewServer(pion.ServerConfig{
 		Realm: "test",
@@ -264,6 +265,7 @@ func TestRelaysThatDoNotReachEachOtherAreTold(t *testing.T) {
 }
 
 func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
+	t.Parallel()
 	r := relay(t, "127.0.0.1")
 	urls := r.ICEServers("nobody")[1].URLs
 	for name, c := range map[string]struct {
@@ -277,6 +279,7 @@ func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
 		"a clock that leads": {secret, 3 * time.Hour, probe.CodeClock, "NTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := listen(t)
 			serve(t, l, func(login string) []messages.ICEServer {
 				return turn.Servers{URLs: urls, Secret: c.secret}.For(login, time.Now().Add(c.off))
@@ -289,6 +292,7 @@ func TestRefusedCredentialsAreToldByTheirCause(t *testing.T) {
 }
 
 func TestACertificateIsToldByItsFault(t *testing.T) {
+	t.Parallel()
 	from, until := valid()
 	for name, c := range map[string]struct {
 		host        string
@@ -303,6 +307,7 @@ func TestACertificateIsToldByItsFault(t *testing.T) {
 		"not valid yet":     {"localhost", until, until.Add(time.Hour), true, probe.CodeNotYetValid, "clock"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pair, file := certificate(t, c.host, c.from, c.until)
 			flags := probe.Flags{URL: secured(t, pair, "127.0.0.1")}
 			if c.trusted {
@@ -320,6 +325,7 @@ func TestACertificateIsToldByItsFault(t *testing.T) {
 }
 
 func TestWhatIsNoServiceIsTold(t *testing.T) {
+	t.Parallel()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
 	defer page.Close()
 	r, err := run(t, probe.Flags{URL: page.URL})
@@ -340,6 +346,7 @@ func TestWhatIsNoServiceIsTold(t *testing.T) {
 }
 
 func TestPeopleReadAStepALineAndItsCause(t *testing.T) {
+	t.Parallel()
 	l := listen(t)
 	serve(t, l, func(string) []messages.ICEServer {
 		return []messages.ICEServer{{URLs: []string{"turn:\x1b[31m"}}}

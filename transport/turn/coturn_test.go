@@ -18,8 +18,9 @@ import (
 	"p2p-messaging/transport/turn"
 )
 
-// startCoturn starts coturn, the TURN server that most operators have, and returns its address.
-func startCoturn(t *testing.T, secret string) string {
+// startCoturn starts coturn, the TURN server that most operators have, and returns its address and its process. Another command
+// may start it.
+func startCoturn(t testing.TB, secret string, by ...string) (string, *os.Process) {
 	t.Helper()
 	path, err := exec.LookPath("turnserver")
 	if err != nil {
@@ -28,17 +29,13 @@ func startCoturn(t *testing.T, secret string) string {
 		}
 		t.Skip("coturn is not installed")
 	}
-	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.LocalAddr().String()
-	free.Close()
+	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	folder := t.TempDir()
-	process := exec.Command(path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
+	command := append(by, path, "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--listening-port="+port,
 		"--use-auth-secret", "--static-auth-secret="+secret, "--realm=coturn.test", "--allow-loopback-peers", "--no-software-attribute",
 		"--log-file=stdout", "--simple-log", "--pidfile="+filepath.Join(folder, "pid"), "--userdb="+filepath.Join(folder, "db"))
+	process := exec.Command(command[0], command[1:]...)
 	var output bytes.Buffer
 	process.Stdout, process.Stderr, process.Dir = &output, &output, folder
 	if err := process.Start(); err != nil {
@@ -63,7 +60,7 @@ func startCoturn(t *testing.T, secret string) string {
 		_, _ = c.Write(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw)
 		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		if _, err := c.Read(make([]byte, 1500)); err == nil {
-			return address
+			return address, process.Process
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("coturn does not answer")
@@ -72,8 +69,28 @@ func startCoturn(t *testing.T, secret string) string {
 	}
 }
 
+// freeAddress returns an address at which nobody listens, by UDP or TCP.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 20 {
+		stream, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := stream.Addr().String()
+		packets, err := net.ListenPacket("udp4", address)
+		stream.Close()
+		if err == nil {
+			packets.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free for UDP and TCP")
+	return ""
+}
+
 func TestCoturnTakesTheCredentialsThatTheServiceMakes(t *testing.T) {
-	address := startCoturn(t, "shared")
+	address, _ := startCoturn(t, "shared")
 	allocate := func(secret, login string, now time.Time) error {
 		servers := turn.Servers{URLs: []string{fmt.Sprintf("turn:%s?transport=udp", address)}, Secret: []byte(secret)}.For(login, now)
 		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")

@@ -64,7 +64,7 @@ func usernameFor(login string, until time.Time) string {
 			username += fmt.Sprintf("%%%02X", r)
 		}
 	}
-	if len(username) > maxUsername { // does not happen: 64 characters take 256 bytes
+	if len(username) > maxUsername { // A normal form may be long: that of U+FDFA alone takes 33 bytes.
 		username = strings.ToValidUTF8(username[:maxUsername], "")
 	}
 	return username

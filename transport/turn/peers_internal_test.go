@@ -21,6 +21,10 @@ func TestAllocationsSendOnlyToTheInternet(t *testing.T) {
 		"2001:0:4136:e378:8000:63bf:80ff:fffe", // Teredo, 127.0.0.1
 		"2001:0:4136:e378:8000:63bf:f5ff:fffe", // Teredo, 10.0.0.1
 		"2a00:1450::5efe:10.0.0.1", "2a00:1450::200:5efe:127.0.0.1", "fe80::5efe:8.8.8.8",
+		// Two of them in one address.
+		"2002:808:808::5efe:127.0.0.1", "2002:808:808:1:200:5efe:10.0.0.1", "2002:7f00:1::5efe:8.8.8.8", "2002:808:808::5efe:9.9.9.1",
+		// Azure's services for the machine.
+		"168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::168.63.129.16", "100.100.100.200",
 	} {
 		if p.permits(netip.MustParseAddr(address)) {
 			t.Errorf("an allocation may send to %s", address)
@@ -31,10 +35,19 @@ func TestAllocationsSendOnlyToTheInternet(t *testing.T) {
 	}
 	for _, address := range []string{
 		"8.8.8.8", "1.1.1.1", "9.9.9.2", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "169.253.0.1", "198.17.0.1", "223.255.255.255",
-		"2a00:1450:4001:800::200e", "2620:fe::2", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1", "2a00:1450::5efe:8.8.8.8",
+		"2a00:1450:4001:800::200e", "2620:fe::2", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1", "2a00:1450::5efe:8.8.8.8", "2002:808:808::5efe:8.8.4.4", "168.63.129.17",
 	} {
 		if !p.permits(netip.MustParseAddr(address)) {
 			t.Errorf("no allocation may send to %s", address)
+		}
+	}
+	p.allowed = []netip.Prefix{netip.MustParsePrefix("2001::/32")} // of Teredo, whose server and client must be permitted, too
+	for address, want := range map[string]bool{
+		"2001:0:4136:e378:8000:63bf:f7f7:f7f7": true, "2001:0:a00:1:8000:63bf:f7f7:f7f7": false, "2001:0:4136:e378:8000:63bf:f5ff:fffe": false,
+		"2001:0:4136:e378:0:5efe:f7f7:f7f7": false, // of ISATAP, 247.247.247.247
+	} {
+		if got := p.permits(netip.MustParseAddr(address)); got != want {
+			t.Errorf("where Teredo is allowed, %s is permitted: %v", address, got)
 		}
 	}
 	p.allowed = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/64")}
@@ -60,8 +73,10 @@ func FuzzNoSpellingOfALoopbackAddressIsPermitted(f *testing.F) {
 		if unmapped := address.Unmap(); p.permits(address) && (unmapped.IsLoopback() || unmapped.IsPrivate() || unmapped.IsLinkLocalUnicast() || unmapped.IsMulticast() || unmapped.IsUnspecified()) {
 			t.Errorf("%s is permitted", address)
 		}
-		if inside := embedded(address); inside.IsValid() && p.permits(address) && !p.permits(inside) {
-			t.Errorf("%s is permitted, and %s in it is not", address, inside)
+		for _, inside := range embedded(address) {
+			if inside.IsValid() && p.permits(address) && !p.permits(inside) {
+				t.Errorf("%s is permitted, and %s in it is not", address, inside)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,11 +29,14 @@ type relays struct {
 	options *Options
 	peers   peers
 	rate    *rate.Limiter // of all; nil: no limit
+	socket  *socket       // by which the server reaches clients over UDP
+	batches batches
 
-	mu      sync.Mutex
-	taken   int                       // allocations, those included whose socket is being opened
-	open    map[netip.AddrPort]*relay // by relayed transport address
-	byLogin map[string]*user
+	mu       sync.Mutex
+	taken    int                       // allocations, those included whose socket is being opened
+	open     map[netip.AddrPort]*relay // by relayed transport address
+	byClient map[netip.AddrPort]*relay // those that have channels, of clients over UDP
+	byLogin  map[string]*user
 }
 
 // user is what the allocations of one login share.
@@ -41,8 +45,11 @@ type user struct {
 	rate        *rate.Limiter // nil: no limit
 }
 
-func newRelays(o *Options, p peers) *relays {
-	return &relays{options: o, peers: p, rate: limiter(o.Rate), open: make(map[netip.AddrPort]*relay), byLogin: make(map[string]*user)}
+func newRelays(o *Options, p peers, socket *socket) *relays {
+	return &relays{
+		options: o, peers: p, rate: limiter(o.Rate), socket: socket,
+		open: make(map[netip.AddrPort]*relay), byClient: make(map[netip.AddrPort]*relay), byLogin: make(map[string]*user),
+	}
 }
 
 // limiter returns nil for 0.
@@ -61,16 +68,14 @@ func (r *relays) permits(_ net.Addr, peer net.IP) bool {
 }
 
 func (r *relays) isPublic(address netip.Addr) bool {
-	for _, public := range r.options.Public {
-		if public == address {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.options.Public, address)
 }
 
 // at returns the allocation with a relayed transport address.
 func (r *relays) at(address netip.AddrPort) *relay {
+	if !r.isPublic(address.Addr()) {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.open[address]
@@ -108,7 +113,7 @@ func (r *relays) AllocatePacketConn(c pion.AllocateListenerConfig) (net.PacketCo
 		return nil, nil, err
 	}
 	port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	relay := &relay{UDPConn: socket, relays: r, login: c.UserID, user: u, address: netip.AddrPortFrom(public, port)}
+	relay := &relay{socket: socket, relays: r, login: c.UserID, user: u, address: netip.AddrPortFrom(public, port), pump: newPump(socket, &r.batches)}
 	r.mu.Lock()
 	r.open[relay.address] = relay
 	r.mu.Unlock()
@@ -145,7 +150,7 @@ func (r *relays) leave(login string) {
 
 // listen opens a socket at the requested port, or at a random one of the range. Random ports are hard to guess for whoever wants to
 // inject datagrams (RFC 8656, section 7.2).
-func (r *relays) listen(network string, requested int) (*net.UDPConn, error) {
+func (r *relays) listen(network string, requested int) (*socket, error) {
 	low, high := int(r.options.MinPort), int(r.options.MaxPort)
 	var failed error
 	for range attempts {
@@ -156,9 +161,9 @@ func (r *relays) listen(network string, requested int) (*net.UDPConn, error) {
 		if port < low || port > high {
 			return nil, errors.New("the requested port is not in the range")
 		}
-		socket, err := net.ListenUDP(network, &net.UDPAddr{Port: port})
+		opened, err := net.ListenUDP(network, &net.UDPAddr{Port: port})
 		if err == nil {
-			return socket, nil
+			return newSocket(opened)
 		}
 		if failed = err; requested != 0 {
 			break
@@ -169,12 +174,14 @@ func (r *relays) listen(network string, requested int) (*net.UDPConn, error) {
 
 // relay is the socket of one allocation, as its peers see it.
 type relay struct {
-	*net.UDPConn
-	relays  *relays
-	login   string
-	user    *user
-	address netip.AddrPort // relayed transport address
-	closed  sync.Once
+	*socket
+	relays   *relays
+	login    string
+	user     *user
+	address  netip.AddrPort // relayed transport address
+	channels boundTo
+	pump     *pump
+	closed   sync.Once
 }
 
 // Close implements net.PacketConn.
@@ -185,7 +192,7 @@ func (r *relay) Close() error {
 		delete(r.relays.open, r.address)
 		r.relays.mu.Unlock()
 		r.relays.leave(r.login)
-		err = r.UDPConn.Close()
+		err = r.socket.Close()
 	})
 	return err
 }
@@ -198,41 +205,48 @@ func loopback(public netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Loopback(), public.Port())
 }
 
-// WriteTo implements net.PacketConn. It drops what a peer may not get or the rates do not allow, as the network drops datagrams.
+// WriteTo implements net.PacketConn.
 func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
 	udp, ok := to.(*net.UDPAddr)
 	if !ok {
 		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: errors.New("this is no address of UDP")}
 	}
-	peer := netip.AddrPortFrom(udp.AddrPort().Addr().Unmap(), udp.AddrPort().Port())
-	if r.relays.at(peer) != nil {
-		// The public address may be that of a router which does not send back what comes from inside.
-		peer = loopback(peer)
-	} else if !r.relays.peers.permits(peer.Addr()) {
-		return len(b), nil
-	}
-	if !r.allows(len(b)) {
-		return len(b), nil
+	peer, ok := r.reaches(unmapped(udp.AddrPort()), len(b))
+	if !ok {
+		return len(b), nil // as the network drops datagrams
 	}
 	return r.WriteToUDPAddrPort(b, peer)
 }
 
-// ReadFrom implements net.PacketConn.
+// reaches returns where this many bytes for a peer are sent. It reports false if the peer may not get them or the rates do not allow them.
+func (r *relay) reaches(peer netip.AddrPort, bytes int) (to netip.AddrPort, ok bool) {
+	if r.relays.isPublic(peer.Addr()) && r.relays.at(peer) != nil {
+		// The public address may be that of a router which does not send back what comes from inside.
+		peer = loopback(peer)
+	} else if !r.relays.peers.permits(peer.Addr()) {
+		return netip.AddrPort{}, false
+	}
+	return peer, r.allows(bytes)
+}
+
+// ReadFrom implements net.PacketConn. It relays what comes from the peer of a channel, and hands on the rest.
 func (r *relay) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
-		n, from, err := r.ReadFromUDPAddrPort(b)
+		message, from, err := r.pump.read()
 		if err != nil {
-			return n, nil, err
+			return 0, nil, err
 		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		from = unmapped(from)
 		if from.Addr().IsLoopback() {
 			if public := netip.AddrPortFrom(r.address.Addr(), from.Port()); r.relays.at(public) != nil {
 				from = public
 			}
 		}
-		if r.allows(n) {
-			return n, net.UDPAddrFromAddrPort(from), nil
+		if !r.allows(len(message)-channelHeader) || r.toClient(message, from) {
+			continue
 		}
+		r.pump.flush()
+		return copy(b, message[channelHeader:]), net.UDPAddrFromAddrPort(from), nil
 	}
 }
 

@@ -2,7 +2,8 @@
 // no direct connection through are connected by the relays that it allocates. What is relayed is encrypted between the two browsers.
 //
 // pion/turn reads and writes the messages. This package decides who may allocate (credentials.go), how much is relayed, between which
-// addresses (relay.go), and where an allocation may send at all (peers.go).
+// addresses (relay.go), and where an allocation may send at all (peers.go). It relays what goes through the channels of clients over UDP itself
+// (channels.go), on Linux many datagrams with one system call (pump_linux.go).
 package turn
 
 import (
@@ -77,28 +78,43 @@ func Start(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	own, err := ownAddresses(o.Public)
+	own, err := newOwnAddresses(o.Public)
 	if err != nil {
 		return nil, err
 	}
-	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own})
 	packets, stream, err := listen(o.Listen)
 	if err != nil {
 		return nil, err
 	}
+	socket, err := newSocket(packets)
+	if err != nil {
+		return nil, errors.Join(err, packets.Close(), stream.Close())
+	}
+	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains}, socket)
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	s.streams = newStreams(stream)
 	s.server, err = pion.NewServer(pion.ServerConfig{
 		Realm:             realm,
 		AuthHandler:       authenticate(o.Secret, time.Now),
 		LoggerFactory:     loggers{o.Logger},
-		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: packets, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
+		EventHandler:      s.events(),
+		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: newDatagrams(s.relays), RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 		ListenerConfigs:   []pion.ListenerConfig{{Listener: s.streams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 	})
 	if err != nil {
 		return nil, errors.Join(err, packets.Close(), stream.Close())
 	}
 	return s, nil
+}
+
+// events tells the streams which clients have an allocation, and the relays which channels there are.
+func (s *Server) events() pion.EventHandler {
+	events := s.relays.events()
+	events.OnAllocationCreated = func(client, server net.Addr, _, _, _ string, _ net.Addr, _ int) {
+		s.streams.setAllocated(client, server, true)
+	}
+	events.OnAllocationDeleted = func(client, server net.Addr, _, _, _ string) { s.streams.setAllocated(client, server, false) }
+	return events
 }
 
 func (o *Options) check() error {
@@ -120,7 +136,7 @@ func (o *Options) check() error {
 }
 
 // listen opens the sockets for UDP and TCP, at the same port.
-func listen(address string) (net.PacketConn, net.Listener, error) {
+func listen(address string) (*net.UDPConn, net.Listener, error) {
 	packets, stream, err := listenOnce(address)
 	// If the system chooses the port for UDP, somebody else may have it for TCP.
 	for range attempts {
@@ -132,7 +148,7 @@ func listen(address string) (net.PacketConn, net.Listener, error) {
 	return packets, stream, err
 }
 
-func listenOnce(address string) (net.PacketConn, net.Listener, error) {
+func listenOnce(address string) (*net.UDPConn, net.Listener, error) {
 	packets, err := net.ListenPacket("udp", address)
 	if err != nil {
 		return nil, nil, err
@@ -142,51 +158,14 @@ func listenOnce(address string) (net.PacketConn, net.Listener, error) {
 	if err == nil {
 		var stream net.Listener
 		if stream, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
-			return packets, stream, nil
+			return packets.(*net.UDPConn), stream, nil
 		}
 	}
 	return nil, nil, errors.Join(err, packets.Close())
 }
 
-// ownAddresses returns what tells whether an address is one of this machine. New addresses are noticed within a minute.
-func ownAddresses(public []netip.Addr) (func(netip.Addr) bool, error) {
-	read := func() (map[netip.Addr]bool, error) {
-		addresses, err := net.InterfaceAddrs()
-		if err != nil {
-			return nil, fmt.Errorf("read the addresses of this machine: %w", err)
-		}
-		own := make(map[netip.Addr]bool)
-		for _, address := range addresses {
-			if prefix, err := netip.ParsePrefix(address.String()); err == nil {
-				own[prefix.Addr().Unmap().WithZone("")] = true
-			}
-		}
-		for _, address := range public {
-			own[address] = true
-		}
-		return own, nil
-	}
-	own, err := read()
-	if err != nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	at := time.Now()
-	return func(address netip.Addr) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(at) > time.Minute {
-			at = time.Now()
-			if now, err := read(); err == nil {
-				own = now
-			}
-		}
-		return own[address]
-	}, nil
-}
-
 // ServeConn serves a connection that somebody else has accepted, such as one over TLS. It returns at once, and closes the
-// connection at its end.
+// connection at its end. If the connection has a method Authenticated(), that is called when the client has an allocation.
 func (s *Server) ServeConn(c net.Conn) { s.streams.serve(c) }
 
 // STUN returns what takes the connections over TLS that the service has accepted, or nil if there is no server.
@@ -211,9 +190,6 @@ func (s *Server) urls() []string {
 	}
 	return append(append(stun, turn...), s.options.TLS...)
 }
-
-// Allocations returns how many there are.
-func (s *Server) Allocations() int { return s.server.AllocationCount() }
 
 // Close ends the server and all allocations. It may be called again, and without a server.
 func (s *Server) Close() error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pion/stun/v4"
 	pion "github.com/pion/turn/v5"
@@ -204,6 +205,19 @@ func TestCredentialsCountOnlyForWhomTheyWereMadeAndForAnHour(t *testing.T) {
 	}
 }
 
+func TestALoginMayHaveALongNormalForm(t *testing.T) {
+	s := start(t)
+	key, ok := messages.LoginKey(nil, []byte(strings.Repeat("\ufdfa", messages.MaxLoginCharacters)))
+	if !ok || len(key) < 1000 {
+		t.Fatalf("the normal form has %d bytes, %v; this test needs a long one", len(key), ok)
+	}
+	who := credentials(s, string(key))
+	if len(who.Username) > 508 || !utf8.ValidString(who.Username) { // RFC 8489, section 14.3
+		t.Errorf("the username has %d bytes", len(who.Username))
+	}
+	allocate(t, ways()[0].client(t, s, who))
+}
+
 func TestNoWayLeadsInside(t *testing.T) {
 	// The public address is another one than that of the service inside, so that loopback is not the server's own.
 	inside, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -234,8 +248,8 @@ func TestNoWayLeadsInside(t *testing.T) {
 			if _, err := relayed.WriteTo([]byte("after"), other.LocalAddr()); err != nil {
 				t.Fatal(err)
 			}
-			wantRead(t, other, "after") // So what was sent before has been dealt with.
-			_ = inside.SetReadDeadline(time.Now())
+			wantRead(t, other, "after")                                       // So what was sent before has been dealt with.
+			_ = inside.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // what is there is read only before the deadline
 			if n, _, err := inside.ReadFrom(make([]byte, 100)); err == nil {
 				t.Errorf("%d bytes came to a port of the machine itself", n)
 			}

@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"container/list"
 	"errors"
 	"maps"
 	"net"
@@ -10,9 +11,10 @@ import (
 )
 
 const (
-	// greeting is how long a client over TCP or TLS may take until its first bytes have come.
-	greeting = 10 * time.Second
-	// quiet is how long it may send nothing after that. An allocation lives for ten minutes without a refresh (RFC 8656, section 3.2).
+	// unallocated is how long a stream may be without an allocation. Clients ask for one at once.
+	unallocated = 10 * time.Second
+	// quiet is how long a client with an allocation may send nothing. An allocation lives for ten minutes without a refresh
+	// (RFC 8656, section 3.2).
 	quiet = 11 * time.Minute
 	// maxStreams bounds the connections over TCP and TLS. Each is an open file.
 	maxStreams = 4096
@@ -20,22 +22,27 @@ const (
 	stalled = 10 * time.Second
 )
 
-// errNotSTUN ends a stream that does not begin with a STUN message. The first byte of one is 0 to 3 (RFC 7983, section 7).
-var errNotSTUN = errors.New("this is no STUN")
-
-// streams is the listener for TURN over TCP. It also passes on connections that others have accepted.
+// streams is the listener for TURN over TCP. It also passes on connections that others have accepted. When there are too many,
+// the one that has been longest without an allocation is closed.
 type streams struct {
 	net.Listener
 	accepted chan net.Conn
 	ended    chan struct{}
+	most     int
 
-	mu     sync.Mutex
-	closed bool
-	open   map[*stream]struct{}
+	mu      sync.Mutex
+	closed  bool
+	open    map[ends]*stream
+	waiting list.List // the streams without an allocation, the longest first
 }
 
+// ends are the addresses of a stream. Pion/turn tells clients apart by them.
+type ends struct{ client, server string }
+
+func endsOf(client, server net.Addr) ends { return ends{client.String(), server.String()} }
+
 func newStreams(l net.Listener) *streams {
-	s := &streams{Listener: l, accepted: make(chan net.Conn), ended: make(chan struct{}), open: make(map[*stream]struct{})}
+	s := &streams{Listener: l, accepted: make(chan net.Conn), ended: make(chan struct{}), most: maxStreams, open: make(map[ends]*stream)}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -53,16 +60,10 @@ func newStreams(l net.Listener) *streams {
 	return s
 }
 
-// serve passes a connection on, or closes it if there are too many.
+// serve passes a connection on, or closes it if there is no room.
 func (s *streams) serve(c net.Conn) {
-	one := &stream{Conn: c, of: s}
-	s.mu.Lock()
-	room := !s.closed && len(s.open) < maxStreams
-	if room {
-		s.open[one] = struct{}{}
-	}
-	s.mu.Unlock()
-	if !room {
+	one := &stream{Conn: c, of: s, ends: endsOf(c.RemoteAddr(), c.LocalAddr()), since: time.Now()}
+	if !s.enter(one) {
 		_ = c.Close()
 		return
 	}
@@ -73,6 +74,59 @@ func (s *streams) serve(c net.Conn) {
 			_ = one.Close()
 		}
 	}()
+}
+
+// enter adds a stream, and reports whether there is room for it.
+func (s *streams) enter(one *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Proxies that tell the addresses of their clients may tell the same ones twice.
+	if s.closed || s.open[one.ends] != nil {
+		return false
+	}
+	if len(s.open) >= s.most {
+		longest := s.waiting.Front()
+		if longest == nil {
+			return false
+		}
+		other := longest.Value.(*stream)
+		s.remove(other)
+		go other.Conn.Close() // TLS says farewell, and that may take some seconds.
+	}
+	s.open[one.ends] = one
+	one.element = s.waiting.PushBack(one)
+	return true
+}
+
+// remove removes a stream, if it is still there. The caller holds mu.
+func (s *streams) remove(one *stream) {
+	if s.open[one.ends] == one {
+		delete(s.open, one.ends)
+		s.waiting.Remove(one.element) // does nothing if the stream has an allocation
+	}
+}
+
+// setAllocated notes that the client with these addresses has an allocation now, or none any more.
+func (s *streams) setAllocated(client, server net.Addr, allocated bool) {
+	if client.Network() == "udp" {
+		return
+	}
+	s.mu.Lock()
+	one := s.open[endsOf(client, server)]
+	if one != nil {
+		s.waiting.Remove(one.element)
+		if !allocated {
+			one.element = s.waiting.PushBack(one)
+		}
+	}
+	s.mu.Unlock()
+	if one == nil {
+		return
+	}
+	one.setAllocated(allocated)
+	if c, ok := one.Conn.(interface{ Authenticated() }); ok && allocated {
+		c.Authenticated()
+	}
 }
 
 // Accept implements net.Listener.
@@ -94,7 +148,7 @@ func (s *streams) Close() error {
 	}
 	s.closed = true
 	close(s.ended)
-	open := slices.Collect(maps.Keys(s.open))
+	open := slices.Collect(maps.Values(s.open))
 	s.mu.Unlock()
 	for _, one := range open {
 		_ = one.Close()
@@ -102,29 +156,56 @@ func (s *streams) Close() error {
 	return s.Listener.Close()
 }
 
-// stream is a connection that does not stay for ever without a word.
+// stream is a connection that does not stay for ever without a word, and whose messages come whole.
 type stream struct {
 	net.Conn
-	of      *streams
-	greeted bool
+	of       *streams
+	ends     ends
+	messages messageReader
+	element  *list.Element // in the waiting streams; guarded by the mutex of of
+
+	mu    sync.Mutex
+	since time.Time // when it began to have no allocation; zero while it has one
 }
 
-func (s *stream) Read(b []byte) (int, error) {
-	patience := greeting
-	if s.greeted {
-		patience = quiet
+// setAllocated notes that the client has an allocation now, or none any more.
+func (s *stream) setAllocated(allocated bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since = time.Now(); allocated {
+		s.since = time.Time{}
 	}
-	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
+	_ = s.extend() // fails if the connection is closed, and then so does Read
+}
+
+// extend sets the time until which the client may send nothing. The caller holds mu.
+func (s *stream) extend() error {
+	if s.since.IsZero() {
+		return s.SetReadDeadline(time.Now().Add(quiet))
 	}
-	n, err := s.Conn.Read(b)
-	if n > 0 && !s.greeted {
-		if b[0] > 3 {
-			return 0, errNotSTUN
+	return s.SetReadDeadline(s.since.Add(unallocated))
+}
+
+// Read implements net.Conn. It returns when a message is whole. (Each time that [pion.STUNConn] reads a part of one, its stack
+// grows.) A message that does not fit into b is an error.
+func (s *stream) Read(b []byte) (n int, err error) {
+	for whole := false; !whole && n < len(b); {
+		s.mu.Lock()
+		err := s.extend()
+		s.mu.Unlock()
+		if err != nil {
+			return n, err
 		}
-		s.greeted = true
+		more, err := s.Conn.Read(b[n:])
+		if err != nil {
+			return n, err
+		}
+		if whole, err = s.messages.read(b[n:n+more], len(b)); err != nil {
+			return n, err
+		}
+		n += more
 	}
-	return n, err
+	return n, nil
 }
 
 func (s *stream) Write(b []byte) (int, error) {
@@ -136,7 +217,51 @@ func (s *stream) Write(b []byte) (int, error) {
 
 func (s *stream) Close() error {
 	s.of.mu.Lock()
-	delete(s.of.open, s)
+	s.of.remove(s)
 	s.of.mu.Unlock()
 	return s.Conn.Close()
+}
+
+var (
+	errNotSTUN = errors.New("this is no STUN")
+	errTooLong = errors.New("this message is too long for STUN over UDP, and for this server")
+)
+
+// messageReader finds the ends of the messages in a stream: STUN messages (RFC 8489, section 5) and ChannelData messages, which
+// are padded to four bytes (RFC 8656, sections 12.4 and 12.5).
+type messageReader struct {
+	header [4]byte // type and length, or channel and length
+	begun  int     // bytes of the header that have come
+	left   int     // bytes behind the header that have not come
+}
+
+// read reads what comes next, and reports whether a message ends there. Most is the length of the longest message.
+func (r *messageReader) read(b []byte, most int) (whole bool, err error) {
+	for len(b) > 0 {
+		if r.begun < len(r.header) {
+			n := copy(r.header[r.begun:], b)
+			r.begun, b = r.begun+n, b[n:]
+			if r.begun < len(r.header) {
+				return whole, nil
+			}
+			length := int(r.header[2])<<8 | int(r.header[3])
+			switch { // RFC 7983, section 7; RFC 8656, section 12
+			case r.header[0] <= 3:
+				r.left = 16 + length
+			case r.header[0]>>4 == 4:
+				r.left = (length + 3) &^ 3
+			default:
+				return whole, errNotSTUN
+			}
+			if len(r.header)+r.left > most {
+				return whole, errTooLong
+			}
+		}
+		n := min(r.left, len(b))
+		r.left, b = r.left-n, b[n:]
+		if r.left == 0 {
+			whole, r.begun = true, 0
+		}
+	}
+	return whole, nil
 }

@@ -39,7 +39,7 @@ func rooms() []room {
 		{folder: "transport/turn", may: []string{"messages"}},
 		{folder: "transport/options", may: []string{"actors", "messages", "transport", "transport/certificates", "transport/turn"}},
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client"}},
-		{folder: "transport/probe", may: []string{"messages", "transport/client"}, tests: []string{"actors", "transport", "transport/service", "transport/turn"}},
+		{folder: "transport/probe", may: []string{"messages", "transport/client"}, tests: []string{"actors", "transport", "transport/internal/...", "transport/service", "transport/turn"}},
 		{folder: "transport/version"},
 		{folder: "transport/arguments"},
 

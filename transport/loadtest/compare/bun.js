@@ -5,7 +5,9 @@
 // Bun writes each frame with a system call of its own. "batched" is unchecked, too. It collects the frames for a target until
 // all input is handled, and writes them with one call. That is far cheaper if many frames come at once, and slightly dearer if
 // they do not.
-const variant = process.argv[2];
+//
+// The files of a certificate and its key may follow the variant. Then the server speaks TLS.
+const [variant, certificate, key] = process.argv.slice(2);
 const batched = variant === "batched";
 const checks = variant === "bun";
 const sessions = new Map();
@@ -49,6 +51,7 @@ function relay(ws, to, text) {
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
+  tls: certificate && { cert: Bun.file(certificate), key: Bun.file(key) },
   fetch(request, server) {
     if (server.upgrade(request, { data: { login: undefined, waiting: undefined } })) return;
     return new Response("a WebSocket is expected", { status: 426 });

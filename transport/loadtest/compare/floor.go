@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -93,11 +94,19 @@ func newFloor() *gws.Server {
 	return s
 }
 
-// serveFloor serves on a free port, which it prints, until the process ends.
-func serveFloor(stdout io.Writer) error {
+// serveFloor serves on a free port, which it prints, until the process ends. With the files of a certificate and its key it
+// speaks TLS.
+func serveFloor(stdout io.Writer, files []string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if len(files) == 2 {
+		pair, err := tls.LoadX509KeyPair(files[0], files[1])
+		if err != nil {
+			return err
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}})
 	}
 	fmt.Fprintf(stdout, "ready on %s\n", listener.Addr())
 	return newFloor().RunListener(listener)

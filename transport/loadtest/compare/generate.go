@@ -96,12 +96,18 @@ func generateTo(w io.Writer, text string) error {
 // generate does a job.
 func generate(ctx context.Context, j job) (outcome, error) {
 	g := &generator{job: j, dialect: dialectOf(j.Dialect), random: rand.New(rand.NewPCG(1, 2))}
-	var err error
-	g.swarm, err = swarm.New(ctx, swarm.Options{
+	o := swarm.Options{
 		URL: "ws://" + j.Address + "/", Loops: 1, Tick: g.tick,
 		Prepare: func(loops []*swarm.Loop) { g.loop = loops[0] },
-	})
-	if err != nil {
+	}
+	var err error
+	if j.Scenario.TLS {
+		o.URL = "wss://" + j.Address + "/"
+		if o.TLS, err = trusting(j.Trusted); err != nil {
+			return outcome{}, err
+		}
+	}
+	if g.swarm, err = swarm.New(ctx, o); err != nil {
 		return outcome{}, err
 	}
 	defer g.swarm.Stop()

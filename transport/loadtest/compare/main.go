@@ -51,16 +51,18 @@ const (
 // options is the command line.
 type options struct {
 	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that are installed."`
-	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle. Default: all."`
+	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle; over TLS: tls1, tls16, tlsidle. Default: all."`
 	Rounds    int           `default:"3" placeholder:"N" help:"How often each scenario is measured. The table has medians. Default: ${default}."`
 	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
 	Duration  time.Duration `default:"3s" placeholder:"TIME" help:"How long the load is measured. Default: ${default}."`
-	Sessions  int           `default:"19000" placeholder:"N" help:"idle: number of sessions to hold. Each is an open file of the service and one of the generator. Default: ${default}."`
-	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle: how long the sessions are held. Default: ${default}."`
+	Sessions  int           `default:"19000" placeholder:"N" help:"idle, tlsidle: number of sessions to hold. Each is an open file of the service and one of the generator. Default: ${default}."`
+	Idle      time.Duration `default:"30s" placeholder:"TIME" help:"idle, tlsidle: how long the sessions are held. Default: ${default}."`
 	Calm      time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait, before each measurement, for other programs to leave both cores alone. Default: ${default}."`
 	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service as a program. Default: the module in this folder is built."`
 	Tools     string        `type:"path" placeholder:"FOLDER" help:"Where bun and peer are installed with npm. Default: ${tools}."`
 	JSON      bool          `name:"json" help:"Print the figures of every round as JSON instead of the table."`
+
+	trusted string // file of the certificate that services over TLS have
 }
 
 func main() {
@@ -77,7 +79,7 @@ func run(given []string, stdout, stderr io.Writer) int {
 		return fail(statusFailure, errors.New("this needs Linux, where a process can be held to one processor core and its processor time be read"))
 	}
 	if len(given) > 0 && given[0] == floorCommand {
-		return fail(statusFailure, serveFloor(stdout))
+		return fail(statusFailure, serveFloor(stdout, given[1:]))
 	}
 	if len(given) > 1 && given[0] == generateCommand {
 		if err := generateTo(stdout, given[1]); err != nil {
@@ -157,6 +159,11 @@ func (o *options) check() error {
 // chosen reports whether a word was chosen. If words is empty, all words are.
 func chosen(words []string, word string) bool { return len(words) == 0 || slices.Contains(words, word) }
 
+// holds reports whether a chosen scenario holds idle sessions.
+func (o *options) holds() bool {
+	return slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.holds() && chosen(o.Scenarios, s.Name) })
+}
+
 // run measures, and prints the outcome.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	cores, err := twoCores()
@@ -164,7 +171,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	const spare = 100
-	if limit := machine.RaiseFileLimit(); chosen(o.Scenarios, "idle") && limit > 0 && o.Sessions+spare > limit {
+	if limit := machine.RaiseFileLimit(); o.holds() && limit > 0 && o.Sessions+spare > limit {
 		return fmt.Errorf("--sessions: %d sessions need more than the %d files that a process may open here: give %d at most, or raise the limit (ulimit -n)", o.Sessions, limit, limit-spare)
 	}
 	scratch, err := os.MkdirTemp("", name+"-")

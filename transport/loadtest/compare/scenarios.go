@@ -19,7 +19,11 @@ type scenario struct {
 	Offered  float64 `json:"offered"`  // relays a second, regardless of how fast they arrive; 0: Window applies
 	Cycles   bool    `json:"cycles"`   // connect, log in, log out if the dialect can, close
 	Sessions int     `json:"sessions"` // sessions to hold
+	TLS      bool    `json:"tls"`      // over wss://
 }
+
+// holds reports whether the scenario holds idle sessions.
+func (s scenario) holds() bool { return s.Size == 0 && !s.Cycles }
 
 func scenarios() []scenario {
 	return []scenario{
@@ -30,6 +34,9 @@ func scenarios() []scenario {
 		{Name: "large16", Title: "2 KB, window 16", Size: 2048, Window: 16},
 		{Name: "cycles", Title: "connect, log in, log out, close", Cycles: true},
 		{Name: "idle", Title: "idle sessions"},
+		{Name: "tls1", Title: "TLS, 300 B, window 1", Size: 300, Window: 1, TLS: true},
+		{Name: "tls16", Title: "TLS, 300 B, window 16", Size: 300, Window: 16, TLS: true},
+		{Name: "tlsidle", Title: "idle sessions over TLS", TLS: true},
 	}
 }
 
@@ -45,6 +52,7 @@ func scenarioNames() []string {
 type job struct {
 	Dialect  string        `json:"dialect"`
 	Address  string        `json:"address"` // host:port of the service
+	Trusted  string        `json:"trusted"` // file of the certificate that a service over TLS has
 	PID      int           `json:"pid"`     // of the service
 	Cores    [2]int        `json:"cores"`   // of the service and of the generator
 	Scenario scenario      `json:"scenario"`

@@ -25,6 +25,7 @@ type service struct {
 	name    string
 	dialect string
 	command []string
+	secure  []string // arguments that follow the command for TLS
 }
 
 func serviceNames() []string {
@@ -45,12 +46,17 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 	if err != nil {
 		return nil, nil, err
 	}
+	pair, err := newCertificate(scratch)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	o.trusted = pair.chain
 	var missing []string
 	for _, name := range serviceNames() {
 		if !chosen(o.Only, name) {
 			continue
 		}
-		s := service{name: name, dialect: dialectJSON}
+		s := service{name: name, dialect: dialectJSON, secure: []string{pair.chain, pair.key}}
 		switch name {
 		case "ours":
 			program := o.Ours
@@ -62,6 +68,7 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 				}
 			}
 			s.command = []string{program, "serve", "--host", "127.0.0.1", "--port", "0", "--rate", "0", "--log-level", "error"}
+			s.secure = []string{"--tls-cert", pair.chain, "--tls-key", pair.key}
 		case "floor":
 			versions["gws"] = dependency("github.com/lxzan/gws")
 			s.command = []string{self, floorCommand}
@@ -218,11 +225,15 @@ const grace = 20 * time.Second
 // measure starts a service and measures it in a scenario.
 func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]int) measurement {
 	m := measurement{Service: s.name, Scenario: sc.Name}
-	j := job{Dialect: s.dialect, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
-	if sc.Name == "idle" {
+	j := job{Dialect: s.dialect, Trusted: o.trusted, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
+	if sc.holds() {
 		j.Duration, j.Scenario.Sessions = o.Idle, o.Sessions
 	}
-	f, err := measure(ctx, s.command, j)
+	command := s.command
+	if sc.TLS {
+		command = slices.Concat(command, s.secure)
+	}
+	f, err := measure(ctx, command, j)
 	if err != nil {
 		m.Failed = err.Error()
 	}

@@ -212,8 +212,8 @@ func (d *document) table() string {
 }
 
 func (d *document) heading(s scenario) string {
-	if s.Name == "idle" {
-		return fmt.Sprintf("%s idle sessions, %v s", figures.FormatRate(float64(d.Sessions)), d.IdleS)
+	if s.holds() {
+		return fmt.Sprintf("%s %s, %v s", figures.FormatRate(float64(d.Sessions)), s.Title, d.IdleS)
 	}
 	return s.Title
 }

@@ -5,6 +5,7 @@ import type { Outgoing } from "../signaling/frames.js";
 import { Call } from "./call.js";
 import type { CallEnd } from "./ends.js";
 import { decodeFrame, encodeFrame } from "./framing.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 /** A description by whoever has the certificate `byte`, with ICE credentials. */
 function sdp(byte: string, ufrag = "other"): string {
@@ -108,11 +109,6 @@ afterEach(() => {
   mock.restoreAll();
   Object.assign(globalThis, { RTCPeerConnection: original });
 });
-
-/** Lets what was begun come to its end. */
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** Lets time pass. */
 async function pass(ms: number): Promise<void> {

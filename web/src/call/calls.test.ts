@@ -5,6 +5,7 @@ import type { Outgoing } from "../signaling/frames.js";
 import type { Call } from "./call.js";
 import { Calls, type Request } from "./calls.js";
 import type { CallEnd } from "./ends.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 /** A description by whoever has the certificate `byte`. */
 function sdp(byte: string): string {
@@ -39,8 +40,6 @@ afterEach(() => {
   mock.timers.reset();
   Object.assign(globalThis, { RTCPeerConnection: original });
 });
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** The calls of a login, what they send, and how they end. */
 function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 /** A description by whoever has the certificate `byte`. */
 function sdp(byte: string): string {
@@ -39,10 +40,6 @@ function negotiating(options: { outgoing?: boolean; bare?: boolean } = {}) {
   });
   const finds = (candidate: string) => connection.onicecandidate!({ candidate: { candidate, toJSON: () => ({ candidate }) } });
   return { negotiation, connection, sent, told, service, finds };
-}
-
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("candidates of this side wait until the other side is there", async () => {

@@ -3,10 +3,9 @@ import { before, test } from "node:test";
 import { Conversation } from "./conversation.js";
 import { databaseInMemory, fakeKeyRanges } from "./database.fixture.js";
 import { History } from "./history.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 before(fakeKeyRanges);
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A page with a history on a device that fails when the test says so. */
 function page() {

@@ -4,6 +4,7 @@ import { Conversation } from "./conversation.js";
 import type { Database } from "./database.js";
 import { History } from "./history.js";
 import { readConversation, readEntry } from "./records.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 /** A database whose writes succeed or fail when the test says so. */
 function slow() {
@@ -31,8 +32,6 @@ function history(database: Promise<Database>, told: string[] = []): History {
 }
 
 before(() => Object.assign(globalThis, { IDBKeyRange: { bound: (...bounds: unknown[]) => bounds } }));
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test("nothing is written behind what is forgotten, and there is room again after it", async () => {
   const { database, writes } = slow();

@@ -5,10 +5,9 @@ import { Conversation, type Entry } from "./conversation.js";
 import { ImportRefused, readDocument } from "./exported.js";
 import { History } from "./history.js";
 import type { ImportSummary } from "./importing.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 before(fakeKeyRanges);
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A browser in which somebody is alice. */
 async function browser() {

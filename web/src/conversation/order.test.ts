@@ -3,6 +3,7 @@ import { before, mock, test } from "node:test";
 import { Conversation, type Entry } from "./conversation.js";
 import { databaseInMemory, fakeKeyRanges } from "./database.fixture.js";
 import { History } from "./history.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 before(fakeKeyRanges);
 
@@ -18,7 +19,6 @@ function device() {
   return { database, control, state, page };
 }
 
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 let pages = 0;
 
 /** The conversation with somebody, as a page loads it. */

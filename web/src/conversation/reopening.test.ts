@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import type { Connection, ConnectionEvents } from "./database.js";
 import { GivenUp, ReopeningDatabase, type Trouble } from "./reopening.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
 afterEach(() => mock.timers.reset());
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 async function pass(ms: number): Promise<void> {
   await settled();

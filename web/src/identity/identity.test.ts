@@ -4,10 +4,9 @@ import type { Change, Database } from "../conversation/database.js";
 import { GivenUp } from "../conversation/reopening.js";
 import { Contacts } from "./contacts.js";
 import { Identity } from "./identity.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 const DAY = 86_400_000;
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A database in memory. */
 function memory(): Promise<Database> {

@@ -6,6 +6,7 @@ import { contactsInMemory } from "../identity/contacts.fixture.js";
 import type { Phrase } from "../words.js";
 import { LiveConversation } from "./liveconversation.js";
 import { Recognition } from "./recognition.js";
+import { settled } from "../signaling/settled.fixture.js";
 
 /** Alice's page with a conversation with bob. Her contacts can be read when the test says so. */
 function page() {
@@ -91,7 +92,6 @@ test("what arrives waits for the warning, also where the call is over by then", 
 
 test("while what is remembered cannot be read nobody is accepted, until it has been read or the person decides", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
   for (const [peer, kinds, said] of [
     ["old", ["accepted"], ["accepted"]],
     ["new", ["changed"], ["noteIdentityChanged"]],
@@ -177,7 +177,6 @@ test("nothing goes out on a call that is over before it is known who was there",
 
 test("only a certificate that is accepted vouches for the next one", async () => {
   const { contacts, conversation, recognition, opens } = page();
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
   const first = opens("old");
   await first.recognised;
   const changed = opens("mallory's");

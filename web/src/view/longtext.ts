@@ -1,16 +1,27 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { saveAs } from "./save.js";
+import type { Piece } from "./links.js";
 import type { Page } from "./page.js";
 import type { ShownText } from "./showntext.js";
 import { number } from "./text.js";
 
+/** The pieces of a block never change, and a discussion is rendered often. */
+const rendered = new WeakMap<Piece[], TemplateResult[]>();
+
+function pieces(block: Piece[]): TemplateResult[] {
+  let found = rendered.get(block);
+  if (found === undefined) {
+    found = block.map(({ text, href }) =>
+      href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
+    );
+    rendered.set(block, found);
+  }
+  return found;
+}
+
 /** What is shown of a text. */
 export function textBlocks({ blocks, first, long }: ShownText): TemplateResult[] {
-  const shown = blocks.map((block) =>
-    block.map(({ text, href }) =>
-      href === undefined ? html`<span>${text}</span>` : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`,
-    ),
-  );
+  const shown = blocks.map(pieces);
   if (!long) return shown.flat();
   // The browser lays out the blocks that were asked for when they come near the view.
   return shown.map((block, index) => html`<span class=${index < first ? "block" : "block on-demand"}>${block}</span>`);

@@ -2,6 +2,7 @@ import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
 import { type Language, localeFor } from "../words.js";
 
 const formats = new Map<string, Intl.DateTimeFormat>();
+const numbers = new Map<string, Intl.NumberFormat>();
 
 /** Formats are kept, because making one takes longer than using it a hundred times. */
 function format(language: Language, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -27,5 +28,9 @@ export function day(date: Date, language: Language): string {
 }
 
 export function number(value: number, language: Language): string {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
+  const digits = value < 10 ? 1 : 0;
+  const key = `${language} ${digits}`;
+  let found = numbers.get(key);
+  if (found === undefined) numbers.set(key, (found = new Intl.NumberFormat(language, { maximumFractionDigits: digits })));
+  return found.format(value);
 }

@@ -1,0 +1,4 @@
+package turn
+
+// Allocations returns how many there are.
+func (s *Server) Allocations() int { return s.server.AllocationCount() }
