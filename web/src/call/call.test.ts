@@ -483,3 +483,31 @@ test("a page that was asleep asks the other at once, and reconnects without an a
     call.end("hung-up");
   }
 });
+
+test("in a session that goes on nothing is sent twice", async () => {
+  const { call, connection, sent, service, ends } = made(true);
+  service.keeps = true;
+  call.offer();
+  await settled();
+  call.serviceReady(true);
+  await settled();
+  assert.deepEqual(types(sent), ["offer"]);
+  call.receiveAnswer(sdp("01"), false);
+  await settled();
+  connection.becomes("failed"); // Some browsers look for a way for 5 s only.
+  await settled();
+  assert.deepEqual([types(sent), ends], [["offer", "offer"], []], "the network was away");
+  call.end("hung-up");
+
+  const reconnecting = await open(true);
+  reconnecting.service.keeps = true;
+  reconnecting.connection.becomes("disconnected");
+  await settled();
+  reconnecting.service.ready = false;
+  await pass(5_000);
+  reconnecting.service.ready = true;
+  reconnecting.call.serviceReady(true);
+  await settled();
+  assert.deepEqual(types(reconnecting.sent), ["offer"], "the offer to restart is still out");
+  reconnecting.call.end("hung-up");
+});

@@ -540,6 +540,23 @@ test("while Join waits it can be cancelled, and the next Join is not mixed up wi
   assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
 });
 
+test("an offer is sent again when the other comes back to the service, and not because they are there", async () => {
+  await alice();
+  messenger.connect("bob");
+  await settled();
+  const offers = () => FakeSocket.latest.sent.filter(({ type }) => type === "offer").length;
+  const presence = async (online: string[], offline: string[]) => {
+    FakeSocket.latest.says({ type: "presence", online, offline });
+    mock.timers.tick(1_000);
+    await settled();
+  };
+  await presence(["bob"], []);
+  assert.equal(offers(), 1);
+  await presence([], ["bob"]);
+  await presence(["bob"], []);
+  assert.equal(offers(), 2);
+});
+
 test("after a reload the person is joined without typing, and open conversations are called again", async () => {
   keeps(false);
   const { tab } = await alice();

@@ -99,7 +99,7 @@ export class Messenger {
       presence: (online, offline) => {
         const back = online.filter((login) => this.#account?.find(login)?.online === false);
         this.#account?.presence(online, offline);
-        this.#switchboard?.online(online, back);
+        this.#switchboard?.back(back);
       },
       loginLost: (code) => {
         const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
@@ -180,7 +180,7 @@ export class Messenger {
 
   /** The settings have changed. */
   settingsChanged(): void {
-    this.#service.keepAgain();
+    this.#service.keep();
     if (this.#kept === undefined) this.options.tab.write(OPEN, (this.#open = undefined));
     this.#switchboard?.settingsChanged();
   }

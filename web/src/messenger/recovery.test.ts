@@ -126,6 +126,24 @@ test("a clock that is set forwards or back ends no attempts, and prolongs none",
   }
 });
 
+test("a page that was closed or is loaded again has left when the service says so, or after its window", () => {
+  const { state, conversation, recovery } = page();
+  recovery.lost(conversation, lost, "closed");
+  clock.pass(20_000);
+  recovery.failed(conversation, "no-answer");
+  assert.equal(conversation.restoring, true);
+  recovery.failed(conversation, "unavailable");
+  assert.deepEqual([state.gaveUp, state.closed, conversation.restoring], [1, true, false]);
+
+  recovery.lost(conversation, lost, "closed");
+  recovery.wasAway(); // The other page may be back later than this one.
+  recovery.failed(conversation, "unavailable");
+  clock.pass(39_750);
+  assert.equal(state.gaveUp, 1);
+  clock.pass(250);
+  assert.equal(state.gaveUp, 2);
+});
+
 test("attempts wait for the service", () => {
   const { state, conversation, recovery } = page();
   state.ready = false;

@@ -98,10 +98,10 @@ export class Switchboard implements CallsListener {
     this.recovery.resume();
   }
 
-  /** These logins are at the service. @param back those of them that were not, before */
-  online(logins: readonly string[], back: readonly string[]): void {
-    for (const login of back) this.calls.with(login)?.missed();
+  /** These logins are at the service again. */
+  back(logins: readonly string[]): void {
     for (const login of logins) {
+      this.calls.with(login)?.missed();
       const conversation = this.account.find(login);
       if (conversation !== undefined) this.recovery.resume(conversation);
     }

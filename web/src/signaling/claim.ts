@@ -2,6 +2,8 @@
 const RELEASED_WITHIN = 1_000;
 /** How long other pages may take to answer, in ms. */
 const ANSWERED_WITHIN = 300;
+/** What a page says that holds the name. One that asks says a number between 0 and 1. */
+const HELD = "held";
 
 /**
  * Claims a name among the pages of this browser, one name at a time. It is a Web Lock where the browser has these. Otherwise, on plain http
@@ -47,9 +49,9 @@ export class Claim {
     let asking = true;
     let free = true;
     channel.onmessage = ({ data }) => {
-      // Of two pages that ask in the same instant, one gets the name.
-      if (asking && (data === "held" || data < own)) free = false;
-      else if (data !== "held") channel.postMessage("held");
+      // Of the pages that ask in the same instant, the one with the lowest number gets the name.
+      if (asking && (data === HELD || data < own)) free = false;
+      else if (data !== HELD) channel.postMessage(asking ? own : HELD);
     };
     channel.postMessage(own);
     await new Promise((resolve) => setTimeout(resolve, ANSWERED_WITHIN));

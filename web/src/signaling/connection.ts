@@ -1,7 +1,7 @@
-import type { LoginReply } from "./frames.js";
+import type { LoginReply, ServiceError } from "./frames.js";
 import type { Liveness } from "./liveness.js";
 
-type Timer = ReturnType<typeof setTimeout> | undefined;
+export type Timer = ReturnType<typeof setTimeout> | undefined;
 
 /** Takes the answer to a `login`. */
 type LoginWaiter = (reply: LoginReply) => void;
@@ -41,6 +41,19 @@ export class Connection {
 
   send(frame: object): void {
     this.socket.send(JSON.stringify(frame));
+  }
+
+  /** A `pong` has come. */
+  answered(): void {
+    this.pings = 0;
+    this.ponged = true;
+  }
+
+  /** Whether an error answers a `ping`: an earlier version of the service does not know that type. The original one gives no code. */
+  answersPing({ code, to }: ServiceError): boolean {
+    if (this.pings === 0 || this.ponged || to !== undefined || (code !== "unknown-type" && code !== "")) return false;
+    this.pings--;
+    return true;
   }
 
   stopTimers(): void {

@@ -1,8 +1,8 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
 import { REFUSED, TAKEN_OVER, retryAfter, stopReason } from "./closing.js";
-import { Connection } from "./connection.js";
-import { type LoginReply, type Outgoing, type ServiceError, isRelayUrl, parseFrame } from "./frames.js";
+import { Connection, type Timer } from "./connection.js";
+import { type LoginReply, type Outgoing, isRelayUrl, parseFrame } from "./frames.js";
 import type { JoinResult, ServiceListener, ServiceState } from "./listener.js";
 import { Liveness } from "./liveness.js";
 import { ObstacleSearch } from "./obstacle.js";
@@ -42,8 +42,6 @@ const WINDOW = 30;
 const LATE = 60_000;
 /** After this many connections on which no ping was answered, the page takes the service for one that answers none. */
 const MAX_MUTE = 2;
-
-type Timer = ReturnType<typeof setTimeout> | undefined;
 
 /**
  * The page's connection to the service. It connects again when the WebSocket is lost, and logs in again by itself. It
@@ -203,13 +201,8 @@ export class ServiceConnection {
   settle(): void {
     const session = this.#session;
     if (session?.on !== true || this.listener.pending() || !session.settle()) return;
-    this.#keep();
+    this.keep();
     this.#confirm();
-  }
-
-  /** What the next page in this tab needs is stored again, because the person may store something now, or nothing any more. */
-  keepAgain(): void {
-    if (this.#session?.on === true) this.#keep();
   }
 
   /** Does not wait for the answer to Join any more. Then the Join ends with the code `cancelled`. */
@@ -265,8 +258,8 @@ export class ServiceConnection {
   }
 
   /** Stores what the next page in this tab needs. */
-  #keep(): void {
-    this.listener.keep(this.#session?.kept);
+  keep(): void {
+    if (this.#session !== undefined) this.listener.keep(this.#session.kept);
   }
 
   /**
@@ -361,7 +354,7 @@ export class ServiceConnection {
     if (login !== undefined && this.#session?.login !== login) this.#session = new Session(login);
     const session = this.#leaving ?? this.#session;
     if (session === undefined) return;
-    if (session === this.#session) this.#keep(); // Before it is sent: the reply may be lost.
+    if (session === this.#session) this.keep(); // Before it is sent: the reply may be lost.
     connection.replies.push((reply) => {
       if (session === this.#leaving) return this.#left(connection, session, reply);
       if (session !== this.#session) {
@@ -396,7 +389,7 @@ export class ServiceConnection {
     this.#loginBackoff.reset();
     this.#setIceServers(connection, reply.iceServers);
     const again = session.accepted(reply);
-    if (session.on) this.#keep();
+    if (session.on) this.keep();
     else this.listener.keep(undefined);
     this.#window = session.on ? (reply.window ?? WINDOW) : 0;
     if (again === undefined) this.#watch.begin();
@@ -429,7 +422,7 @@ export class ServiceConnection {
     if (session === undefined || session !== this.#session) return;
     session.acted(data);
     if (!this.listener.pending()) session.settle();
-    this.#keep();
+    this.keep();
     this.#confirm();
   }
 
@@ -437,8 +430,7 @@ export class ServiceConnection {
     const frame = parseFrame(data);
     if (frame === undefined) return;
     if (frame.type === "pong") {
-      connection.pings = 0;
-      connection.ponged = true;
+      connection.answered();
       this.#mute = 0;
       if (frame.received !== undefined && connection.loggedIn) this.#session?.confirmed(frame.received);
       return;
@@ -455,8 +447,7 @@ export class ServiceConnection {
       else this.#renewIceServers(connection, RENEW_AGAIN);
     } else if (frame.type === "presence") {
       if (this.#watch.answered()) this.listener.presence(frame.online, frame.offline);
-    } else if (frame.type === "error" && answersPing(connection, frame)) {
-      connection.pings--;
+    } else if (frame.type === "error" && connection.answersPing(frame)) {
       this.#mute = 0;
     } else if (frame.type === "error" && this.#watch.refused(frame)) {
       // The page works without presence, so that nobody needs to know.
@@ -503,9 +494,4 @@ export class ServiceConnection {
     this.#retryTimer = setTimeout(() => this.connect(), wait);
     this.#setState({ kind: "waiting", until: performance.now() + wait });
   }
-}
-
-/** Whether an error answers a `ping`: an earlier version of the service does not know that type. The original one gives no code. */
-function answersPing({ pings, ponged }: Connection, { code, to }: ServiceError): boolean {
-  return pings > 0 && !ponged && to === undefined && (code === "unknown-type" || code === "");
 }
