@@ -257,9 +257,9 @@ export class ServiceConnection {
     this.listener.keep(undefined);
   }
 
-  /** Stores what the next page in this tab needs. */
+  /** Stores what the next page in this tab needs of a session that the service keeps. */
   keep(): void {
-    if (this.#session !== undefined) this.listener.keep(this.#session.kept);
+    if (this.#session?.on === true) this.listener.keep(this.#session.kept);
   }
 
   /**
@@ -354,7 +354,7 @@ export class ServiceConnection {
     if (login !== undefined && this.#session?.login !== login) this.#session = new Session(login);
     const session = this.#leaving ?? this.#session;
     if (session === undefined) return;
-    if (session === this.#session) this.keep(); // Before it is sent: the reply may be lost.
+    if (session === this.#session) this.listener.keep(session.kept); // Before it is sent: the reply may be lost.
     connection.replies.push((reply) => {
       if (session === this.#leaving) return this.#left(connection, session, reply);
       if (session !== this.#session) {
