@@ -485,6 +485,32 @@ func TestRoomForSessionsThatAreAwayIsBounded(t *testing.T) {
 	})
 }
 
+func TestAFloodOfResumesLeavesNothingBehind(t *testing.T) {
+	s := keepSystem(t)
+	bob := join(t, s, "bob")
+	alice, reply := keep(t, s, "alice", "")
+	for n := range 100 {
+		bob.send(t, offerOf(bob, "alice", 1000+n))
+	}
+	held := alice.kept.Load().bytes.Load()
+	for range 1000 {
+		before := alice
+		alice, reply = keep(t, s, "alice", resumes(reply.Resume, 0))
+		wantReply(t, reply, "true", 0)
+		if got := alice.link.rest(); len(got) != 100 {
+			t.Fatalf("alice got %d messages, want the 100 that she has not confirmed", len(got))
+		}
+		before.Closed(false)
+	}
+	k := alice.kept.Load()
+	if n := k.bytes.Load(); n != held || k.retained.len() != 100 {
+		t.Errorf("%d bytes in %d messages are retained, want %d in 100", n, k.retained.len(), held)
+	}
+	if s.away.count != 0 || s.away.timer != nil || s.Sessions() != 2 {
+		t.Errorf("%d sessions are away and %d there, want none and 2", s.away.count, s.Sessions())
+	}
+}
+
 func TestWithoutAWindowNothingIsKept(t *testing.T) {
 	s := newTestSystem(t, Options{})
 	p := connect(s)
