@@ -275,7 +275,7 @@ func (c *conn) refuse(err error) (next bool) {
 	}
 	if refusal.NotUTF8 {
 		c.atFault = true
-		c.Close(messages.CloseInvalidPayload, reasonEncoding)
+		c.finish(frame.AppendClose(nil, uint16(messages.CloseInvalidPayload), reasonEncoding))
 		return true
 	}
 	return c.session.Refuse(refusal)
