@@ -23,6 +23,12 @@ func FuzzDecode(f *testing.F) {
 			f.Add([]byte(v.Message))
 		}
 	}
+	for _, text := range []string{
+		`{"type":"watch","logins":["bob", "c\u0061rol" ]}`, `{"type":"watch","logins":[1]}`, `{"type":"ice-servers"}`, `{"type":"ping","received":7}`,
+		`{"type":"login","login":"alice","keep":true,"resume":"a-secret-of-the-client","received":0}`,
+	} {
+		f.Add([]byte(text))
+	}
 	f.Add(shortOffer)
 	f.Add(candidateMessage)
 	f.Add(filled(500, shortName))
@@ -108,6 +114,17 @@ func referenceDecode(text []byte) (map[string]any, Code) {
 		ok = isString("login")
 	case "offer", "answer", "ice-candidate", "bye":
 		ok = isString("from") && isString("to")
+	case "ice-servers":
+	case "watch":
+		logins, ok := object["logins"].([]any)
+		if !ok || len(logins) > MaxWatched {
+			return nil, CodeMalformed
+		}
+		for _, login := range logins {
+			if _, ok := login.(string); !ok {
+				return nil, CodeMalformed
+			}
+		}
 	case "ping":
 		switch id := object["id"].(type) {
 		case string:

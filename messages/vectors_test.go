@@ -39,6 +39,7 @@ var rules = map[string]reason{
 	"from":            reasonFrom,
 	"to":              reasonTo,
 	"id":              reasonID,
+	"logins":          reasonLogins,
 }
 
 var loginRules = []LoginRule{RuleEmpty, RuleTooLong, RuleUTF8, RuleControl, RuleCharacter, RuleMarks, RuleMarksOnly}
