@@ -4,22 +4,22 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
+	"p2p-messaging/transport/admin"
 	"p2p-messaging/transport/arguments"
+	"p2p-messaging/transport/auth"
+	"p2p-messaging/transport/chat"
+	"p2p-messaging/transport/health"
 	"p2p-messaging/transport/loadtest"
 	"p2p-messaging/transport/options"
 	"p2p-messaging/transport/probe"
@@ -46,25 +46,21 @@ Examples:
                                           serve the service's own page and that site's
   p2p-messaging loadtest                  put load on the service, from another terminal
   p2p-messaging probe localhost:7777      try whether two people can talk by way of a service
+  p2p-messaging chat --login alice        talk to people from a terminal
   p2p-messaging version                   print the version
 
 Each flag can also be given as the environment variable named with it. A flag wins over its variable. ` +
-	`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures.`
-
-// Exit statuses.
-const (
-	statusOK = iota
-	statusFailure
-	statusUsage
-	statusInterrupted = 130 // what a shell reports for SIGINT: 128 and the number of the signal
-)
+	`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures. Commands tell of others in their own help.`
 
 type commandLine struct {
-	Serve          serve          `cmd:"" default:"withargs" help:"Serve the page and the signaling service. This is what happens without a command."`
-	Loadtest       loadTest       `cmd:"" help:"Put load on a service and measure what it does."`
-	LoadtestWorker loadTestWorker `cmd:"" hidden:""`
-	Probe          probeCommand   `cmd:"" help:"Try whether two people can talk by way of a service, and say what fails."`
-	Version        versionLine    `cmd:"" help:"Print version, revision and platform."`
+	Serve          serve           `cmd:"" default:"withargs" help:"Serve the page and the signaling service. This is what happens without a command."`
+	Loadtest       loadtest.Flags  `cmd:"" help:"Put load on a service and measure what it does."`
+	LoadtestWorker loadtest.Worker `cmd:"" hidden:""`
+	Probe          probe.Flags     `cmd:"" help:"Try whether two people can talk by way of a service, and say what fails."`
+	Token          auth.Command    `cmd:"" help:"Make a token with which to log in, to try a service that wants tokens."`
+	Chat           chat.Flags      `cmd:"" help:"Talk to people from a terminal or a script."`
+	Health         health.Flags    `cmd:"" help:"Ask a service on this machine whether it is ready."`
+	Version        version.Command `cmd:"" help:"Print version, revision and platform."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -75,30 +71,24 @@ func run(given []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", " "))
 		return status
 	}
-	parser, err := newParser(&commandLine{}, stdout, stderr)
+	var cli commandLine
+	parser, err := newParser(&cli, stdout, stderr)
 	if err != nil {
-		return fail(statusFailure, err)
+		return fail(arguments.StatusFailure, err)
 	}
 	if len(given) == 1 && given[0] == "--version" {
 		given = []string{"version"}
 	}
 	parsed, err := parser.Parse(arguments.Join(given))
 	if err != nil {
-		return fail(statusUsage, fmt.Errorf("%s (see %s --help)", arguments.Reason(err), name))
+		err = cli.Serve.Located(nil, err)
+		return fail(arguments.StatusUsage, fmt.Errorf("%s (see %s --help)", arguments.Reason(err), arguments.WithHelp(parser, given, "serve")))
 	}
-	err = parsed.Run()
-	switch {
-	case is[*options.UsageError](err), is[*loadtest.UsageError](err), is[*loadtest.ServiceError](err), is[*probe.UsageError](err), is[*probe.ServiceError](err):
-		return fail(statusUsage, err)
-	case errors.Is(err, loadtest.ErrInterrupted), errors.Is(err, context.Canceled):
-		return fail(statusInterrupted, err)
-	case err != nil:
-		return fail(statusFailure, err)
+	if err := parsed.Run(); err != nil {
+		return fail(arguments.Status(err), err)
 	}
-	return statusOK
+	return arguments.StatusOK
 }
-
-func is[E error](err error) bool { return errors.As(err, new(E)) }
 
 func newParser(cli *commandLine, stdout, stderr io.Writer) (*kong.Kong, error) {
 	defaults := kong.Vars(options.Vars())
@@ -108,7 +98,7 @@ func newParser(cli *commandLine, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}), kong.Help(printHelp))
 }
 
-// printHelp adds the flags of serve to the general help, because serve is the default command.
+// printHelp adds the first flags of serve to the general help, because serve is the default command.
 func printHelp(help kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(help, ctx); err != nil || ctx.Selected() != nil {
 		return err
@@ -118,23 +108,23 @@ func printHelp(help kong.HelpOptions, ctx *kong.Context) error {
 		return err
 	}
 	fmt.Fprintln(ctx.Stdout)
-	return kong.DefaultHelpPrinter(help, serving)
-}
-
-// interruptible returns a context that ends with SIGINT or SIGTERM. After restore, such a signal ends the process.
-func interruptible() (ctx context.Context, restore context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	return options.PrintFirst(ctx.Stdout, serving, name+" serve --help")
 }
 
 // serve is the service.
 type serve struct{ options.Flags }
 
 // Run serves until SIGINT or SIGTERM comes.
-func (s *serve) Run(parsed *kong.Context) error {
+func (s *serve) Run(parsed *kong.Context) (err error) {
+	defer func() { err = s.Located(parsed, err) }()
 	if err := s.Check(); err != nil {
 		return err
 	}
-	service.SetCollector()
+	if s.PrintConfig {
+		return s.Print(parsed.Stdout, parsed)
+	}
+	defer service.SetCollector()()
+	hangups := service.Hangups()
 	logger := s.Logger(parsed.Stderr)
 	secured, err := s.Certificates(logger)
 	if err != nil {
@@ -145,56 +135,66 @@ func (s *serve) Run(parsed *kong.Context) error {
 		return err
 	}
 	defer relay.Close()
+	tokens, err := s.Auth(logger)
+	if err != nil {
+		return err
+	}
+	defer tokens.Close()
 	inside, outside := s.Actors(logger), s.Transport(logger, web.Files())
-	inside.ICEServers, outside.TLS, outside.STUN = iceServers, secured.TLS(), relay.STUN()
+	inside.Authenticate, inside.ICEServers, outside.TLS, outside.STUN = tokens.Func(), iceServers, secured.TLS(), relay.STUN()
+	node, err := s.JoinCluster(logger, &inside)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
 	system := actors.NewSystem(inside)
 	server, err := transport.New(system, outside)
 	if err != nil {
 		return &options.UsageError{Reason: err.Error()}
 	}
 	// Signals are caught before the port is open: whoever reads that the service is ready may send one at once.
-	interrupted, restore := interruptible()
+	interrupted, restore := arguments.Interruptible()
 	defer restore()
+	operator, loopback, err := s.OpenAdmin(logger)
+	if err != nil {
+		return err
+	}
+	if err := node.Start(system); err != nil {
+		return err
+	}
 	listener, plain, err := s.Open(logger)
 	if err != nil {
 		return err
 	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	defer service.RestorePeers(logger, system, s.PeersFile(logger, port), s.ReusePort).Save()
 	running := service.Start(logger, system, server, listener)
+	shown := admin.Service{System: system, Server: server, TURN: relay, Cluster: node, Ready: func() bool { return running.Ready() && node.Ready() }}
+	defer admin.Start(operator, shown, admin.Options{Logger: logger, Host: s.AdminHost(), Loopback: loopback, Sessions: s.AdminSessions})()
+	running.OnHangup(hangups, func() error {
+		next, err := s.again(parsed)
+		if err == nil {
+			err = (options.Parsed{Flags: &s.Flags, Context: parsed}).Reload(next, server, logger)
+		}
+		if err == nil {
+			_ = tokens.Reload() // the log says what is wrong
+		}
+		return err
+	})
 	defer secured.Start(listener, plain)()
-	service.Announce(parsed.Stdout, s.Host, listener.Addr().(*net.TCPAddr).Port, secured.Hosts()...)
+	service.Announce(parsed.Stdout, s.Host, port, secured.Hosts()...)
 	running.Wait(interrupted)
 	restore() // A second signal ends the process at once.
 	return running.Stop()
 }
 
-// loadTest measures a service under load.
-type loadTest struct{ loadtest.Flags }
-
-func (l *loadTest) Run(parsed *kong.Context) error { return execute(l.Execute, parsed) }
-
-// probeCommand tries the ways between two people.
-type probeCommand struct{ probe.Flags }
-
-func (p *probeCommand) Run(parsed *kong.Context) error { return execute(p.Execute, parsed) }
-
-// execute runs a command, and ends it early when SIGINT or SIGTERM comes.
-func execute(run func(ctx context.Context, stdout, stderr io.Writer) error, parsed *kong.Context) error {
-	interrupted, restore := interruptible()
-	defer restore()
-	context.AfterFunc(interrupted, restore) // A second signal ends the process at once.
-	return run(interrupted, parsed.Stdout, parsed.Stderr)
-}
-
-// loadTestWorker is one of the processes that a load test starts; see fleet.WorkerCommand.
-type loadTestWorker struct{}
-
-func (loadTestWorker) Run(parsed *kong.Context) error {
-	return loadtest.RunWorker(context.Background(), os.Stdin, parsed.Stdout)
-}
-
-// versionLine prints which version this is.
-type versionLine struct{}
-
-func (versionLine) Run(parsed *kong.Context) error {
-	return version.Print(parsed.Stdout, name)
+// again reads the command line, the variables and the configuration file once more.
+func (*serve) again(parsed *kong.Context) (options.Parsed, error) {
+	var cli commandLine
+	parser, err := newParser(&cli, parsed.Stdout, parsed.Stderr)
+	if err != nil {
+		return options.Parsed{}, err
+	}
+	next, err := parser.Parse(parsed.Args)
+	return options.Parsed{Flags: &cli.Serve.Flags, Context: next}, cli.Serve.Located(next, err)
 }

@@ -10,7 +10,7 @@ import (
 // Bounds of the sessions that have no connection. Beyond them, those that have been away longest end before their window does.
 const (
 	maxAway      = 1 << 16  // sessions
-	maxAwayBytes = 64 << 20 // bytes of messages that wait for them
+	maxAwayBytes = 64 << 20 // bytes that the messages that wait for them occupy
 )
 
 // away holds the sessions that have no connection, those that have been away longest first. All have the same window. So one
@@ -25,7 +25,8 @@ type away struct {
 	list    absence // the ring's head: next has been away longest
 	count   int
 	bytes   int
-	timer   *time.Timer
+	timer   *time.Timer // made once
+	pending bool        // the timer runs
 	stopped bool
 }
 
@@ -35,14 +36,12 @@ type absence struct {
 	prev, next *absence // guarded by away.mu; nil when the absence is over or has been ended
 	session    *actor.PID
 	until      time.Time
-	bytes      int // guarded by away.mu
+	bytes      int  // guarded by away.mu
+	ceded      bool // the absence ended early, for another session; guarded by away.mu
 }
 
 // expired tells a session that its absence has lasted too long.
 type expired struct{ absence *absence }
-
-// IgnoreDeadLetterLogging keeps protoactor from logging it.
-func (expired) IgnoreDeadLetterLogging() {}
 
 func (a *away) init(root *actor.RootContext, window time.Duration) {
 	a.root, a.window = root, window
@@ -65,8 +64,9 @@ func (a *away) begin(session *actor.PID, bytes int) *absence {
 	return s
 }
 
-// end ends an absence, because the session has a connection again or has ended.
-func (s *absence) end() {
+// end ends an absence, because the session has a connection again or has ended. It reports whether the absence had ended before, for
+// another session.
+func (s *absence) end() (ceded bool) {
 	a := s.away
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -74,6 +74,23 @@ func (s *absence) end() {
 		a.remove(s)
 		a.schedule()
 	}
+	return s.ceded
+}
+
+// cede ends the absence of the session that has been away longest, for another session. It returns false if no more than most are away.
+func (a *away) cede(most int) bool {
+	a.mu.Lock()
+	if a.count <= most {
+		a.mu.Unlock()
+		return false
+	}
+	s := a.list.next
+	s.ceded = true
+	a.remove(s)
+	a.schedule()
+	a.mu.Unlock()
+	a.expire([]*absence{s})
+	return true
 }
 
 // grow counts bytes that wait for the session from now on.
@@ -109,25 +126,27 @@ func (a *away) trim() (ends []*absence) {
 	return ends
 }
 
-// schedule sets the timer to the end of the first window. The caller holds mu.
+// schedule makes the timer run until the end of the first window, or a little less, while there is one. The caller holds mu.
 func (a *away) schedule() {
-	if a.timer != nil {
-		if a.count == 0 {
-			a.timer.Stop()
-			a.timer = nil
-		}
+	runs := a.count > 0 && !a.stopped
+	switch {
+	case runs == a.pending:
 		return
-	}
-	if a.count > 0 && !a.stopped {
+	case !runs:
+		a.timer.Stop()
+	case a.timer == nil:
 		a.timer = time.AfterFunc(time.Until(a.list.next.until), a.sweep)
+	default:
+		a.timer.Reset(time.Until(a.list.next.until))
 	}
+	a.pending = runs
 }
 
 // sweep ends the absences whose windows have passed.
 func (a *away) sweep() {
 	now := time.Now()
 	a.mu.Lock()
-	a.timer = nil
+	a.pending = false
 	var ends []*absence
 	for s := a.list.next; s != &a.list && !now.Before(s.until); s = a.list.next {
 		a.remove(s)
@@ -150,8 +169,5 @@ func (a *away) stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopped = true
-	if a.timer != nil {
-		a.timer.Stop()
-		a.timer = nil
-	}
+	a.schedule()
 }

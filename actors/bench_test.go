@@ -16,11 +16,11 @@ import (
 )
 
 // talkers logs two clients in and returns the first, with a message of that size from it to the second.
-func talkers(b *testing.B, s *System, n int32, size int) (from *Connection, text []byte) {
+func talkers(b *testing.B, s *System, n int32, size int, members string) (from *Connection, text []byte) {
 	from, to := s.Connect(discard{}), s.Connect(discard{})
 	a, z := fmt.Sprintf("from%d", n), fmt.Sprintf("to%d", n)
-	from.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q}`, a)))
-	to.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q}`, z)))
+	from.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q%s}`, a, members)))
+	to.Receive(decoded(b, fmt.Sprintf(`{"type":"login","login":%q%s}`, z, members)))
 	head := fmt.Sprintf(`{"type":"offer","from":%q,"to":%q,"offer":{"sdp":"`, a, z)
 	return from, []byte(head + strings.Repeat("v", size-len(head)-3) + `"}}`)
 }
@@ -28,14 +28,23 @@ func talkers(b *testing.B, s *System, n int32, size int) (from *Connection, text
 // This measures messages from the decoder to the link, through two actors. Each processor has its own pair. So with
 // -cpu 1,2 two processors should do twice the work of one.
 func BenchmarkRelay(b *testing.B) {
-	for _, size := range []int{300, 2048} {
-		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
-			s := newTestSystem(b, Options{})
+	for _, c := range []struct {
+		name, members string
+		size          int
+		options       Options
+	}{
+		{"300B", "", 300, Options{}},
+		{"300B with tokens", withToken("fresh"), 300, Options{Authenticate: holds(time.Hour)}},
+		{"2048B", "", 2048, Options{}},
+		{"2048B with tokens", withToken("fresh"), 2048, Options{Authenticate: holds(time.Hour)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := newTestSystem(b, c.options)
 			b.ReportAllocs()
-			b.SetBytes(int64(size))
+			b.SetBytes(int64(c.size))
 			var pair atomic.Int32
 			b.RunParallel(func(pb *testing.PB) {
-				from, text := talkers(b, s, pair.Add(1), size)
+				from, text := talkers(b, s, pair.Add(1), c.size, c.members)
 				for pb.Next() {
 					m, err := messages.NewRelay(text)
 					if err != nil {
@@ -94,7 +103,7 @@ func BenchmarkRoute(b *testing.B) {
 }
 
 // loginMany logs clients in. Members are what each login has besides.
-func loginMany(b *testing.B, s *System, clients int, members string) []*Connection {
+func loginMany(b testing.TB, s *System, clients int, members string) []*Connection {
 	connections := make([]*Connection, clients)
 	for i := range connections {
 		connections[i] = s.Connect(discard{})
@@ -120,12 +129,19 @@ func BenchmarkIdleSession(b *testing.B) {
 	for _, c := range []struct {
 		name, members string
 		away          bool
-	}{{"plain", "", false}, {"kept", `,"keep":true`, false}, {"kept with a secret that was brought", `,"keep":true,"resume":"` + firstSecret + `","received":0`, false}, {"away", `,"keep":true`, true}} {
+		authenticate  Authenticate
+	}{
+		{"plain", "", false, nil},
+		{"with a token", withToken("fresh"), false, holds(time.Hour)},
+		{"kept", `,"keep":true`, false, nil},
+		{"kept with a secret that was brought", `,"keep":true,"resume":"` + firstSecret + `","received":0`, false, nil},
+		{"away", `,"keep":true`, true, nil},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			const clients = 50_000
 			for b.Loop() {
 				heap, stack := live()
-				s := newTestSystem(b, Options{ResumeWindow: MaxResumeWindow})
+				s := newTestSystem(b, Options{ResumeWindow: MaxResumeWindow, Authenticate: c.authenticate})
 				connections := loginMany(b, s, clients, c.members)
 				if c.away {
 					for i, connection := range connections {

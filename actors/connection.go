@@ -23,16 +23,19 @@ type Connection struct {
 	session  *actor.PID           // nil while nobody is logged in
 	kept     atomic.Pointer[kept] // the state of the client's kept session, or nil
 	decision atomic.Int32
-	refusals uint8 // since the last accepted login
-	crowded  bool  // set during Receive if the service holds more than the limit for the client
+	refusals uint8  // since the last accepted login
+	crowded  bool   // set during Receive if the service holds more than the limit for the client
+	tokenAt  uint16 // when the last fresh token was taken up: the lower bits of its second
 }
 
 // The states of a decision.
 const (
-	decided int32 = iota // there is a decision, or nobody has asked for one
-	asked                // Receive has not returned yet
-	awaited              // Receive has returned false
-	moot                 // the connection has ended before the decision
+	decided  int32 = iota // there is a decision, or nobody has asked for one
+	asked                 // Receive has not returned yet
+	awaited               // Receive has returned false
+	renewing              // Receive has returned false, and the decision is about a fresh token of the session
+	moot                  // the connection has ended before the decision, which is still to end the session
+	left                  // the connection has ended before the decision, and the session was told
 )
 
 // Connect returns a Connection for a new client. The service reaches the client by link.
@@ -46,7 +49,7 @@ func (s *System) Connect(link Link) *Connection {
 // Nearly always Receive returns true. Then it may be called at once with the next message. It returns false if the next
 // message must wait, for one of two reasons:
 //
-//   - The message was a login or a logout that is not decided yet. The next message must see its effect.
+//   - The message was a login, a logout or a token that is not decided yet. The next message must see its effect.
 //   - The service holds more than [Options.QueueLimit] for the client, and the session has not acted on all of its messages.
 //
 // After false, Receive must not be called before [Link.Resume]. There is one call of Resume, from any goroutine. It may come
@@ -62,10 +65,16 @@ func (c *Connection) Receive(m *messages.Relay) (next bool) {
 			c.link.Send(messages.AppendPong(nil, m.RawID))
 			return true
 		}
-		c.link.Send(messages.AppendError(nil, messages.CodeNotLoggedIn, "", m.RawTo))
+		code := messages.CodeNotLoggedIn
+		if m.Type == messages.TypeToken && c.system.authenticate == nil {
+			code = messages.CodeUnknownType
+		}
+		c.link.Send(messages.AppendError(nil, code, "", m.RawTo))
 		return true
 	case m.Type == messages.TypeLogout:
 		return c.ask(c.session, &logout{relay: m, connection: c})
+	case m.Type == messages.TypeToken && c.system.authenticate != nil:
+		return c.renew(m)
 	default:
 		return c.send(m)
 	}
@@ -100,18 +109,17 @@ func (c *Connection) send(m *messages.Relay) (next bool) {
 	return c.ask(c.session, caughtUp{c})
 }
 
-// Queued returns how many messages of a kept session are queued in the link at least, and false if the session is not kept. It
-// may be called from any goroutine.
+// Queued returns a number for [Connection.Pong] that says how many messages of a kept session are queued in the link at least, and
+// false if the session is not kept. It may be called from any goroutine.
 func (c *Connection) Queued() (count uint64, ok bool) {
 	k := c.kept.Load()
 	if k == nil {
 		return 0, false
 	}
-	return k.queued.Load(), true
+	return k.pinged(), true
 }
 
-// Pong says that the client has answered a WebSocket ping, and how many messages were queued before that. Only the reader may
-// call it.
+// Pong says that the client has answered a WebSocket ping, and what Queued returned before that. Only the reader may call it.
 func (c *Connection) Pong(queued uint64) {
 	if c.session != nil && c.kept.Load() != nil {
 		c.system.root.Send(c.session, ponged{c, queued})
@@ -124,16 +132,20 @@ func (c *Connection) LoggedIn() bool { return c.session != nil }
 // Closed says that the connection has ended. It ends the session, if there is one. If a login is granted later, it is given up
 // at once. A kept session goes on without a connection, unless final says that the client has caused the end and would do so again.
 func (c *Connection) Closed(final bool) {
-	if !c.decision.CompareAndSwap(awaited, moot) {
+	if c.decision.CompareAndSwap(renewing, left) || !c.decision.CompareAndSwap(awaited, moot) {
 		c.leave(final)
 	}
 }
 
-// Undelivered tells a sender that its message never went out, although the link of this connection had taken it. A kept session
-// still has the message, and nobody is told. Undelivered may be called from any goroutine, even after Closed, and never blocks.
-func (c *Connection) Undelivered(text []byte, sender messages.Address) {
-	if c.kept.Load() != nil {
-		return
+// Undelivered tells a sender that its message never went out, although the link of this connection had taken it. If the session
+// retains the message, nobody is told, unless the client has logged out. Undelivered may be called from any goroutine, even after
+// Closed, and never blocks.
+func (c *Connection) Undelivered(text []byte, sender messages.Address, retained bool) {
+	if k := c.kept.Load(); retained && k != nil {
+		k.undelivered.Store(true)
+		if c.kept.Load() != nil { // otherwise a logout came in between, and has not seen that
+			return
+		}
 	}
 	m, err := messages.NewRelay(text)
 	if err != nil {
@@ -147,6 +159,16 @@ func (c *Connection) login(m *messages.Relay) (next bool) {
 	typed := m.Login
 	if c.session != nil {
 		c.refuse(messages.CodeAlreadyLoggedIn, "")
+		if c.kept.Load() == nil {
+			return true
+		}
+		shows := messages.NewAnswer(nil) // any message shows that the client has the next secret
+		shows.Uncounted = true
+		return c.send(shows)
+	}
+	brings := m.Request != nil && m.Request.Resume != nil && c.system.away.window > 0
+	if !brings && !c.link.Admit(false) { // the registry asks for a login that brings a secret
+		c.refuse(messages.CodeTooMany, "")
 		return true
 	}
 	cost := messages.LoginCost(typed)
@@ -158,23 +180,58 @@ func (c *Connection) login(m *messages.Relay) (next bool) {
 		if cost > 0 {
 			c.link.Charge(cost) // finding the character at fault has taken as long again
 		}
-		c.refuse(messages.CodeLoginInvalid, err.Error())
+		c.refuseBrought(brings, messages.CodeLoginInvalid, err.Error())
 		return true
 	}
 	question := &claim{login: login, connection: c}
-	if r := m.Request; r != nil && c.system.away.window > 0 {
-		question.keep, question.secret, question.received = true, bytes.Clone(r.Resume), r.Received
+	var token []byte
+	if r := m.Request; r != nil {
+		if r.Keep && c.system.away.window > 0 {
+			question.keep, question.secret, question.received = true, bytes.Clone(r.Resume), r.Received
+		}
+		token = r.Token
+	}
+	switch {
+	case c.system.authenticate == nil:
+	case token == nil:
+		c.refuseBrought(brings, messages.CodeAuthRequired, "")
+		return true
+	case brings && c.link.Exhausted(): // any secret would otherwise have any number of tokens looked at
+		c.refuse(messages.CodeTooMany, "")
+		return true
+	default:
+		return c.prove(question, token)
 	}
 	return c.ask(c.system.registry, question)
 }
 
+// refuseBrought refuses a login. Brings says that it was not counted yet, because it may have resumed a session.
+func (c *Connection) refuseBrought(brings bool, code messages.Code, message string) {
+	if brings {
+		c.link.CountLogin()
+	}
+	c.refuse(code, message)
+}
+
 // refuse refuses a login. After too many refusals in a row it closes the connection.
 func (c *Connection) refuse(code messages.Code, message string) {
+	c.system.counts.loginsRefused.add(code)
+	if c.system.debugs() {
+		c.system.logger.Debug("a login was refused", slog.String("code", string(code)), c.logged())
+	}
 	c.link.Send(messages.AppendLoginRefused(nil, code, message))
+	c.count()
+}
+
+// count counts a refused login or token.
+func (c *Connection) count() {
 	if c.refusals++; c.refusals == refusalLimit {
 		c.link.Close(messages.ClosePolicyViolation, "too many refused logins in a row")
 	}
 }
+
+// gone reports whether the connection has ended while it waited for a decision.
+func (c *Connection) gone() bool { return c.decision.Load() == moot }
 
 // leave ends the session, if there is one.
 func (c *Connection) leave(final bool) {
@@ -196,6 +253,9 @@ func (c *Connection) ask(pid *actor.PID, question any) bool {
 
 func (c *Connection) granted(session *actor.PID) {
 	c.session, c.refusals = session, 0
+	if c.system.debugs() {
+		c.system.logger.Debug("a login was accepted", c.logged(), c.system.loggedLogin(session))
+	}
 	c.decide()
 }
 
@@ -232,12 +292,13 @@ func (c *Connection) stopped() {
 func (c *Connection) decide() {
 	defer func() {
 		if cause := recover(); cause != nil {
-			c.system.logger.Error("resuming a connection failed", slog.Any("cause", cause), "stack", string(debug.Stack()))
+			c.system.counts.connectionFailures.Add(1)
+			c.system.logger.Error("resuming a connection failed", slog.Any("cause", cause), "stack", string(debug.Stack()), c.logged())
 		}
 	}()
 	switch {
 	case c.decision.CompareAndSwap(asked, decided):
-	case c.decision.CompareAndSwap(awaited, decided):
+	case c.decision.CompareAndSwap(awaited, decided), c.decision.CompareAndSwap(renewing, decided):
 		c.link.Resume()
 	case c.decision.Load() == moot:
 		c.leave(false)

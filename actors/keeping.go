@@ -16,13 +16,17 @@ func (absent) Deliver(*messages.Deliver) bool   { return false }
 func (absent) Waiting() int                     { return 0 }
 func (absent) Close(messages.CloseCode, string) {}
 func (absent) LoggedIn()                        {}
+func (absent) Admit(bool) bool                  { return true }
+func (absent) Exhausted() bool                  { return false }
+func (absent) CountLogin()                      {}
+func (absent) Address() uint64                  { return 0 }
 func (absent) Charge(int)                       {}
 func (absent) Ping()                            {}
-func (absent) TakenOver()                       {}
+func (absent) Abandon()                         {}
 func (absent) Resume()                          {}
 
-// serve makes a connection that of the session. The mailbox's lock guards the connection of a kept session, because senders ask
-// it how much waits.
+// serve makes a connection that of the session, or nil when the session has ended. The mailbox's lock guards it, because senders
+// ask a kept session how much waits, and [System.List] asks every session.
 func (s *session) serve(c *Connection) {
 	s.mailbox.mu.Lock()
 	defer s.mailbox.mu.Unlock()
@@ -30,17 +34,20 @@ func (s *session) serve(c *Connection) {
 }
 
 // welcome tells the client of a new session that the login is accepted.
-func (s *session) welcome() {
-	k := s.kept()
-	if k == nil {
-		s.link().Send(messages.AppendLoginAccepted(nil, s.iceServers()))
+func (s *session) welcome(m welcome) {
+	if m.moved != nil {
+		s.resumed(m.moved)
 		return
 	}
-	s.link().Send(s.accepted(k))
+	s.link().Send(s.accepted())
 }
 
-// accepted returns the reply to the login of a kept session.
-func (s *session) accepted(k *kept) []byte {
+// accepted returns the reply to a login that is accepted.
+func (s *session) accepted() []byte {
+	k := s.kept()
+	if k == nil {
+		return messages.AppendLoginAccepted(nil, s.iceServers())
+	}
 	id := s.pid().Id
 	return messages.AppendKeptLoginAccepted(nil, messages.KeptLogin{
 		Login:    sessionLogin(id),
@@ -58,7 +65,12 @@ func (s *session) count(k *kept, m *messages.Send) bool {
 	if m.Origin != any(s.connection) {
 		return false
 	}
-	k.shown()
+	if k.brought != nil {
+		k.shown(s.system())
+		if k.retained != nil {
+			s.ask(k)
+		}
+	}
 	if m.Type.Counted() && !m.Uncounted {
 		k.received++
 	}
@@ -74,24 +86,33 @@ func (s *session) pong(m *messages.Send) {
 	}
 	k.confirms = true
 	if m.Request.Received.OK {
-		k.confirm(m.Request.Received.N)
+		k.confirm(m.Request.Received.N, s.system())
 	}
-	s.link().Send(messages.AppendKeptPong(nil, m.RawID, k.received))
+	s.link().Send(messages.AppendKeptPong(nil, m.RawID, k.underway.Load().before(k.received)))
 }
 
 // ponged lets go what the answer to a WebSocket ping confirms, if the client confirms nothing itself.
 func (s *session) ponged(m ponged) {
 	if k := s.kept(); k != nil && m.connection == s.connection && !k.confirms && k.brought == nil {
-		k.confirm(m.queued)
+		k.confirm(m.queued-uint64(k.mark)<<32, s.system()) // beyond what was sent if the ping was not for this session
 	}
 }
 
 // keep retains a message for the client and queues it, if there is a connection.
 func (s *session) keep(k *kept, m *messages.Deliver) {
-	k.retain(m)
+	m.Retained = true
 	s.link().Deliver(m) // if the link does not take it, it is sent again on the next one
+	k.retain(m)
 	k.queued.Store(k.sent)
-	if !k.confirms && !k.asked && int(k.bytes.Load()) > s.mailbox.terms.limit/2 {
+	s.ask(k)
+}
+
+// ask sends a WebSocket ping if the next message may be refused because of what is unconfirmed. While a secret that was brought
+// holds, the answer would confirm nothing.
+func (s *session) ask(k *kept) {
+	limit := s.mailbox.terms.limit
+	room := limit - int(k.bytes.Load())
+	if !k.confirms && !k.asked && k.brought == nil && room < max(limit/2, messages.MaxMessageBytes) {
 		k.asked = true
 		s.link().Ping()
 	}
@@ -109,33 +130,60 @@ func (s *session) tellKept(ctx actor.Context, k *kept, text []byte) {
 
 // takeOver decides a claim on this session's login that brings a secret.
 func (s *session) takeOver(ctx actor.Context, c *claim) {
-	if s.departing {
+	if !s.owned(ctx) || s.departing {
 		c.ending = s
 		ctx.Send(s.system().registry, (*succeed)(c))
 		return
 	}
 	k := s.kept()
-	held := noProof
-	if k != nil {
-		held = k.prove(c.secret, s.system().secretOf(s.pid().Id, k.generation))
+	if k != nil && k.moving.Load() { // its client has asked another node for it, and soon one of the two has it
+		c.ending = s
+		ctx.Send(s.system().registry, (*succeed)(c))
+		s.unmoved()
+		return
+	}
+	from, held := s.show(k, Resumption{c.secret, c.received})
+	switch held {
+	case noProof:
+		s.system().counts.resumesRefused.Add(1)
+		if !c.connection.link.Admit(false) {
+			c.connection.refused(messages.CodeTooMany)
+			return
+		}
+		c.connection.refused(messages.CodeLoginTaken)
+	case wrongCount:
+		s.restart(ctx, c)
+	default:
+		// The reply tells the client how many of its messages the service has. So each must have its outcome.
+		if !s.postpone(k, (*takeOver)(c)) {
+			s.resume(k, c, from)
+		}
+	}
+}
+
+// show says what a login proves that brings a secret. If the secret holds, show notes that it was brought, and returns how many
+// messages the client has. K is nil if the session is not kept.
+func (s *session) show(k *kept, r Resumption) (from uint64, held proof) {
+	if k == nil {
+		return 0, noProof
+	}
+	held = k.prove(r.Secret, s.system().secretOf(s.pid().Id, k.generation))
+	if held == next {
+		k.shown(s.system()) // may confirm messages, and the count must not reach back behind those
 	}
 	switch {
 	case held == noProof:
-		c.connection.refused(messages.CodeLoginTaken)
-		return
+		return 0, noProof
 	case held == again && k.brought.began:
-		s.resume(k, c, 0)
-		return
-	case !c.received.OK || c.received.N < k.confirmed || c.received.N > k.sent:
-		s.restart(ctx, c)
-		return
+		return 0, again
+	case !r.Received.OK || r.Received.N < k.confirmed || r.Received.N > k.sent:
+		return 0, wrongCount
 	case held == next:
-		k.shown()
 		k.generation++
-		k.bring(c.secret)
+		k.bring(r.Secret)
 	}
-	k.brought.received = c.received.N
-	s.resume(k, c, c.received.N)
+	k.brought.received = r.Received.N
+	return r.Received.N, held
 }
 
 // resume goes on with another connection, behind what its client has received.
@@ -144,14 +192,16 @@ func (s *session) resume(k *kept, c *claim, received uint64) {
 		k.absence.end()
 		k.absence = nil
 	} else {
-		s.link().TakenOver()
+		s.link().Abandon()
 	}
+	s.system().tokens.set(s, c.ends)
+	k.undelivered.Store(false)
 	k.queued.Store(0)
 	k.asked = false
 	c.connection.kept.Store(k)
 	s.serve(c.connection)
 	s.link().LoggedIn()
-	s.link().Send(s.accepted(k))
+	s.link().Send(s.accepted())
 	for _, m := range k.behind(received) {
 		s.link().Deliver(m.(*messages.Deliver))
 	}
@@ -159,13 +209,14 @@ func (s *session) resume(k *kept, c *claim, received uint64) {
 	if w := s.system().presence.of(s); w != nil {
 		s.tellPresence(w)
 	}
+	s.system().counts.resumed.Add(1)
 	c.connection.granted(s.pid())
 }
 
 // restart ends the session, because a secret that holds came with a count that does not. A new one begins under the login.
 func (s *session) restart(ctx actor.Context, c *claim) {
-	s.link().TakenOver()
-	c.ending = s
+	s.link().Abandon()
+	c.ending, c.proven = s, true
 	ctx.Send(s.system().registry, (*succeed)(c))
 	s.depart(ctx)
 }
@@ -180,17 +231,43 @@ func (s *session) disconnected(ctx actor.Context, m disconnected) {
 		s.depart(ctx)
 		return
 	}
+	s.goAway(k)
+}
+
+// goAway goes on without a connection, for the window.
+func (s *session) goAway(k *kept) {
+	s.link().Abandon() // what it has not sent yet is sent on the next one
 	stands := &Connection{system: s.system(), link: absent{}}
 	stands.kept.Store(k)
 	s.serve(stands)
-	k.absence = s.system().away.begin(s.pid(), int(k.bytes.Load()))
+	k.absence = s.system().away.begin(s.pid(), k.memory())
 }
 
 // expired ends a session that was away for too long.
 func (s *session) expired(ctx actor.Context, m expired) {
-	if k := s.kept(); k != nil && k.absence == m.absence {
+	if k := s.kept(); k != nil && k.absence == m.absence && !k.moving.Load() {
 		s.depart(ctx)
 	}
+}
+
+// loggedOut goes on as a session that is not kept. What is queued in the link still goes out. If that has dropped any of it, the
+// senders of all that the client has not confirmed are told.
+func (s *session) loggedOut(k *kept) {
+	s.connection.kept.Store(nil)
+	if k.undelivered.Load() {
+		k.letGo(s.returns)
+		return
+	}
+	k.letGo(s.system().settled)
+}
+
+// returns tells the sender of a message that the client has not confirmed, if it is not the service's own.
+func (s *session) returns(m *messages.Deliver) {
+	if m.Sender == nil {
+		(*messages.Relay)(m).Release()
+		return
+	}
+	s.system().handBack(m, messages.CodePeerUnavailable)
 }
 
 // letGo tells the senders of all messages that the client has not confirmed. The session is ending.
@@ -199,13 +276,8 @@ func (s *session) letGo() {
 	if k == nil {
 		return
 	}
-	k.letGo(func(m *messages.Deliver) {
-		if m.Sender == nil {
-			(*messages.Relay)(m).Release()
-			return
-		}
-		s.system().handBack(m, messages.CodePeerUnavailable)
-	})
+	k.letGo(s.returns)
+	k.underway.Load().stop()
 	if k.absence != nil {
 		k.absence.end()
 	}

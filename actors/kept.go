@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"p2p-messaging/messages"
@@ -25,14 +26,23 @@ type kept struct {
 	retained *queue
 	bytes    atomic.Int64 // of retained
 
-	// The secret of the last reply. See secretOf.
+	// mark stands in front of queued in a WebSocket ping. An answer to a ping that was for another session, because the client has
+	// logged in again on its connection, confirms nothing.
+	mark uint32
+	// generation says which secret the last reply gave. See secretOf.
 	generation uint32
+	// undelivered says that the link of the present connection has dropped messages. A logout then tells their senders.
+	undelivered atomic.Bool
 	// confirms says that the client has sent received in a ping. Answers to WebSocket pings confirm nothing then.
 	confirms bool
-	asked    bool // a WebSocket ping is under way, because much is retained
+	// moving says that the session was handed over to another node, which may own its login by now. It acts on nothing then.
+	moving atomic.Bool
+	asked  bool // a WebSocket ping is under way, because much is retained
 
 	brought *brought // nil once the client has shown that it has the secret of the last reply
 	absence *absence // nil while there is a connection
+
+	underway atomic.Pointer[underway] // nil until a message of the client goes to another node, or the session comes from one
 }
 
 // brought is a secret that the client has brought. It holds until the client has shown that it has the one of the reply. While it
@@ -45,7 +55,7 @@ type brought struct {
 
 // newKept returns the state of a new kept session. Secret is nil if its login brought none.
 func newKept(secret []byte) *kept {
-	k := &kept{}
+	k := &kept{mark: rand.Uint32()}
 	if secret != nil {
 		k.brought = &brought{hash: sha256.Sum256(secret), began: true}
 	}
@@ -55,26 +65,36 @@ func newKept(secret []byte) *kept {
 // bring notes a secret that the client has brought. It is that of the reply before.
 func (k *kept) bring(secret []byte) { k.brought = &brought{hash: sha256.Sum256(secret)} }
 
+// pinged returns what a WebSocket ping says is queued before it.
+func (k *kept) pinged() uint64 { return uint64(k.mark)<<32 + k.queued.Load() }
+
 // retain holds a message until the client confirms it. It takes m over.
 func (k *kept) retain(m *messages.Deliver) {
 	k.sent++
 	if k.retained == nil {
 		k.retained = queues.Get().(*queue)
 	}
-	m.Via, m.Origin = nil, nil
+	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
 	k.retained.put(m)
-	k.grow(len(m.Text))
+	k.grow(len(m.Text), 1)
 }
 
-func (k *kept) grow(n int) {
-	k.bytes.Add(int64(n))
+// heldBytes is about what a retained message occupies besides its text.
+const heldBytes = 320
+
+// memory returns how many bytes what is retained occupies.
+func (k *kept) memory() int { return int(k.bytes.Load()) + int(k.sent-k.confirmed)*heldBytes }
+
+// grow counts the bytes of the texts of messages that are retained from now on. Both may be negative.
+func (k *kept) grow(bytes, messages int) {
+	k.bytes.Add(int64(bytes))
 	if k.absence != nil {
-		k.absence.grow(n)
+		k.absence.grow(bytes + messages*heldBytes)
 	}
 }
 
 // confirm lets go what the client has confirmed by a count.
-func (k *kept) confirm(count uint64) {
+func (k *kept) confirm(count uint64, system *System) {
 	if count <= k.confirmed || count > k.sent {
 		return
 	}
@@ -82,8 +102,8 @@ func (k *kept) confirm(count uint64) {
 	for k.confirmed < count {
 		k.confirmed++
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text))
-		(*messages.Relay)(m).Release()
+		k.grow(-len(m.Text), -1)
+		system.settled(m)
 	}
 	if k.retained.len() == 0 {
 		k.release()
@@ -98,7 +118,7 @@ func (k *kept) letGo(f func(*messages.Deliver)) {
 	k.confirmed = k.sent
 	for k.retained.len() > 0 {
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text))
+		k.grow(-len(m.Text), -1)
 		f(m)
 	}
 	k.release()
@@ -120,10 +140,10 @@ func (k *kept) behind(count uint64) []any {
 }
 
 // shown notes that the client has the secret of the last reply.
-func (k *kept) shown() {
+func (k *kept) shown(system *System) {
 	if b := k.brought; b != nil {
 		k.brought = nil
-		k.confirm(b.received)
+		k.confirm(b.received, system)
 	}
 }
 
@@ -131,9 +151,10 @@ func (k *kept) shown() {
 type proof uint8
 
 const (
-	noProof proof = iota // it is none of the session's
-	again                // it was brought before, and the reply may have been lost
-	next                 // it is that of the last reply
+	noProof    proof = iota // it is none of the session's
+	again                   // it was brought before, and the reply may have been lost
+	next                    // it is that of the last reply
+	wrongCount              // it holds, and the count that came with it does not
 )
 
 // prove says what a secret proves. Expected is that of the last reply. The comparisons take the same time for any secret.

@@ -44,7 +44,11 @@ type line struct {
 }
 
 func newKeeper(t *testing.T, s *System) *keeper {
-	k := &keeper{t: t, s: s, bob: join(t, s, "bob"), secret: firstSecret, uncertain: map[int]bool{}}
+	bob := connect(s)
+	bob.login = "bob"
+	bob.send(t, `{"type":"login","login":"bob","token":"fresh"}`)
+	bob.link.next(t)
+	k := &keeper{t: t, s: s, bob: bob, secret: firstSecret, uncertain: map[int]bool{}}
 	k.attempt()
 	k.settle()
 	return k
@@ -63,7 +67,7 @@ func (k *keeper) attempt() {
 	p.login = "alice"
 	k.joined = false
 	k.lines = append(k.lines, &line{peer: p, underWay: []string{
-		fmt.Sprintf(`{"type":"login","login":"alice","keep":true,"resume":%q,"received":%d}`, k.secret, k.received)}})
+		fmt.Sprintf(`{"type":"login","login":"alice","keep":true,"token":"fresh","resume":%q,"received":%d}`, k.secret, k.received)}})
 }
 
 // arrive lets the next message on a line arrive, also if the service has closed the line: it may have been read before. It reports
@@ -75,6 +79,7 @@ func (k *keeper) arrive(l *line) bool {
 	text := l.underWay[0]
 	l.underWay = l.underWay[1:]
 	l.send(k.t, text)
+	synctest.Wait() // a timer may have decided about it, and still run the session
 	return true
 }
 
@@ -115,6 +120,8 @@ func (k *keeper) read() bool {
 	case "offer":
 		k.received++
 		k.fromBob = append(k.fromBob, m.Offer.Number)
+	case "token":
+		k.received++
 	case "pong":
 		k.settled(m.Received)
 	default:
@@ -157,6 +164,24 @@ func (k *keeper) sends() {
 	text := k.newest().offer("bob", k.own)
 	k.unsettled = append(k.unsettled, text)
 	k.newest().underWay = append(k.newest().underWay, text)
+}
+
+// renews sends a fresh token.
+func (k *keeper) renews() {
+	if !k.joined || k.left {
+		return
+	}
+	const text = `{"type":"token","token":"fresh"}`
+	k.unsettled = append(k.unsettled, text)
+	k.newest().underWay = append(k.newest().underWay, text)
+}
+
+// tokenEnds lets the token of the session end.
+func (k *keeper) tokenEnds() {
+	if s := k.s.directory.owner([]byte("alice")); s != nil {
+		k.s.tokens.set(s, time.Now())
+		synctest.Wait()
+	}
 }
 
 func (k *keeper) pings() {
@@ -224,6 +249,8 @@ var steps = []struct {
 	{"the line drops", func(k *keeper) { k.drop(k.newest()) }},
 	{"the line before drops", func(k *keeper) { k.drop(k.before()) }},
 	{"the window passes", (*keeper).waits},
+	{"the token ends", (*keeper).tokenEnds},
+	{"alice brings a fresh token", (*keeper).renews},
 	{"alice logs out", (*keeper).logsOut},
 }
 
@@ -297,17 +324,25 @@ func follow(t *testing.T, s *System, path []int) {
 	}
 }
 
-// depth is how many steps the exhaustive test takes. With P2P_TEST_LONG there are 11 times as many paths.
+// long says whether tests have their full length, as they do in .ci/run.
+func long() bool { return os.Getenv("P2P_TEST_LONG") != "" }
+
+// depth is how many steps the exhaustive test takes. With P2P_TEST_LONG there are 13 times as many paths. With the race detector, which
+// makes each path ten times as slow, there are 13 times fewer.
 func depth() int {
-	if os.Getenv("P2P_TEST_LONG") != "" {
-		return 5
+	steps := 4
+	if long() {
+		steps++
 	}
-	return 4
+	if raceEnabled {
+		steps--
+	}
+	return steps
 }
 
 func TestNothingIsLostOnAnyPath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := keepSystem(t)
+		s := newTestSystem(t, Options{ResumeWindow: window, Authenticate: holds(24 * time.Hour)})
 		path := make([]int, depth())
 		for {
 			follow(t, s, path)
@@ -326,11 +361,13 @@ func TestNothingIsLostOnAnyPath(t *testing.T) {
 func TestNothingIsLostOnLongPaths(t *testing.T) {
 	random := rand.New(rand.NewPCG(18, 2026))
 	paths := 500
-	if os.Getenv("P2P_TEST_LONG") != "" {
+	if long() && raceEnabled {
+		paths = 2_000
+	} else if long() {
 		paths = 20_000
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := keepSystem(t)
+		s := newTestSystem(t, Options{ResumeWindow: window, Authenticate: holds(24 * time.Hour)})
 		for range paths {
 			path := make([]int, 10+random.IntN(50))
 			for i := range path {

@@ -289,13 +289,48 @@ func TestWhatEndsAKeptSession(t *testing.T) {
 			}
 			if name == "logout" {
 				wantTexts(t, bob)
-				alice.Undelivered([]byte(bob.offer("alice", 1)), bob.session) // it was queued, and did not go out
+				alice.Undelivered([]byte(bob.offer("alice", 1)), bob.session, true) // it was queued, and did not go out
 			}
 			wantError(t, bob.link.next(t), messages.CodePeerUnavailable, "alice")
 			_, fresh := keep(t, s, "alice", resumes(reply.Resume, 0))
 			wantReply(t, fresh, "false", 0)
 		})
 	}
+}
+
+func TestWhatDidNotGoOutIsToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		then     func(*testing.T, *peer) // with an offer to alice queued
+		retained bool
+		told     int
+	}{
+		"by a session that retains it":      {func(*testing.T, *peer) {}, true, 0},
+		"before a logout":                   {func(t *testing.T, p *peer) { p.logout(t) }, true, 1},
+		"before another session that keeps": {func(t *testing.T, p *peer) { p.link.rest(); p.logout(t); p.keep(t, "") }, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := keepSystem(t)
+			bob := join(t, s, "bob")
+			alice, _ := keep(t, s, "alice", "")
+			bob.send(t, bob.offer("alice", 1))
+			c.then(t, alice)
+			alice.Undelivered([]byte(bob.offer("alice", 1)), bob.session, c.retained)
+			if got := bob.link.rest(); len(got) != c.told {
+				t.Errorf("bob was told %q, want %d errors", got, c.told)
+			}
+		})
+	}
+	t.Run("a logout behind the connection's end", func(t *testing.T) {
+		s := keepSystem(t)
+		bob := join(t, s, "bob")
+		alice, _ := keep(t, s, "alice", "")
+		bob.send(t, bob.offer("alice", 1))
+		alice.Undelivered([]byte(bob.offer("alice", 1)), bob.session, true)
+		wantTexts(t, bob)
+		alice.logout(t)
+		wantError(t, bob.link.next(t), messages.CodePeerUnavailable, "alice")
+		wantTexts(t, bob)
+	})
 }
 
 func TestWhatCounts(t *testing.T) {
@@ -401,6 +436,21 @@ func TestWhatConfirms(t *testing.T) {
 		}
 		bob.Pong(1)
 	})
+	t.Run("no answer to a ping to the session before", func(t *testing.T) {
+		s := keepSystem(t)
+		bob := join(t, s, "bob")
+		alice, _ := keep(t, s, "alice", "")
+		bob.send(t, bob.offer("alice", 1))
+		count, _ := alice.Queued()
+		alice.send(t, `{"type":"logout","login":"alice"}`)
+		alice.link.rest()
+		alice.keep(t, "")
+		bob.send(t, bob.offer("alice", 2))
+		alice.Pong(count)
+		if held(alice) != 1 {
+			t.Error("a message was let go by the answer to a ping before it")
+		}
+	})
 	t.Run("nothing, while a secret that was brought holds", func(t *testing.T) {
 		s := keepSystem(t)
 		bob := join(t, s, "bob")
@@ -479,7 +529,7 @@ func TestRoomForSessionsThatAreAwayIsBounded(t *testing.T) {
 		if n := s.Sessions(); n != 1 {
 			t.Errorf("after the window there are %d sessions, want bob's alone", n)
 		}
-		if s.away.count != 0 || s.away.bytes != 0 || s.away.timer != nil {
+		if s.away.count != 0 || s.away.bytes != 0 || s.away.pending {
 			t.Errorf("after the window %d sessions and %d bytes are counted as away", s.away.count, s.away.bytes)
 		}
 	})
@@ -506,7 +556,7 @@ func TestAFloodOfResumesLeavesNothingBehind(t *testing.T) {
 	if n := k.bytes.Load(); n != held || k.retained.len() != 100 {
 		t.Errorf("%d bytes in %d messages are retained, want %d in 100", n, k.retained.len(), held)
 	}
-	if s.away.count != 0 || s.away.timer != nil || s.Sessions() != 2 {
+	if s.away.count != 0 || s.away.pending || s.Sessions() != 2 {
 		t.Errorf("%d sessions are away and %d there, want none and 2", s.away.count, s.Sessions())
 	}
 }
@@ -541,5 +591,90 @@ func TestAReplyThatFindsNoConnectionIsADrop(t *testing.T) {
 		release()
 		_, again := keep(t, s, "alice", resumes(first.Resume, 0))
 		wantReply(t, again, "true", 0)
+	})
+}
+
+func TestACountBehindOneThatWasShownBeginsANewSession(t *testing.T) {
+	for _, more := range []int{0, 1} { // messages behind the count that was shown
+		synctest.Test(t, func(t *testing.T) {
+			s := keepSystem(t)
+			bob := join(t, s, "bob")
+			_, first := keep(t, s, "alice", resumes(firstSecret, 0))
+			_, second := keep(t, s, "alice", resumes(first.Resume, 0))
+			for i := range 2 + more {
+				bob.send(t, bob.offer("alice", i))
+			}
+			_, third := keep(t, s, "alice", resumes(second.Resume, 2))
+			wantReply(t, third, "true", 0)
+			// It shows the secret that the login with 2 was answered with. So 2 is confirmed, and 1 does not hold.
+			_, fourth := keep(t, s, "alice", resumes(third.Resume, 1))
+			wantReply(t, fourth, "false", 0)
+		})
+	}
+}
+
+func TestARefusedLoginShowsThatTheNextSecretHasArrived(t *testing.T) {
+	s := keepSystem(t)
+	alice, first := keep(t, s, "alice", resumes(firstSecret, 0))
+	alice.send(t, `{"type":"login","login":"alice"}`)
+	alice.link.rest()
+	if _, reply := keep(t, s, "alice", resumes(firstSecret, 0)); reply.Success {
+		t.Error("a secret holds, although the client has shown that it has the next")
+	}
+	_, again := keep(t, s, "alice", resumes(first.Resume, 0))
+	wantReply(t, again, "true", 0)
+}
+
+func TestTheServiceAsksBeforeItRefuses(t *testing.T) {
+	t.Run("a message of almost the limit", func(t *testing.T) {
+		s := newTestSystem(t, Options{ResumeWindow: window, QueueLimit: MinQueueLimit})
+		bob := join(t, s, "bob")
+		alice, _ := keep(t, s, "alice", "")
+		bob.send(t, offerOf(bob, "alice", MinQueueLimit/3))
+		if len(alice.link.pings) == 0 {
+			t.Error("the service did not ask, and the next long message would be refused")
+		}
+	})
+	t.Run("once the answer can confirm", func(t *testing.T) {
+		s := newTestSystem(t, Options{ResumeWindow: window, QueueLimit: MinQueueLimit})
+		bob := join(t, s, "bob")
+		alice, _ := keep(t, s, "alice", resumes(firstSecret, 0))
+		text := offerOf(bob, "alice", MinQueueLimit/4)
+		for range 4 { // the last is refused
+			bob.send(t, text)
+		}
+		count, _ := alice.Queued()
+		alice.Pong(count) // confirms nothing: the first secret still holds
+		alice.send(t, `{"type":"ping"}`)
+		if len(alice.link.pings) == 0 {
+			t.Error("the service did not ask")
+		}
+		count, _ = alice.Queued()
+		alice.Pong(count)
+		bob.link.rest()
+		bob.send(t, text)
+		wantTexts(t, bob)
+	})
+}
+
+// Of short messages, their texts are the smallest part.
+func TestRoomForShortMessagesToSessionsThatAreAwayIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keepSystem(t)
+		s.away.mostBytes = 1 << 20
+		bob := join(t, s, "bob")
+		alice, _ := keep(t, s, "alice", "")
+		alice.Closed(false)
+		const sent = 1<<20/heldBytes + 1
+		for range sent {
+			bob.send(t, `{"type":"bye","from":"bob","to":"alice"}`)
+		}
+		synctest.Wait()
+		if got := len(bob.link.rest()); got != sent {
+			t.Errorf("%d messages were told to have been lost, want all %d", got, sent)
+		}
+		if n := s.Sessions(); n != 1 {
+			t.Errorf("there are %d sessions, want bob's alone", n)
+		}
 	})
 }

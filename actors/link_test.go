@@ -23,6 +23,11 @@ type fakeLink struct {
 	reason  string
 	resumed int // number of calls of Resume that nobody has waited for
 	charged int
+	// admits has what each call of Admit was told. If refuses is set, none is allowed.
+	admits  []bool
+	refuses bool
+	counted int // calls of CountLogin
+	address uint64
 	pings   []int // for each call of Ping, how many texts were there
 	// loggedIn is the number of calls of LoggedIn.
 	loggedIn int
@@ -63,7 +68,28 @@ func (l *fakeLink) Ping() {
 	l.pings = append(l.pings, len(l.texts))
 }
 
-func (l *fakeLink) TakenOver() { l.Close(messages.CloseTakenOver, "") }
+func (l *fakeLink) Admit(brings bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.admits = append(l.admits, brings)
+	return !l.refuses
+}
+
+func (l *fakeLink) Exhausted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refuses
+}
+
+func (l *fakeLink) CountLogin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counted++
+}
+
+func (l *fakeLink) Address() uint64 { return l.address }
+
+func (l *fakeLink) Abandon() { l.Close(messages.CloseTakenOver, "") }
 
 // awaitResume waits for one call of Resume and counts it as seen.
 func (l *fakeLink) awaitResume() {

@@ -127,27 +127,32 @@ func (m *mailbox) UserMessageCount() int {
 
 // PostUserMessage implements actor.Mailbox.
 func (m *mailbox) PostUserMessage(message any) {
+	if refusal := m.post(message); refusal != "" {
+		m.terms.handBack(message, refusal)
+	}
+}
+
+// post is PostUserMessage, but returns why the actor will not receive the message, or "".
+func (m *mailbox) post(message any) (refusal messages.Code) {
 	for attempt := 0; ; attempt++ {
 		m.mu.Lock()
 		switch {
 		case m.closed:
 			m.mu.Unlock()
-			m.terms.handBack(message, messages.CodePeerUnavailable)
-			return
+			return messages.CodePeerUnavailable
 		case !m.running && !m.suspended: // no message waits then
 			m.running = true
 			m.mu.Unlock()
 			m.invoke(message, false)
 			m.drain()
-			return
+			return ""
 		case m.put(message):
 			m.mu.Unlock()
-			return
+			return ""
 		}
 		m.mu.Unlock()
 		if attempt == yields {
-			m.terms.handBack(message, messages.CodePeerOverloaded)
-			return
+			return messages.CodePeerOverloaded
 		}
 		runtime.Gosched()
 	}
@@ -283,6 +288,14 @@ func (m *mailbox) suspend(suspended bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.suspended = suspended
+}
+
+// closeIfEmpty refuses all that is sent from now on, unless a message waits. It reports whether it does.
+func (m *mailbox) closeIfEmpty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = m.closed || m.backlog == nil || m.backlog.user.len() == 0
+	return m.closed
 }
 
 // close hands back the messages that wait, and all that are sent from now on.

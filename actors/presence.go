@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +28,14 @@ type presence struct {
 	watches  map[*session]*watch
 	watchers map[string]map[*watch]int // by the key of a login; the value is the login's place in the watch
 	changed  map[string]bool           // the keys noted since the last round
-	late     []*watch                  // watchers that could not be told in the last round
-	timer    *time.Timer               // nil while no round is due
-	stopped  bool
+
+	// follow asks the cluster to tell of all changes, or not to. It is nil if the service is alone.
+	follow    func(on bool)
+	elsewhere map[string]elsewhere // what is known of watched logins at other nodes
+	change    uint64               // the number of the last change there
+	due       []*watch             // those that the next round tells
+	timer     *time.Timer          // nil while no round is due
+	stopped   bool
 }
 
 // watch is what one session watches.
@@ -37,6 +43,7 @@ type watch struct {
 	session *actor.PID
 	logins  []watched
 	noted   []int // places in logins that may have changed; guarded by presence.mu
+	due     bool  // it is in presence.due; guarded by presence.mu
 }
 
 // watched is one login of a watch. It belongs to the session.
@@ -49,12 +56,10 @@ type watched struct {
 // news tells a session that logins of its watch may have changed.
 type news struct{ watch *watch }
 
-// IgnoreDeadLetterLogging keeps protoactor from logging it.
-func (news) IgnoreDeadLetterLogging() {}
-
 func (p *presence) init(root *actor.RootContext, off bool) {
 	p.root, p.off = root, off
 	p.watches, p.watchers, p.changed = map[*session]*watch{}, map[string]map[*watch]int{}, map[string]bool{}
+	p.elsewhere = map[string]elsewhere{}
 }
 
 // newWatch returns a watch of logins. Of two that are the same login, the first counts.
@@ -83,11 +88,15 @@ func (p *presence) replace(s *session, w *watch) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.follow != nil {
+		defer func() { p.follow(len(p.watches) > 0) }()
+	}
 	if before := p.watches[s]; before != nil {
 		for _, login := range before.logins {
 			set := p.watchers[login.key]
 			if delete(set, before); len(set) == 0 {
 				delete(p.watchers, login.key)
+				delete(p.elsewhere, login.key)
 			}
 		}
 		delete(p.watches, s)
@@ -150,17 +159,20 @@ func (p *presence) schedule() {
 func (p *presence) round() {
 	p.mu.Lock()
 	p.timer = nil
-	told := p.late
-	p.late = nil
 	for key := range p.changed {
 		for w, place := range p.watchers[key] {
-			if len(w.noted) == 0 {
-				told = append(told, w)
+			p.add(w)
+			if !slices.Contains(w.noted, place) { // a slow reader may not be told for long
+				w.noted = append(w.noted, place)
 			}
-			w.noted = append(w.noted, place)
 		}
 	}
 	clear(p.changed)
+	told := p.due
+	p.due = nil
+	for _, w := range told {
+		w.due = false
+	}
 	p.mu.Unlock()
 	for _, w := range told {
 		p.root.Send(w.session, news{w})
@@ -180,8 +192,16 @@ func (p *presence) take(w *watch) []int {
 func (p *presence) postpone(w *watch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.late = append(p.late, w)
+	p.add(w)
 	p.schedule()
+}
+
+// add makes the next round tell a watcher. The caller holds mu.
+func (p *presence) add(w *watch) {
+	if !w.due {
+		w.due = true
+		p.due = append(p.due, w)
+	}
 }
 
 // stop ends the rounds.

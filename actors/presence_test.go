@@ -179,3 +179,13 @@ func TestManyWatchersOfOneLogin(t *testing.T) {
 		wantTexts(t, alice)
 	})
 }
+
+func TestAWatchOfLoginsBeyondASCIICostsWhatComparingThemDoes(t *testing.T) {
+	s := newTestSystem(t, Options{})
+	alice := join(t, s, "alice")
+	before := alice.link.charged
+	alice.send(t, `{"type":"watch","logins":["ζωηζωηζωηζωηζωη"]}`)
+	if got := alice.link.charged - before; got < 3 {
+		t.Errorf("the watch cost %d frames, want what comparing costs besides", got)
+	}
+}

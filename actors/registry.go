@@ -3,6 +3,7 @@ package actors
 import (
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,14 +19,20 @@ type (
 		keep       bool
 		secret     []byte         // that of a kept session, or nil
 		received   messages.Count // by the client
+		ends       time.Time      // when the client's token ends; the zero time: never
 		ending     *session       // in a succeed: the owner of the login
+		admitted   bool           // the link has counted the login
+		owned      bool           // the cluster has granted the id of a PeerJS client
+		ask        *ask           // for the id, if another node has it
+		moved      *Moved         // the state of the session on another node, or nil
+		proven     bool           // the secret was that of the owner; of a PeerJS client: the service has checked its token
 	}
 	// takeOver asks the session that owns a login whether a claim may have it.
 	takeOver claim
 	// succeed asks the registry for a login whose owner is ending.
 	succeed claim
 	// welcome is the first message to a session. The session tells its client that the login is accepted.
-	welcome struct{}
+	welcome struct{ moved *Moved } // the state of a session that has come from another node, or nil
 
 	// logout asks a session to end because its client gave up the login. The connection is told when the login is free
 	// again. If the logout names another login, it is told at once.
@@ -34,7 +41,8 @@ type (
 		connection *Connection
 	}
 
-	// caughtUp reaches a session after all messages that its client has sent. The session then tells the connection.
+	// caughtUp reaches a session after all messages that its client has sent. The session then tells the connection. The registry does so
+	// for a PeerJS client, see maxRouted.
 	caughtUp struct{ connection *Connection }
 
 	// ponged tells a kept session that its client has answered a WebSocket ping, and what the ping said was queued before it.
@@ -49,17 +57,10 @@ type (
 		connection *Connection
 		final      bool
 	}
-)
 
-// IgnoreDeadLetterLogging keeps protoactor from logging messages that reach a stopped actor. Logging costs a timer for
-// each, and nobody needs the report.
-func (*claim) IgnoreDeadLetterLogging()       {}
-func (*takeOver) IgnoreDeadLetterLogging()    {}
-func (*succeed) IgnoreDeadLetterLogging()     {}
-func (*logout) IgnoreDeadLetterLogging()      {}
-func (caughtUp) IgnoreDeadLetterLogging()     {}
-func (ponged) IgnoreDeadLetterLogging()       {}
-func (disconnected) IgnoreDeadLetterLogging() {}
+	// dismissal tells a session to end, because the operator wants that.
+	dismissal struct{}
+)
 
 // registry is the actor that enforces unique logins. It is the parent of every session and the only writer of the
 // directory. It lives as long as its System.
@@ -73,13 +74,23 @@ type registry struct {
 	spawning *session
 	props    *actor.Props
 
-	// successors are claims on the logins of sessions that are ending. They are decided when the session has ended, in this
+	// successors are claims on the logins of sessions that are ending or moving. They are decided when the session has ended, in this
 	// order.
 	successors map[*session][]*claim
+
+	// claiming has the logins for which the cluster is asked, by their keys.
+	claiming map[string]*claiming
+	era      uint64   // counts evictions
+	evicted  []func() // told when all sessions have ended
+	left     int      // sessions that have not, while evicted waits
+	stopped  bool
+
+	peers peerSpawner
 }
 
 func newRegistry(system *System) *registry {
-	r := &registry{system: system, mailbox: mailbox{terms: &system.terms}, successors: map[*session][]*claim{}}
+	r := &registry{system: system, mailbox: mailbox{terms: &system.terms}, successors: map[*session][]*claim{}, claiming: map[string]*claiming{}}
+	r.peers.init()
 	r.props = actor.PropsFromProducer(
 		func() actor.Actor { return r.spawning },
 		actor.WithMailbox(func() actor.Mailbox { return &r.spawning.mailbox }),
@@ -91,6 +102,7 @@ func newRegistry(system *System) *registry {
 func (r *registry) Receive(ctx actor.Context) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			r.system.counts.registryFailures.Add(1)
 			r.system.logger.Error("the registry failed and goes on",
 				slog.Any("cause", cause), "stack", string(debug.Stack()))
 			r.system.abandon(ctx.Message())
@@ -102,6 +114,22 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.claim(ctx, m)
 	case *succeed:
 		r.succeed(ctx, (*claim)(m))
+	case *claimed:
+		r.claimed(ctx, m)
+	case stayed:
+		r.stayed(ctx, m)
+	case *evict:
+		r.evict(ctx, m)
+	case *absentee:
+		r.await(ctx, m)
+	case *messages.Return:
+		r.denied(m)
+	case caughtUp:
+		m.connection.caughtUp()
+	case *restored:
+		r.restore(ctx, m)
+	case peerLost:
+		r.sayEvicted()
 	case *actor.Terminated:
 		r.release(ctx, m.Who)
 	case *actor.Stopping:
@@ -112,10 +140,23 @@ func (r *registry) Receive(ctx actor.Context) {
 }
 
 func (r *registry) claim(ctx actor.Context, c *claim) {
+	if messages.IsPeerKey(c.login.Key) {
+		r.claimPeer(ctx, c)
+		return
+	}
 	owner := r.system.directory.owner([]byte(c.login.Key))
+	if owner == nil && c.secret != nil && !c.proven && !c.admitted {
+		if c.admitted = c.connection.link.Admit(true); !c.admitted {
+			c.connection.refused(messages.CodeTooMany)
+			return
+		}
+	}
+	asked := r.claiming[c.login.Key]
 	switch {
+	case asked != nil:
+		asked.claims = append(asked.claims, c)
 	case owner == nil:
-		r.spawn(ctx, c, nil)
+		r.obtain(ctx, c)
 	case c.keep && c.secret != nil:
 		ctx.Send(owner.pid(), (*takeOver)(c)) // only the session knows its secrets
 	default:
@@ -136,7 +177,12 @@ func (r *registry) succeed(ctx actor.Context, c *claim) {
 func (r *registry) spawn(ctx actor.Context, c *claim, ended *session) {
 	c.connection.link.LoggedIn()
 	s := &session{connection: c.connection}
-	if c.keep {
+	login := c.login
+	switch {
+	case c.moved != nil:
+		login.Shown = c.moved.Shown
+		c.connection.kept.Store(c.moved.restore(c.secret))
+	case c.keep:
 		c.connection.kept.Store(newKept(c.secret))
 	}
 	s.mailbox.terms = &r.system.terms
@@ -144,21 +190,36 @@ func (r *registry) spawn(ctx actor.Context, c *claim, ended *session) {
 	// session starts suspended. It runs when the welcome is the first message in its mailbox.
 	s.mailbox.suspended = true
 	r.spawning = s
-	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), c.login))
+	pid, err := ctx.SpawnNamed(r.props, sessionName(ctx.ActorSystem().ProcessRegistry.NextId(), login))
 	r.spawning = nil
 	if err != nil {
 		panic(err)
 	}
-	ctx.Send(pid, welcome{})
+	ctx.Send(pid, welcome{c.moved})
+	r.system.tokens.set(s, c.ends)
 	if ended != nil {
 		r.system.directory.replace([]byte(s.key()), s)
 	} else {
 		r.system.sessions.Add(1)
-		r.system.directory.put([]byte(s.key()), s)
+		r.land(s)
 		r.system.presence.note(s.key())
+	}
+	r.system.counts.loginsAccepted.Add(1)
+	if c.keep && c.secret != nil && c.moved == nil {
+		r.system.counts.began.Add(1)
 	}
 	s.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	c.connection.granted(pid)
+}
+
+// land makes a session the owner of its login, which has none here.
+func (r *registry) land(s *session) {
+	key := s.key()
+	if r.system.cluster != nil {
+		r.system.cluster.Landing(key)
+		defer r.system.cluster.Landed(key)
+	}
+	r.system.directory.put([]byte(key), s)
 }
 
 // release frees the login of a session that has ended, or gives it to the first claim that waited for that.
@@ -168,30 +229,51 @@ func (r *registry) release(ctx actor.Context, pid *actor.PID) {
 	if s == nil {
 		panic("a session that is not known has ended")
 	}
+	if messages.IsPeerKey(key) {
+		r.releasePeer(ctx, s)
+		return
+	}
 	r.system.presence.forget(s)
-	connection := s.connection
-	s.connection = nil // protoactor's set of children may keep an ended actor alive until another takes its place
+	r.system.tokens.forget(s)
+	loggingOut := s.connection
+	if !s.loggingOut {
+		loggingOut = nil
+	}
+	moves := s.moves()
+	s.serve(nil) // protoactor's set of children may keep an ended actor alive until another takes its place
 	successors := r.successors[s]
-	if len(successors) > 0 {
-		delete(r.successors, s)
+	delete(r.successors, s)
+	if len(successors) > 0 && r.owns() && !moves {
 		r.spawn(ctx, successors[0], s)
 		successors = successors[1:]
+		if loggingOut != nil {
+			loggingOut.loggedOut()
+		}
 	} else {
 		r.system.directory.remove([]byte(key))
 		r.system.sessions.Add(-1)
 		r.system.presence.note(key)
-	}
-	if s.loggingOut {
-		connection.loggedOut()
+		r.free(key, loggingOut)
 	}
 	for _, c := range successors {
 		r.claim(ctx, c)
+	}
+	if len(r.evicted) > 0 {
+		r.left--
+		r.sayEvicted()
 	}
 }
 
 // stop ends the registry.
 func (r *registry) stop() {
+	r.stopped = true
 	r.mailbox.close()
+	for _, asked := range r.claiming {
+		for _, c := range asked.claims {
+			c.connection.stopped()
+		}
+	}
+	clear(r.claiming)
 	for _, claims := range r.successors {
 		for _, c := range claims {
 			c.connection.stopped()
@@ -200,4 +282,6 @@ func (r *registry) stop() {
 	clear(r.successors)
 	r.system.away.stop()
 	r.system.presence.stop()
+	r.system.tokens.stop()
+	r.system.peers.stop()
 }

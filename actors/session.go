@@ -27,6 +27,8 @@ type session struct {
 	// loggingOut says that the connection waits until the login is free again.
 	loggingOut bool
 	failed     bool
+	// place says where the end of its token stands. See tokens, whose mutex guards it.
+	place uint32
 }
 
 // These marks stand in a session's name. No login has a control character, so they cannot be part of a login.
@@ -55,6 +57,11 @@ func sessionKey(pid *actor.PID) string {
 	return pid.Id[shown+1:]
 }
 
+// loginOf returns the login of the session with this address.
+func loginOf(pid *actor.PID) messages.Login {
+	return messages.Login{Shown: sessionLogin(pid.Id), Key: sessionKey(pid)}
+}
+
 // sessionLogin returns the login of the session with this address, as shown.
 func sessionLogin(id string) string { return id[strings.IndexByte(id, shownMark)+1:] }
 
@@ -63,25 +70,16 @@ func (s *session) pid() *actor.PID { return s.mailbox.invoker.Self() }
 
 // Receive implements actor.Actor.
 func (s *session) Receive(ctx actor.Context) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.failed = true
-			s.system().logger.Error("a session failed and is being closed",
-				slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
-			s.system().abandon(ctx.Message())
-			panic(cause) // for the supervisor
-		}
-	}()
+	defer s.fail(ctx)
 	switch m := ctx.Message().(type) {
 	case welcome:
-		s.welcome()
+		s.welcome(m)
 	case *messages.Send:
 		s.send(ctx, m)
 	case *messages.Deliver:
-		s.deliver(m)
+		s.deliver(ctx, m)
 	case *messages.Return:
-		s.reply(ctx, m.Refusal, m.RawTo)
-		(*messages.Relay)(m).Release()
+		s.returned(ctx, m)
 	case *takeOver:
 		s.takeOver(ctx, (*claim)(m))
 	case *logout:
@@ -90,14 +88,44 @@ func (s *session) Receive(ctx actor.Context) {
 		m.connection.caughtUp()
 	case ponged:
 		s.ponged(m)
+	case located:
+		s.located(m)
 	case news:
 		s.news(m)
 	case expired:
 		s.expired(ctx, m)
+	case *renewal:
+		s.renew(ctx, m)
+	case tokenEnded:
+		s.tokenEnded(ctx)
 	case disconnected:
 		s.disconnected(ctx, m)
+	case dismissal:
+		s.dismiss(ctx)
+	case lost:
+		s.lost(ctx)
+	case *handingOver:
+		s.handOver(ctx, m)
+	case moved:
+		s.moved(ctx)
+	case unmoved:
+		s.unmoved()
+	case stays:
+		s.stays(ctx, m)
 	case *actor.Stopping:
 		s.stopping()
+	}
+}
+
+// fail is deferred while the session handles a message. It deals with a panic.
+func (s *session) fail(ctx actor.Context) {
+	if cause := recover(); cause != nil {
+		s.failed = true
+		s.system().counts.sessionFailures.Add(1)
+		s.system().logger.Error("a session failed and is being closed",
+			slog.Any("cause", cause), slog.String("stack", string(debug.Stack())), s.connection.logged(), s.system().loggedLogin(ctx.Self()))
+		s.system().abandon(ctx.Message())
+		panic(cause) // for the supervisor
 	}
 }
 
@@ -130,7 +158,8 @@ func (s *session) iceServers() []messages.ICEServer {
 // send passes on a message of this session's client, if the client may send it. It answers messages to the service. The answers are then
 // behind those to all messages that came before.
 func (s *session) send(ctx actor.Context, m *messages.Send) {
-	if k := s.kept(); k != nil && !s.count(k, m) {
+	k := s.kept()
+	if !s.owned(ctx) || k != nil && !s.count(k, m) {
 		(*messages.Relay)(m).Release()
 		return
 	}
@@ -147,12 +176,29 @@ func (s *session) send(ctx actor.Context, m *messages.Send) {
 		}
 		if to != nil {
 			m.Sender = ctx.Self()
+			if k != nil && s.system().cluster != nil {
+				m.Count = uint32(k.received)
+				if to.Address == ownerAddress {
+					k.sendsAway((*messages.Relay)(m))
+				}
+			}
 			ctx.Send(to, (*messages.Deliver)(m))
 			return
 		}
 		refusal = messages.CodePeerUnavailable
 	}
 	s.reply(ctx, refusal, m.RawTo)
+	(*messages.Relay)(m).Release()
+}
+
+// returned tells this session's client that one of its messages was not delivered.
+func (s *session) returned(ctx actor.Context, m *messages.Return) {
+	if k := s.kept(); k != nil && k.moving.Load() {
+		s.system().later(s.pid(), m)
+		return
+	}
+	s.reply(ctx, m.Refusal, m.RawTo)
+	concluded((*messages.Relay)(m))
 	(*messages.Relay)(m).Release()
 }
 
@@ -163,6 +209,8 @@ func (s *session) answer(ctx actor.Context, m *messages.Send) {
 		s.pong(m)
 	case messages.TypeWatch:
 		s.watch(ctx, m)
+	case messages.TypeToken: // the service wants none
+		s.reply(ctx, messages.CodeUnknownType, nil)
 	case messages.TypeICEServers:
 		s.tell(ctx, messages.AppendICEServers(nil, s.iceServers()))
 	default: // it was refused, and its text is the answer
@@ -173,10 +221,12 @@ func (s *session) answer(ctx actor.Context, m *messages.Send) {
 }
 
 // deliver passes another session's message to the link of this session's client.
-func (s *session) deliver(m *messages.Deliver) {
+func (s *session) deliver(ctx actor.Context, m *messages.Deliver) {
 	switch {
-	case s.departing:
+	case s.departing || !s.owned(ctx):
 		s.system().handBack(m, messages.CodePeerUnavailable)
+	case s.kept() != nil && s.kept().moving.Load():
+		s.forward(m)
 	case s.waiting()+len(m.Text) > s.mailbox.terms.limit:
 		s.system().handBack(m, messages.CodePeerOverloaded)
 	case s.kept() != nil:
@@ -184,7 +234,7 @@ func (s *session) deliver(m *messages.Deliver) {
 	case !s.link().Deliver(m):
 		s.system().handBack(m, messages.CodePeerUnavailable)
 	default:
-		(*messages.Relay)(m).Release()
+		s.system().settled(m)
 	}
 }
 
@@ -197,7 +247,7 @@ func (s *session) logout(ctx actor.Context, m *logout) {
 	}
 	if !s.owns(m.relay.Login) {
 		if k != nil {
-			k.shown()
+			k.shown(s.system())
 			k.received++
 		}
 		s.reply(ctx, messages.CodeWrongLogin, nil)
@@ -207,10 +257,19 @@ func (s *session) logout(ctx actor.Context, m *logout) {
 	}
 	m.relay.Release()
 	s.loggingOut = true
-	if k != nil { // from now on the connection is one without a kept session
-		k.letGo(func(m *messages.Deliver) { (*messages.Relay)(m).Release() })
-		s.connection.kept.Store(nil)
+	if k != nil {
+		s.loggedOut(k)
 	}
+	s.depart(ctx)
+}
+
+// dismiss ends the session, because the operator wants it to end.
+func (s *session) dismiss(ctx actor.Context) {
+	if s.departing {
+		return
+	}
+	s.system().counts.ended.Add(1)
+	s.link().Close(messages.CloseEnded, "the operator has ended this session")
 	s.depart(ctx)
 }
 
@@ -224,7 +283,8 @@ func (s *session) stopping() {
 	// After a panic here, protoactor could not end this actor, and so could never stop its parent.
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause))
+			s.system().counts.sessionFailures.Add(1)
+			s.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause), s.connection.logged())
 		}
 	}()
 	defer s.mailbox.close()
@@ -262,6 +322,7 @@ func (s *session) charge(login []byte) {
 
 // reply tells this session's client that one of its own messages was refused.
 func (s *session) reply(ctx actor.Context, code messages.Code, rawTo []byte) {
+	s.system().counts.relaysRefused.add(code)
 	s.tell(ctx, messages.AppendError(nil, code, "", rawTo))
 }
 

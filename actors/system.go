@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/eventstream"
 
 	"p2p-messaging/messages"
 )
@@ -47,19 +48,43 @@ type Options struct {
 	ResumeWindow time.Duration
 	// NoPresence refuses watches: nobody learns who is there.
 	NoPresence bool
+	// LogLogins adds the login to lines about a session. Otherwise no login is logged.
+	LogLogins bool
+	// Authenticate looks at the token that each login then needs. Nil means that the service wants no tokens.
+	Authenticate Authenticate
+	// Cluster shares the logins with other nodes. Nil means that this service is alone.
+	Cluster Cluster
+	// RetrySpread is how long clients at most wait before they come back to a service that has lost its logins to the cluster.
+	RetrySpread time.Duration
+	// DrainTimeout is how long a service with a cluster that stops waits until other nodes have taken its kept sessions over.
+	DrainTimeout time.Duration
+	// PeerJS says what PeerJS clients may do. See [System.ConnectPeer]. Nil means its zero value.
+	PeerJS *PeerJS
 }
 
 // System is the actor system of one service: the registry and its sessions. Its methods may be called from any
 // goroutine.
 type System struct {
 	logger     *slog.Logger
+	logLogins  bool
 	iceServers func(login string) []messages.ICEServer
 	terms      terms
 	directory  *directory
 	sessions   atomic.Int64
 	secretKey  [32]byte // that of the secrets of kept sessions
 	away       away
+	counts     counts
+	looked     atomic.Uint32 // the part of the directory at which EachBacklog has looked last
 	presence   presence
+	tokens     tokens
+	peers      peers
+	// authenticate is nil if the service wants no tokens.
+	authenticate Authenticate
+	// cluster is nil if the service is alone.
+	cluster                   Cluster
+	retrySpread, drainTimeout time.Duration
+
+	departures departures
 
 	actors   *actor.ActorSystem
 	root     *actor.RootContext
@@ -70,7 +95,8 @@ type System struct {
 
 // NewSystem starts a registry. Stop ends it.
 func NewSystem(o Options) *System {
-	s := &System{logger: o.Logger, iceServers: o.ICEServers, directory: newDirectory(), ended: make(chan struct{})}
+	s := &System{logger: o.Logger, iceServers: o.ICEServers, authenticate: o.Authenticate, logLogins: o.LogLogins, directory: newDirectory(), ended: make(chan struct{})}
+	s.cluster, s.retrySpread, s.drainTimeout = o.Cluster, o.RetrySpread, o.DrainTimeout
 	s.terms.limit, s.terms.handBack = o.QueueLimit, s.handBack
 	if s.logger == nil {
 		s.logger = slog.Default()
@@ -81,9 +107,13 @@ func NewSystem(o Options) *System {
 	s.terms.limit = max(s.terms.limit, MinQueueLimit)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		// Sessions and the registry log their own failures, once and with the stack. protoactor would add lines without
-		// the stack, and would log the content of dead letters.
+		// the stack.
 		return slog.New(slog.DiscardHandler)
 	}))
+	narrow(s.actors.ProcessRegistry)
+	// The new stream lacks protoactor's own subscribers. They log, with a goroutine and a timer behind each dead letter. They also
+	// answer a Watch of an actor that has ended, which nothing here sends.
+	s.actors.EventStream = eventstream.NewEventStream()
 	s.actors.EventStream.Subscribe(func(event any) {
 		if letter, ok := event.(*actor.DeadLetterEvent); ok {
 			s.handBack(letter.Message, messages.CodePeerUnavailable)
@@ -93,9 +123,15 @@ func NewSystem(o Options) *System {
 	resume := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	s.root = s.actors.Root
+	s.actors.ProcessRegistry.RegisterAddressResolver(remote{s}.resolve)
 	_, _ = rand.Read(s.secretKey[:]) // never fails
 	s.away.init(s.root, o.ResumeWindow)
 	s.presence.init(s.root, o.NoPresence)
+	if s.cluster != nil {
+		s.presence.follow = s.cluster.Follow
+	}
+	s.tokens.root = s.root
+	s.peers.init(s, o.PeerJS)
 	r := newRegistry(s)
 	s.registry = s.root.Spawn(actor.PropsFromProducer(
 		func() actor.Actor { return r },
@@ -129,20 +165,26 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 }
 
-// find returns the session that owns login, or nil. It also reports whether it had to compute the login's key.
+// find returns the session that owns login, or nil. With a cluster, it returns the address of a session that may be on another node. It also reports whether it had to compute the login's key.
 func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
 	// Nearly always a login is written exactly as its key.
 	owner := s.directory.owner(login)
-	if owner == nil {
+	if owner == nil || messages.IsPeerKey(login) {
 		var buf [messages.MaxLoginCharacters]byte
 		key, ok := messages.LoginKey(buf[:0], login)
-		if !ok || bytes.Equal(key, login) {
+		if !ok {
 			return nil, true
 		}
-		if owner = s.directory.owner(key); owner == nil {
-			return nil, true
+		if !bytes.Equal(key, login) {
+			owner = s.directory.owner(key)
+		}
+		if owner == nil {
+			return s.elsewhere(key), true
 		}
 		compared = true
+	}
+	if s.cluster != nil && s.cluster.Behind(owner.key()) {
+		return s.elsewhere([]byte(owner.key())), compared
 	}
 	return owner.pid(), compared
 }
@@ -165,6 +207,12 @@ func (s *System) abandon(message any) {
 		m.connection.failed()
 	case *logout:
 		m.connection.failed()
+	case *claimed:
+		for _, c := range m.claims {
+			c.connection.failed()
+		}
+	case *renewal:
+		m.connection.failed()
 	default:
 		s.handBack(message, messages.CodePeerUnavailable)
 	}
@@ -174,23 +222,43 @@ func (s *System) abandon(message any) {
 func (s *System) handBack(message any, reason messages.Code) {
 	switch m := message.(type) {
 	case *messages.Deliver:
+		if messages.IsPeerKey(m.To) {
+			s.handBackPeer(m, reason)
+			return
+		}
 		m.Refusal = reason
 		s.root.Send(m.Sender.(*actor.PID), (*messages.Return)(m))
 	case *messages.Send:
 		// Its session has ended, and so has the connection that would get the answer.
 		(*messages.Relay)(m).Release()
 	case *messages.Return:
+		s.pursue(m)
 		(*messages.Relay)(m).Release()
 	case *claim:
-		m.connection.stopped()
+		if m.ask == nil || !m.ask.over {
+			m.connection.stopped()
+		}
 	case *succeed:
 		m.connection.stopped()
 	case *takeOver:
 		s.root.Send(s.registry, s.succession(m))
+	case *claimed:
+		if m.outcome == Granted {
+			s.cluster.Release(m.key, func() {})
+		}
+	case *evict:
+		m.ended()
+	case *handingOver:
+		m.answer(Ends, nil)
 	case *logout:
 		m.relay.Release()
 		m.connection.loggedOut()
+	case *renewal:
+		m.relay.Release()
+		m.connection.decide()
 	case caughtUp:
 		m.connection.caughtUp()
+	case *absentee:
+		(*messages.Relay)(m.message).Release()
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/goleak"
 
 	"p2p-messaging/messages"
@@ -400,14 +402,14 @@ func TestTheSenderIsToldOfAMessageThatNeverWentOut(t *testing.T) {
 	alice, bob := join(t, s, "alice"), join(t, s, "bob")
 	alice.send(t, alice.offer("bob", 1))
 	taken := bob.link.next(t)
-	bob.Undelivered([]byte(taken), alice.session)
+	bob.Undelivered([]byte(taken), alice.session, false)
 	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
 	bob.Closed(false)
-	bob.Undelivered([]byte(taken), alice.session)
+	bob.Undelivered([]byte(taken), alice.session, false)
 	wantError(t, alice.link.next(t), messages.CodePeerUnavailable, "bob")
 	gone := alice.session
 	alice.logout(t)
-	bob.Undelivered([]byte(taken), gone)
+	bob.Undelivered([]byte(taken), gone, false)
 	if rest := alice.link.rest(); len(rest) != 0 {
 		t.Errorf("after logout alice got %q, want nothing", rest)
 	}
@@ -496,6 +498,26 @@ func TestAPanicInOneSessionEndsThatSessionAndNobodyElseNotices(t *testing.T) {
 	join(t, s, "mallory")
 }
 
+// The bubble fails the test if anything is left when the system has stopped.
+func TestAMessageToAnActorThatHasStoppedLeavesNothingBehind(t *testing.T) {
+	for name, send := range map[string]func(s *System, stopped *actor.PID){
+		"a message of the client's":  func(s *System, stopped *actor.PID) { s.root.Send(stopped, caughtUp{&Connection{}}) },
+		"a message of another kind":  func(s *System, stopped *actor.PID) { s.root.Send(stopped, "a message of another kind") },
+		"a message to stop":          func(s *System, stopped *actor.PID) { s.root.Stop(stopped) },
+		"a message of the library's": func(s *System, stopped *actor.PID) { s.root.Poison(stopped) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestSystem(t, Options{})
+				p := join(t, s, "alice")
+				stopped := p.session
+				p.Closed(true)
+				send(s, stopped)
+			})
+		})
+	}
+}
+
 func TestAPanicWhileAClosingSessionIsClosedStopsNothing(t *testing.T) {
 	var logged bytes.Buffer
 	s := NewSystem(Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
@@ -567,7 +589,11 @@ func (discard) Close(messages.CloseCode, string) {}
 func (discard) LoggedIn()                        {}
 func (discard) Charge(int)                       {}
 func (discard) Ping()                            {}
-func (discard) TakenOver()                       {}
+func (discard) Admit(bool) bool                  { return true }
+func (discard) Exhausted() bool                  { return false }
+func (discard) CountLogin()                      {}
+func (discard) Address() uint64                  { return 0 }
+func (discard) Abandon()                         {}
 func (discard) Resume()                          {}
 
 func TestStoppingWithAnExpiredContextReportsNothingWhereAllHasEnded(t *testing.T) {

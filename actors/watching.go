@@ -19,10 +19,30 @@ func (s *session) watch(ctx actor.Context, m *messages.Send) {
 		return
 	}
 	logins := m.Request.Logins
-	s.link().Charge((len(logins) + watchedPerFrame - 1) / watchedPerFrame)
-	w := newWatch(s.pid(), logins)
-	p.replace(s, w) // before the directory is read, so that no change is missed
-	s.tellPresence(w)
+	cost := (len(logins) + watchedPerFrame - 1) / watchedPerFrame
+	for _, login := range logins {
+		cost += messages.LoginCost(login)
+	}
+	s.link().Charge(cost)
+	s.begin(newWatch(s.pid(), logins))
+}
+
+// begin makes a watch that of the session, and tells the client all that it watches.
+func (s *session) begin(w *watch) {
+	s.system().presence.replace(s, w) // before the directory is read, so that no change is missed
+	if s.system().cluster == nil || len(w.logins) == 0 {
+		s.tellPresence(w)
+		return
+	}
+	root, self := s.system().root, s.pid()
+	s.system().locate(w.keys(), func() { root.Send(self, located{w}) })
+}
+
+// located tells the client all that it watches, if it still does.
+func (s *session) located(m located) {
+	if s.system().presence.of(s) == m.watch {
+		s.tellPresence(m.watch)
+	}
 }
 
 // tellPresence tells the client all that it watches.
@@ -76,6 +96,3 @@ func (w *watch) appendPresence(dst []byte, places []int) []byte {
 	}
 	return messages.AppendPresence(dst, online, offline)
 }
-
-// isOnline reports whether somebody has the login with this key.
-func (s *System) isOnline(key string) bool { return key != "" && s.directory.owner([]byte(key)) != nil }

@@ -21,8 +21,12 @@ type Relay struct {
 	Refusal Code
 	// Origin is the connection on which the message came. Only the actors look at it.
 	Origin any
+	// Retained says that the session which the message is for holds it until its client has confirmed it.
+	Retained bool
 	// Uncounted says that a kept session does not count this message, although its type says that it does.
 	Uncounted bool
+	// Count is the number of the message among those of its client, if other nodes may get it. Only the actors look at it.
+	Count uint32
 	// Via is a note from the transport that reads the connection to the transport that writes the message out. It lets a
 	// transport write together what one read brought. The actors carry it and do not look at it.
 	Via any
@@ -39,12 +43,6 @@ type (
 	Return Relay
 )
 
-// IgnoreDeadLetterLogging keeps protoactor from logging messages that reach a stopped actor. It would log their content,
-// which is never logged.
-func (*Send) IgnoreDeadLetterLogging()    {}
-func (*Deliver) IgnoreDeadLetterLogging() {}
-func (*Return) IgnoreDeadLetterLogging()  {}
-
 // relays is a pool of Relays and their buffers. It makes relaying a message free of allocations.
 var relays = sync.Pool{New: func() any { return new(Relay) }}
 
@@ -52,14 +50,22 @@ var relays = sync.Pool{New: func() any { return new(Relay) }}
 func NewRelay(text []byte) (*Relay, error) {
 	r := relays.Get().(*Relay)
 	r.text = append(r.text[:0], text...)
-	envelope, err := Decode(r.text)
-	if err != nil {
+	if err := r.Envelope.decode(r.text); err != nil {
 		r.Release()
 		return nil, err
 	}
-	r.Envelope = envelope
 	return r, nil
 }
+
+// NewBuilt returns a message without a type, for a dialect that builds the text itself. The dialect appends to Room and calls Built.
+func NewBuilt() *Relay { return relays.Get().(*Relay) }
+
+// Room returns an empty buffer of the message. The text may be built in it.
+func (r *Relay) Room() []byte { return r.text[:0] }
+
+// Built makes the first bytes of b the text of the message. B is what was appended to Room. What stands behind the text in b may be
+// used for the other fields.
+func (r *Relay) Built(b []byte, text int) { r.text, r.Text = b, b[:text:text] }
 
 // NewAnswer returns a message without a type: a message of the client that was refused, and a copy of what the service answers.
 func NewAnswer(answer []byte) *Relay {
@@ -69,8 +75,34 @@ func NewAnswer(answer []byte) *Relay {
 	return r
 }
 
+// compactSlack is how many bytes more than twice its text a message may occupy when it is held for long.
+const compactSlack = 256
+
+// Compact returns a message that may be held for long, because its memory is in proportion to its text. It is r, or a copy if the
+// buffer of r had grown for a longer message before. Then r is released. Only Type, Text, RawTo, Sender and Retained stay.
+func (r *Relay) Compact() *Relay {
+	c := r
+	if cap(r.text) > 2*len(r.text)+compactSlack {
+		c = new(Relay)
+		c.text = append(make([]byte, 0, len(r.Text)+len(r.RawTo)), r.Text...)
+		if r.RawTo != nil {
+			c.RawTo = append(c.text[len(c.text):], r.RawTo...)
+		}
+		c.Type, c.Text, c.Sender, c.Retained = r.Type, c.text, r.Sender, r.Retained
+		r.Release()
+	}
+	*c = Relay{Envelope: Envelope{Type: c.Type, Text: c.Text, RawTo: c.RawTo}, Sender: c.Sender, Retained: c.Retained, text: c.text}
+	return c
+}
+
+// largestText is the largest capacity of a buffer that is used again. Few dialects and few messages need more.
+const largestText = 2 * MaxMessageBytes
+
 // Release returns r to the pool. Neither r nor any slice of its Envelope may be used afterwards.
 func (r *Relay) Release() {
 	*r = Relay{text: r.text}
+	if cap(r.text) > largestText {
+		r.text = nil
+	}
 	relays.Put(r)
 }

@@ -7,7 +7,7 @@ func TestTheCloseCodeTellsWhetherToComeBack(t *testing.T) {
 		CloseNormal: false, CloseGoingAway: true, CloseProtocolError: false, CloseUnsupportedData: false, CloseInvalidPayload: false,
 		ClosePolicyViolation: false, CloseMessageTooBig: false, CloseInternalError: true, CloseServiceRestart: true,
 		CloseTryAgainLater: true, CloseTooSlow: true, CloseNoSignOfLife: true, CloseTakenOver: false,
-		closeNoStatus: true, closeAbnormal: true,
+		CloseNoStatus: true, closeAbnormal: true,
 		0: false, 1004: false, 1010: false, 1014: false, 1015: false, 3000: false, 4099: true, 4199: false, 4200: false, 65535: false,
 	} {
 		if got := code.Retry(); got != want {

@@ -19,7 +19,7 @@ const (
 	CodeAuthRequired    Code = "auth-required"     // the login came without the token that the service wants
 	CodeAuthFailed      Code = "auth-failed"       // the token is not valid for this login
 	CodeCapacity        Code = "capacity"          // the service is full
-	CodeTooMany         Code = "too-many"          // a list in the message is longer than the protocol allows
+	CodeTooMany         Code = "too-many"          // too many logins come from the client's address
 )
 
 // Message returns the general sentence for people that goes with c. Use it if
@@ -29,7 +29,7 @@ func (c Code) Message() string {
 	case CodeMalformed:
 		return "The message is not one that the signaling protocol knows how to read. Send one JSON object with its members as documented."
 	case CodeUnknownType:
-		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch or ice-servers."
+		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch, ice-servers or token."
 	case CodeNotLoggedIn:
 		return "You are not logged in. Log in first."
 	case CodeAlreadyLoggedIn:
@@ -55,7 +55,7 @@ func (c Code) Message() string {
 	case CodeCapacity:
 		return "The service is full. Try again later."
 	case CodeTooMany:
-		return "The message asks for too much at once. Ask for less."
+		return "Too many logins come from your network at the moment. Try again in a few seconds."
 	}
 	return "The service refused the message."
 }

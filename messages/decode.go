@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"unicode/utf8"
+
+	"p2p-messaging/messages/internal/jsontext"
 )
 
 // Limits of a message. A message beyond one of them is refused as malformed.
@@ -27,7 +29,7 @@ type Envelope struct {
 	RawID []byte // of a ping: its id as the JSON string or number that was sent, or nil; the pong repeats it
 	Text  []byte // the whole message, unchanged
 
-	Request *Request // of a login that asks for a kept session, a ping with received, or a watch; otherwise nil
+	Request *Request // of a login that asks for a kept session or brings a token, a ping with received, a watch or a token; otherwise nil
 }
 
 // DecodeError says why a message was refused.
@@ -75,15 +77,22 @@ func (e *DecodeError) Error() string {
 // Decode takes time linear in the length of text. It allocates only for an
 // error, and for a returned value that was written with escapes.
 func Decode(text []byte) (e Envelope, err error) {
+	err = e.decode(text)
+	return e, err
+}
+
+// decode is Decode into e, which must be empty. Copying an Envelope takes a
+// while.
+func (e *Envelope) decode(text []byte) error {
 	if len(text) > MaxMessageBytes {
-		return Envelope{}, refuse(text, CodeMalformed, reasonSize, MaxMessageBytes)
+		return refuse(text, CodeMalformed, reasonSize, MaxMessageBytes)
 	}
 	s := scanners.Get().(*scanner)
 	s.reset(text)
-	err = s.envelope(&e)
+	err := s.envelope(e)
 	s.text = nil // the pool must not keep it alive
 	scanners.Put(s)
-	return e, err
+	return err
 }
 
 // scanners is a pool of scanners and their memory.
@@ -105,6 +114,7 @@ const (
 	memberResume
 	memberReceived
 	memberLogins
+	memberToken
 	members // how many there are
 )
 
@@ -128,6 +138,8 @@ func parseMember(name []byte) member {
 		return memberReceived
 	case "logins":
 		return memberLogins
+	case "token":
+		return memberToken
 	}
 	return memberOther
 }
@@ -149,7 +161,8 @@ const (
 	kindTrue
 )
 
-// envelope scans the message and fills in e.
+// envelope scans the message and fills in e, which is empty. It changes e only
+// if the message has no fault.
 func (s *scanner) envelope(e *Envelope) error {
 	if !s.message() {
 		return refuse(s.text, CodeMalformed, s.reason, s.offset)
@@ -172,19 +185,22 @@ func (s *scanner) envelope(e *Envelope) error {
 		return refused
 	}
 	var (
-		from, to, rawTo, login, rawID []byte
-		request                       *Request
+		login, rawID []byte
+		request      *Request
 	)
 	switch {
 	case t.Relayed():
-		if from, ok = s.stringOf(memberFrom); !ok {
+		from, ok := s.stringOf(memberFrom)
+		if !ok {
 			return s.missing(memberFrom, reasonFrom)
 		}
-		if to, ok = s.stringOf(memberTo); !ok {
+		to, ok := s.stringOf(memberTo)
+		if !ok {
 			return s.missing(memberTo, reasonTo)
 		}
-		v := s.found[memberTo]
-		rawTo = s.text[v.start:v.end:v.end]
+		v := &s.found[memberTo]
+		e.Type, e.From, e.To, e.RawTo, e.Text = t, from, to, s.text[v.start:v.end:v.end], s.text
+		return nil
 	case t == TypeICEServers:
 	case t == TypePing:
 		if rawID, ok = s.id(); !ok {
@@ -199,6 +215,12 @@ func (s *scanner) envelope(e *Envelope) error {
 			return s.missing(memberLogins, reasonLogins)
 		}
 		request = &Request{Logins: logins}
+	case t == TypeToken:
+		token, ok := s.stringOf(memberToken)
+		if !ok {
+			return s.missing(memberToken, reasonToken)
+		}
+		request = &Request{Token: token}
 	default:
 		if login, ok = s.stringOf(memberLogin); !ok {
 			refused := s.missing(memberLogin, reasonLogin)
@@ -206,10 +228,10 @@ func (s *scanner) envelope(e *Envelope) error {
 			return refused
 		}
 		if t == TypeLogin {
-			request = s.keepRequest()
+			request = s.loginRequest()
 		}
 	}
-	*e = Envelope{Type: t, From: from, To: to, Login: login, RawTo: rawTo, RawID: rawID, Text: s.text, Request: request}
+	e.Type, e.Login, e.RawID, e.Text, e.Request = t, login, rawID, s.text, request
 	return nil
 }
 
@@ -241,7 +263,7 @@ func (s *scanner) stringOf(m member) ([]byte, bool) {
 func (s *scanner) unescaped(start, end int, escaped bool) []byte {
 	content := s.text[start+1 : end-1 : end-1]
 	if escaped {
-		content = appendUnescaped(make([]byte, 0, len(content)), content)
+		content = jsontext.AppendUnescaped(make([]byte, 0, len(content)), content)
 	}
 	return content
 }

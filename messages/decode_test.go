@@ -114,7 +114,7 @@ func TestDecodeFindsADuplicateAmongAnyNumberOfNames(t *testing.T) {
 
 func TestDecodeErrorNamesCodePlaceAndReason(t *testing.T) {
 	_, err := Decode([]byte(`{"type":"secret"}`))
-	const want = `unknown-type at byte 8: The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch or ice-servers.`
+	const want = `unknown-type at byte 8: The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch, ice-servers or token.`
 	if err == nil || err.Error() != want {
 		t.Errorf("Decode = %v, want %s", err, want)
 	}

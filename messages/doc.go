@@ -55,6 +55,12 @@
 //
 //	{"type":"ice-servers"}
 //
+// If the service wants tokens, each login brings one, which is a JWT (RFC 7519) for that login. A client with a login brings a
+// fresh one before the token ends. The service answers it ([AppendTokenAccepted], [AppendTokenRefused]):
+//
+//	{"type":"login","login":"alice","token":"…"}
+//	{"type":"token","token":"…"}
+//
 // # Messages from a client to another client
 //
 // "from" is the sender's own login, and "to" is the receiver's. The payload is

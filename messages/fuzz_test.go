@@ -26,6 +26,7 @@ func FuzzDecode(f *testing.F) {
 	for _, text := range []string{
 		`{"type":"watch","logins":["bob", "c\u0061rol" ]}`, `{"type":"watch","logins":[1]}`, `{"type":"ice-servers"}`, `{"type":"ping","received":7}`,
 		`{"type":"login","login":"alice","keep":true,"resume":"a-secret-of-the-client","received":0}`,
+		`{"type":"token","token":"a.b.c"}`, `{"type":"token","token":["a"]}`, `{"type":"login","login":"alice","token":"\u0061.b.c","keep":true}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -62,6 +63,9 @@ func FuzzDecode(f *testing.F) {
 			equalMember(t, text, "from", e.From, read)
 			equalMember(t, text, "to", e.To, read)
 			equalMember(t, text, "login", e.Login, read)
+			if e.Request != nil {
+				equalMember(t, text, "token", e.Request.Token, read)
+			}
 		}
 		if e.Type.Relayed() != (e.From != nil && e.To != nil && e.RawTo != nil) ||
 			(e.Type == TypeLogin || e.Type == TypeLogout) != (e.Login != nil) || e.Type != TypePing && e.RawID != nil {
@@ -115,6 +119,8 @@ func referenceDecode(text []byte) (map[string]any, Code) {
 	case "offer", "answer", "ice-candidate", "bye":
 		ok = isString("from") && isString("to")
 	case "ice-servers":
+	case "token":
+		ok = isString("token")
 	case "watch":
 		logins, ok := object["logins"].([]any)
 		if !ok || len(logins) > MaxWatched {

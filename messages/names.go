@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
+
+	"p2p-messaging/messages/internal/jsontext"
 )
 
 // names finds names that stand twice in one object.
@@ -95,7 +97,7 @@ func (n *names) addLong(text []byte, start, end int, escaped bool) (spelling []b
 	spelling = text[start:end]
 	if escaped {
 		start = len(text) + len(n.unescaped)
-		n.unescaped = appendUnescaped(n.unescaped, spelling)
+		n.unescaped = jsontext.AppendUnescaped(n.unescaped, spelling)
 		end = len(text) + len(n.unescaped)
 		spelling = n.unescaped[start-len(text):]
 	}
@@ -158,9 +160,9 @@ func (n *names) startTable(bytes int) {
 // mark returns a number that is equal for equal names, and rarely equal for
 // different ones.
 func mark(b []byte) uint64 {
-	m := word(b, 0)
+	m := jsontext.Word(b, 0)
 	if n := len(b); n >= 8 {
-		m ^= bits.RotateLeft64(word(b, n-8), 29)
+		m ^= bits.RotateLeft64(jsontext.Word(b, n-8), 29)
 	}
 	return m
 }

@@ -1,5 +1,7 @@
 package messages
 
+import "p2p-messaging/messages/internal/jsontext"
+
 // tooLarge is the smallest number that overflows a double: 2^1024 - 2^970. It
 // lies half-way between the largest double and 2^1024. Rounding it to the
 // nearest double gives infinity (IEEE 754). It has 309 digits.
@@ -12,7 +14,7 @@ const tooLarge = "17976931348623158079372897140530341507993413271003782693617377
 // a number that a double holds only inexactly.
 func (s *scanner) number(i int) int {
 	start := i
-	if at(s.text, i) == '-' {
+	if jsontext.At(s.text, i) == '-' {
 		i++
 	}
 	whole := i
@@ -20,7 +22,7 @@ func (s *scanner) number(i int) int {
 		return s.fail(reasonNumber, i)
 	}
 	wholeEnd, fraction, fractionEnd := i, i, i
-	if at(s.text, i) == '.' {
+	if jsontext.At(s.text, i) == '.' {
 		fraction = i + 1
 		if i = s.digits(fraction); i == fraction {
 			return s.fail(reasonNumber, i)
@@ -28,10 +30,10 @@ func (s *scanner) number(i int) int {
 		fractionEnd = i
 	}
 	exponent := 0
-	if at(s.text, i)|0x20 == 'e' {
+	if jsontext.At(s.text, i)|0x20 == 'e' {
 		i++
-		negative := at(s.text, i) == '-'
-		if negative || at(s.text, i) == '+' {
+		negative := jsontext.At(s.text, i) == '-'
+		if negative || jsontext.At(s.text, i) == '+' {
 			i++
 		}
 		digits := i

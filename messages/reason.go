@@ -23,10 +23,11 @@ const (
 	reasonDuplicate    reason = "A name stands twice in one object. Write each name once."
 	reasonDepth        reason = "Arrays and objects stand too deep inside each other. Nest 64 levels at most."
 	reasonType         reason = "The member type is missing or not a string. Say what kind of message it is."
-	reasonUnknownType  reason = "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch or ice-servers."
+	reasonUnknownType  reason = "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch, ice-servers or token."
 	reasonLogin        reason = "The member login is missing or not a string. Put a login there, as a string."
 	reasonFrom         reason = "The member from is missing or not a string. Put your own login there, as a string."
 	reasonTo           reason = "The member to is missing or not a string. Put the other side's login there, as a string."
 	reasonID           reason = "The member id is neither a number nor a string of at most 64 bytes. Send such a value, or leave id out."
+	reasonToken        reason = "The member token is missing or not a string. Put a token there, as a string."
 	reasonLogins       reason = "The member logins is missing or not a list of at most 256 strings. Put the logins to watch there."
 )

@@ -54,6 +54,24 @@ func AppendLoginRefused(dst []byte, code Code, message string) []byte {
 	return append(dst, '}')
 }
 
+// AppendTokenAccepted appends the answer to a token that holds to dst. Expires is when it ends, in Unix seconds, or 0 if it does not
+// end.
+func AppendTokenAccepted(dst []byte, expires int64) []byte {
+	dst = append(dst, `{"type":"token","success":true`...)
+	if expires != 0 {
+		dst = append(dst, `,"expires":`...)
+		dst = strconv.AppendInt(dst, expires, 10)
+	}
+	return append(dst, '}')
+}
+
+// AppendTokenRefused appends the answer to a token that does not hold to dst. If message is empty, it uses code.Message().
+func AppendTokenRefused(dst []byte, code Code, message string) []byte {
+	dst = append(dst, `{"type":"token","success":false`...)
+	dst = appendWhy(dst, code, message)
+	return append(dst, '}')
+}
+
 // AppendError appends an error to dst. If message is empty, it uses
 // code.Message(). If the error is about a relayed message, rawTo is
 // [Envelope.RawTo] of that message. Otherwise rawTo is nil.

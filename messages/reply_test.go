@@ -25,6 +25,9 @@ func TestRepliesAreAsTheProtocolHasThem(t *testing.T) {
 		{AppendPong(nil, nil), `{"type":"pong"}`},
 		{AppendPong(nil, []byte(`"\u0041"`)), `{"type":"pong","id":"\u0041"}`},
 		{AppendPong([]byte("before "), []byte(`-1.50e3`)), `before {"type":"pong","id":-1.50e3}`},
+		{AppendTokenAccepted(nil, 1796000000), `{"type":"token","success":true,"expires":1796000000}`},
+		{AppendTokenAccepted(nil, 0), `{"type":"token","success":true}`},
+		{AppendTokenRefused(nil, CodeAuthFailed, "No."), `{"type":"token","success":false,"code":"auth-failed","message":"No."}`},
 		{AppendError([]byte("before "), CodeCapacity, "Full.", nil), `before {"type":"error","code":"capacity","message":"Full."}`},
 	} {
 		if string(tt.got) != tt.want {

@@ -1,12 +1,17 @@
 package messages
 
-import "strconv"
+import (
+	"strconv"
 
-// Limits of kept sessions and of presence.
+	"p2p-messaging/messages/internal/jsontext"
+)
+
+// Limits of kept sessions, of presence and of tokens.
 const (
-	MinSecretCharacters = 16  // in the secret of a kept session
-	MaxSecretCharacters = 128 // in the secret of a kept session
-	MaxWatched          = 256 // logins in one watch
+	MinSecretCharacters = 16      // in the secret of a kept session
+	MaxSecretCharacters = 128     // in the secret of a kept session
+	MaxWatched          = 256     // logins in one watch
+	MaxTokenBytes       = 8 << 10 // bytes of a token that the service looks at; a longer one does not hold
 )
 
 // Request holds the members that only some messages to the service have. Few messages have any. So they stand apart from the
@@ -14,24 +19,20 @@ const (
 type Request struct {
 	// Keep says that a login asks for a kept session.
 	Keep bool
-	// Resume is the secret that a login with Keep brings, or nil. What is not written as a secret is not brought.
+	// Resume is the secret that a login brings, or nil. What is not written as a secret is not brought.
 	Resume []byte
-	// Received is how many messages the client has received, by a login with Keep or a ping.
+	// Received is how many messages the client has received, by a login or a ping.
 	Received Count
 	// Logins are those that a watch names, in the order of the message. It is not nil for a watch.
 	Logins [][]byte
+	// Token is the one that a login or a token message brings, or nil. It is not nil for a token message.
+	Token []byte
 }
 
 // Count is a number of messages that a client names. The zero value is not one.
 type Count struct {
 	N  uint64
 	OK bool // the message has a whole number there, written without fraction and exponent
-}
-
-// parseCount returns the number that a JSON number stands for.
-func parseCount(number []byte) Count {
-	n, err := strconv.ParseUint(string(number), 10, 64)
-	return Count{n, err == nil}
 }
 
 // IsSecret reports whether b is written as the secret of a kept session: 16 to 128 characters of base64url (RFC 4648, section
@@ -50,12 +51,18 @@ func IsSecret(b []byte) bool {
 	return true
 }
 
-// keepRequest returns what a login asks for beyond a login, or nil.
-func (s *scanner) keepRequest() *Request {
-	if s.found[memberKeep].kind != kindTrue {
+// loginRequest returns what a login brings besides the login, or nil if it brings nothing.
+func (s *scanner) loginRequest() *Request {
+	token, _ := s.stringOf(memberToken)
+	keep := s.found[memberKeep].kind == kindTrue
+	if token == nil && !keep {
 		return nil
 	}
-	r := &Request{Keep: true, Received: s.count()}
+	r := &Request{Token: token, Keep: keep}
+	if !keep {
+		return r
+	}
+	r.Received = s.count()
 	if secret, ok := s.stringOf(memberResume); ok && IsSecret(secret) {
 		r.Resume = secret
 	}
@@ -76,24 +83,25 @@ func (s *scanner) count() Count {
 	if v.kind != kindNumber {
 		return Count{}
 	}
-	return parseCount(s.text[v.start:v.end])
+	n, err := strconv.ParseUint(string(s.text[v.start:v.end]), 10, 64)
+	return Count{n, err == nil}
 }
 
 // watched returns the logins of a watch, and false if the member logins is not a list of at most [MaxWatched] strings.
 func (s *scanner) watched() ([][]byte, bool) {
 	v := &s.found[memberLogins]
-	if v.end == 0 || at(s.text, v.start) != '[' {
+	if v.end == 0 || jsontext.At(s.text, v.start) != '[' {
 		return nil, false
 	}
 	logins := [][]byte{}
-	for i := space(s.text, v.start+1); at(s.text, i) != ']'; {
-		if at(s.text, i) != '"' || len(logins) == MaxWatched {
+	for i := jsontext.Space(s.text, v.start+1); jsontext.At(s.text, i) != ']'; {
+		if jsontext.At(s.text, i) != '"' || len(logins) == MaxWatched {
 			return nil, false
 		}
 		end, escaped := s.str(i + 1)
 		logins = append(logins, s.unescaped(i, end, escaped))
-		if i = space(s.text, end); at(s.text, i) == ',' {
-			i = space(s.text, i+1)
+		if i = jsontext.Space(s.text, end); jsontext.At(s.text, i) == ',' {
+			i = jsontext.Space(s.text, i+1)
 		}
 	}
 	return logins, true

@@ -1,11 +1,11 @@
 package messages
 
 import (
-	"bytes"
-	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"p2p-messaging/messages/internal/jsontext"
 )
 
 // scanner checks a message in one pass, from left to right, and remembers where
@@ -39,31 +39,15 @@ func (s *scanner) fail(why reason, offset int) int {
 	return -1
 }
 
-// at returns the byte at i, or 0 after the end. A valid message has no byte 0.
-func at(text []byte, i int) byte {
-	if uint(i) < uint(len(text)) {
-		return text[i]
-	}
-	return 0
-}
-
-// space skips white space (RFC 8259, section 2).
-func space(text []byte, i int) int {
-	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
-		i++
-	}
-	return i
-}
-
 // message scans the whole text, which must be one object.
 //
 // It does not recurse, so a message cannot make the stack grow. It keeps one
 // bit for each open level, which is set if the level is an object.
 func (s *scanner) message() bool {
 	text := s.text
-	i := space(text, 0)
-	if at(text, i) != '{' {
-		if at(text, i) == 0xEF && at(text, i+1) == 0xBB && at(text, i+2) == 0xBF {
+	i := jsontext.Space(text, 0)
+	if jsontext.At(text, i) != '{' {
+		if jsontext.At(text, i) == 0xEF && jsontext.At(text, i+1) == 0xBB && jsontext.At(text, i+2) == 0xBF {
 			s.fail(reasonBOM, i)
 		} else {
 			s.fail(reasonNoObject, i)
@@ -76,7 +60,7 @@ func (s *scanner) message() bool {
 	)
 	for {
 		// A value begins at i.
-		switch c := at(text, i); c {
+		switch c := jsontext.At(text, i); c {
 		case '{', '[':
 			if depth == MaxDepth {
 				s.fail(reasonDepth, i)
@@ -84,15 +68,15 @@ func (s *scanner) message() bool {
 			}
 			depth++
 			objects <<= 1
-			i = space(text, i+1)
+			i = jsontext.Space(text, i+1)
 			if c == '[' {
-				if at(text, i) != ']' {
+				if jsontext.At(text, i) != ']' {
 					continue
 				}
 			} else {
 				objects |= 1
 				s.names.enter()
-				if at(text, i) != '}' {
+				if jsontext.At(text, i) != '}' {
 					if i = s.name(i, depth); i < 0 {
 						return false
 					}
@@ -135,8 +119,8 @@ func (s *scanner) message() bool {
 
 		// A value has ended before i. The arrays and objects around it may end here too.
 		for {
-			if at(text, i) <= ' ' {
-				i = space(text, i)
+			if jsontext.At(text, i) <= ' ' {
+				i = jsontext.Space(text, i)
 			}
 			if depth == 0 {
 				if i < len(text) {
@@ -145,10 +129,10 @@ func (s *scanner) message() bool {
 				}
 				return true
 			}
-			c, object := at(text, i), objects&1 == 1
+			c, object := jsontext.At(text, i), objects&1 == 1
 			if c == ',' {
-				if i++; at(text, i) <= ' ' {
-					i = space(text, i)
+				if i++; jsontext.At(text, i) <= ' ' {
+					i = jsontext.Space(text, i)
 				}
 				if object {
 					if i = s.name(i, depth); i < 0 {
@@ -174,20 +158,20 @@ func (s *scanner) message() bool {
 // be at i.
 func (s *scanner) name(i, depth int) int {
 	text := s.text
-	if at(text, i) != '"' {
+	if jsontext.At(text, i) != '"' {
 		return s.fail(reasonName, i)
 	}
 	start := i + 1
 	i = start
-	begin := word(text, i)
-	stop := stops(begin)
+	begin := jsontext.Word(text, i)
+	stop := jsontext.Stops(begin)
 	for stop == 0 {
 		i += 8
-		stop = stops(word(text, i))
+		stop = jsontext.Stops(jsontext.Word(text, i))
 	}
 	i += bits.TrailingZeros64(stop) / 8
 	var ok bool
-	if at(text, i) == '"' {
+	if jsontext.At(text, i) == '"' {
 		if depth == 1 {
 			s.read = parseMember(text[start:i])
 		}
@@ -195,7 +179,7 @@ func (s *scanner) name(i, depth int) int {
 		if i < start+8 {
 			m &= stop&-stop>>7 - 1
 		} else {
-			m ^= bits.RotateLeft64(word(text, i-8), 29)
+			m ^= bits.RotateLeft64(jsontext.Word(text, i-8), 29)
 		}
 		ok = s.names.add(text, name{m, uint32(start), uint32(i)})
 		i++
@@ -214,13 +198,13 @@ func (s *scanner) name(i, depth int) int {
 	if !ok {
 		return s.fail(reasonDuplicate, start-1)
 	}
-	if at(text, i) != ':' {
-		if i = space(text, i); at(text, i) != ':' {
+	if jsontext.At(text, i) != ':' {
+		if i = jsontext.Space(text, i); jsontext.At(text, i) != ':' {
 			return s.fail(reasonColon, i)
 		}
 	}
-	if i++; at(text, i) <= ' ' {
-		i = space(text, i)
+	if i++; jsontext.At(text, i) <= ' ' {
+		i = jsontext.Space(text, i)
 	}
 	if depth == 1 {
 		s.found[s.read] = value{start: i, end: i}
@@ -239,7 +223,7 @@ func (s *scanner) literal(i int, word string) int {
 // str scans a string. Position i is after its opening quote, and end is after
 // its closing quote. It also reports whether the string has an escape.
 func (s *scanner) str(i int) (end int, escaped bool) {
-	i = plain(s.text, i)
+	i = jsontext.EndOfPlain(s.text, i)
 	if i < len(s.text) && s.text[i] == '"' {
 		return i + 1, false
 	}
@@ -260,7 +244,7 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 			}
 			// A session description has two such escapes at the end of each
 			// line. So after one escape, more are likely.
-			i = lines(text, i)
+			i = jsontext.EndOfLines(text, i)
 		case c < ' ':
 			return s.fail(reasonControl, i), false
 		default:
@@ -275,7 +259,7 @@ func (s *scanner) rest(i int) (end int, escaped bool) {
 				i += size
 			}
 		}
-		i = plain(text, i)
+		i = jsontext.EndOfPlain(text, i)
 	}
 	return s.fail(reasonEnd, i), false
 }
@@ -304,135 +288,32 @@ func (s *scanner) unfitLogin() int {
 // escaped returns the character of a \u escape, from both its halves if it is a
 // pair.
 func (s *scanner) escaped(i int) rune {
-	r, _ := hex4(s.text, i+2)
-	low, _ := hex4(s.text, i+8)
+	r, _ := jsontext.Hex4(s.text, i+2)
+	low, _ := jsontext.Hex4(s.text, i+8)
 	if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
 		return pair
 	}
 	return r
 }
 
-// Strings are scanned eight bytes at a time. The functions below give their
-// result for each byte in its high bit. All other bits have no meaning. The
-// results hold up to the first byte that is not ASCII, because additions carry
-// from there.
-const (
-	ones  = 0x0101010101010101
-	highs = 0x80 * ones
-)
-
-// differs sets the high bits of the bytes that are not c.
-func differs(w uint64, c byte) uint64 { return (w ^ uint64(c)*ones) + 0x7F*ones }
-
-// unquoted sets the high bits of the bytes that are neither a quote nor a
-// control character. Flipping the bit of value 2 moves the quote next to the control
-// characters, so that one addition is enough.
-func unquoted(w uint64) uint64 { return (w ^ 2*ones) + 0x5F*ones }
-
-// stops returns 0 if all eight bytes are plain characters of a string.
-// Otherwise its lowest bit is the high bit of the first byte that is a quote, a
-// backslash, a control character or not ASCII. For a byte that is not ASCII,
-// one of the additions overflows.
-func stops(w uint64) uint64 {
-	return highs &^ (unquoted(w) & differs(w, '\\'))
-}
-
-// lineStops is stops, but does not stop at the escapes \r and \n. Next holds
-// the eight bytes that begin one position later. These escapes cost no branch.
-// A branch would often be mispredicted, because lines have any length. A byte
-// that is not ASCII can look like any other byte, so it must not count as the
-// second half of an escape.
-func lineStops(w, next uint64) uint64 {
-	lineEnd := ^(differs(next, 'n')&differs(next, 'r') | next)
-	return highs &^ (unquoted(w) & (differs(w, '\\') | lineEnd) &^ w)
-}
-
-// firstStop returns the index of the first stop among 32 bytes, or 32 if there
-// is none.
-func firstStop(a, b, c, d uint64) int {
-	switch {
-	case a|b|c|d == 0:
-		return 32
-	case a != 0:
-		return bits.TrailingZeros64(a) / 8
-	case b != 0:
-		return bits.TrailingZeros64(b)/8 + 8
-	case c != 0:
-		return bits.TrailingZeros64(c)/8 + 16
-	}
-	return bits.TrailingZeros64(d)/8 + 24
-}
-
-// plain returns the position of the first byte, from i on, at which stops
-// stops. It returns the length of text if there is none.
-func plain(text []byte, i int) int {
-	if stop := stops(word(text, i)); stop != 0 { // most strings are short
-		return i + bits.TrailingZeros64(stop)/8
-	}
-	for i += 8; i >= 0 && i <= len(text)-32; i += 32 {
-		b := text[i : i+32]
-		if n := firstStop(stops(word(b, 0)), stops(word(b, 8)), stops(word(b, 16)), stops(word(b, 24))); n < 32 {
-			return i + n
-		}
-	}
-	for {
-		if stop := stops(word(text, i)); stop != 0 {
-			return i + bits.TrailingZeros64(stop)/8
-		}
-		i += 8
-	}
-}
-
-// lines is plain with lineStops. It may stop too early.
-func lines(text []byte, i int) int {
-	for ; i >= 0 && i <= len(text)-33; i += 32 {
-		b := text[i : i+33]
-		if n := firstStop(
-			lineStops(word(b, 0), word(b, 1)), lineStops(word(b, 8), word(b, 9)),
-			lineStops(word(b, 16), word(b, 17)), lineStops(word(b, 24), word(b, 25))); n < 32 {
-			return i + n
-		}
-	}
-	return i
-}
-
-// word returns the eight bytes at i. Bytes after the end of the text are 0,
-// which stops a string.
-func word(text []byte, i int) uint64 {
-	if i >= 0 && i <= len(text)-8 { // in this form it compiles to one load without a further check
-		return binary.LittleEndian.Uint64(text[i:])
-	}
-	return lastWord(text, i)
-}
-
-// lastWord is word for a position with fewer than eight bytes left.
-func lastWord(text []byte, i int) uint64 {
-	if len(text) >= 8 {
-		return binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * uint(i+8-len(text)))
-	}
-	var b [8]byte
-	copy(b[:], text[i:])
-	return binary.LittleEndian.Uint64(b[:])
-}
-
 // escape scans an escape in a string. Position i is that of its backslash. If
 // the escape is half of a surrogate pair, it scans both halves.
 func (s *scanner) escape(i int) int {
-	switch at(s.text, i+1) {
+	switch jsontext.At(s.text, i+1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
 	default:
 		return s.fail(reasonEscape, i+1)
 	}
-	r, end := hex4(s.text, i+2)
+	r, end := jsontext.Hex4(s.text, i+2)
 	if end != i+6 {
 		return s.fail(reasonEscape, end)
 	}
 	if utf16.IsSurrogate(r) {
 		var low rune // an escape with fewer than four digits leaves a rune that is no surrogate
-		if at(s.text, i+6) == '\\' && at(s.text, i+7) == 'u' {
-			low, end = hex4(s.text, i+8)
+		if jsontext.At(s.text, i+6) == '\\' && jsontext.At(s.text, i+7) == 'u' {
+			low, end = jsontext.Hex4(s.text, i+8)
 		}
 		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 			return s.fail(reasonSurrogate, i)
@@ -444,62 +325,8 @@ func (s *scanner) escape(i int) int {
 	return end
 }
 
-// hex4 reads at most four digits of a \u escape. End is after the last one.
-func hex4(text []byte, i int) (r rune, end int) {
-	for end = i; end < min(i+4, len(text)); end++ {
-		c := text[end]
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return r, end
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, end
-}
-
 // isNoncharacter reports whether r is one of the code points that Unicode
 // keeps for internal use and I-JSON forbids (RFC 7493, section 2.1).
 func isNoncharacter(r rune) bool {
 	return r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
-}
-
-// appendUnescaped appends the content of a string and replaces its escapes with
-// the characters that they stand for. str must have checked the string.
-func appendUnescaped(dst, content []byte) []byte {
-	for {
-		i := bytes.IndexByte(content, '\\')
-		if i < 0 {
-			return append(dst, content...)
-		}
-		dst = append(dst, content[:i]...)
-		c := content[i+1]
-		content = content[i+2:]
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r, _ := hex4(content, 0)
-			content = content[4:]
-			if utf16.IsSurrogate(r) {
-				low, _ := hex4(content, 2)
-				r = utf16.DecodeRune(r, low)
-				content = content[6:]
-			}
-			dst = utf8.AppendRune(dst, r)
-			continue
-		}
-		dst = append(dst, c)
-	}
 }

@@ -14,6 +14,7 @@ const (
 	TypePing                         // to the service: asks for a pong
 	TypeICEServers                   // to the service: asks for ICE servers with new credentials
 	TypeWatch                        // to the service: asks who of some logins is there, and what changes
+	TypeToken                        // to the service: brings a fresh token for the session
 )
 
 // String returns the spelling on the wire.
@@ -37,6 +38,8 @@ func (t Type) String() string {
 		return "ice-servers"
 	case TypeWatch:
 		return "watch"
+	case TypeToken:
+		return "token"
 	}
 	return "unknown"
 }
@@ -70,6 +73,8 @@ func parseType(spelling []byte) Type {
 		return TypeICEServers
 	case "watch":
 		return TypeWatch
+	case "token":
+		return TypeToken
 	}
 	return 0
 }

@@ -16,6 +16,7 @@ func TestTypesAreSpelledAsOnTheWire(t *testing.T) {
 		TypePing:         {"ping", false},
 		TypeICEServers:   {"ice-servers", false},
 		TypeWatch:        {"watch", false},
+		TypeToken:        {"token", false},
 	} {
 		if typ.String() != want.spelling || typ.Relayed() != want.relayed {
 			t.Errorf("type %d is %q, relayed: %t; want %q, %t", typ, typ, typ.Relayed(), want.spelling, want.relayed)
@@ -24,7 +25,7 @@ func TestTypesAreSpelledAsOnTheWire(t *testing.T) {
 			t.Errorf("%q is type %d, want %d", want.spelling, got, typ)
 		}
 	}
-	for _, typ := range []Type{0, TypeWatch + 1, 255} {
+	for _, typ := range []Type{0, TypeToken + 1, 255} {
 		if typ.String() != "unknown" || typ.Relayed() {
 			t.Errorf("Type(%d) is %q, relayed: %t; want it unknown and not relayed", typ, typ, typ.Relayed())
 		}

@@ -40,6 +40,7 @@ var rules = map[string]reason{
 	"to":              reasonTo,
 	"id":              reasonID,
 	"logins":          reasonLogins,
+	"token":           reasonToken,
 }
 
 var loginRules = []LoginRule{RuleEmpty, RuleTooLong, RuleUTF8, RuleControl, RuleCharacter, RuleMarks, RuleMarksOnly}
@@ -91,6 +92,7 @@ type messageVector struct {
 		From      *string `json:"from"`
 		To        *string `json:"to"`
 		Login     *string `json:"login"`
+		Token     *string `json:"token"`
 		ToLiteral string  `json:"toLiteral"`
 		IDLiteral string  `json:"idLiteral"`
 	} `json:"accept"`
@@ -163,6 +165,11 @@ func TestDecodeAgreesWithTheVectors(t *testing.T) {
 				equalValue(t, "from", e.From, v.Accept.From)
 				equalValue(t, "to", e.To, v.Accept.To)
 				equalValue(t, "login", e.Login, v.Accept.Login)
+				var token []byte
+				if e.Request != nil {
+					token = e.Request.Token
+				}
+				equalValue(t, "token", token, v.Accept.Token)
 				literal := v.Accept.ToLiteral
 				if literal == "" && v.Accept.To != nil {
 					literal = `"` + *v.Accept.To + `"`

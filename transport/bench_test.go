@@ -41,6 +41,26 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
+// BenchmarkCycle connects, logs in, logs out and closes, over loopback sockets. The allocations are those of both sides.
+func BenchmarkCycle(b *testing.B) {
+	s := onLoops.listen(b)
+	arrives := append([]byte(rawws.Request("/", s.host)), rawws.Message(`{"type":"login","login":"alice"}`)...)
+	leaves := append(rawws.Message(`{"type":"logout","login":"alice"}`), 0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8)
+	b.ReportAllocs()
+	for b.Loop() {
+		socket, err := s.dial()
+		if err != nil {
+			b.Fatal(err)
+		}
+		write(b, socket, arrives)
+		write(b, socket, leaves)
+		if _, err := io.Copy(io.Discard, socket); err != nil {
+			b.Fatal(err)
+		}
+		socket.Close()
+	}
+}
+
 // BenchmarkIdleSessions measures the memory of a logged-in session while nothing happens: the bytes that Go uses, and the
 // resident bytes of the process. The clients' ends are plain sockets, which need almost no memory in this process.
 func BenchmarkIdleSessions(b *testing.B) {

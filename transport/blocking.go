@@ -68,6 +68,7 @@ func closeNow(socket net.Conn) {
 // read is the reader's goroutine. Ahead is what net/http has read beyond the handshake.
 func (c *blocking) read(ahead []byte) {
 	c.inbox.become(reading)
+	c.begin()
 	if len(ahead) > 0 {
 		c.received(ahead, c.server.now())
 	}
@@ -115,7 +116,7 @@ func (c *blocking) mayRead() bool {
 func (c *blocking) limitRead(ahead bool) {
 	var deadline time.Time
 	if ahead {
-		deadline = c.server.time(c.rateAllows())
+		deadline = c.server.time(c.allowedAt)
 	}
 	c.outbox.mu.Lock()
 	defer c.outbox.mu.Unlock()
@@ -130,16 +131,33 @@ func (c *blocking) finishAndRemove() {
 	c.finish(nil)
 	c.drop()
 	c.boundDropping()
+	if c.outbox.awaitsAnswer() {
+		_, _ = c.socket.Read(make([]byte, 1))
+		c.untilLingering()
+		c.closeWrite()
+	}
 	_, _ = io.Copy(io.Discard, c.socket)
 	c.inbox.become(ended)
-	c.outbox.mu.Lock()
-	for c.outbox.state != lingering {
-		c.awoken.Wait()
-	}
-	c.outbox.mu.Unlock()
+	c.untilLingering()
 	c.outbox.remove()
 	_ = c.socket.Close()
 	c.server.connections.remove(&c.conn)
+}
+
+// untilLingering waits until the outbox lingers.
+func (c *blocking) untilLingering() {
+	c.outbox.mu.Lock()
+	defer c.outbox.mu.Unlock()
+	for c.outbox.state != lingering {
+		c.awoken.Wait()
+	}
+}
+
+// closeWrite closes the sending direction.
+func (c *blocking) closeWrite() {
+	if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
 }
 
 // boundDropping sets the time until which the reader drops bytes. It is lingerTimeout after all frames were written. If they
@@ -163,10 +181,13 @@ func (c *blocking) flush() {
 			if c.outbox.phase() == phaseSealed {
 				b, _ = c.outbox.shorten(&c.server.buffers, 0)
 			}
+			if len(b) == 0 {
+				continue // nothing is left of a write that was abandoned
+			}
 			progress = c.write(b, progress)
 		case stepFinish:
-			if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
-				_ = half.CloseWrite()
+			if !c.outbox.awaitsAnswer() {
+				c.closeWrite()
 			}
 			c.outbox.linger(c.lingerDeadline())
 			if c.inbox.state() >= dropping {

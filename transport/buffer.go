@@ -19,12 +19,14 @@ const (
 type buffer struct {
 	bytes []byte
 	marks []mark // in the order of the frames
+	since int64  // when the first message that is timed was read, in the server's nanoseconds; 0 for none
 }
 
-// mark names the sender of the frame at an offset. A frame without a mark is the service's own.
+// mark says of the frame at an offset whose message it is. A frame without a mark is the service's own.
 type mark struct {
-	offset uint32
-	sender messages.Address
+	offset   uint32
+	retained bool // see messages.Relay
+	sender   messages.Address
 }
 
 // buffers holds buffers between uses. Its zero value is ready.
@@ -46,16 +48,17 @@ func (p *buffers) put(b *buffer) {
 	b.bytes = b.bytes[:0]
 	clear(b.marks) // otherwise a mark would keep an ended session in memory
 	b.marks = b.marks[:0]
+	b.since = 0
 	p.pool.Put(b)
 }
 
 // opRaw stands in the place of an opcode for bytes that are not a frame: the response to the handshake.
 const opRaw frame.Opcode = 0xFF
 
-// append appends a frame. Sender is nil if the frame is the service's own.
-func (b *buffer) append(opcode frame.Opcode, payload []byte, sender messages.Address) {
-	if sender != nil {
-		b.marks = append(b.marks, mark{offset: uint32(len(b.bytes)), sender: sender})
+// append appends a frame. M is the message that it carries, or nil if the frame is the service's own.
+func (b *buffer) append(opcode frame.Opcode, payload []byte, m *messages.Deliver) {
+	if m != nil && m.Sender != nil {
+		b.marks = append(b.marks, mark{uint32(len(b.bytes)), m.Retained, m.Sender})
 	}
 	if opcode == opRaw {
 		b.bytes = append(b.bytes, payload...)

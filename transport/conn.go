@@ -5,13 +5,12 @@ import (
 	"math"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"p2p-messaging/messages"
 )
 
 const (
-	// maxRate bounds Options.Rate and Options.Burst: the time between two frames is kept in whole nanoseconds.
-	maxRate = 1_000_000_000
 	// never is later than any time.
 	never = math.MaxInt64
 )
@@ -22,7 +21,7 @@ type session interface {
 	LoggedIn() bool
 	Refuse(*messages.DecodeError) (next bool)
 	Closed(final bool)
-	Undelivered(text []byte, sender messages.Address)
+	Undelivered(text []byte, sender messages.Address, retained bool)
 	Queued() (count uint64, ok bool)
 	Pong(queued uint64)
 }
@@ -35,25 +34,26 @@ type session interface {
 // that say that the flusher calls them.
 //
 // Locks are taken in this order: the mutex of a shard of the server's connections or that of its places, then the outbox's, then
-// that of a loop in package epoll. No lock is held while a session is called.
+// that of a loop in package epoll. No lock is held while a session is called, but for Queued, which takes none.
 type conn struct {
 	server  *Server
 	carrier carrier
-	session session // belongs to the reader, except for Undelivered
+	session session // belongs to the reader, except for Undelivered and Queued
 
 	inbox  inbox
 	outbox outbox
 	clock  messageClock
 
 	lastRead atomic.Int64 // when the last bytes came, in the server's nanoseconds
-	// dueAt is the time at which the frames that were charged for so far would have come at exactly the allowed rate, in
-	// the server's nanoseconds (the theoretical arrival time of the generic cell rate algorithm). It belongs to the reader.
-	dueAt int64
+	// allowedAt is the time from which the rate allows the frame that was charged for last, in the server's nanoseconds. It is
+	// the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371, annex A), less the burst. It belongs to the reader.
+	allowedAt int64
 
-	place    *place // while the client has no login; belongs to the reader
-	loggedIn bool   // belongs to the reader
-	atFault  bool   // the client broke the protocol, or the service failed on what it sent; belongs to the reader
-	hungUp   bool   // the client has ended its direction, and bytes of it may wait; belongs to the reader
+	from     address // where the client comes from; never changes
+	place    *place  // while the client has no login; belongs to the reader
+	loggedIn bool    // belongs to the reader
+	atFault  bool    // the client broke the protocol, or the service failed on what it sent; belongs to the reader
+	hungUp   bool    // the client has ended its direction, and bytes of it may wait; belongs to the reader
 
 	// The place of the connection in the server's connections, and the time of its next ping. Guarded by the shard's mutex.
 	shard    uint8
@@ -85,13 +85,13 @@ func (c *conn) check(now int64) int64 {
 	if c.inbox.state().waits() {
 		alive = now
 	}
-	deadline := alive + int64(c.server.options.IdleTimeout)
+	interval, idle, code := c.rhythm()
+	deadline := alive + idle
 	if now >= deadline {
-		c.Close(messages.CloseNoSignOfLife, "no sign of life for "+c.server.options.IdleTimeout.String())
-		deadline = now + int64(c.server.options.IdleTimeout)
+		c.Close(code, "no sign of life for "+time.Duration(idle).String())
+		deadline = now + idle
 	} else if now >= c.nextPing {
 		c.Ping()
-		interval := int64(c.server.options.PingInterval)
 		c.nextPing += (now-c.nextPing)/interval*interval + interval
 	}
 	unfinished := c.clock.due()
@@ -120,6 +120,7 @@ func (c *conn) endSession() {
 
 // logPanic logs a panic. The deferred function that has recovered cause calls it, so that the stack is that of the panic.
 func (c *conn) logPanic(cause any) {
+	c.server.counts.failures.Add(1)
 	c.server.options.Logger.Error("a connection failed and is being closed",
-		slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+		slog.Any("cause", cause), slog.String("stack", string(debug.Stack())), slog.Any("connection", c))
 }

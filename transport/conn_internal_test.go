@@ -72,7 +72,7 @@ func (s *brokenSession) Closed(bool) {
 
 func (s *brokenSession) LoggedIn() bool { return true }
 
-func (s *brokenSession) Undelivered([]byte, messages.Address) {}
+func (s *brokenSession) Undelivered([]byte, messages.Address, bool) {}
 
 // eachCarrier runs a test for each carrier.
 func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))) {
@@ -211,7 +211,7 @@ func TestOnlyTheFirstCloseCounts(t *testing.T) {
 		}
 		socket, far := memnet.Pipe(1 << 10)
 		c := openWith(s, socket, new(brokenSession))
-		s.connections.enter()
+		s.connections.enter(unknown)
 		s.connections.add(&c.conn)
 		c.Send([]byte("first"))
 		c.Close(messages.CloseTooSlow, "the reason")
@@ -236,7 +236,7 @@ func TestALinkMayBeUsedFromEverywhereAtOnce(t *testing.T) {
 		}
 		socket, far := memnet.Pipe(100)
 		c := openWith(s, socket, new(brokenSession))
-		s.connections.enter()
+		s.connections.enter(unknown)
 		s.connections.add(&c.conn)
 		received := make(chan int)
 		go func() {

@@ -78,11 +78,11 @@ type reentered struct {
 	calls  int
 }
 
-func (r *reentered) Undelivered(text []byte, sender messages.Address) {
+func (r *reentered) Undelivered(text []byte, sender messages.Address, retained bool) {
 	if r.within {
 		r.calls++
 	}
-	r.witness.Undelivered(text, sender)
+	r.witness.Undelivered(text, sender, retained)
 }
 
 // If a Link method called the session, a session that delivers to its client would be called while it still handles
@@ -92,8 +92,8 @@ func TestNoLinkMethodCallsTheSession(t *testing.T) {
 		r := &reentered{witness: newWitness()}
 		m := simulateWith(t, r)
 		c := m.adopt()
-		m.connections.enter()
-		m.openLooped(c, sampleKey, nil)
+		m.connections.enter(unknown)
+		m.openLooped(c, unknown, entry{key: sampleKey}, nil)
 		m.opening.run()
 		c.socket = unwritable{c.socket}
 		r.within = true
@@ -137,7 +137,7 @@ func TestAConnectionOnALoopTakesFewBytes(t *testing.T) {
 	if n := unsafe.Sizeof(looped{}); n > 192 {
 		t.Errorf("a connection on a loop takes %d bytes, want no more than 192", n)
 	}
-	if n := unsafe.Sizeof(blocking{}); n > 240 {
-		t.Errorf("a connection that goroutines carry takes %d bytes, want no more than 240", n)
+	if n := unsafe.Sizeof(blocking{}); n > 248 {
+		t.Errorf("a connection that goroutines carry takes %d bytes, want no more than 248", n)
 	}
 }

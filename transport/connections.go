@@ -2,10 +2,14 @@ package transport
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"p2p-messaging/transport/internal/files"
 )
 
 const (
@@ -20,10 +24,11 @@ const (
 type connections struct {
 	places   places
 	now      func() int64
-	ping     time.Duration // pings are spread over it
 	interval time.Duration // between two sweeps
 
-	next   atomic.Uint32 // the shard of the next connection
+	loops  uint32            // of the server
+	loopOf [shardCount]uint8 // the loop that has the connections of a shard
+	next   atomic.Uint32     // the number of connections that were added
 	shards [shardCount]shard
 
 	mu       sync.Mutex
@@ -49,24 +54,36 @@ type visit struct {
 
 // init sets the number of places and the times of the sweep.
 func (s *connections) init(now func() int64, o Options) {
-	s.places.init(o.Logger, o.MaxConnections, openFiles())
+	s.places.init(o.Logger, files.Limit())
+	s.divide(uint32(min(runtime.GOMAXPROCS(0), shardCount)))
 	s.now = now
-	s.ping = o.PingInterval
-	// Tests use short times. The interval is as short in proportion.
-	s.interval = max(min(sweepInterval, o.PingInterval/10, o.IdleTimeout/10, o.WriteTimeout/10, o.MessageTimeout/10), time.Millisecond)
+	alive := o.IdleTimeout
+	if o.PeerJS != nil {
+		alive = min(alive, o.PeerJS.AliveTimeout)
+	}
+	// The interval is short in proportion to short times.
+	s.interval = max(min(sweepInterval, o.PingInterval/10, alive/10, o.WriteTimeout/10, o.MessageTimeout/10), time.Millisecond)
 	s.changed.L = &s.mu
 	s.none = make(chan struct{}, 1)
 }
 
-// enter counts a connection that is about to be opened, and reports whether it may be.
-func (s *connections) enter() bool {
+// divide divides the shards among this number of loops.
+func (s *connections) divide(loops uint32) {
+	s.loops = loops
+	for shard := range s.loopOf {
+		s.loopOf[shard] = uint8(uint32(shard) % loops)
+	}
+}
+
+// enter counts a connection from an address that is about to be opened, and reports whether it may be.
+func (s *connections) enter(from address) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refusing {
 		return false
 	}
 	s.count++
-	s.places.enter()
+	s.places.enter(from)
 	if !s.sweeping {
 		s.sweeping = true
 		go s.sweep()
@@ -75,8 +92,8 @@ func (s *connections) enter() bool {
 }
 
 // leave is called once for each connection that has entered, when no goroutine uses the connection any more.
-func (s *connections) leave() {
-	s.places.leave()
+func (s *connections) leave(from address) {
+	s.places.leave(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count--; s.count == 0 {
@@ -99,18 +116,36 @@ func (s *connections) refuse() {
 // a call of each may have missed this connection.
 func (s *connections) add(c *conn) bool {
 	now := s.now()
-	c.nextPing = now + rand.Int64N(int64(s.ping)) + 1
+	ping, _, _ := c.rhythm()
+	c.nextPing = now + rand.Int64N(ping) + 1 // pings are spread
 	c.lastRead.Store(now)
-	c.place = s.places.await(c)
-	c.shard = uint8(s.next.Add(1) % shardCount)
+	c.server.counts.opened[carriedBy(c)].Add(1)
+	c.allowedAt = math.MinInt64
+	c.place = s.places.await(c, c.from)
+	c.shard = s.choose(c)
 	shard := &s.shards[c.shard]
 	shard.mu.Lock()
 	c.index = int32(len(shard.visit))
 	shard.visit = append(shard.visit, visit{due: c.nextPing, conn: c})
 	shard.mu.Unlock()
+	if c.server.debugs() {
+		c.debug("a connection has begun")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.refusing
+}
+
+// choose returns the shard of a new connection. The connections of one shard are on one loop, so each loop writes to one [tally] alone.
+// Until now, the shard of a connection on a loop is the number of the loop.
+func (s *connections) choose(c *conn) uint8 {
+	next := s.next.Add(1)
+	if _, ok := c.carrier.(*looped); !ok {
+		return uint8(next % shardCount)
+	}
+	// Connections are given to the loops in turn. So the quotient counts those of one loop.
+	row := next / s.loops % (shardCount / s.loops)
+	return uint8((uint32(c.shard) + row*s.loops) % shardCount)
 }
 
 // remove ends the visits to a connection, and calls leave for it.
@@ -126,8 +161,12 @@ func (s *connections) remove(c *conn) {
 		shard.visit = nil
 	}
 	shard.mu.Unlock()
+	c.server.counts.removed[carriedBy(c)].Add(1)
+	if c.server.debugs() {
+		c.debug("a connection has ended")
+	}
 	s.places.release(c.place)
-	s.leave()
+	s.leave(c.from)
 }
 
 // hasten makes the sweep visit a connection at the given time or sooner. The caller must not hold the shard's mutex.
@@ -160,6 +199,7 @@ func (s *connections) sweep() {
 		select {
 		case <-ticker.C:
 			now := s.now()
+			s.places.dismissOverdue(time.Now())
 			for i := range s.shards {
 				s.shards[i].sweep(now)
 			}

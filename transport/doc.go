@@ -16,7 +16,14 @@
 // compute at once (handshakes).
 //
 // Every socket takes a place. When there are no more places, clients without a login are sent away, those first that have been
-// there longest (places).
+// there longest (places). The same holds for the places of one address. An address is that of the client, also behind a trusted
+// proxy (addresses). The logins of one address are bounded, too. All limits can be replaced while the server runs (Limits).
+// TURN opens files too: a socket with one of the last numbers shows that there are hardly any left (package files). A client that
+// has not asked for a WebSocket is a visitor; it has a moment to be told that there is no room (visitors).
+//
+// A PeerJS client ([Options.PeerJS]) begins with the same steps. The query of its address asks for an id, so its connection asks
+// for that before it reads (conn.begin). From then on it is a connection like any other, with its own grammar (conn.peerText), its own
+// bound of a message and its own rhythm of pings (conn.rhythm).
 //
 // # The layers
 //
@@ -54,7 +61,8 @@
 //
 //   - The outbox is sealed. It takes no more frames for the client.
 //   - The reading finishes. The session ends, and bytes that still arrive are dropped.
-//   - The queued frames and a close frame are written. The sending direction is closed.
+//   - The queued frames and a close frame are written. The sending direction is closed. For
+//     a PeerJS client that may not have its id, this waits for its answer.
 //   - The connection lingers for a moment, and the client's last bytes are dropped. If a socket is closed with unread input,
 //     the system resets the connection, and the client may lose the close frame.
 //   - The connection is removed.
@@ -71,8 +79,11 @@
 //	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
 //	hang up   reader     the client has gone while its frames wait for the rate: drop them, then finish
 //	send away anybody    Close with 1013 a connection without a login, because a newcomer needs its place
+//	overstay  sweep      Close with 1008 a connection without a login, because it has been there for too long
 //	give up   flusher    the client takes nothing: seal with 4000; all but a half-written frame is handed back.
 //	                     If a write on a loop waits for room, the loop gives up.
+//	abandon   session    a kept session goes on without this connection: seal with 4100 unless it is sealed; what waits is dropped,
+//	                     but for the rest of a frame that was begun and the close frame
 //	cut       anybody    the connection ends at once; a flusher then loses the waiting frames
 //	lose      flusher    the waiting messages of a connection that is cut are handed back to their senders
 //	linger    flusher    all frames are written or lost; the client may still close its side

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -39,7 +41,7 @@ type greeter struct {
 
 func newGreeter(s *Server, l net.Listener) *greeter {
 	if tcp, ok := l.(*net.TCPListener); ok {
-		if _, err := epoll.NewListener(tcp); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		if err := epoll.Tune(tcp); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			s.options.Logger.Warn("an option of the listener could not be set", slog.Any("error", err))
 		}
 	}
@@ -114,7 +116,11 @@ func (r *greeter) greet(raw net.Conn) {
 		g.layer = newSecured(g.raw, r.config)
 		g.socket = g.layer.tls
 	}
-	r.server.connections.places.visit(g.socket)
+	from := unknown
+	if !g.proxied {
+		from = r.server.addressOfSocket(raw)
+	}
+	r.server.connections.places.visit(g.socket, from)
 	g.handshake = r.server.handshakes.enter(raw)
 	r.all.Go(g.run)
 }
@@ -273,6 +279,8 @@ func (g *greeting) readProxyHeader() error {
 			g.plain.head = bytes.Clone(head[size:])
 			if client.IsValid() {
 				g.plain.client = net.TCPAddrFromAddrPort(client)
+				s := g.greeter.server
+				s.connections.places.locate(g.socket, s.addressOfSocket(g.plain))
 			}
 			return nil
 		}
@@ -290,7 +298,8 @@ func (g *greeting) passOn(head []byte) {
 		g.passToSTUN(head)
 		return
 	}
-	if key, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr()), g.layer != nil); size > 0 && g.openWebSocket(key, head[size:]) {
+	asked, client, size := g.first.handshake(s, head, addressOf(g.socket.RemoteAddr()), g.layer != nil)
+	if size > 0 && g.openWebSocket(s.addressOfClient(client), asked, head[size:]) {
 		return
 	}
 	c := g.socket
@@ -308,14 +317,15 @@ func (g *greeting) passOn(head []byte) {
 }
 
 // openWebSocket opens a WebSocket, and reports whether there was a place for it.
-func (g *greeting) openWebSocket(key string, ahead []byte) bool {
+func (g *greeting) openWebSocket(from address, o entry, ahead []byte) bool {
 	s := g.greeter.server
 	places := &s.connections.places
-	if !places.makeRoom(places.visit(g.socket)) || !s.connections.enter() {
+	own := places.visit(g.socket, from)
+	if places.makeRoom(own, from, own.number()) != roomFree || !s.connections.enter(from) {
 		return false
 	}
 	places.visited(g.socket)
-	s.open(g.socket, key, bytes.Clone(ahead))
+	s.open(g.socket, from, o, bytes.Clone(ahead))
 	return true
 }
 
@@ -356,7 +366,7 @@ func (g *greeting) answerPlain(n int) {
 	}
 	words := "This port speaks TLS. Use an address that begins with https:// or wss://."
 	if end := bytes.Index(head, []byte("\r\n\r\n")); end >= 0 {
-		if request := g.first.request(head[:end+4]); request != nil {
+		if request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head[:end+4]))); err == nil {
 			words = wordsForPlain(request)
 		}
 	}

@@ -77,8 +77,12 @@ func checkHandshake(r *http.Request) *refusal {
 }
 
 func isKey(key string) bool {
-	nonce, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(nonce) == 16
+	if len(key) != 24 {
+		return false
+	}
+	var nonce [18]byte
+	n, err := base64.StdEncoding.Decode(nonce[:], []byte(key))
+	return err == nil && n == 16
 }
 
 // appendHandshakeResponse appends the answer to a handshake that has been checked (RFC 6455, section 4.2.2).

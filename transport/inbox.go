@@ -108,8 +108,8 @@ func (i *inbox) fragment(pool *keeps, payload []byte, frames frame.Reader, last 
 	return whole
 }
 
-// findClose looks for a close frame among the frames that are held. It returns the payload of the first one.
-func (i *inbox) findClose() (payload []byte, found bool) {
+// findClose looks for a close frame among the frames that are held, which these rules are for. It returns the payload of the first one.
+func (i *inbox) findClose(rules *frame.Rules) (payload []byte, found bool) {
 	k := i.held
 	if k == nil {
 		return nil, false
@@ -118,7 +118,7 @@ func (i *inbox) findClose() (payload []byte, found bool) {
 		k.seen, k.frames = k.taken, i.frames()
 	}
 	for {
-		h, more, fault := k.frames.Peek(k.bytes[k.seen:], acceptedWithLogin)
+		h, more, fault := k.frames.Peek(k.bytes[k.seen:], rules)
 		if fault != nil || more > 0 {
 			return nil, false
 		}

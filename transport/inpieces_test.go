@@ -32,7 +32,7 @@ const (
 // Answers are the bytes that the service sent after the response to the handshake. Orderly reports whether the service
 // closed its sending direction. The error says that the connection did not end, or was not opened.
 func InPieces(s *Server, way Way, stream []byte, pieces, room []byte) (answers []byte, orderly bool, err error) {
-	if !s.connections.enter() {
+	if !s.connections.enter(unknown) {
 		return nil, false, errors.New("the server is going down")
 	}
 	m := &inPieces{stream: stream, pieces: sizes{list: pieces}, room: sizes{list: room}}
@@ -48,20 +48,20 @@ func InPieces(s *Server, way Way, stream []byte, pieces, room []byte) (answers [
 	case OnLoops:
 		c := new(looped)
 		c.socket = m
-		s.openLooped(c, sampleKey, m.piece())
+		s.openLooped(c, unknown, entry{key: sampleKey}, m.piece())
 		m.run(c)
 	case ByGoroutines:
-		s.openBlocking(inPiecesConn{m}, sampleKey, m.piece())
+		s.openBlocking(inPiecesConn{m}, unknown, entry{key: sampleKey}, m.piece())
 	case OnLoopsOverTLS:
 		var layer *secured
 		if client, layer, err = shakeHands(); err != nil {
-			s.connections.leave()
+			s.connections.leave(unknown)
 			return nil, false, err
 		}
 		m.stream = client.encrypt(stream, pieces)
 		c := new(looped)
 		c.socket = layer.between(c, m)
-		s.openLooped(c, sampleKey, nil)
+		s.openLooped(c, unknown, entry{key: sampleKey}, nil)
 		m.run(layer)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -49,9 +49,10 @@ func (o openTask) Run() {
 	if err != nil {
 		s.cut()
 	}
+	s.begin()
 	s.flush(scheduled) // the response to the handshake
 	if err != nil {
-		s.server.options.Logger.Error("a connection could not be read", slog.Any("error", err))
+		s.server.options.Logger.Error("a connection could not be read", slog.Any("error", err), slog.Any("connection", &s.conn))
 		s.Ended(err)
 		return
 	}
@@ -88,6 +89,9 @@ func (s *looped) abort() { s.socket.Shutdown() }
 // Receive implements [epoll.Handler].
 func (s *looped) Receive(b []byte, at time.Time) {
 	s.received(b, s.server.since(at))
+	if s.inbox.state() == dropping && s.outbox.awaitsAnswer() && s.outbox.isLingering() {
+		_ = s.socket.CloseWrite() // if there is no room, the client's time ends it
+	}
 	if !s.inbox.state().watches() {
 		s.watch()
 	}
@@ -111,8 +115,12 @@ func (s *looped) Ended(err error) {
 // Writable implements [epoll.Handler].
 func (s *looped) Writable() { s.continueFlush() }
 
-// watch makes the loop watch the socket for bytes if the reader wants them, and for room if the outbox is full.
+// watch makes the loop watch the socket for bytes if the reader wants them, and for room if the outbox is full. A socket that is
+// about to be closed is watched for what it was.
 func (s *looped) watch() {
+	if s.inbox.state() == ended && !s.outbox.isFull() {
+		return
+	}
 	s.socket.Watch(s.inbox.state().watches() || s.readsAhead(), s.outbox.isFull())
 }
 
@@ -133,6 +141,9 @@ func (s *looped) attend() {
 			s.stalled()
 			return
 		}
+	}
+	if s.outbox.isAbandoned() {
+		s.continueFlush() // what was dropped is not held until there is room
 	}
 	switch {
 	case s.inbox.state() == ended && s.outbox.remove():
@@ -200,11 +211,14 @@ func (s *looped) flush(from writeState) {
 			if s.outbox.phase() == phaseSealed {
 				b, last = s.outbox.shorten(&s.server.buffers, s.begun())
 			}
+			if len(b) == 0 {
+				continue // nothing is left of a write that was abandoned
+			}
 			if !s.write(b, last) {
 				return
 			}
 		case stepFinish:
-			if s.socket.CloseWrite() == epoll.ErrFull {
+			if !s.outbox.awaitsAnswer() && s.socket.CloseWrite() == epoll.ErrFull {
 				s.outbox.block(false, 0)
 			} else {
 				s.outbox.linger(s.lingerDeadline())

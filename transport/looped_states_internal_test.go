@@ -101,7 +101,7 @@ func TestAReaderWaitsForItsOwnDecisionOnly(t *testing.T) {
 
 func TestAReaderThatIsSlowedDownReadsNothingMeanwhile(t *testing.T) {
 	eachOutbox(t, "", 1000, func(t *testing.T, c *outboxCase) {
-		c.server.frameInterval = int64(time.Minute)
+		c.server.limits.Store(&limits{pace: pace{frame: int64(time.Minute)}})
 		c.drains()
 		ping := rawws.Frame{Opcode: rawws.Ping}.Append(nil)
 		_, _ = c.far.Write(append(ping, ping...))

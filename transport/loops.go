@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,6 +16,8 @@ import (
 type carriers interface {
 	adopt(net.Conn) *looped
 	adoptDescriptor(fd int) *looped
+	// answer reports whether all loops answer before ctx ends.
+	answer(ctx context.Context) bool
 	// stop ends the loops. No connection may be left.
 	stop()
 }
@@ -37,7 +40,7 @@ func (l *loops) adopt(socket net.Conn) *looped {
 	if !ok {
 		return nil
 	}
-	loop := l.take()
+	loop, number := l.take()
 	if loop == nil {
 		return nil
 	}
@@ -52,21 +55,23 @@ func (l *loops) adopt(socket net.Conn) *looped {
 		l.logger.Warn("a connection was not given to a loop and costs more memory", slog.Any("error", err))
 		return nil
 	}
-	return newLooped(loop, fd, layer)
+	return newLooped(loop, number, fd, layer)
 }
 
 // adoptDescriptor implements carriers.
 func (l *loops) adoptDescriptor(fd int) *looped {
-	loop := l.take()
+	loop, number := l.take()
 	if loop == nil {
 		return nil
 	}
-	return newLooped(loop, fd, nil)
+	return newLooped(loop, number, fd, nil)
 }
 
-// newLooped returns a connection over a socket that loop takes over. Layer is TLS between them, or nil.
-func newLooped(loop *epoll.Loop, fd int, layer *secured) *looped {
+// newLooped returns a connection over a socket that loop takes over. Number is that of the loop.
+// Layer is TLS between them, or nil.
+func newLooped(loop *epoll.Loop, number, fd int, layer *secured) *looped {
 	c := new(looped)
+	c.shard = uint8(number % shardCount) // until it is added
 	if layer == nil {
 		c.socket = loop.Socket(fd, c)
 	} else {
@@ -75,8 +80,8 @@ func newLooped(loop *epoll.Loop, fd int, layer *secured) *looped {
 	return c
 }
 
-// take returns the loop for the next connection, or nil.
-func (l *loops) take() *epoll.Loop {
+// take returns the loop for the next connection and its number, or nil.
+func (l *loops) take() (loop *epoll.Loop, number int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.started {
@@ -84,10 +89,10 @@ func (l *loops) take() *epoll.Loop {
 		l.start()
 	}
 	if len(l.all) == 0 {
-		return nil
+		return nil, 0
 	}
 	l.next = (l.next + 1) % len(l.all)
-	return l.all[l.next]
+	return l.all[l.next], l.next
 }
 
 // start starts the loops. The caller holds mu.

@@ -6,11 +6,10 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
@@ -26,7 +25,7 @@ func refuseLoops(s *Server, after int) {
 	defer l.mu.Unlock()
 	l.new = func() (*epoll.Loop, error) {
 		if after--; after < 0 {
-			return nil, unix.EMFILE
+			return nil, syscall.EMFILE
 		}
 		return epoll.New()
 	}
@@ -117,20 +116,20 @@ func TestAConnectionThatCannotBeDetachedIsNotAdopted(t *testing.T) {
 // unreadable is a socket that the loop cannot read.
 type unreadable struct{ descriptor }
 
-func (unreadable) Open() error { return unix.ENOSPC }
+func (unreadable) Open() error { return syscall.ENOSPC }
 
 func TestAConnectionThatCannotBeReadEnds(t *testing.T) {
 	log := new(lockedBuffer)
 	w := newWitness()
 	s, dial := serve(t, log, w, new(brokenSession))
 	near, far := loopback(t)
-	s.connections.enter()
+	s.connections.enter(unknown)
 	c := s.carriers.adopt(near)
 	if c == nil {
 		t.Skip("there are no loops here")
 	}
 	c.socket = unreadable{c.socket}
-	s.openLooped(c, sampleKey, rawws.Message("{}"))
+	s.openLooped(c, unknown, entry{key: sampleKey}, rawws.Message("{}"))
 	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
 	if b, err := io.ReadAll(far); len(b) > 0 {
 		t.Errorf("the client received %q, %v", b, err)
@@ -151,7 +150,7 @@ func TestAConnectionThatCannotBeReadEnds(t *testing.T) {
 // failing is a brokenSession that panics in Undelivered too.
 type failing struct{ brokenSession }
 
-func (*failing) Undelivered([]byte, messages.Address) { panic("the cause") }
+func (*failing) Undelivered([]byte, messages.Address, bool) { panic("the cause") }
 
 func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	log := new(lockedBuffer)
@@ -172,7 +171,7 @@ func TestAPanicOnALoopEndsOneConnection(t *testing.T) {
 	s.connections.each(func(c *conn) {
 		if c.session == failing {
 			for range 1000 { // more than the network takes, so that messages are handed back at the end
-				c.Deliver(delivery(make([]byte, 60_000), address("sender")))
+				c.Deliver(delivery(make([]byte, 60_000), senderName("sender")))
 			}
 		}
 	})
@@ -202,7 +201,11 @@ func TestConnectionsAreSpreadOverTheLoops(t *testing.T) {
 	l := loops{started: true, all: []*epoll.Loop{new(epoll.Loop), new(epoll.Loop), new(epoll.Loop)}}
 	count := make(map[*epoll.Loop]int)
 	for range 30 {
-		count[l.take()]++
+		loop, number := l.take()
+		if l.all[number] != loop {
+			t.Errorf("loop %d is another one", number)
+		}
+		count[loop]++
 	}
 	for _, loop := range l.all {
 		if count[loop] != 10 {
@@ -222,11 +225,11 @@ func TestAConnectionThatCannotBeReadEndsAtOnce(t *testing.T) {
 		}
 		CarryOnLoops(s)
 		near, _ := memnet.Pipe(1000)
-		s.connections.enter()
+		s.connections.enter(unknown)
 		c := s.carriers.adopt(near)
 		c.socket = unreadable{c.socket}
 		begun := time.Now()
-		s.openLooped(c, sampleKey, nil)
+		s.openLooped(c, unknown, entry{key: sampleKey}, nil)
 		_ = s.connections.wait(t.Context())
 		if took := time.Since(begun); took > time.Second || w.closed != 1 {
 			t.Errorf("it took %v, and the session was ended %d times", took, w.closed)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ type noLoops struct{}
 
 func (noLoops) adopt(net.Conn) *looped      { return nil }
 func (noLoops) adoptDescriptor(int) *looped { return nil }
+func (noLoops) answer(context.Context) bool { return true }
 func (noLoops) stop()                       {}
 
 // memLoop runs tasks one by one on a goroutine. The goroutine runs only while there are tasks.

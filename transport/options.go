@@ -17,6 +17,9 @@ type Options struct {
 	// finds wrong with a request or its socket. Nil means slog.Default(). Connections, contents and logins are never logged.
 	Logger *slog.Logger
 
+	// Measure counts what is relayed and how long that takes, for [Server.Figures]. It costs less than a hundredth of a relay.
+	Measure bool
+
 	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /
 	// answers 404.
 	Page fs.FS
@@ -36,7 +39,7 @@ type Options struct {
 	StrictTransport time.Duration
 
 	// AllowedOrigins lists the origins, such as "https://chat.example.org", whose pages may connect besides those that
-	// this service serves itself.
+	// this service serves itself. [Server.SetOrigins] replaces them later.
 	AllowedOrigins []string
 	// FileOrigin allows pages that were opened from disk to connect. Their origin is "null" or "file://".
 	FileOrigin bool
@@ -52,18 +55,11 @@ type Options struct {
 	// closed. So is one with it from anybody else. It needs TrustedProxies.
 	ProxyProtocol bool
 
-	// Rate is how many frames a second a connection may send in the long run, after a Burst. 0 means no limit. A
-	// connection that sends more is read more slowly, and nothing is lost. Memory does not depend on the rate: while more
-	// than [actors.Options.QueueLimit] waits for a client, the service does not read its connection.
-	Rate int
-	// Burst is how many frames a connection may send at once before Rate applies. It must be at least 1 if there is a Rate.
-	Burst int
+	// PeerJS makes the server serve clients that speak PeerJS, too. Nil means that it does not.
+	PeerJS *PeerJS
 
-	// MaxConnections is how many connections may be open at once, those included that have not asked for a WebSocket. When
-	// there are more, those that have been there longest without a login are closed (close code 1013). Then new ones are
-	// refused with HTTP 503. 0 means as many as the number of files allows that the process may open. That number is never
-	// exceeded.
-	MaxConnections int
+	// Limits bound what clients may ask for. [Server.SetLimits] replaces them later.
+	Limits
 
 	// WriteTimeout is how long a write may make no progress. After that the service ends the connection, because its
 	// client reads too slowly (close code 4000). WriteTimeout is also how long the client of a connection that is being
@@ -89,9 +85,15 @@ type Options struct {
 // DefaultOptions returns the options of a service that nobody configured.
 func DefaultOptions() Options {
 	return Options{
-		FileOrigin:       true,
-		Rate:             500,
-		Burst:            1000,
+		FileOrigin: true,
+		Limits: Limits{
+			Rate:     500,
+			Burst:    1000,
+			ByteRate: 4 << 20, // messages of up to 8 KiB are bounded by Rate alone
+
+			ConnectionsPerAddress: AddressLimit{Most: 2000},
+			LoginsPerAddress:      AddressLimit{Most: 200},
+		},
 		WriteTimeout:     10 * time.Second,
 		MessageTimeout:   10 * time.Second,
 		PingInterval:     25 * time.Second,
@@ -99,6 +101,15 @@ func DefaultOptions() Options {
 		RetrySpread:      5 * time.Second,
 		HandshakeTimeout: 10 * time.Second,
 	}
+}
+
+// Check returns an error that says which option is wrong, as [New] does. It does not look at Page.
+func (o Options) Check() error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	_, err := newOrigins(o.AllowedOrigins, o.FileOrigin)
+	return err
 }
 
 // complete fills in defaults and checks what was given.
@@ -129,17 +140,14 @@ func (o *Options) complete() error {
 	if o.IdleTimeout <= o.PingInterval {
 		return fmt.Errorf("the idle timeout (%v) must be longer than the ping interval (%v), or every quiet client is cut off", o.IdleTimeout, o.PingInterval)
 	}
-	if o.Rate < 0 || o.Rate > maxRate {
-		return fmt.Errorf("the rate must be from 0 to %d frames a second, not %d", maxRate, o.Rate)
-	}
-	if o.Burst < 0 || o.Burst > maxRate || o.Rate > 0 && o.Burst == 0 {
-		return fmt.Errorf("the burst must be from 1 to %d frames where there is a rate, not %d", maxRate, o.Burst)
-	}
 	if o.ProxyProtocol && len(o.TrustedProxies) == 0 {
 		return errors.New("the PROXY protocol needs the addresses of trusted proxies: anybody else could claim any address")
 	}
-	if o.MaxConnections < 0 {
-		return fmt.Errorf("the greatest number of connections must be 0, for no limit, or more, not %d", o.MaxConnections)
+	if o.PeerJS != nil {
+		var err error
+		if o.PeerJS, err = o.PeerJS.completed(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return o.Limits.Check()
 }

@@ -18,9 +18,9 @@ type origins struct {
 	file    bool
 }
 
-func newOrigins(o Options) (origins, error) {
-	allowed := make(map[string]bool, len(o.AllowedOrigins))
-	for _, origin := range o.AllowedOrigins {
+func newOrigins(list []string, file bool) (origins, error) {
+	allowed := make(map[string]bool, len(list))
+	for _, origin := range list {
 		origin = strings.TrimSpace(origin)
 		if fault := originFault(origin); fault != "" {
 			return origins{}, fmt.Errorf("the allowed origin %q cannot work: %s", origin, fault)
@@ -28,7 +28,7 @@ func newOrigins(o Options) (origins, error) {
 		normal, _ := normalOrigin(origin)
 		allowed[normal] = true
 	}
-	return origins{allowed: allowed, file: o.FileOrigin}, nil
+	return origins{allowed: allowed, file: file}, nil
 }
 
 // permits reports whether the page that sent r may connect. A request without an Origin does not come from a browser, and

@@ -15,7 +15,8 @@ import (
 //
 //	phase    put         a waiting frame       next
 //	open     takes it    is written            sealed by seal or giveUp, cut by cut
-//	sealed   refuses it  is written            cut by cut
+//	sealed   refuses it  is written, or was    cut by cut
+//	                     dropped by abandon
 //	cut      refuses it  is lost, handed back  -
 //
 // The state says who writes:
@@ -45,7 +46,9 @@ type outbox struct {
 	state writeState // guarded by mu
 	// abandoned says that the write under way ends with the frame that was begun. Guarded by mu.
 	abandoned bool
-	queued    *buffer // complete frames; guarded by mu
+	// awaits says that the end of the stream waits for the client's answer to the close frame. Guarded by mu.
+	awaits bool
+	queued *buffer // complete frames; guarded by mu
 	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
 	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
 	// all frames must be written. After linger, it is the time at which the socket is closed. Guarded by mu.
@@ -81,25 +84,31 @@ func (o *outbox) phase() outboxPhase { return outboxPhase(o.phased.Load()) }
 // isOpen reports whether the phase is open, which may change at once unless mu is held.
 func (o *outbox) isOpen() bool { return o.phase() == phaseOpen }
 
-// put adds a frame. Sender is nil if the frame is the service's own. Put reports whether the frame was taken, whether
+// handBack gets a message that will not be written. See [actors.Connection.Undelivered].
+type handBack func(text []byte, sender messages.Address, retained bool)
+
+// nobody hands back nothing.
+func nobody([]byte, messages.Address, bool) {}
+
+// put adds a frame. M is the message that it carries, or nil if the frame is the service's own. Put reports whether the frame was taken, whether
 // the caller must start a flusher, and how many bytes are queued.
-func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) (taken, start bool, queued int) {
+func (o *outbox) put(pool *buffers, opcode frame.Opcode, payload []byte, m *messages.Deliver) (taken, start bool, queued int) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.isOpen() {
-		return false, false, 0
+	if taken = o.isOpen(); taken { // this runs for each relay, and a deferred call takes a while
+		o.append(pool, opcode, payload, m)
+		start, queued = o.scheduleLocked(), len(o.queued.bytes)
 	}
-	o.append(pool, opcode, payload, sender)
-	return true, o.scheduleLocked(), len(o.queued.bytes)
+	o.mu.Unlock()
+	return taken, start, queued
 }
 
 // append appends a frame to those that are queued. The caller holds mu.
-func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, sender messages.Address) {
+func (o *outbox) append(pool *buffers, opcode frame.Opcode, payload []byte, m *messages.Deliver) {
 	if o.queued == nil {
 		o.queued = pool.get()
 	}
 	before := len(o.queued.bytes)
-	o.queued.append(opcode, payload, sender)
+	o.queued.append(opcode, payload, m)
 	o.waiting.Add(int64(len(o.queued.bytes) - before))
 }
 
@@ -124,14 +133,16 @@ func (o *outbox) sealLocked(deadline int64) {
 	o.deadline = deadline
 }
 
-// cut begins the last phase. Unless the socket is closed, cut calls abort with mu held.
-func (o *outbox) cut(abort func()) {
+// cut begins the last phase, and reports whether the phase was open. Unless the socket is closed, cut calls abort with mu held.
+func (o *outbox) cut(abort func()) (open bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	open = o.isOpen()
 	o.phased.Store(uint32(phaseCut))
 	if o.state != gone {
 		abort()
 	}
+	return open
 }
 
 // schedule goes from idle to scheduled, and reports whether it did. If so, the caller must start a flusher. Even if no frame
@@ -193,7 +204,7 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	}
 	switch {
 	case o.out != nil:
-		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.queued == nil
+		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.queued == nil && !o.awaits
 	case phase == phaseSealed:
 		return stepFinish, nil, false
 	default:
@@ -202,13 +213,25 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	}
 }
 
-// wrote notes that the network has taken n more bytes of the write under way. The flusher calls it.
-func (o *outbox) wrote(pool *buffers, n int) {
+// time notes when a message that was just queued was read. See [buffer].
+func (o *outbox) time(at int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queued != nil && o.queued.since == 0 { // otherwise a flusher may have taken it already
+		o.queued.since = at
+	}
+}
+
+// wrote notes that the network has taken n more bytes of the write under way. The flusher calls it. If that was the rest of it, wrote
+// returns the time at which a message in it was read, or 0 if none was timed.
+func (o *outbox) wrote(pool *buffers, n int) (since int64) {
 	o.waiting.Add(int64(-n))
 	if o.written += n; o.written == len(o.out.bytes) {
+		since = o.out.since
 		pool.put(o.out)
 		o.out = nil
 	}
+	return since
 }
 
 // block goes to the state full, because the network takes no more or because the phase is cut. The caller is not the
@@ -222,6 +245,21 @@ func (o *outbox) block(progress bool, deadline int64) {
 	}
 }
 
+// await says whether the end of the stream waits for the client's answer to the close frame. It does for a PeerJS client that has no id:
+// if the stream ends right behind the handshake, Firefox drops what came.
+func (o *outbox) await(answer bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.awaits = answer
+}
+
+// awaitsAnswer reports what await has said.
+func (o *outbox) awaitsAnswer() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.awaits
+}
+
 // linger goes to the state lingering: nothing is left to write, and the client has until deadline to close its side.
 func (o *outbox) linger(deadline int64) {
 	o.mu.Lock()
@@ -229,40 +267,82 @@ func (o *outbox) linger(deadline int64) {
 	o.state, o.deadline = lingering, deadline
 }
 
-// abandon seals the outbox of a connection whose session has another connection now, and reports whether the phase was open.
-// A close frame with payload is the only one that is still queued. Of the write under way, only the rest of the frame that was
-// begun is written; a goroutine first finishes the write that it is in. Nothing is handed back: the session has every message.
-func (o *outbox) abandon(pool *buffers, payload []byte, deadline int64) bool {
+// abandon drops what waits, because the session has every message and writes no more on this connection. A close frame alone is
+// still queued: the one that is there, or one with payload if the phase was open. Of the write under way, only the rest of the frame
+// that was begun is written; a goroutine first finishes the write that it is in. Abandon reports whether the phase was open.
+func (o *outbox) abandon(pool *buffers, payload []byte, deadline int64) (open bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.isOpen() {
+	switch o.phase() {
+	case phaseCut:
 		return false
+	case phaseOpen:
+		open = true
+		o.sealLocked(deadline)
+	case phaseSealed:
+		payload = closePayload(o.queued)
 	}
-	o.sealLocked(deadline)
 	o.abandoned = true
 	if o.queued != nil {
 		o.waiting.Add(-int64(len(o.queued.bytes)))
 		pool.put(o.queued)
 		o.queued = nil
 	}
-	o.append(pool, frame.Close, payload, nil)
-	return true
+	if payload != nil {
+		o.append(pool, frame.Close, payload, nil)
+	}
+	return open
 }
 
-// shorten ends the write under way with the frame that was begun, and goes on with the frames behind it, if the outbox was
-// abandoned. Begun is how many bytes behind the written ones must be written too. The flusher calls it. It returns what next does.
+// closePayload returns a copy of the payload of the close frame at the end of b, or nil if there is none.
+func closePayload(b *buffer) []byte {
+	if b == nil {
+		return nil
+	}
+	for rest := b.bytes; len(rest) > 0; rest = rest[frameSize(rest):] {
+		if h, _ := frame.ParseHeader(rest); h.Fin() && h.Opcode() == frame.Close {
+			return append([]byte{}, framePayload(rest)...)
+		}
+	}
+	return nil
+}
+
+// shorten ends the write under way with the frame that was begun, and goes on with the close frame, if the outbox was abandoned.
+// Begun is how many bytes behind the written ones must be written too. The flusher calls it. It returns what next does.
 func (o *outbox) shorten(pool *buffers, begun int) (b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.abandoned {
-		o.drop(o.out, o.endOfFrame(o.written+begun), func([]byte, messages.Address) {})
-		if len(o.out.bytes) == o.written {
-			pool.put(o.out)
-			o.out, o.written, o.queued = o.queued, 0, nil
-		}
-		o.abandoned = false
+	if !o.abandoned {
+		return o.out.bytes[o.written:], o.queued == nil && !o.awaits
 	}
-	return o.out.bytes[o.written:], o.queued == nil
+	o.abandoned = false
+	rest, end := o.out, o.endOfFrame(o.written+begun)
+	if closing := closePayload(&buffer{bytes: rest.bytes[end:]}); closing != nil {
+		o.append(pool, frame.Close, closing, nil)
+	}
+	o.drop(rest, end, nobody)
+	if end > o.written { // the rest keeps neither the memory of all that was dropped, nor marks: nothing is handed back
+		o.out = pool.get()
+		o.out.bytes = append(o.out.bytes, rest.bytes[o.written:]...)
+	} else {
+		o.out, o.queued = o.queued, nil
+	}
+	o.written = 0
+	pool.put(rest)
+	if o.out == nil {
+		return nil, true
+	}
+	return o.out.bytes, o.queued == nil
+}
+
+// isAbandoned reports whether a write under way that waits for room is to be shortened.
+func (o *outbox) isAbandoned() bool {
+	if o.phase() != phaseSealed {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.abandoned && o.state == full
 }
 
 // endOfFrame returns the end of the frame of the write under way that has the first n bytes.
@@ -278,7 +358,7 @@ func (o *outbox) endOfFrame(n int) int {
 // rest of a half-written frame stays, and so do the frames in the next begun bytes. A close frame with payload follows them,
 // in case the client wakes up in time. All other messages are handed back. The flusher calls giveUp. In the state full, the
 // loop calls it.
-func (o *outbox) giveUp(pool *buffers, payload []byte, begun int, deadline int64, handBack func(text []byte, sender messages.Address)) bool {
+func (o *outbox) giveUp(pool *buffers, payload []byte, begun int, deadline int64, handBack handBack) bool {
 	o.mu.Lock()
 	if !o.isOpen() {
 		o.mu.Unlock()
@@ -299,10 +379,13 @@ func (o *outbox) giveUp(pool *buffers, payload []byte, begun int, deadline int64
 
 // lose hands back all waiting messages, and goes to the state lingering until deadline. The flusher calls it when the phase
 // is cut.
-func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, sender messages.Address)) {
+func (o *outbox) lose(pool *buffers, deadline int64, handBack handBack) {
 	o.mu.Lock()
 	queued := o.queued
 	o.queued = nil
+	if o.abandoned {
+		handBack = nobody
+	}
 	o.mu.Unlock()
 	o.drop(o.out, o.written, handBack)
 	pool.put(o.out)
@@ -313,7 +396,7 @@ func (o *outbox) lose(pool *buffers, deadline int64, handBack func(text []byte, 
 }
 
 // drop drops the bytes of b behind the first n. It hands back each message that loses a byte.
-func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messages.Address)) {
+func (o *outbox) drop(b *buffer, n int, handBack handBack) {
 	if b == nil {
 		return
 	}
@@ -322,7 +405,7 @@ func (o *outbox) drop(b *buffer, n int, handBack func(text []byte, sender messag
 		first--
 	}
 	for _, m := range b.marks[first:] {
-		handBack(framePayload(b.bytes[m.offset:]), m.sender)
+		handBack(framePayload(b.bytes[m.offset:]), m.sender, m.retained)
 	}
 	clear(b.marks[first:])
 	b.marks = b.marks[:first]

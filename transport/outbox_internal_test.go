@@ -16,11 +16,11 @@ import (
 	"p2p-messaging/transport/internal/memnet"
 )
 
-// address is the address of a sender.
-type address string
+// senderName is the address of a sender.
+type senderName string
 
-func (address) GetAddress() string { return "test" }
-func (a address) GetId() string    { return string(a) }
+func (senderName) GetAddress() string { return "test" }
+func (a senderName) GetId() string    { return string(a) }
 
 // returns is a session that records the messages that are handed back.
 type returns struct {
@@ -34,7 +34,7 @@ func (r *returns) Receive(m *messages.Relay) bool { m.Release(); return true }
 func (r *returns) Closed(bool)                    {}
 func (r *returns) LoggedIn() bool                 { return true }
 
-func (r *returns) Undelivered(text []byte, sender messages.Address) {
+func (r *returns) Undelivered(text []byte, sender messages.Address, _ bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.texts = append(r.texts, sender.GetId()+" "+string(text))
@@ -100,7 +100,7 @@ func openOutbox(t *testing.T, socket net.Conn, s session, change ...func(*Option
 		t.Fatal(err)
 	}
 	c := openWith(server, socket, s)
-	server.connections.enter()
+	server.connections.enter(unknown)
 	server.connections.add(&c.conn)
 	return c
 }
@@ -122,7 +122,7 @@ func fill(t *testing.T, c *blocking, frames, size int) (texts []string, ends []i
 			end += int64(len(frame.Append(nil, frame.Text, own)))
 		}
 		text := fmt.Appendf(nil, "frame %0*d", size-6, i)
-		sender := address(fmt.Sprint("sender ", i%3))
+		sender := senderName(fmt.Sprint("sender ", i%3))
 		if !c.Deliver(delivery(text, sender)) {
 			t.Fatalf("frame %d was not taken", i)
 		}
@@ -206,7 +206,7 @@ func TestSendingAllocatesNothingAndABufferKeepsNoSender(t *testing.T) {
 		socket, far := memnet.Pipe(1 << 10)
 		c := openOutbox(t, socket, new(returns))
 		b := &buffer{}
-		m := delivery([]byte("a message"), address("sender"))
+		m := delivery([]byte("a message"), senderName("sender"))
 		c.outbox.state = scheduled // so no flusher starts and takes the frames
 		fill := func() {
 			c.outbox.queued = b

@@ -13,10 +13,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
@@ -95,7 +94,7 @@ func (w *witness) Closed(bool) {
 	w.closed++
 }
 
-func (w *witness) Undelivered(text []byte, sender messages.Address) {
+func (w *witness) Undelivered(text []byte, sender messages.Address, _ bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.back[sender.GetId()] = append(w.back[sender.GetId()], string(text))
@@ -108,7 +107,7 @@ func (w *witness) Undelivered(text []byte, sender messages.Address) {
 // message, or nil. Only one goroutine may deliver the messages of a sender.
 func (w *witness) deliver(c actors.Link, sender string, n, size int, via any) bool {
 	text := fmt.Sprintf("%s %d %s", sender, n, strings.Repeat("x", size))
-	m := delivery([]byte(text), address(sender))
+	m := delivery([]byte(text), senderName(sender))
 	m.Via = via
 	if !c.Deliver(m) {
 		return false
@@ -172,7 +171,7 @@ func (w *witness) check(t *testing.T, c actors.Link, s *stream) (codes []uint16)
 	if w.closed != 1 {
 		t.Errorf("the session was ended %d times, want once", w.closed)
 	}
-	if c.Send([]byte("late")) || w.closed == 1 && c.Deliver(delivery([]byte("late"), address("late"))) {
+	if c.Send([]byte("late")) || w.closed == 1 && c.Deliver(delivery([]byte("late"), senderName("late"))) {
 		t.Error("a connection that has ended took a message")
 	}
 	return codes
@@ -207,8 +206,8 @@ func (s *Server) openOn(t *testing.T, loop *epoll.Loop, near *net.TCPConn, tap *
 	}
 	c := new(looped)
 	c.socket = tappedSocket{loop.Socket(fd, c), tap}
-	s.connections.enter()
-	s.openLooped(c, sampleKey, nil)
+	s.connections.enter(unknown)
+	s.openLooped(c, unknown, entry{key: sampleKey}, nil)
 	return c
 }
 
@@ -275,7 +274,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 			if failAt -= size; failAt >= 0 {
 				return 0, nil
 			}
-			return max(0, size+failAt), unix.EPIPE
+			return max(0, size+failAt), syscall.EPIPE
 		}
 	}
 	sessions <- newWitness()
@@ -342,7 +341,7 @@ func oneEnd(t *testing.T, s *Server, sessions chan session, loops [2]*epoll.Loop
 		far.Close()
 	case "closed by the service":
 		bob.Close(messages.CloseNormal, "")
-		if bob.Deliver(delivery([]byte("late"), address("late"))) {
+		if bob.Deliver(delivery([]byte("late"), senderName("late"))) {
 			t.Error("a message was taken after Close")
 		}
 	case "cut":

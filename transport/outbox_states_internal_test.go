@@ -55,13 +55,13 @@ func eachOutbox(t *testing.T, name string, room int, test func(*testing.T, *outb
 			carry(c.server)
 			var near *memnet.Conn
 			near, c.far = memnet.Pipe(room)
-			c.server.connections.enter()
+			c.server.connections.enter(unknown)
 			if l := c.server.carriers.adopt(near); l != nil {
 				l.socket = tappedSocket{l.socket, c.tap}
-				c.server.openLooped(l, sampleKey, nil)
+				c.server.openLooped(l, unknown, entry{key: sampleKey}, nil)
 				c.conn = &l.conn
 			} else {
-				c.server.openBlocking(tappedConn{near, c.tap}, sampleKey, nil)
+				c.server.openBlocking(tappedConn{near, c.tap}, unknown, entry{key: sampleKey}, nil)
 				c.conn = &c.link.(*blocking).conn
 			}
 			test(t, c)
@@ -128,7 +128,7 @@ var outboxStates = map[string]func(*testing.T, *outboxCase){
 		}
 	},
 	"slowed down": func(_ *testing.T, c *outboxCase) {
-		c.server.frameInterval = int64(time.Hour)
+		c.server.limits.Store(&limits{pace: pace{frame: int64(time.Hour)}})
 		_, _ = c.far.Write(rawws.Join(rawws.Frame{Opcode: rawws.Ping}, rawws.Frame{Opcode: rawws.Ping}))
 		synctest.Wait()
 		c.sends(20)
@@ -303,12 +303,12 @@ func TestAMessageThatCameByAServerThatIsGoneIsWritten(t *testing.T) {
 		}
 		var near *net.TCPConn
 		near, clients[i] = loopback(t)
-		s.connections.enter()
+		s.connections.enter(unknown)
 		connections[i] = s.carriers.adopt(near)
 		if connections[i] == nil {
 			t.Skip("there are no loops here")
 		}
-		s.openLooped(connections[i], sampleKey, nil)
+		s.openLooped(connections[i], unknown, entry{key: sampleKey}, nil)
 		servers[i] = s
 	}
 	alice, bob := connections[0], connections[1]

@@ -18,7 +18,7 @@ type box struct {
 	back []string // sender and text of each message that was handed back
 }
 
-func (b *box) handBack(text []byte, sender messages.Address) {
+func (b *box) handBack(text []byte, sender messages.Address, _ bool) {
 	b.back = append(b.back, sender.GetId()+" "+string(text))
 	if !b.mu.TryLock() {
 		b.Error("a message was handed back with the outbox's mutex held")
@@ -29,7 +29,7 @@ func (b *box) handBack(text []byte, sender messages.Address) {
 
 func (b *box) sends(text string, sender messages.Address, wantStart bool) {
 	b.Helper()
-	if taken, start, _ := b.put(&b.pool, frame.Text, []byte(text), sender); !taken || start != wantStart {
+	if taken, start, _ := b.put(&b.pool, frame.Text, []byte(text), delivery(nil, sender)); !taken || start != wantStart {
 		b.Errorf("%q is taken: %t, and a flusher is to be started: %t; want true, %t", text, taken, start, wantStart)
 	}
 }
@@ -59,7 +59,7 @@ func closing(s string) string {
 func TestAnOutboxIsWrittenInOneGoAndRestsAgain(t *testing.T) {
 	b := &box{T: t}
 	b.is(idle, never)
-	b.sends("a", address("alice"), true)
+	b.sends("a", senderName("alice"), true)
 	b.sends("b", nil, false)
 	b.is(scheduled, never)
 	if b.schedule() {
@@ -89,7 +89,7 @@ func TestAnOutboxIsWrittenInOneGoAndRestsAgain(t *testing.T) {
 
 func TestASealedOutboxEndsWithItsCloseFrame(t *testing.T) {
 	b := &box{T: t}
-	b.sends("a", address("alice"), true)
+	b.sends("a", senderName("alice"), true)
 	b.wants(b.begin(scheduled))(stepWrite, text("a"), false)
 	if !b.seal(&b.pool, []byte("\x03\xe8"), 70) || b.seal(&b.pool, nil, 90) {
 		t.Error("an outbox is sealed once")
@@ -169,11 +169,11 @@ func TestTheNextStallHasItsWholeTime(t *testing.T) {
 func TestAnOutboxThatIsCutHandsBackWhatHasNotGoneOutWhole(t *testing.T) {
 	for _, written := range []int{0, 1, len(text("a")), len(text("a")) + 1, len(text("a") + text("own") + text("b"))} {
 		b := &box{T: t}
-		b.sends("a", address("alice"), true)
+		b.sends("a", senderName("alice"), true)
 		b.sends("own", nil, false)
-		b.sends("b", address("bob"), false)
+		b.sends("b", senderName("bob"), false)
 		b.begin(scheduled)
-		b.sends("c", address("alice"), false)
+		b.sends("c", senderName("alice"), false)
 		b.wrote(&b.pool, written)
 		aborted := 0
 		b.cut(func() { aborted++ })
@@ -199,10 +199,10 @@ func TestAnOutboxThatIsCutHandsBackWhatHasNotGoneOutWhole(t *testing.T) {
 func TestAClientThatIsGivenUpOnGetsTheRestOfAFrameAndACloseFrame(t *testing.T) {
 	b := &box{T: t}
 	b.put(&b.pool, opRaw, []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"), nil)
-	b.sends("a", address("alice"), false)
+	b.sends("a", senderName("alice"), false)
 	_, all, _ := b.begin(scheduled)
 	all = bytes.Clone(all)
-	b.sends("b", address("bob"), false)
+	b.sends("b", senderName("bob"), false)
 	b.wrote(&b.pool, 10) // a part of the response to the handshake
 	b.block(true, 100)
 	if !b.giveUp(&b.pool, []byte("\x0f\xa0"), 0, 200, b.handBack) || b.giveUp(&b.pool, nil, 0, 300, b.handBack) {
@@ -250,7 +250,7 @@ func FuzzOutbox(f *testing.F) {
 			switch {
 			case a == 'p':
 				message := fmt.Sprint("message ", now)
-				ok, start, _ := b.put(&b.pool, frame.Text, []byte(message), address("alice"))
+				ok, start, _ := b.put(&b.pool, frame.Text, []byte(message), delivery(nil, senderName("alice")))
 				if ok {
 					taken = append(taken, text(message)...)
 					texts = append(texts, "alice "+message)

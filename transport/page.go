@@ -103,6 +103,12 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
+// has reports whether a request is for a file.
+func (p *page) has(r *http.Request) bool {
+	_, ok := p.files[pathOf(r)]
+	return ok
+}
+
 // serve answers a request for a file.
 func (p *page) serve(w http.ResponseWriter, r *http.Request, at route) {
 	header := w.Header()
@@ -128,7 +134,7 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request, at route) {
 	header.Set("Referrer-Policy", "no-referrer")
 	form := f.plain
 	if f.gzip.body != nil {
-		header.Set("Vary", "Accept-Encoding")
+		header.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header) {
 			form = f.gzip
 			header.Set("Content-Encoding", "gzip")

@@ -13,6 +13,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/files"
 )
 
 // standIn is a client without a login. It notes what is done to it.
@@ -21,32 +22,37 @@ type standIn struct {
 	done *[]string
 }
 
-func (g standIn) sendAway() { *g.done = append(*g.done, "away "+g.name) }
-func (g standIn) hurry()    { *g.done = append(*g.done, "hurry "+g.name) }
-func (g standIn) cut()      { *g.done = append(*g.done, "cut "+g.name) }
+func (g standIn) sendAway(string) { *g.done = append(*g.done, "away "+g.name) }
+func (g standIn) overstay() bool {
+	*g.done = append(*g.done, "overdue "+g.name)
+	return true
+}
+func (g standIn) hurry() { *g.done = append(*g.done, "hurry "+g.name) }
+func (g standIn) cut()   { *g.done = append(*g.done, "cut "+g.name) }
 
 // newPlaces returns the places of a server for so many connections, with room for so many that are leaving.
 func newPlaces(log *lockedBuffer, most, spare int) *places {
 	p := new(places)
-	p.init(slog.New(slog.NewTextHandler(log, nil)), most, math.MaxInt)
+	p.init(slog.New(slog.NewTextHandler(log, nil)), math.MaxInt)
+	p.setLimits(Limits{MaxConnections: most})
 	p.spare = spare
 	return p
 }
 
 // come takes a place for a new client, as the server does.
 func (p *places) come(done *[]string, name string) *place {
-	if !p.makeRoom(nil) {
+	if p.makeRoom(nil, unknown, 0) != roomFree {
 		*done = append(*done, "refused "+name)
 		return nil
 	}
-	p.enter()
-	return p.await(standIn{name: name, done: done})
+	p.enter(unknown)
+	return p.await(standIn{name: name, done: done}, unknown)
 }
 
 // depart notes that the socket of a client is closed.
 func (p *places) depart(at *place) {
 	p.release(at)
-	p.leave()
+	p.leave(unknown)
 }
 
 func TestTheNumberOfPlacesFollowsFromTheFiles(t *testing.T) {
@@ -61,12 +67,13 @@ func TestTheNumberOfPlacesFollowsFromTheFiles(t *testing.T) {
 		{1000, math.MaxInt, 1000, 128},
 	} {
 		p := new(places)
-		p.init(slog.Default(), tt.connections, tt.files)
+		p.init(slog.Default(), tt.files)
+		p.setLimits(Limits{MaxConnections: tt.connections})
 		if p.most != tt.most || p.spare != tt.spare {
 			t.Errorf("with %d files and a limit of %d: %d places and %d spare, want %d and %d", tt.files, tt.connections, p.most, p.spare, tt.most, tt.spare)
 		}
 	}
-	if n := openFiles(); n < 16 {
+	if n := files.Limit(); n < 16 {
 		t.Errorf("this process may have %d files open", n)
 	}
 }
@@ -81,7 +88,7 @@ func TestWhoHasBeenThereLongestWithoutALoginGoesFirst(t *testing.T) {
 	}
 	p.release(places["a"]) // a logs in
 	p.release(places["c"]) // c logs in, and out again
-	places["c"] = p.await(places["c"].client)
+	places["c"] = p.await(places["c"].client, unknown)
 	for _, name := range []string{"e", "f", "g"} {
 		places[name] = p.come(&done, name)
 		p.release(places[name])
@@ -98,7 +105,7 @@ func TestWhoHasBeenThereLongestWithoutALoginGoesFirst(t *testing.T) {
 	if p.come(&done, "i") != nil {
 		t.Error("a client got a place although four with a login are there")
 	}
-	p.leave() // a leaves
+	p.leave(unknown) // a leaves
 	if p.come(&done, "j") == nil {
 		t.Error("a client did not get the place that is free")
 	}
@@ -119,13 +126,13 @@ func TestAClientThatAsksForAWebSocketIsNotSentAwayForItself(t *testing.T) {
 	}
 	p.depart(own)
 	// Its place is the third, and both others have a login.
-	p.enter()
-	own = p.await(standIn{name: "own", done: &done})
-	if p.makeRoom(own) {
+	p.enter(unknown)
+	own = p.await(standIn{name: "own", done: &done}, unknown)
+	if p.makeRoom(own, unknown, 0) == roomFree {
 		t.Error("there is room though two have a login")
 	}
-	p.leave()
-	if !p.makeRoom(own) || len(done) != 1 {
+	p.leave(unknown)
+	if p.makeRoom(own, unknown, 0) != roomFree || len(done) != 1 {
 		t.Errorf("there is no room for the second of two, or the clients were treated so: %q", done)
 	}
 }
@@ -187,7 +194,7 @@ func TestAServiceIsFullOnlyWhileNobodyCanGiveUpAPlace(t *testing.T) {
 	var done []string
 	want := func(own *place, want bool) {
 		t.Helper()
-		if got := p.isFull(own); got != want {
+		if got := p.look(own, unknown) == roomFull; got != want {
 			t.Errorf("with %d of 2 places taken, %d of them without a login, it is full: %t", p.taken, p.waiting.Len(), got)
 		}
 	}
@@ -199,7 +206,7 @@ func TestAServiceIsFullOnlyWhileNobodyCanGiveUpAPlace(t *testing.T) {
 	want(second, false) // it has a place of its own
 	p.release(second)
 	want(nil, true)
-	p.leave()
+	p.leave(unknown)
 	want(nil, false)
 }
 
@@ -265,12 +272,12 @@ func TestAClientIsNotSentAwayOnceItCanKnowOfItsLogin(t *testing.T) {
 	c := m.adopt()
 	e.link = c
 	e.accepted = func() {
-		if m.connections.places.makeRoom(nil) || !c.outbox.isOpen() {
+		if m.connections.places.makeRoom(nil, unknown, 0) == roomFree || !c.outbox.isOpen() {
 			t.Error("a client that has a login was sent away")
 		}
 	}
-	m.connections.enter()
-	m.openLooped(c, sampleKey, nil)
+	m.connections.enter(unknown)
+	m.openLooped(c, unknown, entry{key: sampleKey}, nil)
 	m.opening.run()
 	m.receive(c, loginMessage)
 	if !c.loggedIn || c.place != nil {

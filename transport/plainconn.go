@@ -2,7 +2,7 @@ package transport
 
 import "net"
 
-// plainConn is a connection without TLS, or the one beneath it, of which a greeting has read the first bytes.
+// plainConn is a connection without TLS, or the one beneath it, of which the first bytes were read.
 type plainConn struct {
 	net.Conn
 	client net.Addr // what the PROXY header says; nil for nothing

@@ -236,8 +236,12 @@ func TestTheLogExplainsAPROXYHeaderThatNobodyExpects(t *testing.T) {
 func TestASlowPROXYHeaderEndsWithTheHandshakeTimeout(t *testing.T) {
 	eachListener(t, func(t *testing.T, by carrier) {
 		s := by.listen(t, byPROXY("127.0.0.1"), func(o *transport.Options) { o.HandshakeTimeout = 50 * time.Millisecond })
+		var sockets []net.Conn
 		for _, head := range []string{"", "P", proxyV1[:20], proxyV2[:15], proxyV1} {
-			wantClosed(t, s.send(t, head))
+			sockets = append(sockets, s.send(t, head))
+		}
+		for _, socket := range sockets {
+			wantClosed(t, socket)
 		}
 		if logged := s.log.warnings(); len(logged) > 0 {
 			t.Errorf("logged %q, want nothing: a proxy may look whether the port is open", logged)

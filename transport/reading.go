@@ -10,13 +10,14 @@ import (
 
 // The reasons in the close frames for frames that the service does not accept, and for a failure of the service.
 const (
-	reasonProtocol  = "the frames break RFC 6455"
-	reasonEncoding  = "the text is not valid UTF-8"
-	reasonBinary    = "binary messages are not part of this protocol: send text"
-	reasonTooLong   = "the message is longer than 64 KiB"
-	reasonTooEarly  = "the message is longer than 16 KiB, which is the limit before a login"
-	reasonFragments = "the message has too many fragments"
-	reasonFailed    = "the service failed on this connection: please come back"
+	reasonProtocol    = "the frames break RFC 6455"
+	reasonEncoding    = "the text is not valid UTF-8"
+	reasonBinary      = "binary messages are not part of this protocol: send text"
+	reasonTooLong     = "the message is longer than 64 KiB"
+	reasonTooLongPeer = "the message is too long"
+	reasonTooEarly    = "the message is longer than 16 KiB, which is the limit before a login"
+	reasonFragments   = "the message has too many fragments"
+	reasonFailed      = "the service failed on this connection: please come back"
 )
 
 // maxAnonymousMessage is the size in bytes of the longest message that a client without a login may send. The longest login
@@ -35,7 +36,10 @@ var (
 
 // accepted returns the rules for the next frame of the client.
 func (c *conn) accepted() *frame.Rules {
-	if c.loggedIn {
+	switch {
+	case c.server.peers != nil && c.peer() != nil:
+		return c.server.peers.rules
+	case c.loggedIn:
 		return acceptedWithLogin
 	}
 	return acceptedWithoutLogin
@@ -50,8 +54,12 @@ func farewell(fault error, rules *frame.Rules) []byte {
 		reason = reasonBinary
 	case frame.FaultTooLong:
 		reason = reasonTooLong
-		if rules == acceptedWithoutLogin {
+		switch rules {
+		case acceptedWithLogin:
+		case acceptedWithoutLogin:
 			reason = reasonTooEarly
+		default:
+			reason = reasonTooLongPeer
 		}
 	case frame.FaultFragments:
 		reason = reasonFragments
@@ -62,11 +70,12 @@ func farewell(fault error, rules *frame.Rules) []byte {
 }
 
 // closeAnswer returns the payload of the close frame that answers a close frame with this payload. It has the same status
-// code. If the payload is not acceptable, the answer says why.
-func closeAnswer(payload []byte) []byte {
+// code. If the payload is not acceptable, the answer says why, and the client is at fault.
+func (c *conn) closeAnswer(payload []byte) []byte {
 	answer, fault := frame.AnswerClose(payload)
 	switch {
 	case fault != nil:
+		c.atFault = true
 		return farewell(fault, acceptedWithLogin)
 	case answer == nil:
 		return []byte{} // a close frame without a status code; nil means none
@@ -77,6 +86,7 @@ func closeAnswer(payload []byte) []byte {
 // received acts on bytes that have come. It may change b, and does not keep it. The reader calls it.
 func (c *conn) received(b []byte, now int64) {
 	c.lastRead.Store(now)
+	c.read(len(b))
 	if c.inbox.state() < dropping {
 		c.proceed(c.inbox.join(&c.server.keeps, b), false, now)
 	}
@@ -108,9 +118,9 @@ func (c *conn) hangUp() {
 	if c.inbox.state() != awaitingRate {
 		return
 	}
-	switch payload, found := c.inbox.findClose(); {
+	switch payload, found := c.inbox.findClose(c.accepted()); {
 	case found:
-		c.finish(closeAnswer(payload))
+		c.finish(c.closeAnswer(payload))
 	case c.hungUp:
 		c.finish(nil)
 	default:
@@ -160,7 +170,7 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 			return taken
 		}
 		// A close frame is free. It costs the service no more than a connection that ends without one.
-		if h.Opcode() != frame.Close && !paid && !c.pay(now) {
+		if h.Opcode() != frame.Close && !paid && !c.pay(now, h.Size()+int(h.Length)) {
 			return taken
 		}
 		paid = false
@@ -178,10 +188,10 @@ func (c *conn) act(b []byte, paid bool, now int64) (taken int) {
 	return taken
 }
 
-// pay charges for the next frame, and reports whether it may be acted on at once. Otherwise the reader waits until it may,
-// and does not charge for it again.
-func (c *conn) pay(now int64) bool {
-	wait := c.charge(now, 1)
+// pay charges for the next frame, of this size in bytes, and reports whether it may be acted on at once. Otherwise the reader
+// waits until it may, and does not charge for it again.
+func (c *conn) pay(now int64, size int) bool {
+	wait := c.charge(now, size)
 	if wait <= 0 {
 		return true
 	}
@@ -210,7 +220,7 @@ func (c *conn) frame(h frame.Header, payload []byte, frames frame.Reader) {
 			c.session.Pong(binary.BigEndian.Uint64(payload))
 		}
 	case frame.Close:
-		c.finish(closeAnswer(payload))
+		c.finish(c.closeAnswer(payload))
 	default:
 		if h.Fin() && h.Opcode() == frame.Text {
 			c.text(payload)
@@ -228,6 +238,10 @@ func (c *conn) text(text []byte) {
 	if !c.outbox.isOpen() {
 		return
 	}
+	if p := c.peer(); p != nil {
+		c.peerText(p, text)
+		return
+	}
 	relay, err := messages.NewRelay(text)
 	if err != nil {
 		if !c.refuse(err) {
@@ -237,6 +251,9 @@ func (c *conn) text(text []byte) {
 	}
 	relay.Via = c.carrier
 	decides := !relay.Type.Relayed() // the session owns the relay after Receive
+	if !decides {
+		c.relay(len(text))
+	}
 	if next := c.session.Receive(relay) || !c.awaitDecision(); next && decides {
 		c.noteLogin()
 	}
@@ -253,7 +270,7 @@ func (c *conn) noteLogin() {
 		c.server.connections.places.release(c.place)
 		c.place = nil
 	} else {
-		c.place = c.server.connections.places.await(c)
+		c.place = c.server.connections.places.await(c, c.from)
 	}
 }
 
@@ -281,28 +298,32 @@ func (c *conn) refuse(err error) (next bool) {
 	return c.session.Refuse(refusal)
 }
 
-// charge counts frames against the connection's rate. It returns how long to wait before acting on them.
-func (c *conn) charge(now int64, frames uint32) time.Duration {
-	interval := c.server.frameInterval
-	if interval == 0 {
+// charge counts a frame of this size, in bytes, against the rates of the connection. It returns how long to wait before acting
+// on it.
+func (c *conn) charge(now int64, size int) time.Duration {
+	pace := &c.server.limits.Load().pace
+	if pace.frame == 0 {
 		return 0
 	}
+	cost := pace.cost(size)
 	if c.inbox.extra.Load() > 0 {
-		frames += uint32(c.inbox.extra.Swap(0))
+		cost += pace.frame * int64(c.inbox.extra.Swap(0))
 	}
-	c.dueAt = max(c.dueAt, now) + interval*int64(frames)
-	return time.Duration(c.rateAllows() - now)
+	c.allowedAt = max(c.allowedAt, now-pace.burst) + cost
+	return time.Duration(c.allowedAt - now)
 }
 
-// rateAllows returns the time at which the rate allows the frame that was charged for last.
-func (c *conn) rateAllows() int64 { return c.dueAt - c.server.burstInterval }
-
 // LoggedIn implements [actors.Link]. The reader waits meanwhile.
-func (c *conn) LoggedIn() { c.server.connections.places.release(c.place) }
+func (c *conn) LoggedIn() {
+	if c.server.peers != nil {
+		c.outbox.await(false)
+	}
+	c.server.connections.places.release(c.place)
+}
 
 // Charge implements [actors.Link].
 func (c *conn) Charge(frames int) {
-	if c.server.frameInterval > 0 {
+	if c.server.limits.Load().pace.frame > 0 {
 		c.inbox.extra.Add(int32(frames))
 	}
 }
@@ -319,7 +340,7 @@ func (c *conn) Resume() {
 func (c *conn) ready(now int64) bool {
 	switch c.inbox.state() {
 	case awaitingRate:
-		return now >= c.rateAllows()
+		return now >= c.allowedAt
 	case awaitingRoom:
 		return !c.crowded()
 	case awaitingDecision:

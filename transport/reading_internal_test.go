@@ -27,7 +27,7 @@ func TestHowACloseFrameIsAnswered(t *testing.T) {
 		{append(code(999), 0xFF), encoding}, // the code is wrong too; the encoding decides
 		{append(code(999), "bye"...), protocol},
 	} {
-		if got := string(closeAnswer(c.payload)); got != c.want {
+		if got := string(new(conn).closeAnswer(c.payload)); got != c.want {
 			t.Errorf("%x is answered with %x, want %x", c.payload, got, c.want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestHowACloseFrameIsAnswered(t *testing.T) {
 			want = string(code(c))
 		}
 		payload := code(c)
-		got := closeAnswer(payload)
+		got := new(conn).closeAnswer(payload)
 		if string(got) != want {
 			t.Fatalf("close %d is answered with %x, want %x", c, got, want)
 		}

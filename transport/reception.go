@@ -1,26 +1,21 @@
 package transport
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 
 	"p2p-messaging/transport/internal/epoll"
 	"p2p-messaging/transport/internal/proxyproto"
 )
 
-// maxPeek is the size of the longest request that is answered here.
-const maxPeek = 4 << 10
+// maxFirst is the size of the longest request that is answered here.
+const maxFirst = 4 << 10
 
 // warnInterval is the least time between two warnings.
 const warnInterval = 10 * time.Second
@@ -31,14 +26,13 @@ const politeness = 16
 // reception is the listener that net/http accepts connections from. Nearly all connections of a signaling service begin
 // with a proper handshake for a WebSocket. Those go to a loop at once, and net/http never sees them: a goroutine and
 // buffers for each would cost more than everything that the session does later. The reception passes all other connections
-// on to net/http, and reads nothing from them.
+// on to net/http, with the bytes that it has read.
 type reception struct {
 	*epoll.Listener
 	server *Server
 
 	// Only the goroutine that accepts uses these.
-	more   bool // further connections may have come together with the last one
-	row    int  // connections taken without a pause
+	row    int // connections taken without a pause
 	faults acceptFaults
 	first  *firstBytes
 }
@@ -63,16 +57,17 @@ func newReception(s *Server, l net.Listener) net.Listener {
 // Accept implements net.Listener.
 func (r *reception) Accept() (net.Conn, error) {
 	for {
-		fd, err := r.accept()
+		fd, peer, err := r.accept()
 		if err != nil {
 			return nil, r.faults.failed(err)
 		}
-		if r.welcome(fd) {
+		head := r.first.bytes[:epoll.ReceiveNow(fd, r.first.bytes[:])]
+		if r.welcome(fd, peer, head) {
 			continue
 		}
 		c, err := epoll.Conn(fd)
 		if err == nil {
-			return c, nil
+			return &plainConn{Conn: c, head: bytes.Clone(head)}, nil
 		}
 		// Either this connection has a fault, or there are no descriptors left. In the second case the next accept fails too.
 		r.server.options.Logger.Debug("a connection was closed", slog.Any("error", err))
@@ -120,71 +115,48 @@ func (f *acceptFaults) failed(err error) error {
 	return err
 }
 
-// accept takes the next connection. Package net allocates a net.Conn for each connection that it accepts. So accept uses
-// package net only to wait for a connection, and takes those that came together with it without package net.
-func (r *reception) accept() (fd int, err error) {
-	if r.more {
-		if fd, err = r.TryAccept(); err == nil {
-			if r.row++; r.row%politeness == 0 {
-				runtime.Gosched()
-			}
-			return fd, nil
-		}
-		// There is no connection, or there is a fault that package net meets too.
+// accept takes the next connection.
+func (r *reception) accept() (fd int, peer netip.Addr, err error) {
+	fd, peer, waited, err := r.AcceptSocket()
+	if waited {
+		r.row = 0
 	}
-	r.more = false
-	c, err := r.AcceptTCP()
-	if err != nil {
-		return -1, err
+	if r.row++; r.row%politeness == 0 {
+		runtime.Gosched()
 	}
-	r.more = true
-	if fd, err = epoll.Detach(c); err != nil {
-		_ = c.Close()
-		return -1, &net.OpError{Op: "accept", Net: "tcp", Err: err}
-	}
-	return fd, nil
+	return fd, plainAddress(peer), err
 }
 
-// welcome answers a whole and proper handshake that has come, and opens its WebSocket. It also refuses a client that speaks
-// TLS, or that sends a PROXY header. It reports whether it did.
-func (r *reception) welcome(fd int) bool {
-	head := r.first.bytes[:epoll.Peek(fd, r.first.bytes[:])]
+// welcome answers a whole and proper handshake that has come from peer, and opens its WebSocket. Head is what has come. It also
+// refuses a client that speaks TLS, or that sends a PROXY header. It reports whether it did.
+func (r *reception) welcome(fd int, peer netip.Addr, head []byte) bool {
 	if speaksTLS(head) {
-		r.refuseTLS(fd, len(head))
+		r.refuseTLS(fd)
 		return true
 	}
-	key, size := r.first.handshake(r.server, head, r.peer(fd), false)
+	asked, client, size := r.first.handshake(r.server, head, peer, false)
 	if size == 0 && proxyproto.Begins(head) {
-		r.refuseProxyHeader(fd)
+		r.refuseProxyHeader(fd, peer)
 		return true
 	}
-	if size == 0 || !r.server.connections.places.makeRoom(nil) || !r.server.connections.enter() {
+	from := r.server.addressOfClient(client)
+	if size == 0 || r.server.connections.places.makeRoom(nil, from, fd) != roomFree || !r.server.connections.enter(from) {
 		return false
 	}
 	l := r.server.carriers.adoptDescriptor(fd)
 	if l == nil {
-		r.server.connections.leave()
+		r.server.connections.leave(from)
 		return false
 	}
-	epoll.Discard(fd, r.first.bytes[:size])
-	r.server.openLooped(l, key, nil)
+	r.server.openLooped(l, from, asked, bytes.Clone(head[size:]))
 	r.server.connections.places.pace()
 	return true
 }
 
-// peer returns the address of the other side of a socket, if it matters.
-func (r *reception) peer(fd int) netip.Addr {
-	if len(r.server.proxies) == 0 {
-		return netip.Addr{}
-	}
-	return plainAddress(epoll.Peer(fd))
-}
-
 // refuseTLS closes a connection whose client speaks TLS to a port without TLS. Net/http would wait for the end of a line. The
 // answer is for people who look at the bytes: the client can only say that they are not TLS.
-func (r *reception) refuseTLS(fd, arrived int) {
+func (r *reception) refuseTLS(fd int) {
 	r.server.refusals.warnOfTLS()
-	epoll.Discard(fd, r.first.bytes[:arrived])
 	if c, err := epoll.Conn(fd); err == nil {
 		_, _ = c.Write(plainAnswer())
 		_ = c.Close()
@@ -192,8 +164,8 @@ func (r *reception) refuseTLS(fd, arrived int) {
 }
 
 // refuseProxyHeader closes a connection that begins with a PROXY header. Net/http could only say that it is no request.
-func (r *reception) refuseProxyHeader(fd int) {
-	r.server.refusals.addProxyHeader(plainAddress(epoll.Peer(fd)), false)
+func (r *reception) refuseProxyHeader(fd int, peer netip.Addr) {
+	r.server.refusals.addProxyHeader(peer, false)
 	if c, err := epoll.Conn(fd); err == nil {
 		_ = c.Close()
 	}
@@ -201,52 +173,32 @@ func (r *reception) refuseProxyHeader(fd int) {
 
 // firstBytes has room for the first bytes of a connection, and for what it takes to understand them.
 type firstBytes struct {
-	bytes  [maxPeek]byte
-	source bytes.Reader
-	reader *bufio.Reader
+	bytes [maxFirst]byte
+	head  headReader
 }
 
-func newFirstBytes() *firstBytes {
-	return &firstBytes{reader: bufio.NewReaderSize(nil, maxPeek)}
-}
+func newFirstBytes() *firstBytes { return new(firstBytes) }
 
-// handshake looks for a whole handshake at the start of head. It returns the handshake's key and size. The size is 0 if there
+// handshake looks for a whole handshake at the start of head. It returns what it says, its client and its size. The size is 0 if there
 // is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way
 // of its own are left to it, such as those with a header line that ends in a bare line feed. Peer is the address that the
 // request came from, and overTLS says whether it came over TLS.
-func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr, overTLS bool) (key string, size int) {
+func (f *firstBytes) handshake(s *Server, head []byte, peer netip.Addr, overTLS bool) (o entry, client netip.Addr, size int) {
 	end := bytes.Index(head, []byte("\r\n\r\n")) + 4
 	if end < 4 {
-		return "", 0
+		return o, client, 0
 	}
-	request := f.request(head[:end])
-	if request == nil || request.URL.Host != "" || request.Host == "" ||
-		!httpguts.ValidHostHeader(request.Host) || request.Header["Expect"] != nil {
-		return "", 0
+	request := f.head.read(head[:end])
+	if request == nil || !asksForWebSocket(request) || checkHandshake(request) != nil {
+		return o, client, 0
 	}
-	for name, values := range request.Header {
-		if !httpguts.ValidHeaderFieldName(name) || !all(values, httpguts.ValidHeaderFieldValue) {
-			return "", 0
-		}
+	isPeer := s.peers.hasSocket(pathOf(request))
+	if !isPeer && !hasWebSocket(pathOf(request)) || isPeer && offersProtocol(head[:end]) {
+		return o, client, 0
 	}
-	if !hasWebSocket(pathOf(request)) || !asksForWebSocket(request) || checkHandshake(request) != nil ||
-		!s.origins.permits(request, s.proxies.route(request, peer, overTLS)) {
-		return "", 0
+	at := s.proxies.route(request, peer, overTLS)
+	if !isPeer && !s.origins.Load().permits(request, at) {
+		return o, client, 0
 	}
-	return request.Header["Sec-Websocket-Key"][0], end
-}
-
-// request returns the request that head consists of, or nil.
-func (f *firstBytes) request(head []byte) *http.Request {
-	f.source.Reset(head)
-	f.reader.Reset(&f.source)
-	request, err := http.ReadRequest(f.reader)
-	if err != nil || f.reader.Buffered()+f.source.Len() > 0 {
-		return nil
-	}
-	return request
-}
-
-func all(values []string, f func(string) bool) bool {
-	return !slices.ContainsFunc(values, func(v string) bool { return !f(v) })
+	return s.openingOf(request), at.client, end
 }

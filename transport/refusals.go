@@ -34,6 +34,7 @@ type refusals struct {
 type refused struct {
 	warned time.Time // when the last line was logged
 	since  int       // refusals since then
+	total  uint64    // all refusals
 }
 
 func newRefusals(logger *slog.Logger) *refusals {
@@ -119,6 +120,7 @@ func (l *refusals) due(kind string) (unlogged int, due bool) {
 		f = new(refused)
 		l.byKind[kind] = f
 	}
+	f.total++
 	now := time.Now()
 	if !f.warned.IsZero() && now.Sub(f.warned) < warnInterval {
 		f.since++

@@ -23,9 +23,9 @@ func (u *undecided) Receive(m *messages.Relay) bool {
 	return false
 }
 
-func (u *undecided) Closed(bool)                          { u.closed = true }
-func (u *undecided) LoggedIn() bool                       { return false }
-func (u *undecided) Undelivered([]byte, messages.Address) {}
+func (u *undecided) Closed(bool)                                { u.closed = true }
+func (u *undecided) LoggedIn() bool                             { return false }
+func (u *undecided) Undelivered([]byte, messages.Address, bool) {}
 
 func TestNothingIsReadUntilADecisionHasCome(t *testing.T) {
 	eachCarrier(t, "", func(t *testing.T, carry func(*Server)) {

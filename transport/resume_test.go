@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -63,55 +64,67 @@ func relay(from, to string, number int) string {
 
 // A frame that was begun on a connection that takes nothing is finished. Behind it comes the close frame.
 func TestNothingMoreIsWrittenToAConnectionThatWasTakenOver(t *testing.T) {
-	eachCarrier(t, func(t *testing.T, by carrier) {
-		synctest.Test(t, func(t *testing.T) {
-			s := by.listenInMemory(t, 4<<10)
-			bob := s.login(t, "bob")
-			stuck := s.connect(t)
-			secret, _ := keep(t, stuck, "alice", "")
-			const sent = 40
-			long := strings.Repeat("x", 3000)
-			text := func(n int) string {
-				return fmt.Sprintf(`{"type":"offer","offer":[%d,%q],"from":"bob","to":"alice"}`, n, long)
-			}
-			for n := range sent {
-				write(t, bob, rawws.Message(text(n)))
-			}
-			synctest.Wait()
-			alice := s.connect(t)
-			keep(t, alice, "alice", resumes(secret, 0))
-			for n := range sent {
-				wantText(t, alice, text(n))
-			}
-			got := 0
-			for {
-				f, err := stuck.ReadFrame()
-				if err != nil {
-					t.Fatalf("after %d messages: %v", got, err)
-				}
-				if f.Opcode == rawws.Close {
-					if code := int(f.Payload[0])<<8 | int(f.Payload[1]); code != 4100 {
-						t.Errorf("closed with %d, want 4100", code)
+	for name, c := range map[string]struct {
+		end  []byte // what the client has sent on it before
+		code int
+	}{"a connection that is open": {nil, 4100}, "one that its client has closed": {rawws.CloseFrame(1001, ""), 1001}} {
+		t.Run(name, func(t *testing.T) {
+			eachCarrier(t, func(t *testing.T, by carrier) {
+				synctest.Test(t, func(t *testing.T) {
+					s := by.listenInMemory(t, 4<<10)
+					bob := s.login(t, "bob")
+					stuck := s.connect(t)
+					secret, _ := keep(t, stuck, "alice", "")
+					const sent = 40
+					long := strings.Repeat("x", 3000)
+					text := func(n int) string {
+						return fmt.Sprintf(`{"type":"offer","offer":[%d,%q],"from":"bob","to":"alice"}`, n, long)
 					}
-					break
-				}
-				if string(f.Payload) != text(got) {
-					t.Fatalf("message %d is %.40q…", got, f.Payload)
-				}
-				got++
-			}
-			most := 3 // what the network had taken, and the rest of one frame
-			switch {
-			case by.secure:
-				most = 12 // and of one record
-			case by.goroutines:
-				most = sent - 1 // a goroutine cannot leave a write that it is in
-			}
-			if got > most {
-				t.Errorf("%d messages came on the old connection, want %d at most", got, most)
-			}
+					for n := range sent {
+						write(t, bob, rawws.Message(text(n)))
+						if n == 1 {
+							synctest.Wait() // The network takes no more. What follows waits in the service.
+						}
+					}
+					synctest.Wait()
+					if c.end != nil {
+						write(t, stuck, c.end)
+						synctest.Wait()
+					}
+					alice := s.connect(t)
+					keep(t, alice, "alice", resumes(secret, 0))
+					for n := range sent {
+						wantText(t, alice, text(n))
+					}
+					got := 0
+					for {
+						f, err := stuck.ReadFrame()
+						if err != nil {
+							t.Fatalf("after %d messages: %v", got, err)
+						}
+						if f.Opcode == rawws.Close {
+							if code := int(binary.BigEndian.Uint16(f.Payload)); code != c.code {
+								t.Errorf("closed with %d, want %d", code, c.code)
+							}
+							break
+						}
+						if string(f.Payload) != text(got) {
+							t.Fatalf("message %d is %.40q…", got, f.Payload)
+						}
+						got++
+					}
+					most := 3 // what the network had taken, and the rest of one frame
+					switch {
+					case by.secure:
+						most = 12 // and of one record
+					}
+					if got > most {
+						t.Errorf("%d messages came on the old connection, want %d at most", got, most)
+					}
+				})
+			})
 		})
-	})
+	}
 }
 
 func TestWhichEndsOfAConnectionEndItsKeptSession(t *testing.T) {
@@ -124,6 +137,7 @@ func TestWhichEndsOfAConnectionEndItsKeptSession(t *testing.T) {
 		"the client closes with 1001":    {end: func(t *testing.T, c *rawws.Conn) { write(t, c, rawws.CloseFrame(1001, "")) }},
 		"the client closes with 1002":    {end: func(t *testing.T, c *rawws.Conn) { write(t, c, rawws.CloseFrame(1002, "")) }},
 		"the client closes with nothing": {end: func(t *testing.T, c *rawws.Conn) { write(t, c, rawws.Frame{Opcode: rawws.Close}.Append(nil)) }},
+		"a close frame breaks RFC 6455":  {end: func(t *testing.T, c *rawws.Conn) { write(t, c, rawws.CloseFrame(1005, "")) }, over: true},
 		"a frame breaks RFC 6455":        {end: func(t *testing.T, c *rawws.Conn) { write(t, c, []byte{0xF1, 0x80, 0, 0, 0, 0}) }, over: true},
 		"a binary message": {end: func(t *testing.T, c *rawws.Conn) {
 			write(t, c, rawws.Frame{Opcode: rawws.Binary, Payload: []byte("x")}.Append(nil))

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"p2p-messaging/actors"
 	"p2p-messaging/transport/internal/rawws"
 )
@@ -115,9 +113,7 @@ func sealed(t *testing.T) (*Server, *rawws.Conn, *net.TCPConn, *sealer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = raw.Control(func(fd uintptr) { // so that the network soon takes no more
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 16<<10)
-	})
+	_ = raw.Control(takeLittle)
 	go s.Serve(l)
 	t.Cleanup(func() {
 		if err := s.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
@@ -319,11 +315,11 @@ func TestBytesThatCameWithTheHandshakeAreDecryptedFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.connections.enter()
+	s.connections.enter(unknown)
 	m := &inPieces{stream: records[20:]}
 	m.changed.L = &m.mu
 	c.socket = layer.between(c, m)
-	s.openLooped(c, sampleKey, nil)
+	s.openLooped(c, unknown, entry{key: sampleKey}, nil)
 	m.run(layer)
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -25,7 +26,8 @@ const (
 	pageTimeout = 30 * time.Second
 	// keepAliveTimeout is how long an HTTP connection without a request stays open.
 	keepAliveTimeout = 30 * time.Second
-	// minRetryDelay is the shortest delay after which clients are asked to come back when the service goes down.
+	// minRetryDelay is the shortest delay after which clients are asked to come back when the service goes down, unless
+	// [Options.RetrySpread] is less than twice as long.
 	minRetryDelay = 500 * time.Millisecond
 	// requestGrace is the longest time that Shutdown waits for requests for the page.
 	requestGrace = time.Second
@@ -40,12 +42,14 @@ type Server struct {
 	options  Options
 	connect  func(actors.Link) session
 	proxies  proxies
-	origins  origins
+	origins  atomic.Pointer[origins]
 	page     *page
+	peers    *peers // nil unless PeerJS clients are served
 	http     *http.Server
 	refusals *refusals
 	upgrader *gws.Upgrader
 	started  time.Time
+	logSeed  uint64 // an odd number; see conn.LogValue
 	buffers  buffers
 	keeps    keeps
 
@@ -53,17 +57,25 @@ type Server struct {
 	plaintexts plaintexts
 	tlsBuffers tlsBuffers
 
-	queueLimit    int64
-	frameInterval int64 // nanoseconds between two frames at the allowed rate; 0: no limit
-	burstInterval int64 // how far ahead of that rate a connection may be, in nanoseconds
+	queueLimit int64
+	limits     atomic.Pointer[limits]
+	logins     logins
 
+	counts  counts
+	tallies []tally // one for each loop; nil if nothing is measured
+
+	fronts      fronts
 	connections connections
 	carriers    carriers
 }
 
 // New returns a Server whose connections' messages go to system. The error says which option is wrong.
 func New(system *actors.System, o Options) (*Server, error) {
-	return newServer(func(l actors.Link) session { return system.Connect(l) }, system.QueueLimit(), o)
+	s, err := newServer(func(l actors.Link) session { return system.Connect(l) }, system.QueueLimit(), o)
+	if err == nil && s.options.PeerJS != nil {
+		s.peers = newPeers(system, *s.options.PeerJS, s.options.PingInterval)
+	}
+	return s, err
 }
 
 func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*Server, error) {
@@ -77,10 +89,11 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		refusals:   newRefusals(o.Logger),
 		upgrader:   newGWSUpgrader(),
 		started:    time.Now(),
+		logSeed:    rand.Uint64() | 1,
 		queueLimit: int64(queueLimit),
 	}
 	var err error
-	if s.origins, err = newOrigins(o); err != nil {
+	if err := s.SetOrigins(o.AllowedOrigins, o.FileOrigin); err != nil {
 		return nil, err
 	}
 	if s.page, err = newPage(o.Page); err != nil {
@@ -89,12 +102,14 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 	if o.TLS != nil && o.StrictTransport > 0 {
 		s.page.strictTransport = fmt.Sprintf("max-age=%d", int64(o.StrictTransport/time.Second))
 	}
-	if o.Rate > 0 {
-		s.frameInterval = int64(time.Second) / int64(o.Rate)
-		s.burstInterval = s.frameInterval * int64(o.Burst)
-	}
 	s.carriers = &loops{logger: o.Logger, new: epoll.New}
 	s.connections.init(s.now, o)
+	if o.Measure {
+		s.tallies = make([]tally, s.connections.loops)
+	}
+	if err := s.SetLimits(o.Limits); err != nil {
+		return nil, err
+	}
 	s.handshakes.init()
 	s.tlsBuffers = findTLSBuffers()
 	s.http = &http.Server{
@@ -109,7 +124,7 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 				state := p.Conn.ConnectionState()
 				ctx = context.WithValue(ctx, ownTLS{}, &state)
 			}
-			return context.WithValue(ctx, ownPlace{}, s.connections.places.visit(socket))
+			return context.WithValue(ctx, ownPlace{}, s.connections.places.visit(socket, s.addressOfSocket(socket)))
 		},
 		ConnState: func(socket net.Conn, state http.ConnState) {
 			if state == http.StateHijacked || state == http.StateClosed {
@@ -119,6 +134,16 @@ func newServer(connect func(actors.Link) session, queueLimit int, o Options) (*S
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
+}
+
+// SetOrigins replaces [Options.AllowedOrigins] and [Options.FileOrigin]. It holds for connections that begin afterwards. If an
+// origin cannot work, SetOrigins changes nothing, and the error says why.
+func (s *Server) SetOrigins(allowed []string, file bool) error {
+	next, err := newOrigins(allowed, file)
+	if err == nil {
+		s.origins.Store(&next)
+	}
+	return err
 }
 
 // now returns the time on the server's clock: nanoseconds since the server was made. It never goes back.
@@ -140,17 +165,18 @@ func (s *Server) time(at int64) time.Time { return s.started.Add(time.Duration(a
 // a second. If there is none, newcomers wait in the system's queue. A client that speaks plain HTTP is told the address to use.
 func (s *Server) Serve(l net.Listener) error {
 	if s.options.TLS == nil && !s.options.ProxyProtocol {
-		return s.http.Serve(newReception(s, l))
+		return s.fronts.serve(s.http, newReception(s, l))
 	}
 	r := newGreeter(s, l)
 	defer r.wait()
-	return s.http.Serve(r)
+	return s.fronts.serve(s.http, r)
 }
 
 // ServeHTTP opens WebSockets on / and on /ws, and serves the page's files.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			s.counts.failures.Add(1)
 			s.options.Logger.Error("a request failed", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
 			panic(http.ErrAbortHandler) // the failure is logged above, and net/http does not log this value
 		}
@@ -162,6 +188,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case asksForWebSocket(r):
 		s.upgrade(w, r, at)
+	case s.peers.serve(w, r, pathOf(r) == "/ws" || s.page.has(r)):
 	case pathOf(r) == "/ws":
 		s.tellPage(w, r, at)
 	default:
@@ -173,24 +200,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // GET /ws?origin=…, and is told whether its origin is permitted.
 func (s *Server) tellPage(w http.ResponseWriter, r *http.Request, at route) {
 	w.Header().Set("Cache-Control", "no-store")
-	if query := r.URL.Query(); query.Has("origin") && !s.origins.permitsPage(query.Get("origin"), at) {
+	if query := r.URL.Query(); query.Has("origin") && !s.origins.Load().permitsPage(query.Get("origin"), at) {
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
-	if own, _ := r.Context().Value(ownPlace{}).(*place); s.connections.places.isFull(own) {
-		tellFull(w)
+	own, _ := r.Context().Value(ownPlace{}).(*place)
+	if room := s.connections.places.look(own, s.addressOfClient(at.client)); room != roomFree {
+		room.tell(w)
 		return
 	}
 	w.Header().Set("Upgrade", "websocket")
 	w.Header().Set("Connection", "Upgrade")
 	http.Error(w, upgradeHere, http.StatusUpgradeRequired)
-}
-
-// tellFull answers a request for which there is no place.
-func tellFull(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", retryAfter)
-	w.Header().Set("Connection", "close")
-	http.Error(w, "The service is full. Come back later.", http.StatusServiceUnavailable)
 }
 
 const originRefused = "Pages from this origin may not connect. Open the page from this service, or have its operator allow the origin."
@@ -202,33 +223,48 @@ type ownPlace struct{}
 type ownTLS struct{}
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, at route) {
-	if !hasWebSocket(pathOf(r)) {
+	isPeer := s.peers.hasSocket(pathOf(r))
+	if !isPeer && !hasWebSocket(pathOf(r)) {
+		if s.peers.refuse(w, r, at, s.refusals) {
+			return
+		}
 		s.refusals.add(r, at, http.StatusNotFound, "WebSockets are opened at / and at /ws; "+fromProxy+
 			"let it remove its own path, as in nginx's location /chat/ { proxy_pass http://localhost:7777/; }")
 		http.Error(w, "There is no WebSocket here. Open it at / or at /ws.", http.StatusNotFound)
 		return
 	}
-	if refusal := checkHandshake(r); refusal != nil {
+	check := checkHandshake
+	if isPeer {
+		check = checkPeerHandshake
+	}
+	if refusal := check(r); refusal != nil {
 		s.refusals.add(r, at, refusal.status, refusal.advice)
 		refusal.write(w)
 		return
 	}
-	if !s.origins.permits(r, at) {
+	if !isPeer && !s.origins.Load().permits(r, at) {
 		s.refusals.add(r, at, http.StatusForbidden, s.originAdvice(r, at))
 		http.Error(w, originRefused, http.StatusForbidden)
 		return
 	}
-	if own, _ := r.Context().Value(ownPlace{}).(*place); !s.connections.places.makeRoom(own) {
-		tellFull(w)
+	from := s.addressOfClient(at.client)
+	own, _ := r.Context().Value(ownPlace{}).(*place)
+	if room := s.connections.places.makeRoom(own, from, own.number()); room != roomFree {
+		if room == roomCrowded {
+			s.refusals.add(r, at, http.StatusServiceUnavailable, adviceCrowded)
+		} else {
+			s.counts.full.Add(1)
+		}
+		room.tell(w)
 		return
 	}
-	if !s.connections.enter() {
+	if !s.connections.enter(from) {
 		http.Error(w, "The service is going down. Come back in a moment.", http.StatusServiceUnavailable)
 		return
 	}
 	socket, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		s.connections.leave()
+		s.connections.leave(from)
 		s.options.Logger.Error("the HTTP server does not hand over its connections for WebSockets", slog.Any("error", err))
 		http.Error(w, "This service cannot open WebSockets here.", http.StatusInternalServerError)
 		return
@@ -245,27 +281,26 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, at route) {
 	case *plainConn:
 		socket, ahead = p.Conn, append(ahead, p.head...)
 	}
-	key := r.Header.Get("Sec-Websocket-Key")
-	s.open(socket, key, ahead)
+	s.open(socket, from, s.openingOf(r), ahead)
 }
 
 // open starts a connection that has entered. Ahead holds the bytes that came behind the client's handshake.
-func (s *Server) open(socket net.Conn, key string, ahead []byte) {
+func (s *Server) open(socket net.Conn, from address, o entry, ahead []byte) {
 	if l := s.carriers.adopt(socket); l != nil {
-		s.openLooped(l, key, ahead)
+		s.openLooped(l, from, o, ahead)
 	} else {
-		s.openBlocking(socket, key, ahead)
+		s.openBlocking(socket, from, o, ahead)
 	}
 }
 
 // openLooped opens a connection that a loop carries.
-func (s *Server) openLooped(l *looped, key string, ahead []byte) {
-	l.server, l.carrier = s, l
-	l.session = s.connect(l)
+func (s *Server) openLooped(l *looped, from address, o entry, ahead []byte) {
+	l.server, l.carrier, l.from = s, l, from
+	l.session = s.sessionFor(l, o)
 	// The openTask is the first flusher. Until it runs, frames that others queue wait behind the response to the handshake.
 	l.outbox.state = scheduled
 	var response [192]byte
-	l.queue(opRaw, appendHandshakeResponse(response[:0], key), nil, nil)
+	l.queue(opRaw, o.appendResponse(response[:0]), nil, nil)
 	if !s.connections.add(&l.conn) {
 		l.Close(s.goingDown())
 	}
@@ -273,25 +308,32 @@ func (s *Server) openLooped(l *looped, key string, ahead []byte) {
 }
 
 // openBlocking opens a connection that goroutines carry.
-func (s *Server) openBlocking(socket net.Conn, key string, ahead []byte) {
+func (s *Server) openBlocking(socket net.Conn, from address, o entry, ahead []byte) {
 	c := newBlocking(s, socket)
-	c.session = s.connect(c)
-	if err := answerByGWS(s.upgrader, c, key); err != nil {
+	c.from = from
+	c.session = s.sessionFor(c, o)
+	// The response to the handshake waits until the connection has a place. Otherwise its client could open others that are older there.
+	c.outbox.state = scheduled
+	if o.protocol != "" {
+		c.queue(opRaw, o.appendResponse(nil), nil, nil)
+	} else if err := answerByGWS(s.upgrader, c, o.key); err != nil {
 		s.options.Logger.Error("a handshake that had been checked was refused", slog.Any("error", err))
 		c.cut()
-		s.connections.leave()
+		s.connections.leave(from)
 		return
 	}
 	if !s.connections.add(&c.conn) {
 		c.Close(s.goingDown())
 	}
+	c.start(nil)
 	go c.read(ahead)
 }
 
 // goingDown returns the status code and the reason of a close frame that a client gets when the service shuts down. The clients
 // come back one after another, so that whatever serves then is not overrun.
 func (s *Server) goingDown() (messages.CloseCode, string) {
-	delay := minRetryDelay + rand.N(s.options.RetrySpread)
+	least := min(minRetryDelay, s.options.RetrySpread/2)
+	delay := least + rand.N(s.options.RetrySpread-least)
 	return messages.CloseServiceRestart, fmt.Sprintf("retry=%d", delay.Milliseconds())
 }
 
@@ -299,6 +341,7 @@ func (s *Server) goingDown() (messages.CloseCode, string) {
 // returns when all are gone. If ctx ends first, Shutdown cuts the connections that are left and returns ctx's error. A
 // Server cannot be used again afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.fronts.close() // first, so that whoever was accepted is told when to come back, as all others are
 	s.connections.refuse()
 	requests := make(chan struct{})
 	go func() {

@@ -34,6 +34,7 @@ type carrier struct {
 	set        func(*transport.Server)
 	goroutines bool
 	secure     bool
+	peers      *actors.PeerJS // what PeerJS clients may do
 }
 
 var (
@@ -190,7 +191,7 @@ func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (
 		}
 		return c, nil
 	}
-	s := newService(t, host, dial, change...)
+	s := newServiceOf(t, by.peers, host, dial, change...)
 	s.scheme = scheme
 	by.set(s.Server)
 	served := make(chan error, 1)
@@ -207,6 +208,12 @@ func (by carrier) start(t testing.TB, l net.Listener, host string, dial func() (
 
 func newService(t testing.TB, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
 	t.Helper()
+	return newServiceOf(t, nil, host, dial, change...)
+}
+
+// newServiceOf is newService, for PeerJS clients that may do what peers says.
+func newServiceOf(t testing.TB, peers *actors.PeerJS, host string, dial func() (net.Conn, error), change ...func(*transport.Options)) *service {
+	t.Helper()
 	s := &service{log: new(record), dial: dial, host: host}
 	o := transport.DefaultOptions()
 	o.Logger = slog.New(s.log)
@@ -214,7 +221,7 @@ func newService(t testing.TB, host string, dial func() (net.Conn, error), change
 	for _, f := range change {
 		f(&o)
 	}
-	s.system = actors.NewSystem(actors.Options{Logger: o.Logger, ResumeWindow: actors.DefaultResumeWindow})
+	s.system = actors.NewSystem(actors.Options{Logger: o.Logger, ResumeWindow: actors.DefaultResumeWindow, PeerJS: peers})
 	var err error
 	if s.Server, err = transport.New(s.system, o); err != nil {
 		t.Fatal(err)
@@ -365,6 +372,7 @@ func (r *record) Handle(_ context.Context, entry slog.Record) error {
 	var line strings.Builder
 	line.WriteString(entry.Level.String() + " " + entry.Message)
 	entry.Attrs(func(a slog.Attr) bool {
+		a.Value = a.Value.Resolve()
 		line.WriteString(" " + a.String())
 		return true
 	})

@@ -92,9 +92,9 @@ func (m *simulation) begin() {
 
 // open opens a connection and logs in.
 func (m *simulation) open(login string) *looped {
-	m.connections.enter()
+	m.connections.enter(unknown)
 	c := m.adopt()
-	m.openLooped(c, sampleKey, nil)
+	m.openLooped(c, unknown, entry{key: sampleKey}, nil)
 	m.opening.run()
 	m.receive(c, `{"type":"login","login":"`+login+`"}`)
 	return c

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"time"
 
 	"p2p-messaging/messages"
@@ -26,22 +27,32 @@ const (
 func (c *conn) Send(text []byte) bool { return c.queue(frame.Text, text, nil, nil) }
 
 // Deliver implements [actors.Link].
-func (c *conn) Deliver(m *messages.Deliver) bool { return c.queue(frame.Text, m.Text, m.Sender, m.Via) }
+func (c *conn) Deliver(m *messages.Deliver) bool { return c.queue(frame.Text, m.Text, m, m.Via) }
 
 // Waiting implements [actors.Link].
 func (c *conn) Waiting() int { return int(c.outbox.waiting.Load()) }
 
 // Close implements [actors.Link].
 func (c *conn) Close(code messages.CloseCode, reason string) {
-	if c.seal(frame.AppendClose(nil, uint16(code), reason)) {
+	payload := []byte{} // a close frame without a status code; nil means none
+	if code != messages.CloseNoStatus {
+		payload = frame.AppendClose(nil, uint16(code), reason)
+	}
+	if c.seal(payload) {
+		if c.server.debugs() {
+			c.debug("the service closes a connection", slog.Int("code", int(code)), slog.String("reason", reason))
+		}
 		c.release()
 	}
 }
 
-// queue puts a frame into the outbox, and starts a flusher if there is none. It reports whether the frame was taken. Sender
-// is nil if the frame is the service's own. Via is the carrier that brought the frame, or nil.
-func (c *conn) queue(opcode frame.Opcode, payload []byte, sender messages.Address, via any) bool {
-	taken, start, queued := c.outbox.put(&c.server.buffers, opcode, payload, sender)
+// queue puts a frame into the outbox, and starts a flusher if there is none. It reports whether the frame was taken. M is
+// the message that it carries, or nil if the frame is the service's own. Via is the carrier that brought the frame, or nil.
+func (c *conn) queue(opcode frame.Opcode, payload []byte, m *messages.Deliver, via any) bool {
+	taken, start, queued := c.outbox.put(&c.server.buffers, opcode, payload, m)
+	if taken && m != nil {
+		c.time(via)
+	}
 	if start {
 		c.carrier.start(via)
 	}
@@ -63,11 +74,13 @@ func (c *conn) Ping() {
 	}
 }
 
-// TakenOver implements [actors.Link].
-func (c *conn) TakenOver() {
+// Abandon implements [actors.Link].
+func (c *conn) Abandon() {
 	payload := frame.AppendClose(nil, uint16(messages.CloseTakenOver), reasonTakenOver)
-	if c.outbox.abandon(&c.server.buffers, payload, c.writeDeadline()) {
-		c.carrier.wake()
+	open := c.outbox.abandon(&c.server.buffers, payload, c.writeDeadline())
+	c.carrier.wake()
+	if open {
+		c.server.counts.closed(messages.CloseTakenOver)
 		c.release()
 	}
 }
@@ -78,6 +91,7 @@ func (c *conn) seal(payload []byte) bool {
 	if !c.outbox.seal(&c.server.buffers, payload, c.writeDeadline()) {
 		return false
 	}
+	c.server.counts.sealed(payload, c.inbox.state() == dropping && !c.atFault)
 	c.carrier.wake()
 	return true
 }
@@ -92,13 +106,17 @@ func (c *conn) release() {
 
 // cut ends the connection at once. The waiting messages are handed back.
 func (c *conn) cut() {
-	c.outbox.cut(c.carrier.abort)
+	if c.outbox.cut(c.carrier.abort) {
+		c.server.counts.lost.Add(1)
+	}
 	c.carrier.wake()
 }
 
 // wrote notes that the network has taken n more bytes. The flusher calls it.
 func (c *conn) wrote(n int) {
-	c.outbox.wrote(&c.server.buffers, n)
+	if since := c.outbox.wrote(&c.server.buffers, n); since != 0 {
+		c.server.counts.latency.observe(time.Duration(c.server.now() - since))
+	}
 	if c.inbox.state() == awaitingRoom && !c.crowded() {
 		c.carrier.wake()
 	}
@@ -109,6 +127,7 @@ func (c *conn) wrote(n int) {
 func (c *conn) giveUp(begun int) {
 	payload := frame.AppendClose(nil, uint16(messages.CloseTooSlow), reasonTooSlow)
 	if c.outbox.giveUp(&c.server.buffers, payload, begun, c.writeDeadline(), c.handBack) {
+		c.server.counts.closed(messages.CloseTooSlow)
 		c.carrier.wake()
 	}
 }
@@ -121,13 +140,13 @@ func (c *conn) lose() {
 
 // handBack hands back a message that will not be written. It recovers from a panic of the session, because no caller on this
 // goroutine does.
-func (c *conn) handBack(text []byte, sender messages.Address) {
+func (c *conn) handBack(text []byte, sender messages.Address, retained bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.logPanic(cause)
 		}
 	}()
-	c.session.Undelivered(text, sender)
+	c.session.Undelivered(text, sender, retained)
 }
 
 // writeDeadline returns the time by which a write must have made progress.

@@ -10,3 +10,10 @@ import (
 func endWithTests(process *exec.Cmd) {
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
+
+// hasSharedMemory reports whether /dev/shm has room for the browser. In a container it is often small. Then the browser uses files in
+// /tmp, which takes more time.
+func hasSharedMemory() bool {
+	var space syscall.Statfs_t
+	return syscall.Statfs("/dev/shm", &space) == nil && space.Bavail*uint64(space.Bsize) >= 1<<30
+}

@@ -6,3 +6,6 @@ import "os/exec"
 
 // endWithTests: other systems have no such thing.
 func endWithTests(*exec.Cmd) {}
+
+// hasSharedMemory: other systems have no /dev/shm.
+func hasSharedMemory() bool { return true }

@@ -36,6 +36,7 @@ const firefoxPreferences = `
 user_pref("media.peerconnection.ice.loopback", true);
 user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
 user_pref("media.peerconnection.ice.default_address_only", false);
+user_pref("dom.ipc.processPrelaunch.enabled", false);
 user_pref("dom.min_background_timeout_value", 4);
 user_pref("dom.timeout.enable_budget_timer_throttling", false);
 user_pref("widget.windows.window_occlusion_tracking.enabled", false);
@@ -422,38 +423,40 @@ func (p *foxPage) escape() { p.t.Helper(); p.press(foxEscape) }
 // foxElements selects, by role, the elements that HTML gives the role without an attribute
 // (https://www.w3.org/TR/html-aam-1.0/#html-element-role-mappings).
 var foxElements = map[string]string{
-	"button":   "button, summary, input:is([type=button], [type=image], [type=reset], [type=submit])",
-	"combobox": "select",
-	"dialog":   "dialog",
-	"group":    "details, fieldset, optgroup",
-	"link":     "a[href], area[href]",
-	"list":     "menu, ol, ul",
-	"status":   "output",
-	"textbox":  "input, textarea",
+	"alert":       "",
+	"alertdialog": "",
+	"button":      "button, summary, input:is([type=button], [type=image], [type=reset], [type=submit])",
+	"combobox":    "select, input[list]",
+	"dialog":      "dialog",
+	"group":       "details, fieldset, optgroup",
+	"link":        "a[href], area[href]",
+	"list":        "menu, ol, ul",
+	"log":         "",
+	"status":      "output",
+	"switch":      "",
+	"textbox":     "input, textarea",
 }
 
 // query returns the ids of what the accessibility tree has of a role and a name now; an empty name is any. Firefox takes about 0.1 s to
-// look at every element of the page, so it looks first at those that can have the role.
+// look at every element of the page, so it looks only at those that can have the role.
 func (p *foxPage) query(ctx context.Context, role, name string) ([]string, error) {
+	elements, ok := foxElements[role]
+	if !ok {
+		return nil, fmt.Errorf("foxElements has no role %q", role)
+	}
 	selector := "[role=" + role + "]"
-	if elements, ok := foxElements[role]; ok {
+	if elements != "" {
 		selector += ", " + elements
 	}
 	candidates, err := p.locate(ctx, "css", selector, nil)
-	if err != nil {
+	if err != nil || len(candidates) == 0 {
 		return nil, err
 	}
 	value := map[string]any{"role": role}
 	if name != "" {
 		value["name"] = name
 	}
-	if len(candidates) > 0 {
-		found, err := p.locate(ctx, "accessibility", value, candidates)
-		if err != nil || len(found) > 0 {
-			return found, err
-		}
-	}
-	return p.locate(ctx, "accessibility", value, nil)
+	return p.locate(ctx, "accessibility", value, candidates)
 }
 
 // locate returns the ids of the elements that a locator finds in the page, or in and below the elements in start.

@@ -31,10 +31,8 @@ func TestAThirdCallerStartsASecondConversationAndDisturbsNobody(t *testing.T) {
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.fill("Message", "half a sent")
-	carol := s.open("carol")
-	carol.connectTo("alice")
-	carol.connected("alice")
-	carol.say("may I?")
+	carol := s.peer("carol").call("alice")
+	carol.say(1, "may I?")
 	alice.shows("list", "Conversations", "1 unread message")
 	// Whom alice talks to, and what she writes, has not changed.
 	alice.connected("bob")
@@ -54,7 +52,9 @@ func TestAThirdCallerStartsASecondConversationAndDisturbsNobody(t *testing.T) {
 		t.Errorf("the field holds %q, want nothing: that was for bob", got)
 	}
 	alice.say("you may")
-	carol.hears("alice", "you may")
+	if got := carol.hears(); got != "you may" {
+		t.Errorf("carol got %q", got)
+	}
 	alice.bringUp("bob")
 	alice.hears("bob", "still here?")
 	if got := alice.read("textbox", "Message"); got != "half a sent" {
@@ -63,12 +63,12 @@ func TestAThirdCallerStartsASecondConversationAndDisturbsNobody(t *testing.T) {
 	if got := bob.texts("alice"); len(got) != 0 {
 		t.Errorf("bob has %q of alice, want nothing", got)
 	}
-	for _, p := range []*page{alice, bob, carol} {
+	for _, p := range []*page{alice, bob} {
 		p.absent("alert", "")
 	}
 	alice.click("button", "Disconnect from bob")
 	bob.vanish("button", "Disconnect from alice")
-	carol.say("still on")
+	carol.say(2, "still on")
 	alice.bringUp("carol")
 	alice.hears("carol", "still on")
 }
@@ -92,8 +92,9 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 		}
 	}
 	// And the page is ready for the next try.
-	bob := s.open("bob")
-	alice.meets(bob)
+	s.peer("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
 	alice.absent("alert", "")
 	if got := alice.read("textbox", "Other login"); got != "" {
 		t.Errorf("once connected the field holds %q, want nothing", got)
@@ -103,28 +104,36 @@ func TestWhoCannotBeCalledIsSaidInWords(t *testing.T) {
 func TestConnectingTwiceIsOnce(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	alice, bob := s.open("alice"), s.open("bob")
+	alice, bob := s.open("alice"), s.peer("bob")
 	alice.fill("Other login", "bob")
 	for range 3 {
 		alice.press(kb.Enter)
 	}
 	alice.connected("bob")
-	bob.connected("alice")
+	l := bob.accept()
 	alice.press(kb.Enter)
 	alice.absent("alert", "")
 	alice.say("only once")
-	bob.hears("alice", "only once")
+	if got := l.hears(); got != "only once" {
+		t.Errorf("bob got %q", got)
+	}
+	if n := alice.sentOf("offer"); n != 1 {
+		t.Errorf("the page has called %d times, want once", n)
+	}
 }
 
 func TestALongLoginFitsThePage(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	long := strings.Repeat("w", 64)
-	alice, bob := s.open(long), s.open("bob")
+	bob := s.open("bob")
 	bob.view(360, 740, "light")
-	alice.connectTo("bob")
+	alice := s.peer(long)
+	alice.mute = true // Its own hello would be too long.
+	l := alice.call("bob")
+	l.send(helloFrame("a page"))
 	bob.connected(long)
-	alice.say("hello")
+	l.say(1, "hello")
 	bob.hears(long, "hello")
 	for _, box := range []string{"#discussion", "html"} {
 		if over := eval[int](bob, `(() => { const e = document.querySelector("`+box+`"); return e.scrollWidth - e.clientWidth })()`); over > 0 {
@@ -166,8 +175,9 @@ func TestACallThatNobodyAnswersEnds(t *testing.T) {
 	alice.shows("alert", "", "carol did not answer")
 	receive(t, carol, messages.TypeBye)
 
-	bob := s.open("bob")
-	alice.meets(bob)
+	s.peer("bob")
+	alice.connectTo("bob")
+	alice.connected("bob")
 }
 
 // receive returns the next message, which must be of a type, decoded.
@@ -352,19 +362,21 @@ func TestAnOfferThatCannotBeReadEndsThatCallOnly(t *testing.T) {
 	if faults := eval[[]string](alice, "testing.faults.splice(0)"); len(faults) != 1 || !strings.Contains(faults[0], "a call fails") {
 		t.Errorf("the console has %q, want why the call failed", faults)
 	}
-	bob := s.open("bob")
-	bob.meets(alice)
+	s.peer("bob").call("alice")
+	alice.connected("bob")
 }
 
 func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	alice, bob := newPage(t, "alice", s.url()), newPage(t, "bob", s.url())
 	for _, screen := range []struct {
 		name          string
 		width, height int64
 	}{{"desk", 1000, 700}, {"phone", 360, 640}} {
 		t.Run(screen.name, func(t *testing.T) {
-			alice, bob := s.open("alice"), s.open("bob")
+			alice.join("alice")
+			bob.join("bob")
 			alice.view(screen.width, screen.height, "light")
 			alice.fill("Other login", "bob")
 			x, y := alice.position(alice.find("button", "Connect to"))

@@ -204,11 +204,12 @@ func TestABlockedLoginFindsNobody(t *testing.T) {
 	sent := eval[int](alice, "testing.sent.length")
 	robot.offer("alice")
 	// What comes after it shows that the offer has been there.
-	bob := s.open("bob")
-	bob.connectTo("alice")
-	bob.connected("alice")
+	bob := s.peer("bob").call("alice")
+	alice.connected("bob")
 	alice.say("is somebody here?")
-	bob.hears("alice", "is somebody here?")
+	if got := bob.hears(); got != "is somebody here?" {
+		t.Errorf("bob got %q", got)
+	}
 	if to := eval[[]string](alice, fmt.Sprintf("testing.sent.slice(%d).map(({ to }) => to)", sent)); strings.Contains(strings.Join(to, " "), "robot") {
 		t.Errorf("the page has sent frames to %q, want none to robot", to)
 	}
@@ -288,8 +289,7 @@ func TestWhoIsThereIsShownWhereTheServiceTells(t *testing.T) {
 
 func TestAServiceWithoutPresenceIsAskedOnce(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
-	s.restart(actors.Options{NoPresence: true})
+	s := startServiceWith(t, actors.Options{NoPresence: true})
 	alice := s.open("alice")
 	for _, login := range []string{"robot one", "robot two"} {
 		s.peer(login).call("alice")

@@ -260,7 +260,7 @@ func (p *page) largestRenderer() (int, bool) {
 func TestWhatIsTypedIsNeverLost(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	alice, bob := s.open("alice"), s.open("bob")
+	alice, bob := s.open("alice"), s.peer("bob")
 	alice.fill("Message", "a long thought")
 	alice.press(kb.Enter)
 	alice.shows("alert", "", "Nobody is connected")
@@ -272,18 +272,20 @@ func TestWhatIsTypedIsNeverLost(t *testing.T) {
 	alice.join("alice")
 	alice.shows("textbox", "Message", "a long thought")
 
-	bob.connectTo("alice")
+	l := bob.call("alice")
 	alice.connected("bob")
 	alice.shows("textbox", "Message", "a long thought")
-	bob.click("button", "Disconnect from alice")
+	l.send([]byte{frameGoodbye})
 	alice.vanish("button", "Disconnect from bob")
 	alice.click("button", "Send")
 	alice.shows("alert", "", "Nobody is connected")
 
-	bob.connectTo("alice")
+	l = bob.call("alice")
 	alice.connected("bob")
 	alice.click("button", "Send")
-	bob.hears("alice", "a long thought")
+	if got := l.hears(); got != "a long thought" {
+		t.Errorf("bob got %q", got)
+	}
 	if left := alice.read("textbox", "Message"); left != "" {
 		t.Errorf("after sending, the composer has %q, want nothing", left)
 	}

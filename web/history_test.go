@@ -62,11 +62,9 @@ func TestConversationsSurviveAReload(t *testing.T) {
 	s := startService(t)
 	alice, bob := s.pair()
 	chat(alice, bob)
-	carol := s.open("carol")
-	carol.connectTo("alice")
-	carol.connected("alice")
-	carol.say("unread")
+	s.peer("carol").call("alice").say(1, "unread")
 	alice.shows("list", "Conversations", "1 unread message")
+	alice.untilStored("both discussions", func(stored map[string]int) bool { return stored["entries"] >= 7 })
 	alice.fill("Message", "half a thought")
 	want := alice.messages()
 
@@ -455,7 +453,7 @@ func TestWhatTheDeviceCannotDoIsSaid(t *testing.T) {
 func TestOffTheRecordNothingIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	alice, bob := s.open("alice"), s.open("bob")
+	alice, bob := s.open("alice"), s.peer("bob")
 	alice.click("button", "Settings")
 	alice.click("switch", "Off the record")
 	alice.press(kb.Escape)
@@ -463,8 +461,11 @@ func TestOffTheRecordNothingIsWrittenDown(t *testing.T) {
 	alice.fill("Message", "a secret draft")
 	alice.connectTo("bob")
 	alice.connected("bob")
+	l := bob.accept()
 	alice.say("between us")
-	bob.hears("alice", "between us")
+	if got := l.hears(); got != "between us" {
+		t.Errorf("bob got %q", got)
+	}
 	alice.delivered()
 	stored := alice.stored()
 	if stored["entries"]+stored["conversations"]+stored["contacts"] != 0 {
@@ -475,7 +476,9 @@ func TestOffTheRecordNothingIsWrittenDown(t *testing.T) {
 	alice.press(kb.Escape)
 	alice.vanish("dialog", "")
 	alice.say("for the record")
-	bob.hears("alice", "for the record")
+	if got := l.hears(); got != "for the record" {
+		t.Errorf("bob got %q", got)
+	}
 	alice.untilStored("what is said now", func(stored map[string]int) bool { return stored["entries"] > 0 })
 	alice.navigate(s.url())
 	alice.join("alice")
@@ -519,7 +522,7 @@ func TestThePageWorksWhereTheBrowserKeepsNothingOrNonsense(t *testing.T) {
 			alice.beforeEachLoad(script)
 			alice.navigate(s.url())
 			alice.find("button", "Join")
-			bob := s.open("bob")
+			bob := s.peer("bob")
 			alice.join("alice")
 			if name == "nonsense is kept" {
 				alice.bringUp("carol")
@@ -538,7 +541,9 @@ func TestThePageWorksWhereTheBrowserKeepsNothingOrNonsense(t *testing.T) {
 			}
 			alice.connected("bob")
 			alice.say("all the same")
-			bob.hears("alice", "all the same")
+			if got := bob.accept().hears(); got != "all the same" {
+				t.Errorf("bob got %q", got)
+			}
 			alice.delivered()
 		})
 	}

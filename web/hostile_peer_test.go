@@ -275,7 +275,7 @@ func TestAFloodOfMessagesLeavesThePageAnsweringAndOthersConnected(t *testing.T) 
 	quiet := friend.call("alice")
 	alice.connected("friend")
 	l := malloryCalls(mallory, "page")
-	flood := uint32(5_000)
+	flood := uint32(2_500)
 	if long() {
 		flood = 20_000
 	}

@@ -196,9 +196,7 @@ func TestReceiptsSayDeliveredThenReadAndWhoTypesIsSeen(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	carol := s.open("carol")
-	carol.connectTo("bob")
-	carol.connected("bob")
+	s.peer("carol").call("bob")
 	bob.bringUp("carol")
 	bob.connected("carol")
 

@@ -8,12 +8,14 @@ import (
 	"syscall"
 
 	"github.com/chromedp/chromedp"
+
+	"p2p-messaging/transport/netns"
 )
 
 // internetwork is three hosts, each in a network of its own, and a router between them. Packets are real. Each path between two of them
 // can be cut alone, and no host notices: the router takes the packets and throws them away.
 type internetwork struct {
-	router              *namespace
+	router              *netns.Namespace
 	alice, bob, service *host
 	// dropped are the router's rules (ip-rule(8)) for what it throws away.
 	dropped []string
@@ -21,7 +23,7 @@ type internetwork struct {
 
 // host is a computer in a network.
 type host struct {
-	*namespace
+	*netns.Namespace
 	// subnet is the first three numbers of its addresses, and address the last one.
 	subnet  string
 	address int
@@ -55,10 +57,10 @@ func newInternetwork() (*internetwork, error) {
 
 // route makes the router and the hosts.
 func (n *internetwork) route() (err error) {
-	if n.router, err = newNamespace(); err != nil {
+	if n.router, err = netns.New(); err != nil {
 		return err
 	}
-	if err := n.router.do(func() error { return writeSysctl("ipv4/ip_forward", "1") }); err != nil {
+	if err := n.router.Forward(); err != nil {
 		return err
 	}
 	for i, h := range []**host{&n.alice, &n.bob, &n.service} {
@@ -71,19 +73,19 @@ func (n *internetwork) route() (err error) {
 
 // attach makes a host that has eth0, and whose other end the router has.
 func (n *internetwork) attach(subnet string) (*host, error) {
-	space, err := newNamespace()
+	space, err := netns.New()
 	if err != nil {
 		return nil, err
 	}
-	h := &host{namespace: space, subnet: subnet, address: 2}
-	if err := n.router.ip(
-		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", h.port(), h.path()),
+	h := &host{Namespace: space, subnet: subnet, address: 2}
+	if err := n.router.IP(
+		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", h.port(), h.Path()),
 		fmt.Sprintf("address add %s.1/24 dev %s", subnet, h.port()),
 		fmt.Sprintf("link set %s up", h.port()),
 	); err != nil {
 		return h, err
 	}
-	return h, h.ip(fmt.Sprintf("address add %s dev eth0", h.prefix()), "link set eth0 up", h.defaultRoute())
+	return h, h.IP(fmt.Sprintf("address add %s dev eth0", h.prefix()), "link set eth0 up", h.defaultRoute())
 }
 
 // port is the router's interface to the host.
@@ -102,13 +104,13 @@ func (h *host) defaultRoute() string { return fmt.Sprintf("route add default via
 // browse starts a Chromium on the host.
 func (h *host) browse() (err error) {
 	var entered error
-	h.browser, h.stop, err = launchChromium(
+	h.browser, h.stop, err = launchChromium(whole,
 		// There are no name servers and no certificate authorities here.
 		chromedp.Flag("host-resolver-rules", "MAP "+serviceName+" "+serviceSubnet+".2"),
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.ModifyCmdFunc(func(command *exec.Cmd) {
 			endWithTests(command)
-			entered = h.enter(command)
+			entered = h.Enter(command)
 		}))
 	return errors.Join(entered, err)
 }
@@ -122,10 +124,10 @@ func (n *internetwork) close() {
 		if h.stop != nil {
 			h.stop()
 		}
-		h.namespace.close()
+		h.Close()
 	}
 	if n.router != nil {
-		n.router.close()
+		n.router.Close()
 	}
 }
 
@@ -161,7 +163,7 @@ func (n *internetwork) change(command string, rules []string) error {
 	for _, rule := range rules {
 		commands = append(commands, fmt.Sprintf("rule %s %s priority 1 blackhole", command, rule))
 	}
-	return n.router.ip(commands...)
+	return n.router.IP(commands...)
 }
 
 // of returns the paths of a host to all others.
@@ -181,17 +183,17 @@ func (n *internetwork) all() []hostPair { return append(n.of(n.service), hostPai
 func (h *host) move() error {
 	old := h.prefix()
 	h.address++
-	return h.ip("address del "+old+" dev eth0", "address add "+h.prefix()+" dev eth0", h.defaultRoute())
+	return h.IP("address del "+old+" dev eth0", "address add "+h.prefix()+" dev eth0", h.defaultRoute())
 }
 
 // unplug takes the host's interface down, which its browser notices.
-func (h *host) unplug() error { return h.ip("link set eth0 down") }
+func (h *host) unplug() error { return h.IP("link set eth0 down") }
 
 // plug takes it up again.
-func (h *host) plug() error { return h.ip("link set eth0 up", h.defaultRoute()) }
+func (h *host) plug() error { return h.IP("link set eth0 up", h.defaultRoute()) }
 
 // freeze stops all processes on the host.
-func (h *host) freeze() error { return h.signal(syscall.SIGSTOP) }
+func (h *host) freeze() error { return h.Signal(syscall.SIGSTOP) }
 
 // thaw has them go on.
-func (h *host) thaw() error { return h.signal(syscall.SIGCONT) }
+func (h *host) thaw() error { return h.Signal(syscall.SIGCONT) }

@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 func TestARefusedLoginIsSaidInWordsAndWhatWasTypedStays(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	s.open("alice")
+	s.robot("alice")
 	second := newPage(t, "second", s.url())
 	second.fill("Login", "alice")
 	second.press(kb.Enter)
@@ -77,6 +78,25 @@ func TestTwoQuickClicksOnJoinAreOne(t *testing.T) {
 	if logins := eval[int](p, `testing.sent.filter((frame) => frame.type === "login").length`); logins != 1 {
 		t.Errorf("the page asked for its login %d times, want once", logins)
 	}
+
+	// A test's click reaches its button, and nothing else, even if that moves away from where it was.
+	eval[any](p, `(() => {
+		const button = document.querySelector(".sign-out");
+		const measure = button.getClientRects;
+		globalThis.moves = 0;
+		button.getClientRects = () => {
+			const boxes = measure.call(button);
+			if (moves < 2) button.style.marginRight = 200 * ++moves + "px";
+			return boxes;
+		};
+		globalThis.clicks = [];
+		document.addEventListener("click", (e) => clicks.push(button.contains(e.target)));
+	})()`)
+	p.click("button", "Sign out")
+	p.find("button", "Join")
+	if moves, clicks := eval[int](p, "moves"), eval[[]bool](p, "clicks"); moves != 2 || !slices.Equal(clicks, []bool{true}) {
+		t.Errorf("the button moved %d times and the page got clicks on it: %v; want 2 and one", moves, clicks)
+	}
 }
 
 func TestSignOutAndJoinAgain(t *testing.T) {
@@ -104,6 +124,5 @@ func TestSignOutAndJoinAgain(t *testing.T) {
 	alice.find("button", "Join")
 
 	// The login is free: anybody may have it.
-	other := newPage(t, "other", s.url())
-	other.join("alice")
+	s.robot("alice")
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"p2p-messaging/actors"
 	"p2p-messaging/transport"
 )
 
@@ -102,7 +103,7 @@ func TestBehindNginxThePageWorksOrSaysWhatIsWrong(t *testing.T) {
 
 func TestBehindATrustedNginxXForwardedHostIsEnough(t *testing.T) {
 	t.Parallel()
-	s := startServiceAt(t, "127.0.0.1:0", net.Listen, func(o *transport.Options) {
+	s := startServiceAt(t, "127.0.0.1:0", net.Listen, actors.Options{}, func(o *transport.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
 	const forwarded = "proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"

@@ -1,4 +1,6 @@
-const { readFileSync } = require("node:fs");
+const { readFileSync, readdirSync } = require("node:fs");
+
+const styles = readdirSync("src/view").filter((name) => name.endsWith(".css")).map((name) => readFileSync(`src/view/${name}`, "utf8")).join("");
 
 // What `npm run css` keeps of Bootstrap: the rules for elements, the rules for classes that the page's sources name, and the variables in use.
 module.exports = {
@@ -7,5 +9,5 @@ module.exports = {
   skippedContentGlobs: ["src/**/*.test.ts", "src/**/*.fixture.ts", "src/words.ts"], // prose is full of class names: "table", "card"
   keyframes: true,
   variables: true,
-  safelist: { variables: [...readFileSync("src/view/page.css", "utf8").matchAll(/var\((--bs-[\w-]+)/gu)].map(([, name]) => name) },
+  safelist: { variables: [...styles.matchAll(/var\((--bs-[\w-]+)/gu)].map(([, name]) => name) },
 };

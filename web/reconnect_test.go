@@ -59,7 +59,6 @@ func TestAConnectionThatDropsIsRestoredAndNothingIsLost(t *testing.T) {
 		"Firefox":  func(s *service) *person { return &s.openInFirefox("alice").person },
 	} {
 		t.Run(browser, func(t *testing.T) {
-			t.Parallel()
 			s := startService(t)
 			alice, robot := open(s), s.peer("robot")
 			gate := robot.behindGate()

@@ -32,12 +32,12 @@ func (n *internetwork) translate(more ...string) error {
 		fmt.Sprintf("add rule ip block forward iifname %q oifname %q drop", n.alice.port(), n.bob.port()),
 		fmt.Sprintf("add rule ip block forward iifname %q oifname %q drop", n.bob.port(), n.alice.port()),
 	}
-	return n.router.nft(append(commands, more...)...)
+	return n.nft(append(commands, more...)...)
 }
 
-// nft runs commands of the program of that name (nft(8)) inside the namespace.
-func (n *namespace) nft(commands ...string) error {
-	return n.do(func() error {
+// nft runs commands of the program of that name (nft(8)) on the router.
+func (n *internetwork) nft(commands ...string) error {
+	return n.router.Do(func() error {
 		path, err := lookProgram("nft")
 		if err != nil {
 			return err
@@ -85,21 +85,21 @@ func (n *internetwork) join(t *testing.T, url string) (alice, bob *page) {
 // plainURL is the address of a service without TLS.
 const plainURL = "http://" + serviceSubnet + ".2:7777/"
 
-// program builds the program.
+// program builds the program. go run takes it from the go command's cache, where go build would link it again.
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "p2p-messaging")
-	if output, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
+	if output, err := exec.Command("go", "run", "-exec", "cp", "p2p-messaging", path).CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, output)
 	}
 	return path
 }
 
-// runs starts the program inside the namespace, and waits until it says that it is ready. It ends with the test.
-func (n *namespace) runs(t *testing.T, program string, arguments ...string) {
+// runs starts the program on the host, and waits until it says that it is ready. It ends with the test.
+func (h *host) runs(t *testing.T, program string, arguments ...string) {
 	t.Helper()
 	process := exec.Command(program, arguments...)
-	if err := n.enter(process); err != nil {
+	if err := h.Enter(process); err != nil {
 		t.Fatal(err)
 	}
 	endWithTests(process)
@@ -157,6 +157,7 @@ func certificateFor(t *testing.T, name string) (cert, key string) {
 
 func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 	needRelays(t)
+	t.Parallel()
 	if _, err := lookProgram("nft"); err != nil {
 		missing(t, "nft is not installed: apt-get install nftables")
 	}
@@ -208,7 +209,7 @@ func TestTwoBehindNATsTalkThroughTheRelayOfTheService(t *testing.T) {
 				return
 			}
 			probe := exec.Command(service, "probe", network.url)
-			if err := n.alice.enter(probe); err != nil {
+			if err := n.alice.Enter(probe); err != nil {
 				t.Fatal(err)
 			}
 			if output, err := probe.CombinedOutput(); err != nil {
@@ -223,12 +224,13 @@ func (p *page) shownHow(path string) {
 	p.t.Helper()
 	p.click("button", "How am I connected?")
 	p.shows("dialog", "How am I connected?", path)
-	p.click("button", "Close")
+	p.escape() // The dialog grows with each message of the call, so its button may move away under a click.
 	p.vanish("dialog", "How am I connected?")
 }
 
 func TestACallFollowsRelayOnly(t *testing.T) {
 	needRelays(t)
+	t.Parallel()
 	n := internetworkFor(t)
 	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
 	alice, bob := n.join(t, plainURL)
@@ -251,6 +253,7 @@ func TestACallFollowsRelayOnly(t *testing.T) {
 
 func TestWithNoWayBetweenTwoThePageSaysWhatHelps(t *testing.T) {
 	needRelays(t)
+	t.Parallel()
 	n := internetworkFor(t)
 	if err := n.cut(hostPair{n.alice, n.bob}); err != nil {
 		t.Fatal(err)

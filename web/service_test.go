@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,34 +36,31 @@ type service struct {
 // startService starts a service that ends with the test, and in which nothing may go wrong meanwhile.
 func startService(t testing.TB) *service {
 	t.Helper()
+	return startServiceWith(t, actors.Options{})
+}
+
+// startServiceWith does the same, with options of its sessions.
+func startServiceWith(t testing.TB, sessions actors.Options) *service {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	return startServiceAt(t, "127.0.0.1:0", net.Listen)
+	return startServiceAt(t, "127.0.0.1:0", net.Listen, sessions)
 }
 
 // startKeepingService starts a service that keeps sessions for so long.
 func startKeepingService(t testing.TB, window time.Duration) *service {
 	t.Helper()
-	s := startService(t)
-	s.restart(actors.Options{ResumeWindow: window})
-	return s
-}
-
-// restart starts the service again, with other options of its sessions.
-func (s *service) restart(sessions actors.Options) {
-	s.t.Helper()
-	s.stop()
-	s.sessions = sessions
-	s.start()
+	return startServiceWith(t, actors.Options{ResumeWindow: window})
 }
 
 // startServiceAt does the same, at an address for which listen opens the socket, with options that adjust sets.
 func startServiceAt(
-	t testing.TB, address string, listen func(network, address string) (net.Listener, error), adjust ...func(*transport.Options),
+	t testing.TB, address string, listen func(network, address string) (net.Listener, error), sessions actors.Options,
+	adjust ...func(*transport.Options),
 ) *service {
 	t.Helper()
-	s := &service{t: t, address: address, listen: listen, adjust: adjust}
+	s := &service{t: t, address: address, listen: listen, sessions: sessions, adjust: adjust}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -91,10 +89,15 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-// start listens where the service has listened before, if it has.
+// start listens where the service has listened before, if it has. Meanwhile another program may have got the port, for a
+// connection mostly.
 func (s *service) start() {
 	s.t.Helper()
 	listener, err := s.listen("tcp", s.address)
+	for late := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(late); {
+		time.Sleep(10 * time.Millisecond)
+		listener, err = s.listen("tcp", s.address)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestThePageIsDarkAsTheSystemIsUntilToldOtherwise(t *testing.T) {
 func TestThePageSpeaksFrenchWhenToldAndAChatWorksInIt(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	bob := s.open("bob")
+	bob := s.peer("bob")
 	p := newPage(t, "alice", s.url())
 	p.click("button", "Settings")
 	p.pick("combobox", "Language", "fr")
@@ -66,7 +66,9 @@ func TestThePageSpeaksFrenchWhenToldAndAChatWorksInIt(t *testing.T) {
 	p.find("button", "Raccrocher avec bob")
 	p.fill("Votre message", "Salut !")
 	p.press(kb.Enter)
-	bob.hears("alice", "Salut !")
+	if got := bob.accept().hears(); got != "Salut !" {
+		t.Errorf("bob got %q", got)
+	}
 	p.shows("log", "Fil de la discussion", "remis")
 	p.click("button", "Réglages")
 	p.pick("combobox", "Langue", "en")
@@ -132,10 +134,7 @@ func TestNotificationsAreAskedForOnlyWhenTurnedOnAndSayWhoAndNotWhat(t *testing.
 	if text := shown()[0]; !strings.HasPrefix(text, "bob ") || strings.Contains(text, "secret") {
 		t.Errorf("the notification is %q, want who has written, and not what", text)
 	}
-	carol := s.open("carol")
-	carol.connectTo("alice")
-	carol.connected("alice")
-	carol.say("hello")
+	s.peer("carol").call("alice").say(1, "hello")
 	alice.until("a notification of carol", func(context.Context) (bool, error) { return len(shown()) == 2, nil })
 	eval[bool](alice, `(latest.onclick(), true)`)
 	alice.connected("carol")

@@ -1,7 +1,12 @@
-// Package arguments prepares the arguments of a command line for kong, and kong's refusals for people.
+// Package arguments prepares the arguments of a command line for kong, and kong's refusals for people. It runs the commands, and
+// knows their exit statuses. [Size] is a number of bytes as people write it.
 package arguments
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
 
 // Join returns the arguments of a command line for kong, with each negative number joined to the flag in front of it:
 // --pairs -5 becomes --pairs=-5. Kong takes -5 for a flag. Joined, the flag itself says which numbers it takes.
@@ -32,4 +37,19 @@ func isNegative(argument string) bool {
 func Reason(err error) string {
 	reason, _, _ := strings.Cut(err.Error(), "; perhaps try")
 	return reason
+}
+
+// WithHelp returns the command whose help tells of a command line: the one that it names, or usual, the default command, if it has only
+// flags.
+func WithHelp(parser *kong.Kong, arguments []string, usual string) string {
+	named := usual
+	if len(arguments) > 0 && !strings.HasPrefix(arguments[0], "-") {
+		named = arguments[0]
+	}
+	for _, command := range parser.Model.Children {
+		if command.Name == named {
+			return parser.Model.Name + " " + named
+		}
+	}
+	return parser.Model.Name
 }

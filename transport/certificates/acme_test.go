@@ -54,9 +54,12 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
+// patience bounds the wait for a certificate. If an attempt to get one fails, certmagic tries again after a minute.
+const patience = 3 * time.Minute
+
 func (j *journal) wait(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for {
 		j.mu.Lock()
 		found, changed := strings.Contains(j.text.String(), text), j.changed
@@ -141,7 +144,7 @@ func handshake(l net.Listener, roots *x509.CertPool) (*tls.Conn, error) {
 func certificateOf(t *testing.T, l net.Listener, roots *x509.CertPool, before string) (conn *tls.Conn, serial string) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if conn, err = handshake(l, roots); err != nil {
 			continue
 		}

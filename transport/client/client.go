@@ -30,6 +30,10 @@
 //   - A service that keeps no sessions is used as it is. Then a connection that drops is the end of the session, and the client
 //     logs in anew.
 //
+// # Tokens
+//
+// A service may want a token with each login. [WithToken] gets them, and brings the service a fresh one before the old one ends.
+//
 // # Presence
 //
 // [Client.Watch] asks which logins are online. The service answers with a [Message] of type "presence", and sends another
@@ -84,7 +88,8 @@ type Client struct {
 	keeper   *keeper     // set by WithKeep
 	incoming chan delivery
 	done     <-chan struct{} // closed when the client has ended
-	session  chan struct{}   // a token that is held during Login and Logout
+	session  chan struct{}   // an element is held during Login and Logout
+	tokens   *tokens         // nil without tokens, and with keeper
 
 	closeOnce sync.Once
 	closeErr  error
@@ -118,6 +123,7 @@ func Dial(ctx context.Context, address string, options ...Option) (*Client, erro
 		c.keeper, err = newKeeper(ctx, target, s, c.incoming)
 	} else {
 		c.conn, err = dial(ctx, target, s, c.take)
+		c.tokens = newTokens(s.token, c.renew)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target.Redacted(), err)
@@ -152,7 +158,7 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 		return err
 	}
 	defer release(c.session)
-	text, err := loginText(messages.TypeLogin, login)
+	text, err := loginText(messages.TypeLogin, login, "")
 	if err != nil {
 		return err
 	}
@@ -163,6 +169,13 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	}
 	if c.keeper != nil {
 		return c.keeper.logIn(ctx, login)
+	}
+	token, err := c.tokens.get(ctx, login)
+	if err == nil {
+		text, err = loginText(messages.TypeLogin, login, token)
+	}
+	if err != nil {
+		return fmt.Errorf("no token: %w", err)
 	}
 	reply := make(chan Message, 1)
 	c.awaitReply(reply)
@@ -190,7 +203,15 @@ func (c *Client) logIn(ctx context.Context, login string) error {
 	c.mu.Lock()
 	c.login = login
 	c.mu.Unlock()
+	c.tokens.hold(login, token)
 	return nil
+}
+
+// renew brings the service a fresh token of a login.
+func (c *Client) renew(login, token string) {
+	if c.LoggedInAs() == login {
+		_ = c.conn.write(c.tokens.ctx, gws.OpcodeText, tokenText(token)) // if it fails, the connection has ended
+	}
 }
 
 // Logout gives up the current login. The service sends no reply. The connection stays open and may log in again, with the
@@ -217,7 +238,8 @@ func (c *Client) logOut(ctx context.Context) error {
 	if login == "" {
 		return ErrNotLoggedIn
 	}
-	text, err := loginText(messages.TypeLogout, login)
+	c.tokens.drop()
+	text, err := loginText(messages.TypeLogout, login, "")
 	if err != nil {
 		return err
 	}
@@ -378,6 +400,7 @@ func (c *Client) Close() error {
 			c.closeErr = c.keeper.close()
 		} else {
 			c.closeErr = c.conn.close(closeTimeout)
+			c.tokens.stop()
 		}
 	})
 	return c.closeErr
@@ -391,6 +414,7 @@ func (c *Client) CloseNow() {
 		return
 	}
 	c.conn.cutOff()
+	c.tokens.stop()
 }
 
 func (c *Client) awaitReply(reply chan Message) {

@@ -27,6 +27,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// begin starts f and does not wait for its end. The channel has its error.
+func begin(f func() error) chan error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return done
+}
+
 func receive(t *testing.T, c *client.Client) client.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -242,8 +249,7 @@ func TestLoginIsAcceptedOrRefusedWithAReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl, f := connect(t, nil)
-			done := make(chan error, 1)
-			go func() { done <- cl.Login(t.Context(), "alice") }()
+			done := begin(func() error { return cl.Login(t.Context(), "alice") })
 			f.expect(text, `{"type":"login","login":"alice"}`)
 			f.send(text, c.reply)
 			err := <-done
@@ -286,8 +292,7 @@ func TestTheDefaultTLSConfigurationMayBeNamed(t *testing.T) {
 
 func TestWhatComesDuringALoginIsKeptInOrder(t *testing.T) {
 	c, f := connect(t, nil)
-	done := make(chan error, 1)
-	go func() { done <- c.Login(t.Context(), "alice") }()
+	done := begin(func() error { return c.Login(t.Context(), "alice") })
 	f.expect(text, `{"type":"login","login":"alice"}`)
 	f.send(text, `{"type":"offer","offer":1,"from":"bob","to":"alice"}`)
 	f.send(text, `{"type":"error","code":"peer-unavailable","message":"Gone.","to":"carol"}`)
@@ -320,8 +325,7 @@ func TestLoginEndsTheConnectionWhenItsContextEndsBeforeTheReply(t *testing.T) {
 
 func TestLoginSaysWhyTheServiceClosedTheConnectionInstead(t *testing.T) {
 	c, f := connect(t, nil)
-	done := make(chan error, 1)
-	go func() { done <- c.Login(t.Context(), "alice") }()
+	done := begin(func() error { return c.Login(t.Context(), "alice") })
 	f.expect(text, `{"type":"login","login":"alice"}`)
 	f.write(closeFrame(1008, "refused too often"))
 	f.expectClose(1000)
@@ -337,8 +341,7 @@ func TestLogoutFreesTheLoginForAnother(t *testing.T) {
 		t.Errorf("Logout before a login: %v; wanted ErrNotLoggedIn", err)
 	}
 	f.login(c, "alice")
-	done := make(chan error, 1)
-	go func() { done <- c.Logout(t.Context()) }()
+	done := begin(func() error { return c.Logout(t.Context()) })
 	f.expect(text, `{"type":"logout","login":"alice"}`)
 	if err := <-done; err != nil {
 		t.Errorf("Logout: %v", err)
@@ -363,8 +366,7 @@ func TestSendBuildsTheProtocolsMessages(t *testing.T) {
 		{messages.TypeICECandidate, "Zoë", nil, `{"type":"ice-candidate","ice-candidate":null,"from":"alice","to":"Zoë"}`},
 		{messages.TypeBye, "bob", "left", `{"type":"bye","reason":"left","from":"alice","to":"bob"}`},
 	} {
-		done := make(chan error, 1)
-		go func() { done <- c.Send(t.Context(), m.typ, m.to, m.payload) }()
+		done := begin(func() error { return c.Send(t.Context(), m.typ, m.to, m.payload) })
 		f.expect(text, m.want)
 		if err := <-done; err != nil {
 			t.Errorf("Send %s: %v", m.typ, err)
@@ -404,8 +406,7 @@ func TestSendRefusesWhatTheServiceCannotRelay(t *testing.T) {
 func TestSendTextPassesAnyTextOn(t *testing.T) {
 	c, f := connect(t, nil)
 	for _, s := range []string{"", "no JSON", strings.Repeat("a", 126), strings.Repeat("b", 1<<16), strings.Repeat("c", 1<<20)} {
-		done := make(chan error, 1)
-		go func() { done <- c.SendText(t.Context(), []byte(s)) }()
+		done := begin(func() error { return c.SendText(t.Context(), []byte(s)) })
 		f.expect(text, s)
 		if err := <-done; err != nil {
 			t.Errorf("SendText of %d bytes: %v", len(s), err)
@@ -630,8 +631,7 @@ func TestASendWithAnEndedContextSendsNothing(t *testing.T) {
 	if err := c.Login(ctx, "alice"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Login: %v; wanted the context's error", err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- c.SendText(t.Context(), []byte("two")) }()
+	done := begin(func() error { return c.SendText(t.Context(), []byte("two")) })
 	f.expect(text, "two")
 	if err := <-done; err != nil {
 		t.Errorf("SendText: %v", err)

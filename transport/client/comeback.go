@@ -40,6 +40,9 @@ const (
 	longestRetry = time.Hour
 	// lateAttempt is how long an attempt to log in may be on its way to the service (messages/PROTOCOL.md, "Keeping a session").
 	lateAttempt = time.Minute
+	// mostUnproven is how many tokens may be refused before the client stays away. One that was refused may hold a little later, and a
+	// fresh one may hold.
+	mostUnproven = 5
 )
 
 // errNoAnswer says that the service has not answered in time. The connection has probably dropped in silence.
@@ -49,6 +52,8 @@ var errNoAnswer = errors.New("connection to the service lost: no answer")
 type comeback struct {
 	timing   timing
 	random   func(n time.Duration) time.Duration // returns a random time from 0 up to n
+	proves   bool                                // each login brings a fresh token
+	unproven int                                 // tokens that were refused in a row
 	failures int                                 // attempts and connections in a row that did not hold
 
 	// Times at which logins were sent; zero before the first.
@@ -72,7 +77,7 @@ func (b *comeback) loggingIn(now time.Time) { b.loginBefore, b.login = b.login, 
 // connection ended or could not be made. Held is how long it lasted, or 0.
 func (b *comeback) after(reason error, held time.Duration, now time.Time) (wait time.Duration, ok bool) {
 	if held >= b.timing.holds {
-		b.failures = 0
+		b.failures, b.unproven = 0, 0
 	}
 	if _, is := errors.AsType[*breachError](reason); is {
 		return 0, false
@@ -89,7 +94,10 @@ func (b *comeback) after(reason error, held time.Duration, now time.Time) (wait 
 		}
 	}
 	if refused, is := errors.AsType[*RefusedError](reason); is && !isPassing(refused.Code) {
-		return 0, false
+		if !b.proves || refused.Code != messages.CodeAuthFailed || b.unproven == mostUnproven {
+			return 0, false
+		}
+		b.unproven++
 	}
 	least := time.Duration(0)
 	if failed, is := errors.AsType[*HandshakeError](reason); is {
@@ -141,7 +149,9 @@ func retryWait(closed *CloseError) (wait time.Duration, asked bool) {
 }
 
 // isPassing reports whether a login that was refused with code may be accepted a little later.
-func isPassing(code messages.Code) bool { return code == messages.CodeCapacity }
+func isPassing(code messages.Code) bool {
+	return code == messages.CodeCapacity || code == messages.CodeTooMany
+}
 
 // isPassingStatus reports whether a handshake that was answered with an HTTP status may succeed a little later. A proxy answers
 // like that while the service behind it restarts.

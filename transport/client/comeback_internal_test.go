@@ -65,6 +65,7 @@ func TestReasonsSayWhetherToComeBack(t *testing.T) {
 		"a certificate":             {&tls.CertificateVerificationError{Err: errors.New("expired")}, -1},
 		"a breach":                  {&breachError{errors.New("binary")}, -1},
 		"capacity":                  {&RefusedError{Code: messages.CodeCapacity}, 500 * time.Millisecond},
+		"too many":                  {&RefusedError{Code: messages.CodeTooMany}, 500 * time.Millisecond},
 		"taken":                     {&RefusedError{Code: messages.CodeLoginTaken}, -1},
 		"refused without a code":    {&RefusedError{}, -1},
 		"retry":                     {&CloseError{Code: messages.CloseServiceRestart, Reason: "retry=2300"}, 2300 * time.Millisecond},

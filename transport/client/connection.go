@@ -121,16 +121,7 @@ func retryAfter(response *http.Response) time.Duration {
 }
 
 // failure returns why the connection ended. It is nil while the connection is open.
-func (c *connection) failure() error {
-	select {
-	case <-c.done:
-	default:
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
+func (c *connection) failure() error { return errorAfter(c.done, &c.mu, &c.err) }
 
 // close does the closing handshake. It returns an error if the service did not send a close frame.
 func (c *connection) close(limit time.Duration) error {

@@ -186,6 +186,9 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 	length := time.Second
 	if os.Getenv("P2P_TEST_LONG") != "" {
 		length = time.Minute
+		if raceEnabled { // .ci/run has both.
+			length = 15 * time.Second
+		}
 	}
 	system, service, _ := keepingService(t, 2*time.Second)
 	proxy := newCutter(t, service)

@@ -32,7 +32,7 @@ type cutConn struct {
 // A way to cut a connection.
 type way func(c *cutConn)
 
-// ways are all of them.
+// ways are the ways to cut a connection.
 var ways = map[string]way{
 	"reset":                                  func(c *cutConn) { reset(c.client); reset(c.service) },
 	"silent drop":                            func(c *cutConn) { c.silent.Store(true) },

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"p2p-messaging/messages"
@@ -111,4 +112,16 @@ func (e *breachError) Unwrap() error { return e.err }
 // noMessage returns the error for a text that cannot be read as a message.
 func noMessage(err error) error {
 	return fmt.Errorf("the service sent a text that is no message: %w", err)
+}
+
+// errorAfter returns *err, which mu guards, once done is closed. It returns nil before.
+func errorAfter(done <-chan struct{}, mu *sync.Mutex, err *error) error {
+	select {
+	case <-done:
+	default:
+		return nil
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return *err
 }

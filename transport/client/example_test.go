@@ -81,16 +81,12 @@ func ExampleMessage_Err() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	alice, err := client.Dial(ctx, address)
+	alice, err := dialAs(ctx, address, "alice")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer alice.Close()
-	if err := alice.Login(ctx, "alice"); err != nil {
-		fmt.Println(err)
-		return
-	}
 	if err := alice.Send(ctx, messages.TypeOffer, "nobody", nil); err != nil {
 		fmt.Println(err)
 		return
@@ -132,16 +128,12 @@ func ExampleWithKeep() {
 	}
 	(<-connections).Close()
 
-	bob, err := client.Dial(ctx, address)
+	bob, err := dialAs(ctx, address, "bob")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer bob.Close()
-	if err := bob.Login(ctx, "bob"); err != nil {
-		fmt.Println(err)
-		return
-	}
 	if err := bob.Send(ctx, messages.TypeOffer, "alice", "v=0…"); err != nil {
 		fmt.Println(err)
 		return
@@ -169,16 +161,12 @@ func ExampleClient_Watch() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	alice, err := client.Dial(ctx, address)
+	alice, err := dialAs(ctx, address, "alice")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer alice.Close()
-	if err := alice.Login(ctx, "alice"); err != nil {
-		fmt.Println(err)
-		return
-	}
 	if err := alice.Watch(ctx, "alice", "bob"); err != nil {
 		fmt.Println(err)
 		return
@@ -212,6 +200,19 @@ func ExampleCloseError() {
 		fmt.Println("to be dialed again, after a delay; code", closed.Code)
 	}
 	// Output: to be dialed again, after a delay; code 1012
+}
+
+// dialAs connects and logs in, as the first example does.
+func dialAs(ctx context.Context, address, login string) (*client.Client, error) {
+	c, err := client.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Login(ctx, login); err != nil {
+		c.CloseNow()
+		return nil, err
+	}
+	return c, nil
 }
 
 // startService starts a service on a free port.

@@ -93,11 +93,10 @@ func (k *kept) login(received int) keptLogin {
 // logsIn does the first login. The next secret is "next-secret-00001".
 func (k *kept) logsIn() {
 	k.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- k.Login(k.t.Context(), "alice") }()
+	done := begin(func() error { return k.Login(k.t.Context(), "alice") })
 	k.fake.t.Helper()
 	k.login(0)
-	k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":false}`)
+	k.send(text, newSession("next-secret-00001"))
 	if err := <-done; err != nil {
 		k.t.Fatalf("Login: %v", err)
 	}
@@ -115,7 +114,7 @@ func (k *kept) resumes(received, m int) {
 	if l := k.login(received); l.Resume != "next-secret-00001" {
 		k.t.Errorf("the client brought the secret %q; wanted its newest one", l.Resume)
 	}
-	k.send(text, fmt.Sprintf(`{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":true,"received":%d}`, m))
+	k.send(text, resumed(m))
 }
 
 func (k *kept) relays(n int) { k.t.Helper(); k.send(text, offerTo(n)) }
@@ -146,6 +145,24 @@ func (k *kept) lost() *client.SessionLostError {
 	return lost
 }
 
+// logsOut takes the client's logout.
+func (k *kept) logsOut() {
+	k.t.Helper()
+	k.expect(text, `{"type":"logout","login":"alice"}`)
+	k.expect(text, `{"type":"ping","id":"logout"}`)
+	k.send(text, `{"type":"pong","id":"logout"}`)
+}
+
+// newSession is the answer to alice's login that begins a kept session.
+func newSession(secret string) string {
+	return fmt.Sprintf(`{"type":"login","success":true,"login":"alice","resume":%q,"window":30,"resumed":false}`, secret)
+}
+
+// resumed is the answer to alice's login that goes on with a session whose service has received so many messages.
+func resumed(received int) string {
+	return fmt.Sprintf(`{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":true,"received":%d}`, received)
+}
+
 func offerTo(n int) string {
 	return fmt.Sprintf(`{"type":"offer","offer":%d,"from":"bob","to":"alice"}`, n)
 }
@@ -156,19 +173,28 @@ func offerFrom(n int) string {
 
 func bubble(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
 
+// inSession runs a test in a bubble, with a client that has logged in as alice.
+func inSession(t *testing.T, f func(t *testing.T, k *kept)) {
+	t.Helper()
+	bubble(t, func(t *testing.T) {
+		k := connectKept(t)
+		k.logsIn()
+		f(t, k)
+	})
+}
+
 func TestAKeptLoginBringsASecretOfItsOwn(t *testing.T) {
 	secrets := map[string]bool{}
 	for range 3 {
 		bubble(t, func(t *testing.T) {
 			k := connectKept(t)
-			done := make(chan error, 1)
-			go func() { done <- k.Login(t.Context(), "alice") }()
+			done := begin(func() error { return k.Login(t.Context(), "alice") })
 			l := k.login(0)
 			if l.Login != "alice" || len(l.Resume) < 22 || !messages.IsSecret([]byte(l.Resume)) {
 				t.Errorf("the login is %+v; wanted alice, with a secret of 128 bits at least", l)
 			}
 			secrets[l.Resume] = true
-			k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":false}`)
+			k.send(text, newSession("next-secret-00001"))
 			if err := <-done; err != nil || k.LoggedInAs() != "alice" {
 				t.Errorf("Login: %v, as %q; wanted alice", err, k.LoggedInAs())
 			}
@@ -181,9 +207,7 @@ func TestAKeptLoginBringsASecretOfItsOwn(t *testing.T) {
 }
 
 func TestASessionGoesOnBehindADrop(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		for n := range 3 {
 			k.says(n)
 			k.expect(text, offerFrom(n))
@@ -215,9 +239,7 @@ func TestASessionGoesOnBehindADrop(t *testing.T) {
 
 // Until the client has confirmed for itself, the answer to a ping would confirm what nobody has received.
 func TestTheFirstConfirmationGoesBeforeAnyPong(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		k.says(0)
 		k.expect(text, offerFrom(0))
 		k.drops()
@@ -264,9 +286,7 @@ func TestALostReplyCostsNothing(t *testing.T) {
 }
 
 func TestALostSessionIsToldWithWhatNobodyKnows(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		for n := range 3 {
 			k.says(n)
 			k.expect(text, offerFrom(n))
@@ -278,7 +298,7 @@ func TestALostSessionIsToldWithWhatNobodyKnows(t *testing.T) {
 		k.says(3)
 		k.accepts()
 		k.login(0)
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00002","window":30,"resumed":false}`)
+		k.send(text, newSession("next-secret-00002"))
 		k.expect(text, `{"type":"ping","received":0}`)
 		lost := k.lost()
 		if got, want := fmt.Sprintf("%s %s", lost.Unknown, lost.Unsent), fmt.Sprintf("[%s %s] [%s]", offerFrom(1), offerFrom(2), offerFrom(3)); got != want {
@@ -349,9 +369,7 @@ func TestWhatIsUnconfirmedIsConfirmed(t *testing.T) {
 		}, 30 * time.Second, `{"type":"ping","received":0}`}, // the service has been silent
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				begun := time.Now()
 				c.do(k)
 				k.expect(text, c.want)
@@ -372,9 +390,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 		"the logout is not answered": func(k *kept) { go k.Logout(k.t.Context()); _, _, _ = k.read(); _, _, _ = k.read() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				do(k)
 				k.accepts()
 				k.login(0)
@@ -465,9 +481,7 @@ func TestCloseCodesSayWhetherToComeBack(t *testing.T) {
 		"done":                 {code: 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				k.says(0)
 				k.expect(text, offerFrom(0))
 				begun := time.Now()
@@ -499,15 +513,13 @@ func TestCloseCodesSayWhetherToComeBack(t *testing.T) {
 
 // An earlier attempt may come late and take the session over from the later one. Then nobody has it.
 func TestTakenOverByItselfAClientComesBackOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		for range 2 { // the first attempt is lost, the second one is answered
 			k.drops()
 			k.accepts()
 			k.login(0)
 		}
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":true,"received":0}`)
+		k.send(text, resumed(0))
 		k.expect(text, `{"type":"ping","received":0}`)
 		k.write(closeFrame(4100, ""))
 		go io.Copy(io.Discard, k.conn)
@@ -525,21 +537,16 @@ func TestALoginIsGivenUpWithoutAConnection(t *testing.T) {
 		"by Close":  func(k *kept) error { return k.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				k.says(0)
 				k.expect(text, offerFrom(0))
 				k.drops()
 				synctest.Wait()
-				done := make(chan error, 1)
-				go func() { done <- giveUp(k) }()
+				done := begin(func() error { return giveUp(k) })
 				k.resumes(0, 0)
 				k.expect(text, offerFrom(0))
 				k.expect(text, `{"type":"ping","received":0}`)
-				k.expect(text, `{"type":"logout","login":"alice"}`)
-				k.expect(text, `{"type":"ping","id":"logout"}`)
-				k.send(text, `{"type":"pong","id":"logout"}`)
+				k.logsOut()
 				if name == "by Close" {
 					k.expect(closing, "\x03\xe8")
 					k.write(closeFrame(1000, ""))
@@ -557,16 +564,13 @@ func TestALoginIsGivenUpWithoutAConnection(t *testing.T) {
 
 func TestALogoutIsCertain(t *testing.T) {
 	for name, reply := range map[string]string{
-		"the session was still there": `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":true,"received":0}`,
-		"it has ended":                `{"type":"login","success":true,"login":"alice","resume":"next-secret-00002","window":30,"resumed":false}`,
+		"the session was still there": resumed(0),
+		"it has ended":                newSession("next-secret-00002"),
 		"somebody else has the login": `{"type":"login","success":false,"code":"login-taken","message":"In use."}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
-				done := make(chan error, 1)
-				go func() { done <- k.Logout(t.Context()) }()
+			inSession(t, func(t *testing.T, k *kept) {
+				done := begin(func() error { return k.Logout(t.Context()) })
 				k.expect(text, `{"type":"logout","login":"alice"}`)
 				k.drops()
 				k.accepts()
@@ -597,21 +601,16 @@ func TestALogoutIsCertain(t *testing.T) {
 
 // A full service refuses the resume. It still has the session, so the client tries again.
 func TestALogoutWaitsForAFullService(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		k.drops()
 		synctest.Wait()
-		done := make(chan error, 1)
-		go func() { done <- k.Logout(t.Context()) }()
+		done := begin(func() error { return k.Logout(t.Context()) })
 		k.accepts()
 		k.login(0)
 		k.send(text, `{"type":"login","success":false,"code":"capacity","message":"Full."}`)
 		k.resumes(0, 0)
 		k.expect(text, `{"type":"ping","received":0}`)
-		k.expect(text, `{"type":"logout","login":"alice"}`)
-		k.expect(text, `{"type":"ping","id":"logout"}`)
-		k.send(text, `{"type":"pong","id":"logout"}`)
+		k.logsOut()
 		if err := <-done; err != nil {
 			t.Errorf("Logout: %v", err)
 		}
@@ -623,21 +622,18 @@ func TestALoginWhoseContextEndsIsGivenUp(t *testing.T) {
 		k := connectKept(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		done := make(chan error, 1)
-		go func() { done <- k.Login(ctx, "alice") }()
+		done := begin(func() error { return k.Login(ctx, "alice") })
 		k.login(0)
 		if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Login: %v; wanted the context's error", err)
 		}
 		go func() { done <- k.Login(t.Context(), "alice") }()
 		synctest.Wait()
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":false}`)
+		k.send(text, newSession("next-secret-00001"))
 		k.expect(text, `{"type":"ping","received":0}`)
-		k.expect(text, `{"type":"logout","login":"alice"}`)
-		k.expect(text, `{"type":"ping","id":"logout"}`)
-		k.send(text, `{"type":"pong","id":"logout"}`)
+		k.logsOut()
 		k.login(0)
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00002","window":30,"resumed":false}`)
+		k.send(text, newSession("next-secret-00002"))
 		if err := <-done; err != nil {
 			t.Errorf("the second Login: %v", err)
 		}
@@ -647,8 +643,7 @@ func TestALoginWhoseContextEndsIsGivenUp(t *testing.T) {
 func TestARefusedKeptLoginIsAnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := connectKept(t)
-		done := make(chan error, 1)
-		go func() { done <- k.Login(t.Context(), "alice") }()
+		done := begin(func() error { return k.Login(t.Context(), "alice") })
 		k.login(0)
 		k.send(text, `{"type":"login","success":false,"code":"login-taken","message":"In use."}`)
 		var refused *client.RefusedError
@@ -664,12 +659,10 @@ func TestARefusedKeptLoginIsAnError(t *testing.T) {
 
 func TestAResumeThatIsRefusedEndsTheClientUnlessItPasses(t *testing.T) {
 	for code, passes := range map[messages.Code]bool{
-		messages.CodeLoginTaken: false, messages.CodeAuthRequired: false, messages.CodeCapacity: true,
+		messages.CodeLoginTaken: false, messages.CodeAuthRequired: false, messages.CodeCapacity: true, messages.CodeTooMany: true,
 	} {
 		t.Run(string(code), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				k.drops()
 				k.accepts()
 				k.login(0)
@@ -688,9 +681,7 @@ func TestAResumeThatIsRefusedEndsTheClientUnlessItPasses(t *testing.T) {
 }
 
 func TestTheQueueIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		k.drops()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -704,11 +695,10 @@ func TestTheQueueIsBounded(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || sent != 6 {
 			t.Errorf("message %d of 50 KB: %v; wanted the sixth not to fit in 256 KiB", sent, err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- k.Send(t.Context(), messages.TypeOffer, "bob", payload) }()
+		done := begin(func() error { return k.Send(t.Context(), messages.TypeOffer, "bob", payload) })
 		k.accepts()
 		k.login(0)
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00001","window":30,"resumed":true,"received":0}`)
+		k.send(text, resumed(0))
 		go func() {
 			for n := 0; ; {
 				_, payload, err := k.read()
@@ -716,7 +706,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 				case err != nil:
 					return
 				case strings.Contains(string(payload), "ping"):
-					k.send(text, fmt.Sprintf(`{"type":"pong","received":%d}`, n))
+					_, _ = k.conn.Write(frame(text, fmt.Appendf(nil, `{"type":"pong","received":%d}`, n))) // the test may have ended
 				default:
 					n++
 				}
@@ -729,9 +719,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 }
 
 func TestAWatchOutlivesTheSession(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		if err := k.Watch(t.Context(), "bob", "Zoë"); err != nil {
 			t.Fatalf("Watch: %v", err)
 		}
@@ -746,7 +734,7 @@ func TestAWatchOutlivesTheSession(t *testing.T) {
 		k.drops()
 		k.accepts()
 		k.login(0)
-		k.send(text, `{"type":"login","success":true,"login":"alice","resume":"next-secret-00002","window":30,"resumed":false}`)
+		k.send(text, newSession("next-secret-00002"))
 		k.expect(text, `{"type":"ping","received":0}`)
 		k.expect(text, `{"type":"watch","logins":["bob","Zoë"]}`)
 		if lost := k.lost(); len(lost.Unknown)+len(lost.Unsent) != 0 {
@@ -771,8 +759,7 @@ func TestWatchWithoutKeep(t *testing.T) {
 	if err := c.Watch(t.Context(), "\xff"); err == nil {
 		t.Error("Watch of what is no UTF-8 succeeded; wanted an error")
 	}
-	done := make(chan error, 1)
-	go func() { done <- c.Watch(t.Context(), "bob") }()
+	done := begin(func() error { return c.Watch(t.Context(), "bob") })
 	f.expect(text, `{"type":"watch","logins":["bob"]}`)
 	if err := <-done; err != nil {
 		t.Errorf("Watch: %v", err)
@@ -782,8 +769,7 @@ func TestWatchWithoutKeep(t *testing.T) {
 func TestSendTextOfAKeptClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := connectKept(t)
-		done := make(chan error, 1)
-		go func() { done <- k.SendText(t.Context(), []byte(`{"type":"ping"}`)) }()
+		done := begin(func() error { return k.SendText(t.Context(), []byte(`{"type":"ping"}`)) })
 		k.expect(text, `{"type":"ping"}`)
 		if err := <-done; err != nil {
 			t.Errorf("SendText without a login: %v", err)
@@ -813,8 +799,7 @@ func TestSendTextOfAKeptClient(t *testing.T) {
 func TestAServiceThatKeepsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := connectKept(t)
-		done := make(chan error, 1)
-		go func() { done <- k.Login(t.Context(), "alice") }()
+		done := begin(func() error { return k.Login(t.Context(), "alice") })
 		k.login(0)
 		k.send(text, `{"type":"login","success":true}`)
 		if err := <-done; err != nil {
@@ -856,9 +841,7 @@ func TestCountsThatCannotBeTrueEndTheClient(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := connectKept(t)
-				k.logsIn()
+			inSession(t, func(t *testing.T, k *kept) {
 				do(k)
 				go io.Copy(io.Discard, k.conn)
 				if err := k.staysAway(); !strings.Contains(err.Error(), "confirms what was not sent") {
@@ -870,9 +853,7 @@ func TestCountsThatCannotBeTrueEndTheClient(t *testing.T) {
 }
 
 func TestCloseNowLeavesTheSessionToTheService(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		k.CloseNow()
 		if first, payload, err := k.read(); err == nil {
 			t.Errorf("the client sent %#x %q; wanted nothing", first, payload)
@@ -887,9 +868,7 @@ func TestCloseNowLeavesTheSessionToTheService(t *testing.T) {
 }
 
 func TestCloseWithoutAConnectionTakesAMomentOnly(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := connectKept(t)
-		k.logsIn()
+	inSession(t, func(t *testing.T, k *kept) {
 		k.drops()
 		begun := time.Now()
 		if err := k.Close(); err == nil {

@@ -18,6 +18,7 @@ type keeper struct {
 	incoming chan<- delivery
 	timing   timing
 	comeback *comeback // belongs to run
+	tokens   *tokens   // nil without tokens
 	ctx      context.Context
 	stop     context.CancelFunc // ends ctx when the client is closed
 	wake     chan struct{}      // has an element if run has something to do
@@ -54,6 +55,8 @@ func newKeeper(ctx context.Context, target *url.URL, s settings, incoming chan<-
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
+	k.tokens = newTokens(s.token, k.renew)
+	k.comeback.proves = k.tokens != nil
 	k.dial = func(ctx context.Context, l *line) (*connection, error) {
 		c, err := dial(ctx, target, s, func(c *connection, text []byte) { k.take(l, c, text) })
 		if err == nil {
@@ -77,6 +80,7 @@ func newKeeper(ctx context.Context, target *url.URL, s settings, incoming chan<-
 // run makes connections and writes to them until the client has ended.
 func (k *keeper) run(l *line) {
 	defer close(k.done)
+	defer k.tokens.stop()
 	defer k.stop()
 	for {
 		k.serve(l)
@@ -131,7 +135,7 @@ func (k *keeper) step(l *line) (text []byte, next time.Duration, err error) {
 		return nil, k.timing.silence, nil
 	}
 	if l.asked.IsZero() {
-		text, err := keptLoginText(s.login, s.secret, s.ledger.begin())
+		text, err := keptLoginText(s.login, s.token, s.secret, s.ledger.begin())
 		if err != nil {
 			return nil, 0, err
 		}
@@ -191,8 +195,8 @@ func (l *line) awaitPong(now time.Time) {
 	}
 }
 
-// await returns how long to wait for an answer to what was sent at a time. It returns an error if that is over. Whatever comes is a sign
-// of life. While the reading goroutine waits, nothing can come.
+// await returns how long to wait for an answer to what was sent at a time. It returns an error if that time is over. Whatever comes is
+// a sign of life. While the reading goroutine waits, nothing can come.
 func (k *keeper) await(l *line, sent, now time.Time) (text []byte, next time.Duration, err error) {
 	if l.full {
 		return nil, k.timing.answer, nil
@@ -260,7 +264,11 @@ func (k *keeper) comeBack(reason error, held time.Duration) (*line, error) {
 			return nil, ErrClosed
 		}
 		ctx, cancel := context.WithTimeout(k.ctx, k.timing.dial)
-		conn, err := k.dial(ctx, l)
+		err := k.refresh(ctx)
+		var conn *connection
+		if err == nil {
+			conn, err = k.dial(ctx, l)
+		}
 		cancel()
 		if err == nil {
 			k.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -25,6 +26,10 @@ func (k *keeper) logIn(ctx context.Context, login string) error {
 		result: make(chan error, 1),
 		ledger: &ledger{},
 		left:   make(chan struct{}),
+	}
+	var err error
+	if s.token, err = k.tokens.get(ctx, login); err != nil {
+		return fmt.Errorf("no token: %w", err)
 	}
 	for {
 		before, gone := k.begin(s)
@@ -204,16 +209,8 @@ func (k *keeper) handled(d delivery) {
 	}
 }
 
-func (k *keeper) failure() error {
-	select {
-	case <-k.done:
-	default:
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.err
-}
+// failure returns why the client ended. It is nil before that.
+func (k *keeper) failure() error { return errorAfter(k.done, &k.mu, &k.err) }
 
 // close gives the login up and closes the connection.
 func (k *keeper) close() error {

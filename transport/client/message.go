@@ -15,7 +15,7 @@ import (
 type Message struct {
 	// Type is the type as written on the wire. It is "offer", "answer", "ice-candidate" or "bye" if another login sent the
 	// message, "error" if the service reports an error, "presence" if it says who is online, which [Client.Watch] asks for,
-	// and "pong" if it answers a ping, which [Client.SendText] can send.
+	// "token" if it answers a fresh token of [WithToken], and "pong" if it answers a ping, which [Client.SendText] can send.
 	Type string
 	// From and To are the logins of a relayed message. An error may have To, and has no From.
 	From, To string
@@ -27,7 +27,7 @@ type Message struct {
 	// Text is the whole message as it was received.
 	Text []byte
 
-	login bool // "success" of a reply to a login
+	login bool // "success" of a reply to a login or a fresh token
 	code  messages.Code
 	words string
 
@@ -59,9 +59,9 @@ const (
 	typeOfLoginReply = "login"
 )
 
-// Err returns a [*ServiceError] if m is an error that the service reports, and nil otherwise.
+// Err returns a [*ServiceError] if m is an error that the service reports or the refusal of a fresh token, and nil otherwise.
 func (m Message) Err() error {
-	if m.Type != typeError {
+	if m.Type != typeError && (m.Type != messages.TypeToken.String() || m.login) {
 		return nil
 	}
 	return &ServiceError{Code: m.code, Message: m.words, To: m.To}
@@ -77,7 +77,7 @@ func (m Message) concernsLogin() bool {
 	}
 	switch m.code {
 	case messages.CodeAlreadyLoggedIn, messages.CodeLoginTaken, messages.CodeLoginInvalid,
-		messages.CodeAuthRequired, messages.CodeAuthFailed, messages.CodeCapacity:
+		messages.CodeAuthRequired, messages.CodeAuthFailed, messages.CodeCapacity, messages.CodeTooMany:
 		return true
 	}
 	return false
@@ -139,20 +139,26 @@ func parse(text []byte) (Message, error) {
 	return m, nil
 }
 
-// loginText returns the text of a login or a logout.
-func loginText(typ messages.Type, login string) ([]byte, error) {
+// loginText returns the text of a login or a logout. A login without a token has "" there.
+func loginText(typ messages.Type, login, token string) ([]byte, error) {
 	var w objectWriter
 	w.member("type", typ.String())
 	w.member("login", login)
+	if token != "" {
+		w.member("token", token)
+	}
 	return w.finish()
 }
 
 // keptLoginText returns the text of a login that asks for a kept session. Secret is that of the session, which is a new one if the
 // service does not know it. Received is how many messages of the session the client has.
-func keptLoginText(login, secret string, received uint64) ([]byte, error) {
+func keptLoginText(login, token, secret string, received uint64) ([]byte, error) {
 	var w objectWriter
 	w.member("type", messages.TypeLogin.String())
 	w.member("login", login)
+	if token != "" {
+		w.member("token", token)
+	}
 	w.member("keep", true)
 	w.member("resume", secret)
 	w.member("received", received)

@@ -18,6 +18,7 @@ type settings struct {
 	maxMessageBytes int
 	buffer          int
 	keep            bool
+	token           func(ctx context.Context, login string) (string, error)
 	timing          timing
 }
 
@@ -70,4 +71,14 @@ func WithBuffer(messages int) Option {
 // documentation says what that means.
 func WithKeep() Option {
 	return func(s *settings) { s.keep = true }
+}
+
+// WithToken sends a token with each login, for a service that wants tokens. Fresh returns one for the login; it is called for each
+// attempt to log in. If the token is a JWT that says when it ends, fresh is called again before that, and the service gets the new
+// one. Its answer is a [Message] of type "token".
+//
+// With [WithKeep] the client comes back with a fresh token after the service has closed the connection because the old one had
+// ended. If the service refuses five tokens in a row, the client ends.
+func WithToken(fresh func(ctx context.Context, login string) (string, error)) Option {
+	return func(s *settings) { s.token = fresh }
 }

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"time"
 
 	"p2p-messaging/messages"
@@ -12,6 +14,7 @@ import (
 type session struct {
 	login  string
 	secret string     // the newest one
+	token  string     // the newest one, or ""
 	known  bool       // the service has accepted the login
 	kept   bool       // the service keeps the session
 	asked  bool       // the login was sent on some connection
@@ -77,6 +80,9 @@ func (k *keeper) answered(l *line, c *connection, s *session, m Message) (lost *
 			k.addLogout(s)
 		}
 	}
+	if !s.gone {
+		k.tokens.hold(s.login, s.token)
+	}
 	k.announce()
 	return lost, nil
 }
@@ -103,7 +109,7 @@ func (s *session) lost(reason error) *SessionLostError {
 		to   *[][]byte
 	}{{unknown, &lost.Unknown}, {unsent, &lost.Unsent}} {
 		for _, text := range part.from {
-			if m, err := parse(text); err == nil && (m.Type == messages.TypeLogout.String() || m.Type == messages.TypeWatch.String()) {
+			if m, err := parse(text); err == nil && (isOwn(m.Type)) {
 				continue
 			}
 			*part.to = append(*part.to, text)
@@ -112,9 +118,47 @@ func (s *session) lost(reason error) *SessionLostError {
 	return lost
 }
 
+// isOwn reports whether the client itself sends messages of a type, and says again what is lost of them.
+func isOwn(typ string) bool {
+	switch typ {
+	case messages.TypeLogout.String(), messages.TypeWatch.String(), messages.TypeToken.String():
+		return true
+	}
+	return false
+}
+
+// renew queues a fresh token of a login.
+func (k *keeper) renew(login, token string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.session; s != nil && s.known && !s.gone && s.login == login {
+		s.token = token
+		s.ledger.add(tokenText(token))
+		k.poke()
+	}
+}
+
+// refresh gets a token for the next attempt to log in.
+func (k *keeper) refresh(ctx context.Context) error {
+	k.mu.Lock()
+	s := k.session
+	k.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	token, err := k.tokens.get(ctx, s.login)
+	if err != nil {
+		return fmt.Errorf("no token: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.token = token
+	return nil
+}
+
 // addLogout queues the logout of s.
 func (k *keeper) addLogout(s *session) {
-	text, err := loginText(messages.TypeLogout, s.login)
+	text, err := loginText(messages.TypeLogout, s.login, "")
 	if err == nil { // the login has been written before
 		s.ledger.add(text)
 	}
@@ -124,6 +168,7 @@ func (k *keeper) addLogout(s *session) {
 func (k *keeper) hasLeft() {
 	s := k.session
 	k.session = nil
+	k.tokens.drop()
 	l := k.line
 	l.asked, l.accepted, l.leaving, l.pings = time.Time{}, time.Time{}, false, 0
 	close(s.left)

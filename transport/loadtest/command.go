@@ -21,6 +21,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
+	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/loadtest/display"
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/fleet"
@@ -36,10 +39,20 @@ type UsageError = options.UsageError
 type ServiceError = load.ServiceError
 
 // ErrInterrupted is the error of [Flags.Execute] for a run that was interrupted.
-var ErrInterrupted = errors.New("interrupted: the figures are of the time until then")
+var ErrInterrupted error = interrupted{}
+
+type interrupted struct{}
+
+func (interrupted) Error() string { return "interrupted: the figures are of the time until then" }
+
+// ExitStatus is that of a command that was interrupted.
+func (interrupted) ExitStatus() int { return arguments.StatusInterrupted }
 
 // runner is the type of [fleet.Run].
 type runner func(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error)
+
+// Run runs the command for kong.
+func (f *Flags) Run(parsed *kong.Context) error { return arguments.Program(f.Execute).Run(parsed) }
 
 // Execute runs the load test until it is over or ctx ends. It shows the progress on stderr, prints the result on stdout
 // and writes the report. The error decides the exit status: it is a *[UsageError] or a *[ServiceError] if nothing could
@@ -144,8 +157,11 @@ func (f *Flags) checkReport() error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// RunWorker is the command [fleet.WorkerCommand]. A run starts this program with it if one process may not open enough
-// files. See [fleet.RunWorker].
-func RunWorker(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	return fleet.RunWorker(ctx, stdin, stdout)
+// Worker is the command [fleet.WorkerCommand]. A run starts this program with it if one process may not open enough files. See
+// [fleet.RunWorker].
+type Worker struct{}
+
+// Run runs the command for kong.
+func (Worker) Run(parsed *kong.Context) error {
+	return fleet.RunWorker(context.Background(), os.Stdin, parsed.Stdout)
 }

@@ -16,8 +16,11 @@ import (
 type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 
-	URL string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. Default: ${default}."`
-	PID int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
+	URL       string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. With --dialect peerjs its path is the one under which the server is, such as ws://localhost:9000/. Default: ${default}."`
+	Dialect   string `group:"target" placeholder:"NAME" help:"native, the service's own protocol, or peerjs, that of PeerJS's client. It also loads PeerJS's own server. Default: native."`
+	Key       string `group:"target" placeholder:"KEY" help:"With --dialect peerjs: the key of the service. Default: peerjs."`
+	TokenFile string `group:"target" type:"path" env:"P2P_LOADTEST_TOKEN_FILE" placeholder:"FILE" help:"For a service that wants tokens: a file with one on each line. The sessions take them in turn. Their logins begin with lt-, and {login} in a token stands for the login."`
+	PID       int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
 	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. churn: cycles a second, once the other scenarios' sessions are open. Default: as fast as the service answers."`
@@ -67,7 +70,9 @@ Examples:
   p2p-messaging loadtest relay --window 16 --check 'p99<50ms,errors=0'
   p2p-messaging loadtest idle relay --sessions 10000       # relay beside 10,000 idle sessions
   p2p-messaging loadtest storm --keep --sessions 15000     # kept sessions: how many resume, and how fast
+  p2p-messaging loadtest --token-file tokens               # a service that wants tokens: see the command token
   p2p-messaging loadtest call --pairs 50 --url wss://chat.example.org/ws
+  p2p-messaging loadtest relay --dialect peerjs            # as PeerJS's clients; the service has --peerjs
 
 The exit status is 0 if all went well, 1 if --check does not hold, if verification failed or if not all sessions could be opened, 2 for a wrong command line, if ` +
 		`there is no such service or if it went away, and 130 after Ctrl-C. There are figures in every case, unless the run could not begin.`
@@ -98,7 +103,7 @@ func Vars(port string) map[string]string {
 // Options returns the options for these flags.
 func (f *Flags) Options() options.Options {
 	o := options.Options{
-		URL: f.URL, PID: f.PID,
+		URL: f.URL, Dialect: options.Dialect(f.Dialect), Key: f.Key, TokenFile: f.TokenFile, PID: f.PID,
 		Sessions: int(f.Sessions), Rate: f.Rate, Keep: f.Keep, Pairs: int(f.Pairs), Duration: f.Duration, Warmup: f.Warmup, Seed: uint64(f.Seed),
 		Window: int(f.Window), RelaysPerSecond: float64(f.RelaysPerSecond), Arrivals: options.Arrivals(f.Arrivals), Size: int(f.Size), Verify: f.Verify,
 		SlowReaders: int(f.SlowReaders), SlowShare: float64(f.SlowShare), Messages: int(f.Messages),

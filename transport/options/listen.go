@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
 )
 
 // host returns the host to listen on. An IPv6 address may stand in brackets, as it does in a URL.
@@ -34,12 +36,20 @@ func (f *Flags) checkHost() error {
 	return nil
 }
 
-// Listen opens the port that the flags name. Its error says what the operator can do. It is a *[UsageError] if this machine
-// does not have the address.
+// Listen opens the port that the flags name. If the program that has started this one passes a socket that listens already
+// (sd_listen_fds(3)), Listen takes that one. Its error says what the operator can do. It is a *[UsageError] if this machine does
+// not have the address.
 func (f *Flags) Listen() (net.Listener, error) {
+	if passed, err := passedListener(); passed != nil || err != nil {
+		return passed, err
+	}
 	host := f.host()
 	// The service sends pings of its own. TCP's keep-alive probes would only add work.
 	config := net.ListenConfig{KeepAlive: -1}
+	if f.ReusePort {
+		config.Control = reusePort
+		config.SetMultipathTCP(false) // Linux cannot leave such a port to another process
+	}
 	listener, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(f.port())))
 	var unknown *net.DNSError
 	switch {
@@ -55,4 +65,31 @@ func (f *Flags) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	return listener, nil
+}
+
+// passedListener returns the listener that the program that has started this one passes, or nil. Programs that this one starts do
+// not get it.
+func passedListener() (net.Listener, error) {
+	files := activation.Files(true)
+	defer func() {
+		for _, file := range files {
+			_ = file.Close() // the listener has a duplicate
+		}
+	}()
+	switch len(files) {
+	case 0:
+		return nil, nil
+	case 1:
+	default:
+		return nil, fmt.Errorf("%d sockets were passed to this program by LISTEN_FDS: pass one", len(files))
+	}
+	l, err := net.FileListener(files[0])
+	if err != nil {
+		return nil, fmt.Errorf("the socket that was passed by LISTEN_FDS cannot be used: %w", err)
+	}
+	if _, isTCP := l.(*net.TCPListener); !isTCP {
+		_ = l.Close()
+		return nil, errors.New("the socket that was passed by LISTEN_FDS is none of TCP: let it listen at an address and a port")
+	}
+	return l, nil
 }

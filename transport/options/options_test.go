@@ -62,12 +62,13 @@ func TestWithoutFlagsTheOptionsAreTheDefaultsOfTheirPackages(t *testing.T) {
 func TestEachFlagReachesItsOption(t *testing.T) {
 	logger, page := slog.New(slog.DiscardHandler), fstest.MapFS{}
 	f := parse(t, "--trusted-proxy=127.0.0.1,10.1.2.3/8", "--trusted-proxy=::1", "--proxy-protocol", "--allow-origin=https://one.test,https://two.test", "--allow-origin=https://three.test", "--no-file-origin",
-		"--rate=1", "--max-connections=9", "--burst=2", "--queue-limit=3MiB", "--resume-window=7s", "--no-presence", "--write-timeout=4s", "--message-timeout=8s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms", "--retry-spread=9s")
+		"--rate=1", "--byte-rate=5KiB", "--login-timeout=90s", "--connections-per-address=11", "--logins-per-address=0", "--max-connections=9", "--burst=2", "--queue-limit=3MiB", "--resume-window=7s", "--no-presence", "--write-timeout=4s", "--message-timeout=8s", "--ping-interval=5s", "--idle-timeout=6m", "--handshake-timeout=7ms", "--retry-spread=9s")
 	want := transport.Options{
 		Logger: logger, Page: page,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, ProxyProtocol: true,
 		AllowedOrigins: []string{"https://one.test", "https://two.test", "https://three.test"}, FileOrigin: false,
-		Rate: 1, Burst: 2, MaxConnections: 9,
+		Limits: transport.Limits{Rate: 1, Burst: 2, ByteRate: 5 << 10, MaxConnections: 9, LoginTimeout: 90 * time.Second,
+			ConnectionsPerAddress: transport.AddressLimit{Most: 11, Private: true}, LoginsPerAddress: transport.AddressLimit{Most: 0, Private: true}},
 		WriteTimeout: 4 * time.Second, MessageTimeout: 8 * time.Second, PingInterval: 5 * time.Second, IdleTimeout: 6 * time.Minute, HandshakeTimeout: 7 * time.Millisecond, RetrySpread: 9 * time.Second,
 	}
 	if got := f.Transport(logger, page); !reflect.DeepEqual(got, want) {

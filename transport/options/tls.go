@@ -59,11 +59,14 @@ func (f *Flags) checkTLS() error {
 	}
 	if !managed {
 		for _, flag := range []struct{ name, value string }{
-			{"--acme-directory", f.ACMEDirectory}, {"--acme-ca", f.ACMECA}, {"--acme-email", f.ACMEEmail}, {"--state-dir", f.StateDir},
+			{"--acme-directory", f.ACMEDirectory}, {"--acme-ca", f.ACMECA}, {"--acme-email", f.ACMEEmail},
 		} {
 			if flag.value != "" {
 				return usage("%s is for certificates by ACME: give --domain too", flag.name)
 			}
+		}
+		if f.StateDir != "" && !f.PeerJS {
+			return usage("--state-dir is for certificates by ACME, and for what waits for PeerJS clients: give --domain or --peerjs too")
 		}
 	}
 	if _, err := f.domains(); err != nil {
@@ -124,7 +127,7 @@ func (f *Flags) stateDir() (string, error) {
 	if !filepath.IsAbs(base) {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", usage("--state-dir: this user has no home: name a folder for certificates")
+			return "", usage("--state-dir: this user has no home: name a folder")
 		}
 		base = filepath.Join(home, ".local", "state")
 	}

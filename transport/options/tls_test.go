@@ -20,7 +20,7 @@ func TestOptionsOfTLSThatNeverWorkAreNamed(t *testing.T) {
 		"--acme-directory=https://ca.test/dir":           "--acme-directory is for certificates by ACME: give --domain too",
 		"--acme-ca=f --tls-cert=c --tls-key=k":           "--acme-ca is for certificates by ACME: give --domain too",
 		"--acme-email=a@b.org":                           "--acme-email is for certificates by ACME: give --domain too",
-		"--state-dir=/x":                                 "--state-dir is for certificates by ACME: give --domain too",
+		"--state-dir=/x":                                 "give --domain or --peerjs too",
 		"--http-redirect=:80":                            "--http-redirect redirects to https, and there is none",
 		"--domain=a.org --http-redirect=80":              "--http-redirect: \"80\" is no address",
 		"--domain=a.org --http-redirect=:http":           "is no address",

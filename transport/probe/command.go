@@ -12,12 +12,14 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/alecthomas/kong"
+
+	"p2p-messaging/transport/arguments"
 )
 
-// UsageError says what is wrong with the command line, in a sentence for the person who wrote it.
-type UsageError struct{ Reason string }
-
-func (e *UsageError) Error() string { return e.Reason }
+// UsageError says what is wrong with the command line.
+type UsageError = arguments.UsageError
 
 // ServiceError says that there is no service at the URL, or that it takes no logins.
 type ServiceError struct {
@@ -28,6 +30,9 @@ type ServiceError struct {
 func (e *ServiceError) Error() string { return e.Reason }
 
 func (e *ServiceError) Unwrap() error { return e.Err }
+
+// ExitStatus is that of a wrong command line, because the URL is wrong.
+func (e *ServiceError) ExitStatus() int { return arguments.StatusUsage }
 
 // FaultsError says that something that the service offers does not work.
 type FaultsError struct{ Failed, Steps int }
@@ -62,6 +67,9 @@ The exit status is 0 if all works that the service offers, 1 if something fails,
 		`A service that offers no relay is told so. That is no failure.`
 }
 
+// Run runs the command for kong.
+func (f *Flags) Run(parsed *kong.Context) error { return arguments.Program(f.Execute).Run(parsed) }
+
 // Execute probes until all ways are tried or ctx ends, and prints the steps on stdout. The error is a *[UsageError], a
 // *[ServiceError] or a *[FaultsError], that of ctx if it ended, or another one if the output could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, _ io.Writer) error {
@@ -70,7 +78,7 @@ func (f *Flags) Execute(ctx context.Context, stdout, _ io.Writer) error {
 		return err
 	}
 	if f.Timeout <= 0 {
-		return &UsageError{"--timeout: a step needs some time: give 1s or more"}
+		return &UsageError{Reason: "--timeout: a step needs some time: give 1s or more"}
 	}
 	trust, err := f.trust()
 	if err != nil {
@@ -107,17 +115,17 @@ func (f *Flags) trust() (*tls.Config, error) {
 		return config, nil
 	}
 	if f.Insecure {
-		return nil, &UsageError{"--ca and --insecure exclude each other: give one"}
+		return nil, &UsageError{Reason: "--ca and --insecure exclude each other: give one"}
 	}
 	text, err := os.ReadFile(f.CA)
 	if err != nil {
-		return nil, &UsageError{"--ca: " + err.Error()}
+		return nil, &UsageError{Reason: "--ca: " + err.Error()}
 	}
 	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
 		config.RootCAs = x509.NewCertPool()
 	}
 	if !config.RootCAs.AppendCertsFromPEM(text) {
-		return nil, &UsageError{"--ca: there is no certificate in " + f.CA + ": give a PEM file"}
+		return nil, &UsageError{Reason: "--ca: there is no certificate in " + f.CA + ": give a PEM file"}
 	}
 	return config, nil
 }

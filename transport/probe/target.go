@@ -25,7 +25,7 @@ func parseTarget(text string) (target, error) {
 	}
 	u, err := url.Parse(typed)
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(u.Hostname(), " \t") {
-		return target{}, &UsageError{"this is no URL of a service: write it as in https://chat.example.org"}
+		return target{}, &UsageError{Reason: "this is no URL of a service: write it as in https://chat.example.org"}
 	}
 	t := target{host: u.Hostname(), port: u.Port()}
 	scheme := strings.ToLower(u.Scheme)
@@ -37,7 +37,7 @@ func parseTarget(text string) (target, error) {
 		t.secure = true
 	case "http", "ws":
 	default:
-		return target{}, &UsageError{"the URL of a service begins with https://, http://, wss:// or ws://, and not with " + u.Scheme + "://"}
+		return target{}, &UsageError{Reason: "the URL of a service begins with https://, http://, wss:// or ws://, and not with " + u.Scheme + "://"}
 	}
 	base := u.EscapedPath()
 	page := base

@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
@@ -18,29 +21,38 @@ import (
 const (
 	// goodbye is how long clients have to read that the service goes away. After 3 s the server stops waiting for clients
 	// that have read it and do not close their side. Then the server takes up to 250 ms to cut off the rest. Together with
-	// cleanup, this ends the process within 5 s.
-	goodbye = 4250 * time.Millisecond
+	// handover and cleanup, this ends the process within 5 s.
+	goodbye = 4 * time.Second
+	// handover is how long a service goes on to accept connections after it has left the port to another process. Then those
+	// connections are accepted whose clients had begun them before: that takes a round trip.
+	handover = 250 * time.Millisecond
 	// cleanup is how long sessions have to end after their connections have ended.
 	cleanup = 500 * time.Millisecond
 )
 
 // Service is a server and an actor system that run.
 type Service struct {
-	logger *slog.Logger
-	system *actors.System
-	server *transport.Server
+	logger     *slog.Logger
+	supervisor supervisor
+	listener   net.Listener
+	system     *actors.System
+	server     *transport.Server
 
-	ended chan struct{} // closed when serving has ended
-	err   error         // why serving has ended; read it after ended is closed
+	stopping atomic.Bool   // Stop was called
+	ended    chan struct{} // closed when serving has ended
+	err      error         // why serving has ended; read it after ended is closed
 }
 
-// Start begins to serve the connections of l, and does not wait.
+// Start begins to serve the connections of l, and does not wait. The program that supervises this one learns that the service
+// is ready.
 func Start(logger *slog.Logger, system *actors.System, server *transport.Server, l net.Listener) *Service {
-	s := &Service{logger: logger, system: system, server: server, ended: make(chan struct{})}
+	s := &Service{logger: logger, supervisor: supervisor{logger}, listener: l, system: system, server: server, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		s.err = server.Serve(l)
 	}()
+	s.supervisor.tell(daemon.SdNotifyReady)
+	go s.supervisor.watch(l.Addr(), server, s.ended)
 	return s
 }
 
@@ -52,15 +64,34 @@ func (s *Service) Wait(ctx context.Context) {
 	}
 }
 
+// Ready reports whether the service takes connections. It does until Stop is called or serving has failed.
+func (s *Service) Ready() bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return !s.stopping.Load()
+	}
+}
+
 // Stop tells every client that the service goes away. It returns when all connections and sessions have ended, or after
-// 5 s. The error says why serving failed, if it did.
+// 5 s. New connections go to the other process that listens at the same port, if there is one. The error says why serving failed, if it did.
 func (s *Service) Stop() error {
+	s.stopping.Store(true)
+	s.supervisor.tell(daemon.SdNotifyStopping)
 	s.logger.Info("stopping", slog.Int("sessions", s.system.Sessions()))
+	if leavePort(s.listener) {
+		select {
+		case <-time.After(handover):
+		case <-s.ended:
+		}
+	}
 	told, cancelTold := context.WithTimeout(context.Background(), goodbye)
 	defer cancelTold()
 	if err := s.server.Shutdown(told); err != nil {
 		s.logger.Warn("some clients did not take the news", slog.Any("error", err))
 	}
+	s.system.Drain()
 	cleaned, cancelCleaned := context.WithTimeout(context.Background(), cleanup)
 	defer cancelCleaned()
 	if err := s.system.Stop(cleaned); err != nil {

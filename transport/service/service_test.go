@@ -113,8 +113,14 @@ func TestItServesUntilItIsStoppedAndTellsItsClients(t *testing.T) {
 	if err := c.Login(t.Context(), "alice"); err != nil {
 		t.Errorf("Login after Wait: %v; wanted the service to go on until Stop", err)
 	}
+	if !s.Ready() {
+		t.Error("it is not ready before Stop")
+	}
 	if err := s.Stop(); err != nil {
 		t.Errorf("Stop: %v", err)
+	}
+	if s.Ready() {
+		t.Error("it is ready after Stop")
 	}
 	<-c.Done()
 	var closed *client.CloseError
@@ -127,6 +133,9 @@ func TestAFailureToServeEndsTheWaitAndIsReported(t *testing.T) {
 	s, l := start(t)
 	l.Close()
 	s.Wait(t.Context())
+	if s.Ready() {
+		t.Error("it is ready, and does not serve")
+	}
 	if err := s.Stop(); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serving: ") {
 		t.Errorf("Stop: %v; wanted that the listener was closed", err)
 	}

@@ -217,8 +217,8 @@ func segmenting(t testing.TB, c *net.UDPConn, size int) (fd int) {
 	return fd
 }
 
-// relay has n datagrams, a multiple of a burst, relayed from one socket to another. As many as the window has room for are under way at any time.
-// It waits for none that do not come. Between one burst and the next there is an interval at least.
+// relay sends n datagrams, a multiple of a burst, from one socket to another through the server. At most a window of them is under way at any
+// time. It does not wait for lost datagrams. At least an interval passes between two bursts.
 func (c *contender) relay(t testing.TB, from, to int, datagrams []byte, arrives, window int, interval time.Duration, n int) {
 	t.Helper()
 	burst := len(datagrams) / datagramSize

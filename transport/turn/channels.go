@@ -17,11 +17,11 @@ import (
 // section 12.4).
 const channelHeader = 4
 
-// maxDatagram is the size in bytes of the largest datagram that is relayed. Those that are larger than what networks carry in one piece do not
-// come in practice.
+// maxDatagram is the size in bytes of the largest datagram that is relayed. In practice no datagram is larger than what networks carry in one
+// piece.
 const maxDatagram = 1596
 
-// channels are those of one allocation.
+// channels are the channels of one allocation.
 type channels struct {
 	client netip.AddrPort // as the server's socket reads it
 	bound  []binding

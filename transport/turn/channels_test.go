@@ -78,7 +78,7 @@ func (c *channelClient) bind(t testing.TB, number uint16, peer netip.AddrPort) {
 	}
 }
 
-// ask sends a request and returns the answer. What else comes is dropped.
+// ask sends a request and returns the answer. It drops everything else that comes.
 func (c *channelClient) ask(t testing.TB, method stun.Method, attributes ...stun.Setter) *stun.Message {
 	t.Helper()
 	all := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attributes...)
@@ -142,7 +142,7 @@ func wantNext(t testing.TB, c *net.UDPConn, want []byte, what string) {
 	}
 }
 
-// wantNothing reports what has come.
+// wantNothing fails the test if a datagram has come.
 func wantNothing(t testing.TB, c *net.UDPConn, what string) {
 	t.Helper()
 	b := make([]byte, 2000)

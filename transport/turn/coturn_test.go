@@ -18,8 +18,8 @@ import (
 	"p2p-messaging/transport/turn"
 )
 
-// startCoturn starts coturn, the TURN server that most operators have, and returns its address and its process. Another command
-// may start it.
+// startCoturn starts coturn, the TURN server that most operators have, and returns its address and its process. If by is
+// not empty, it is the command that starts coturn.
 func startCoturn(t testing.TB, secret string, by ...string) (string, *os.Process) {
 	t.Helper()
 	path, err := exec.LookPath("turnserver")

@@ -61,7 +61,7 @@ type peers struct {
 	own     func(netip.Addr) bool // reports whether an address is one of this machine
 }
 
-// permits reports whether an allocation may send to an address. All IPv4 addresses for which an IPv6 address stands must be permitted,
+// permits reports whether an allocation may send to an address. All IPv4 addresses that an IPv6 address contains must be permitted,
 // too.
 func (p peers) permits(address netip.Addr) bool {
 	address = address.Unmap().WithZone("") // RFC 4291, section 2.5.5.2
@@ -84,8 +84,8 @@ func contains(prefixes []netip.Prefix, address netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// embedded returns the IPv4 addresses for which an IPv6 address stands. Those that it has not are the zero Addr. Somebody between here
-// and the peer may send what is meant for one to the other.
+// embedded returns the IPv4 addresses that an IPv6 address contains. The others are the zero Addr. A router on the way to the peer may
+// deliver a datagram to such an IPv4 address instead.
 func embedded(address netip.Addr) (inside [3]netip.Addr) {
 	if !address.Is6() || address.Is4In6() {
 		return inside

@@ -72,7 +72,7 @@ func newPump(from *socket, b *batches) *pump {
 	return p
 }
 
-// read returns the next datagram, behind channelHeader bytes that are free for use, and who has sent it. It is valid until the next read.
+// read returns the next datagram, behind channelHeader bytes that are free for use, and its sender. It is valid until the next read.
 func (p *pump) read() (message []byte, from netip.AddrPort, err error) {
 	for {
 		for b := p.batch; b != nil && p.next < b.count; {

@@ -23,7 +23,7 @@ type pump struct {
 
 func newPump(from *socket, _ *batches) *pump { return &pump{from: from} }
 
-// read returns the next datagram, behind channelHeader bytes that are free for use, and who has sent it. It is valid until the next read.
+// read returns the next datagram, behind channelHeader bytes that are free for use, and its sender. It is valid until the next read.
 func (p *pump) read() (message []byte, from netip.AddrPort, err error) {
 	for {
 		n, from, err := p.from.ReadFromUDPAddrPort(p.buffer[channelHeader:])

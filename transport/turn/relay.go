@@ -11,6 +11,8 @@ import (
 
 	pion "github.com/pion/turn/v5"
 	"golang.org/x/time/rate"
+
+	"p2p-messaging/transport/internal/files"
 )
 
 // attempts is how often a random port is tried for an allocation.
@@ -20,8 +22,9 @@ const attempts = 32
 const burst = 64 << 10
 
 var (
-	errFull = errors.New("the greatest number of allocations is reached")
-	errTCP  = errors.New("this server relays UDP only (RFC 8656), not TCP (RFC 6062)")
+	errFull  = errors.New("the greatest number of allocations is reached")
+	errFiles = errors.New("the process has hardly any files left")
+	errTCP   = errors.New("this server relays UDP only (RFC 8656), not TCP (RFC 6062)")
 )
 
 // relays are the allocations of a server. They implement [pion.RelayAddressGenerator] for each address family.
@@ -31,9 +34,13 @@ type relays struct {
 	rate    *rate.Limiter // of all; nil: no limit
 	socket  *socket       // by which the server reaches clients over UDP
 	batches batches
+	reserve files.Reserve // for who signals
 
 	mu       sync.Mutex
 	taken    int                       // allocations, those included whose socket is being opened
+	made     uint64                    // allocations since the start
+	refused  uint64                    // allocations that were refused because there were too many
+	ended    relayed                   // by allocations that have ended
 	open     map[netip.AddrPort]*relay // by relayed transport address
 	byClient map[netip.AddrPort]*relay // those that have channels, of clients over UDP
 	byLogin  map[string]*user
@@ -47,7 +54,7 @@ type user struct {
 
 func newRelays(o *Options, p peers, socket *socket) *relays {
 	return &relays{
-		options: o, peers: p, rate: limiter(o.Rate), socket: socket,
+		options: o, peers: p, rate: limiter(o.Rate), socket: socket, reserve: files.NewReserve(files.Limit()),
 		open: make(map[netip.AddrPort]*relay), byClient: make(map[netip.AddrPort]*relay), byLogin: make(map[string]*user),
 	}
 }
@@ -115,6 +122,7 @@ func (r *relays) AllocatePacketConn(c pion.AllocateListenerConfig) (net.PacketCo
 	port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	relay := &relay{socket: socket, relays: r, login: c.UserID, user: u, address: netip.AddrPortFrom(public, port), pump: newPump(socket, &r.batches)}
 	r.mu.Lock()
+	r.made++
 	r.open[relay.address] = relay
 	r.mu.Unlock()
 	return relay, net.UDPAddrFromAddrPort(relay.address), nil
@@ -126,6 +134,7 @@ func (r *relays) enter(login string) (*user, error) {
 	defer r.mu.Unlock()
 	u := r.byLogin[login]
 	if r.options.Allocations > 0 && r.taken >= r.options.Allocations || u != nil && r.options.AllocationsPerLogin > 0 && u.allocations >= r.options.AllocationsPerLogin {
+		r.refused++
 		return nil, errFull
 	}
 	if u == nil {
@@ -162,6 +171,10 @@ func (r *relays) listen(network string, requested int) (*socket, error) {
 			return nil, errors.New("the requested port is not in the range")
 		}
 		opened, err := net.ListenUDP(network, &net.UDPAddr{Port: port})
+		if err == nil && r.reserve.Holds(files.Number(opened), 0) {
+			_ = opened.Close()
+			return nil, errFiles
+		}
 		if err == nil {
 			return newSocket(opened)
 		}
@@ -182,6 +195,7 @@ type relay struct {
 	channels boundTo
 	pump     *pump
 	closed   sync.Once
+	relayed  relayed
 }
 
 // Close implements net.PacketConn.
@@ -190,6 +204,7 @@ func (r *relay) Close() error {
 	r.closed.Do(func() {
 		r.relays.mu.Lock()
 		delete(r.relays.open, r.address)
+		r.relays.ended.add(&r.relayed)
 		r.relays.mu.Unlock()
 		r.relays.leave(r.login)
 		err = r.socket.Close()
@@ -218,7 +233,8 @@ func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
 	return r.WriteToUDPAddrPort(b, peer)
 }
 
-// reaches returns where this many bytes for a peer are sent. It reports false if the peer may not get them or the rates do not allow them.
+// reaches returns the address to which this many bytes for a peer are sent. It reports false if the peer is not permitted, or if the rates do
+// not allow so many bytes.
 func (r *relay) reaches(peer netip.AddrPort, bytes int) (to netip.AddrPort, ok bool) {
 	if r.relays.isPublic(peer.Addr()) && r.relays.at(peer) != nil {
 		// The public address may be that of a router which does not send back what comes from inside.
@@ -226,7 +242,11 @@ func (r *relay) reaches(peer netip.AddrPort, bytes int) (to netip.AddrPort, ok b
 	} else if !r.relays.peers.permits(peer.Addr()) {
 		return netip.AddrPort{}, false
 	}
-	return peer, r.allows(bytes)
+	if !r.allows(bytes) {
+		return netip.AddrPort{}, false
+	}
+	r.relayed.toPeers.Add(uint64(bytes))
+	return peer, true
 }
 
 // ReadFrom implements net.PacketConn. It relays what comes from the peer of a channel, and hands on the rest.
@@ -242,7 +262,12 @@ func (r *relay) ReadFrom(b []byte) (int, net.Addr, error) {
 				from = public
 			}
 		}
-		if !r.allows(len(message)-channelHeader) || r.toClient(message, from) {
+		bytes := len(message) - channelHeader
+		if !r.allows(bytes) {
+			continue
+		}
+		r.relayed.toClients.Add(uint64(bytes))
+		if r.toClient(message, from) {
 			continue
 		}
 		r.pump.flush()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"p2p-messaging/transport/internal/files"
 )
 
 const (
@@ -43,6 +45,7 @@ func endsOf(client, server net.Addr) ends { return ends{client.String(), server.
 
 func newStreams(l net.Listener) *streams {
 	s := &streams{Listener: l, accepted: make(chan net.Conn), ended: make(chan struct{}), most: maxStreams, open: make(map[ends]*stream)}
+	reserve := files.NewReserve(files.Limit())
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -53,6 +56,10 @@ func newStreams(l net.Listener) *streams {
 				case <-time.After(100 * time.Millisecond): // There are no more files, for example.
 					continue
 				}
+			}
+			if reserve.Holds(files.Number(c), 0) {
+				_ = c.Close()
+				continue
 			}
 			s.serve(c)
 		}
@@ -156,13 +163,13 @@ func (s *streams) Close() error {
 	return s.Listener.Close()
 }
 
-// stream is a connection that does not stay for ever without a word, and whose messages come whole.
+// stream is a client's connection. It ends after a time of silence, and each read returns a whole message.
 type stream struct {
 	net.Conn
 	of       *streams
 	ends     ends
 	messages messageReader
-	element  *list.Element // in the waiting streams; guarded by the mutex of of
+	element  *list.Element // in the waiting streams; guarded by of.mu
 
 	mu    sync.Mutex
 	since time.Time // when it began to have no allocation; zero while it has one

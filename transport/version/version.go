@@ -7,7 +7,15 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
+
+// Command prints the version of the program, for kong.
+type Command struct{}
+
+// Run implements the command.
+func (Command) Run(parsed *kong.Context) error { return Print(parsed.Stdout, parsed.Model.Name) }
 
 // Print writes one line with the program's name and version, the revision that it was built from if that is known, the
 // version of Go, and the platform.

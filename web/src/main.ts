@@ -1,25 +1,36 @@
-import { openConnection } from "./conversation/database.js";
-import { ImportRefused, readDocument } from "./conversation/exported.js";
-import { History } from "./conversation/history.js";
-import { ReopeningDatabase } from "./conversation/reopening.js";
-import { askForPersistence, forgetPersistence } from "./conversation/persistence.js";
-import { deleteReceivedFiles } from "./files/directory.js";
-import { openStore } from "./files/stores.js";
-import { Contacts } from "./identity/contacts.js";
-import { Identity } from "./identity/identity.js";
-import { Messenger } from "./messenger/messenger.js";
-import { noticeSleep } from "./messenger/sleep.js";
-import { Settings } from "./settings.js";
-import { serviceAddress } from "./signaling/address.js";
-import { Claim } from "./signaling/claim.js";
-import { loginKey } from "./signaling/logins.js";
-import { obstacle } from "./signaling/obstacle.js";
-import { freshId } from "./signaling/ids.js";
-import { Tab } from "./signaling/tab.js";
 import { invitationAt } from "./view/invitelink.js";
 import { Notifications } from "./view/notifications.js";
 import { View } from "./view/view.js";
+import { Messenger } from "./messenger/messenger.js";
+import { noticeSleep } from "./messenger/sleep.js";
+import { Contacts } from "./identity/contacts.js";
+import { Identity } from "./identity/identity.js";
+import { openConnection } from "./conversation/database.js";
+import { ImportRefused, readDocument } from "./conversation/exported.js";
+import { History } from "./conversation/history.js";
+import { askForPersistence, forgetPersistence } from "./conversation/persistence.js";
+import { ReopeningDatabase } from "./conversation/reopening.js";
+import { deleteReceivedFiles } from "./files/directory.js";
+import { openStore } from "./files/stores.js";
+import { serviceAddress } from "./signaling/address.js";
+import { Claim } from "./signaling/claim.js";
+import { GivenUp } from "./signaling/givenup.js";
+import { freshId } from "./signaling/ids.js";
+import { loginKey } from "./signaling/logins.js";
+import { obstacle } from "./signaling/obstacle.js";
+import { Tab } from "./signaling/tab.js";
+import { loginOf, takeTokenFrom } from "./signaling/token.js";
+import { Settings } from "./settings.js";
 import { type Phrase, phrase } from "./words.js";
+
+// This comes first, so that nothing else meets a token in the address.
+let token = takeToken();
+
+function takeToken(): string | undefined {
+  const taken = takeTokenFrom(location.href);
+  if (taken !== undefined) window.history.replaceState(null, "", taken.rest);
+  return taken?.token;
+}
 
 /** Returns localStorage, or undefined if the browser refuses it: some throw an exception. */
 function shelf(): Storage | undefined {
@@ -88,6 +99,7 @@ const messenger: Messenger = new Messenger({
   contacts,
   tab: new Tab(() => !offTheRecord()),
   claim: new Claim(),
+  givenUp: new GivenUp(shelf(), () => !offTheRecord()),
   changed: () => {
     view.changed();
     connectToInviter();
@@ -161,9 +173,14 @@ function connectToInviter(): void {
   view.connectToInviter();
 }
 
-function readInvitation(): void {
+function readAddress(): void {
   const invitation = invitationAt(location.href);
-  view.invitedBy = undefined;
+  if (token === undefined || invitation !== undefined) view.invitedBy = undefined;
+  if (token !== undefined) {
+    messenger.takeToken(token); // An invitation from before stays.
+    view.propose(loginOf(token));
+  }
+  token = undefined;
   if (invitation !== undefined) view.follow(invitation);
   view.changed();
   connectToInviter();
@@ -171,7 +188,10 @@ function readInvitation(): void {
 
 systemDark.addEventListener("change", followColorScheme);
 followColorScheme();
-addEventListener("hashchange", readInvitation);
+addEventListener("hashchange", () => {
+  token = takeToken();
+  readAddress();
+});
 addEventListener("storage", () => settings.reread());
 addEventListener("pagehide", () => {
   messenger.leavePage();
@@ -209,4 +229,4 @@ network?.addEventListener?.("change", () => {
 });
 messenger.connectToService();
 void messenger.resume();
-readInvitation();
+readAddress();

@@ -79,6 +79,12 @@ export class Settings {
     this.changed();
   }
 
+  /** Refuses the calls of a login, or takes them again. @param key the login (signaling/logins.ts) */
+  block(key: string, block: boolean): void {
+    const others = this.#choices.blocked.filter((other) => other !== key);
+    this.choose({ blocked: block ? [...others, key] : others });
+  }
+
   /** Another tab has changed the choices. */
   reread(): void {
     this.#choices = this.#read();

@@ -23,6 +23,9 @@
 // socket. If a socket may have more bytes than were read, the next round reads it again. A change of what is watched makes
 // epoll report what is ready already.
 //
+// A [Listener] accepts connections in the same way, because a service with many clients that come and go would otherwise wake
+// the monitor thread with each of them.
+//
 // The scheduler does not see the system calls of the rounds. So the loop itself yields to other goroutines from time to time.
 //
 // The clients of the load tool wait in the same way, on their own pollers.

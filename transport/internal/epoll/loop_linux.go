@@ -171,11 +171,12 @@ func (l *Loop) park() next {
 	return wait
 }
 
-// forget gives back the descriptors and the numbers of the sockets that were closed in this round. Before the end of the
-// round no other socket may get them, because events of this round may still refer to them.
+// forget closes the descriptors of the sockets that were closed in this round, and gives back their numbers. Epoll forgets a
+// socket with its last descriptor (epoll(7)). Before the end of the round no other socket may get a number, because events of
+// this round may still refer to it.
 func (l *Loop) forget() {
 	for i, s := range l.closed {
-		_ = unix.Close(int(s.fd))
+		closeSocket(int(s.fd))
 		l.closed[i] = nil
 		if s.number >= 0 {
 			l.sockets[s.number] = nil
@@ -192,6 +193,9 @@ func (l *Loop) serve(e *unix.EpollEvent) {
 		return
 	}
 	s := l.sockets[e.Fd]
+	if s == nil || s.fd != e.Pad {
+		return // It was closed. A process that is just starting had a duplicate, so that epoll has not forgotten it yet.
+	}
 	if e.Events&unix.EPOLLOUT != 0 && s.watched&unix.EPOLLOUT != 0 {
 		s.handler.Writable()
 	}
@@ -336,11 +340,11 @@ func (s *Socket) Write(b []byte, last bool) (written int, err error) {
 
 // CloseWrite tells the other side that nothing more will arrive. The error is the system's.
 func (s *Socket) CloseWrite() error {
-	return os.NewSyscallError("shutdown", unix.Shutdown(int(s.fd), unix.SHUT_WR))
+	return shutdown(int(s.fd), unix.SHUT_WR)
 }
 
 // Shutdown ends both directions. [Handler.Ended] is called for it.
-func (s *Socket) Shutdown() { _ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR) }
+func (s *Socket) Shutdown() { _ = shutdown(int(s.fd), unix.SHUT_RDWR) }
 
 // Close closes the socket. The handler is not called any more.
 func (s *Socket) Close() {
@@ -348,6 +352,5 @@ func (s *Socket) Close() {
 		return
 	}
 	s.watched = forgotten
-	_ = s.loop.control(unix.EPOLL_CTL_DEL, int(s.fd), 0, s.number)
 	s.loop.closed = append(s.loop.closed, s)
 }

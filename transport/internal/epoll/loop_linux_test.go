@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -1093,9 +1094,75 @@ func TestASocketThatIsSharedIsForgottenToo(t *testing.T) {
 	h.reads(t)
 	l.do(t, h.Close)
 	l.goRounds(t, 1)
+	next, _ := pair(t)
+	l.attach(t, next).reads(t) // any call of this handler is an error
 	send(t, far, "for nobody")
 	l.goRounds(t, 3)
 	l.awaitParked(t)
+}
+
+func TestAListenerAcceptsUntilItIsClosed(t *testing.T) {
+	for name, end := range map[string]func(*Listener) error{
+		"by itself":            (*Listener).Close,
+		"the one beneath it":   func(l *Listener) error { return l.TCPListener.Close() },
+		"before anybody waits": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := NewListener(tcp)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			type accepted struct {
+				fd   int
+				peer netip.Addr
+				err  error
+			}
+			results := make(chan accepted)
+			accept := func() {
+				fd, peer, _, err := l.AcceptSocket()
+				results <- accepted{fd, peer, err}
+			}
+			for range 3 {
+				go accept()
+				c, err := net.Dial("tcp4", tcp.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				send(t, c, "first bytes")
+				got := await(t, results, "a connection")
+				if got.err != nil {
+					t.Fatal(got.err)
+				}
+				if got.peer != netip.MustParseAddr("127.0.0.1") {
+					t.Errorf("the other side is at %v", got.peer)
+				}
+				b := make([]byte, 20)
+				if n := ReceiveNow(got.fd, b); string(b[:n]) != "first bytes" {
+					t.Errorf("the first bytes are %q", b[:n])
+				}
+				_ = unix.Close(got.fd)
+				_ = c.Close()
+			}
+			if end == nil {
+				_ = l.Close()
+				go accept()
+			} else {
+				go accept()
+				if err := end(l); err != nil {
+					t.Error(err)
+				}
+			}
+			if got := await(t, results, "the end"); !errors.Is(got.err, net.ErrClosed) {
+				t.Errorf("Accept: %d, %v; want that the listener is closed", got.fd, got.err)
+			}
+		})
+	}
 }
 
 func TestALoopDoesNotRestBeforeATask(t *testing.T) {

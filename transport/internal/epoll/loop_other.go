@@ -50,23 +50,22 @@ func (*Socket) Close() {}
 // Detach returns [errors.ErrUnsupported].
 func Detach(*net.TCPConn) (int, error) { return -1, errors.ErrUnsupported }
 
+// Tune returns [errors.ErrUnsupported].
+func Tune(*net.TCPListener) error { return errors.ErrUnsupported }
+
 // Listener stands for a listener for loops. This system has no loops.
 type Listener struct{ *net.TCPListener }
 
 // NewListener returns [errors.ErrUnsupported].
 func NewListener(*net.TCPListener) (*Listener, error) { return nil, errors.ErrUnsupported }
 
-// TryAccept returns [errors.ErrUnsupported].
-func (*Listener) TryAccept() (int, error) { return -1, errors.ErrUnsupported }
+// AcceptSocket returns [errors.ErrUnsupported].
+func (*Listener) AcceptSocket() (int, netip.Addr, bool, error) {
+	return -1, netip.Addr{}, false, errors.ErrUnsupported
+}
 
 // Conn returns [errors.ErrUnsupported].
 func Conn(int) (net.Conn, error) { return nil, errors.ErrUnsupported }
 
-// Peek copies nothing and returns 0.
-func Peek(int, []byte) int { return 0 }
-
-// Discard does nothing.
-func Discard(int, []byte) {}
-
-// Peer returns no address.
-func Peer(int) netip.Addr { return netip.Addr{} }
+// ReceiveNow reads nothing and returns 0.
+func ReceiveNow(int, []byte) int { return 0 }

@@ -82,9 +82,10 @@ func (p *Poller) Run(rounds func() (end bool)) {
 }
 
 // Control adds, changes or removes the events for which the poller watches a descriptor. The operation is EPOLL_CTL_ADD,
-// EPOLL_CTL_MOD or EPOLL_CTL_DEL. Each event of the descriptor carries data.
+// EPOLL_CTL_MOD or EPOLL_CTL_DEL. Each event of the descriptor carries data, in its field Fd, and the descriptor, in its
+// field Pad.
 func (p *Poller) Control(operation, fd int, events uint32, data int32) error {
-	e := unix.EpollEvent{Events: events, Fd: data}
+	e := unix.EpollEvent{Events: events, Fd: data, Pad: int32(fd)}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, operation, fd, &e))
 }
 
@@ -122,3 +123,15 @@ func Send(fd int, b []byte, flags int) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(flags|unix.MSG_NOSIGNAL), 0, 0)
 	return int(n), errno
 }
+
+// shutdown ends directions of a socket. It does not inform the scheduler.
+func shutdown(fd, how int) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0); errno != 0 {
+		return os.NewSyscallError("shutdown", errno)
+	}
+	return nil
+}
+
+// closeSocket closes a socket. It does not inform the scheduler. It does not block, because no socket here has the option
+// SO_LINGER.
+func closeSocket(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

@@ -1,4 +1,4 @@
-// Package selfsigned makes certificates for tests that they have signed themselves.
+// Package selfsigned makes certificates that are their own authority, for tests and for the comparison of services.
 package selfsigned
 
 import (

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"p2p-messaging/transport/internal/selfsigned"
 )
 
 // certificate names the files of a certificate for 127.0.0.1 that is its own authority. It is of the kind that ACME issues
@@ -21,28 +18,20 @@ type certificate struct{ chain, key string }
 
 // newCertificate makes a certificate, valid for a week, and writes its files to a folder.
 func newCertificate(folder string) (c certificate, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return c, err
-	}
 	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(7 * 24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	pair, err := selfsigned.New(x509.Certificate{
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(7 * 24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
-	}
-	chain, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	})
 	if err != nil {
 		return c, err
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	chain, key, err := selfsigned.PEM(pair)
 	if err != nil {
 		return c, err
 	}
 	c = certificate{filepath.Join(folder, "certificate.pem"), filepath.Join(folder, "key.pem")}
-	return c, errors.Join(
-		os.WriteFile(c.chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain}), 0o600),
-		os.WriteFile(c.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
-	)
+	return c, errors.Join(os.WriteFile(c.chain, chain, 0o600), os.WriteFile(c.key, key, 0o600))
 }
 
 // trusting returns the configuration of clients that trust the certificate in a file, and no other.

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func TestWrongArgumentsAreExplained(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, floor, bun, unchecked, batched, peerjs`},
+		{"--only ours,ejabberd", `--only: there is no "ejabberd": choose from ours, full, floor, bun, unchecked, batched, ours-peerjs, peerjs`},
 		{"--scenarios window2", `--scenarios: there is no "window2": choose from window1, window16, offered, large1, large16, cycles, idle, tls1, tls16, tlsidle, resumes`},
 		{"--rounds 0", "--rounds: 0 is too little: give 1 at least"},
 		{"--duration 1ms", "--duration: 0.001 s is too little: give 0.1 s at least"},
@@ -56,7 +58,7 @@ func TestWhatIsNotInstalledIsLeftOut(t *testing.T) {
 	folder := t.TempDir()
 	var stderr strings.Builder
 	status := run([]string{"--tools", folder, "--only", "bun,unchecked,batched,peerjs"}, io.Discard, &stderr)
-	if want := "npm install --prefix " + folder + " bun peer\n"; status != statusFailure || !strings.Contains(stderr.String(), want) {
+	if want := "not installed in " + folder + ", and left out: bun and peer; to have it compared, with Node installed, give --install\n"; status != statusFailure || !strings.Contains(stderr.String(), want) {
 		t.Errorf("status %d: %s; want status %d and %q", status, stderr.String(), statusFailure, want)
 	}
 }
@@ -90,8 +92,9 @@ func TestAComparison(t *testing.T) {
 	const sessions = 50
 	var stdout, stderr bytes.Buffer
 	arguments := strings.Fields("--rounds 1 --calm 0s --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json")
-	if os.Getenv("P2P_TEST_LONG") == "" { // .ci/run sets it, and compares with every service that is installed
-		arguments = append(arguments, "--only", "ours,floor")
+	// .ci/run sets it, and compares with every service that is installed. The race detector finds nothing in other services.
+	if os.Getenv("P2P_TEST_LONG") == "" || raceEnabled {
+		arguments = append(arguments, "--only", "ours,full,floor")
 	}
 	if status := run(arguments, &stdout, &stderr); status != statusOK {
 		t.Fatalf("status %d: %s", status, &stderr)
@@ -100,7 +103,7 @@ func TestAComparison(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Services) < 2 || d.Services[0] != "ours" || d.Services[1] != "floor" {
+	if len(d.Services) < 3 || !slices.Equal(d.Services[:3], []string{"ours", "full", "floor"}) {
 		t.Fatalf("compared were %q", d.Services)
 	}
 	if want := len(d.Services) * len(scenarios()); len(d.Measurements) != want {
@@ -127,6 +130,32 @@ func TestAComparison(t *testing.T) {
 	if left := children(t); left != "" {
 		t.Errorf("children are left: %s", left)
 	}
+}
+
+// TestClientsDoNotTakeThePortOfTheMetrics has all of the clients' address taken at that port, as by one of many clients of the service
+// that was measured before.
+func TestClientsDoNotTakeThePortOfTheMetrics(t *testing.T) {
+	s, err := fully(service{}, "p2p-messaging", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(s.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(s.command, u.Host) {
+		t.Errorf("the metrics are read at %s, and the command is %q", u.Host, s.command)
+	}
+	taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", u.Port()))
+	if err != nil {
+		t.Skipf("another program has port %s: %v", u.Port(), err)
+	}
+	defer taken.Close()
+	l, err := net.Listen("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
 }
 
 // TestAnInterruptedComparisonLeavesNothingBehind interrupts a comparison under load.

@@ -47,6 +47,16 @@ func dialectOf(name string) dialect {
 	}
 }
 
+// withToken returns the dialect with a token in each login. An empty token is none.
+func (d dialect) withToken(token string) dialect {
+	if plain := d.login; token != "" {
+		d.login = func(login string) string {
+			return strings.TrimSuffix(plain(login), "}") + `,"token":"` + token + `"}`
+		}
+	}
+	return d
+}
+
 const (
 	numberDigits = 16
 	// sdpHead and sdpTail stand around a session description as Chromium writes it. The number behind o=- makes every

@@ -96,7 +96,7 @@ func generateTo(w io.Writer, text string) error {
 
 // generate does a job.
 func generate(ctx context.Context, j job) (outcome, error) {
-	g := &generator{job: j, dialect: dialectOf(j.Dialect), random: rand.New(rand.NewPCG(1, 2))}
+	g := &generator{job: j, dialect: dialectOf(j.Dialect).withToken(j.Token), random: rand.New(rand.NewPCG(1, 2))}
 	o := swarm.Options{
 		URL: "ws://" + j.Address + "/", Loops: 1, Tick: g.tick,
 		Prepare: func(loops []*swarm.Loop) { g.loop = loops[0] },

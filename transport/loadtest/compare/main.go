@@ -30,7 +30,7 @@ const (
 
 The services are: ours; floor, a bare relay over gws, which costs the least that a Go service with a goroutine for each connection can ` +
 		`cost; bun, Bun's native WebSocket server with a small handler; unchecked, the same handler without any check; batched, unchecked with ` +
-		`writes combined by hand; peerjs, PeerJS's server with its own protocol. The last four are left out if they are not installed. Each ` +
+		`writes combined by hand; peerjs, PeerJS's server with its own protocol; ours-peerjs, ours in that protocol. What is not installed is left out. Each ` +
 		`service runs alone on one processor core, freshly started for each scenario. The load comes from another core.`
 )
 
@@ -50,7 +50,7 @@ const (
 
 // options is the command line.
 type options struct {
-	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, floor, bun, unchecked, batched, peerjs. Default: all that are installed."`
+	Only      []string      `placeholder:"SERVICE" help:"Services to compare: ours, full, floor, bun, unchecked, batched, ours-peerjs, peerjs. full is ours with tokens, limits and metrics on, ours-peerjs is ours for clients of PeerJS. Default: all that are installed."`
 	Scenarios []string      `placeholder:"SCENARIO" help:"Scenarios to measure: window1, window16, offered, large1, large16, cycles, idle, resumes; over TLS: tls1, tls16, tlsidle. Default: all."`
 	Rounds    int           `default:"3" placeholder:"N" help:"How often each scenario is measured. The table has medians. Default: ${default}."`
 	Warmup    time.Duration `default:"1s" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
@@ -60,6 +60,7 @@ type options struct {
 	Calm      time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait, before each measurement, for other programs to leave both cores alone. Default: ${default}."`
 	Ours      string        `type:"path" placeholder:"FILE" help:"This project's service as a program. Default: the module in this folder is built."`
 	Tools     string        `type:"path" placeholder:"FOLDER" help:"Where bun and peer are installed with npm. Default: ${tools}."`
+	Install   bool          `help:"Install bun and peer there, in the versions that this comparison was made for, and end. Needs npm."`
 	JSON      bool          `name:"json" help:"Print the figures of every round as JSON instead of the table."`
 
 	trusted string // file of the certificate that services over TLS have
@@ -166,6 +167,10 @@ func (o *options) holds() bool {
 
 // run measures, and prints the outcome.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if o.Install {
+		fmt.Fprintf(stderr, "installing in %s\n", o.Tools)
+		return o.install(ctx)
+	}
 	cores, err := twoCores()
 	if err != nil {
 		return err

@@ -53,10 +53,11 @@ func scenarioNames() []string {
 // job is what a generator process has to do.
 type job struct {
 	Dialect  string        `json:"dialect"`
-	Address  string        `json:"address"` // host:port of the service
-	Trusted  string        `json:"trusted"` // file of the certificate that a service over TLS has
-	PID      int           `json:"pid"`     // of the service
-	Cores    [2]int        `json:"cores"`   // of the service and of the generator
+	Token    string        `json:"token,omitempty"` // that each login brings
+	Address  string        `json:"address"`         // host:port of the service
+	Trusted  string        `json:"trusted"`         // file of the certificate that a service over TLS has
+	PID      int           `json:"pid"`             // of the service
+	Cores    [2]int        `json:"cores"`           // of the service and of the generator
 	Scenario scenario      `json:"scenario"`
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`

@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,10 +27,12 @@ type service struct {
 	dialect string
 	command []string
 	secure  []string // arguments that follow the command for TLS
+	token   string   // that each login brings; empty: none
+	metrics string   // URL of the metrics, which are read meanwhile; empty: none
 }
 
 func serviceNames() []string {
-	return []string{"ours", "floor", "bun", "unchecked", "batched", "peerjs"}
+	return []string{"ours", "full", "floor", "bun", "unchecked", "batched", "ours-peerjs", "peerjs"}
 }
 
 var (
@@ -58,7 +61,7 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 		}
 		s := service{name: name, dialect: dialectJSON, secure: []string{pair.chain, pair.key}}
 		switch name {
-		case "ours":
+		case "ours", "full", "ours-peerjs":
 			program := o.Ours
 			if program == "" {
 				fmt.Fprintln(stderr, "building this project's service")
@@ -66,9 +69,20 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 				if err := build(ctx, program); err != nil {
 					return nil, nil, err
 				}
+				o.Ours = program
+			}
+			s.secure = []string{"--tls-cert", pair.chain, "--tls-key", pair.key}
+			if name == "full" {
+				if s, err = fully(s, program, scratch); err != nil {
+					return nil, nil, err
+				}
+				break
 			}
 			s.command = []string{program, "serve", "--host", "127.0.0.1", "--port", "0", "--rate", "0", "--log-level", "error"}
-			s.secure = []string{"--tls-cert", pair.chain, "--tls-key", pair.key}
+			if name == "ours-peerjs" {
+				s.dialect = dialectPeerJS
+				s.command = append(s.command, "--peerjs", "--peerjs-concurrent-limit", "1000000")
+			}
 		case "floor":
 			versions["gws"] = dependency("github.com/lxzan/gws")
 			s.command = []string{self, floorCommand}
@@ -106,8 +120,7 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 		services = append(services, s)
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(stderr, "not installed, and left out: %s; to have it compared, with Node installed: npm install --prefix %s %s\n",
-			strings.Join(missing, " and "), o.Tools, strings.Join(missing, " "))
+		fmt.Fprintf(stderr, "not installed in %s, and left out: %s; to have it compared, with Node installed, give --install\n", o.Tools, strings.Join(missing, " and "))
 	}
 	if len(services) == 0 {
 		return nil, nil, errors.New("there is no service to measure")
@@ -115,22 +128,13 @@ func (o *options) prepare(ctx context.Context, scratch string, stderr io.Writer)
 	return services, versions, nil
 }
 
+// build builds this project's program. go run takes it from the go command's cache, where go build would link it again.
 func build(ctx context.Context, program string) error {
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "p2p-messaging").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "run", "-exec", "cp", "p2p-messaging", program).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build this project's service (which takes the go command and the module's folder, or give --ours): %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
-}
-
-// installed returns the version of an npm package in the tools folder. It is empty if the package is not installed.
-func (o *options) installed(name string) string {
-	var p struct{ Version string }
-	text, err := os.ReadFile(filepath.Join(o.Tools, "node_modules", name, "package.json"))
-	if err != nil || json.Unmarshal(text, &p) != nil {
-		return ""
-	}
-	return p.Version
 }
 
 // dependency returns the version of a Go module in this program.
@@ -151,11 +155,13 @@ type process struct {
 	errors  bytes.Buffer // what it wrote to stderr
 	out     io.ReadCloser
 	gone    chan struct{} // closed when it has ended
+	forget  func()        // closes gone, once
 }
 
 // start starts a program on a core. The program ends with ctx at the latest.
 func start(ctx context.Context, core int, arguments []string) (*process, error) {
 	p := &process{gone: make(chan struct{}), command: exec.CommandContext(ctx, arguments[0], arguments[1:]...)}
+	p.forget = sync.OnceFunc(func() { close(p.gone) })
 	p.command.Stderr = &p.errors
 	p.command.WaitDelay = 5 * time.Second
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // without variables that could tune a service
@@ -166,13 +172,14 @@ func start(ctx context.Context, core int, arguments []string) (*process, error) 
 	return p, startOn(core, p.command, p.gone)
 }
 
-// end waits for the end of the program, and kills it first if kill is true. The error says how the program failed.
+// end waits for the end of the program, and kills it first if kill is true. The error says how the program failed. It may be called
+// again.
 func (p *process) end(kill bool) error {
 	if kill {
 		_ = p.command.Process.Kill()
 	}
 	err := p.command.Wait()
-	close(p.gone)
+	p.forget()
 	if text := strings.TrimSpace(p.errors.String()); err != nil && text != "" {
 		lines := strings.Split(text, "\n")
 		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])
@@ -225,13 +232,18 @@ const grace = 20 * time.Second
 // measure starts a service and measures it in a scenario.
 func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]int) measurement {
 	m := measurement{Service: s.name, Scenario: sc.Name}
-	j := job{Dialect: s.dialect, Trusted: o.trusted, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
+	j := job{Dialect: s.dialect, Token: s.token, Trusted: o.trusted, Cores: cores, Scenario: sc, Warmup: o.Warmup, Duration: o.Duration, Grace: grace}
 	if sc.holds() {
 		j.Duration, j.Scenario.Sessions = o.Idle, o.Sessions
 	}
 	command := s.command
 	if sc.TLS {
 		command = slices.Concat(command, s.secure)
+	}
+	if s.metrics != "" {
+		scraping, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go scrape(scraping, s.metrics)
 	}
 	f, err := measure(ctx, command, j)
 	if err != nil {

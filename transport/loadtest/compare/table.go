@@ -153,26 +153,42 @@ func (d *document) title(service string) string {
 		return version("Bun", "bun") + ", unchecked"
 	case "batched":
 		return version("Bun", "bun") + ", batched"
+	case "ours-peerjs":
+		return "ours, PeerJS's protocol"
 	case "peerjs":
 		return version("PeerJS", "peer")
 	}
 	return service
 }
 
-// table returns the Markdown table. It has a row for each figure, a column for each service, and a column that compares
-// this project's service with each other one.
+// rivals is this project's service and another one, which the table compares.
+type rivals struct{ ours, other string }
+
+// rivals returns what is compared: this project's service with each other one, and with PeerJS's server in the same protocol if it
+// was measured in it.
+func (d *document) rivals() (all []rivals) {
+	for _, other := range d.Services {
+		ours := "ours"
+		if other == "peerjs" && slices.Contains(d.Services, "ours-peerjs") {
+			ours = "ours-peerjs"
+		}
+		if ours != other && slices.Contains(d.Services, ours) {
+			all = append(all, rivals{ours, other})
+		}
+	}
+	return all
+}
+
+// table returns the Markdown table. It has a row for each figure, a column for each service, and a column for each comparison.
 func (d *document) table() string {
 	var b strings.Builder
-	ours := slices.Contains(d.Services, "ours")
-	others := slices.DeleteFunc(slices.Clone(d.Services), func(s string) bool { return s == "ours" })
+	compared := d.rivals()
 	cells := []string{""}
 	for _, s := range d.Services {
 		cells = append(cells, d.title(s))
 	}
-	if ours {
-		for _, s := range others {
-			cells = append(cells, "ours : "+s)
-		}
+	for _, c := range compared {
+		cells = append(cells, c.ours+" : "+c.other)
 	}
 	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 	line(cells)
@@ -199,15 +215,13 @@ func (d *document) table() string {
 				}
 				cells = append(cells, text)
 			}
-			if ours {
-				for _, s := range others {
-					cells = append(cells, ratio(r, d.of("ours", sc.Name), d.of(s, sc.Name)))
-				}
+			for _, c := range compared {
+				cells = append(cells, ratio(r, d.of(c.ours, sc.Name), d.of(c.other, sc.Name)))
 			}
 			line(cells)
 		}
 	}
-	b.WriteString("\n" + d.caption(ours && len(others) > 0, all))
+	b.WriteString("\n" + d.caption(len(compared) > 0, all))
 	return b.String()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,5 +67,21 @@ func TestASinglePlainServiceHasNoRatios(t *testing.T) {
 	d := document{Services: []string{"floor"}, Measurements: []measurement{{Service: "floor", Scenario: "cycles", Round: 1, outcome: outcome{Seconds: 1, Count: 1000}}}}
 	if got := d.table(); strings.Contains(got, "ours") || !strings.Contains(got, "one round") {
 		t.Errorf("the table is\n%s", got)
+	}
+}
+
+func TestTheServiceIsComparedInTheSameProtocol(t *testing.T) {
+	for _, c := range []struct {
+		services []string
+		want     []rivals
+	}{
+		{[]string{"ours", "peerjs"}, []rivals{{"ours", "peerjs"}}},
+		{[]string{"ours", "floor", "ours-peerjs", "peerjs"}, []rivals{{"ours", "floor"}, {"ours", "ours-peerjs"}, {"ours-peerjs", "peerjs"}}},
+		{[]string{"ours-peerjs", "peerjs"}, []rivals{{"ours-peerjs", "peerjs"}}},
+		{[]string{"floor", "peerjs"}, nil},
+	} {
+		if got := (&document{Services: c.services}).rivals(); !slices.Equal(got, c.want) {
+			t.Errorf("of %q, %q are compared; want %q", c.services, got, c.want)
+		}
 	}
 }

@@ -38,6 +38,9 @@ func DescribeRun(r *figures.Result) string {
 		parts = append(parts, part)
 	}
 	text := strings.Join(parts, "; ")
+	if o.Dialect == options.DialectPeerJS {
+		text += "; in PeerJS's protocol"
+	}
 	text += fmt.Sprintf("; %s measured", figures.FormatDuration(r.Measured))
 	if o.Warmup > 0 && r.Measured > 0 {
 		text += fmt.Sprintf(" after %s of warm-up", figures.FormatDuration(o.Warmup))

@@ -49,6 +49,7 @@ const DocumentFormat = "p2p-messaging-loadtest/1"
 type OptionsDocument struct {
 	Scenarios       []options.Scenario `json:"scenarios"`
 	URL             string             `json:"url"`
+	Dialect         options.Dialect    `json:"dialect"`
 	Sessions        int                `json:"sessions"` // of all scenarios together
 	Rate            float64            `json:"rate"`
 	Keep            bool               `json:"keep"`
@@ -207,7 +208,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 
 func newOptionsDocument(o options.Options) OptionsDocument {
 	d := OptionsDocument{
-		Scenarios: o.Scenarios, URL: o.RedactedURL(), Sessions: o.TotalSessions(), Rate: o.Rate, Keep: o.Keep, Verify: o.Verify && o.Has(options.ScenarioRelay),
+		Scenarios: o.Scenarios, URL: o.RedactedURL(), Dialect: o.Dialect, Sessions: o.TotalSessions(), Rate: o.Rate, Keep: o.Keep, Verify: o.Verify && o.Has(options.ScenarioRelay),
 		DurationS: seconds(o.Duration), WarmupS: seconds(o.Warmup), Seed: o.Seed,
 	}
 	for _, s := range o.Scenarios {

@@ -52,7 +52,7 @@ func TestTheFieldsOfADocumentAreStable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{
-		"format", "started", "set_up_s", "measured_s", "elapsed_s", "interrupted", "failed", "options.scenarios", "options.url",
+		"format", "started", "set_up_s", "measured_s", "elapsed_s", "interrupted", "failed", "options.scenarios", "options.url", "options.dialect",
 		"options.pairs", "options.window", "options.duration_s", "options.seed", "machine.cores", "machine.memory_bytes", "sessions_peak",
 		"main_metric", "main_counter", "latency.relay.count", "latency.relay.mean_ms", "latency.relay.p50_ms", "latency.relay.p90_ms",
 		"latency.relay.p99_ms", "latency.relay.p99_9_ms", "latency.relay.max_ms", "latency.relay.curve_ms", "latency.relay.hdr",

@@ -61,6 +61,10 @@ func run(ctx context.Context, o options.Options, observe func(figures.Progress),
 		observe = func(figures.Progress) {}
 	}
 	c := &coordinator{observe: observe, result: &figures.Result{Options: o, Started: time.Now(), Machine: machine.Describe()}}
+	tokens, err := o.Tokens()
+	if err != nil {
+		return nil, err
+	}
 	processes, note, err := split(o, machine.RaiseFileLimit())
 	if err != nil {
 		return nil, err
@@ -75,8 +79,8 @@ func run(ctx context.Context, o options.Options, observe func(figures.Progress),
 	if prototype.Before == 0 {
 		prototype.Before = min(o.Duration/calmShare, calmLimit)
 	}
-	prototype.Run = rand.Uint32()
-	found, err := load.Probe(ctx, o.URL, prototype.Run)
+	prototype.Run, prototype.Tokens = rand.Uint32(), tokens
+	found, err := load.Probe(ctx, o, prototype.Run, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +130,7 @@ func useSources(ctx context.Context, p *load.Plan, service netip.AddrPort) error
 		}
 		u.Host = net.JoinHostPort("127.0.0.1", fmt.Sprint(service.Port()))
 		p.Options.URL = u.String()
-		if _, err := load.Probe(ctx, p.Options.URL, p.Run); err != nil {
+		if _, err := load.Probe(ctx, p.Options, p.Run, p.Tokens); err != nil {
 			return options.UsageErrorf("%d sessions need several addresses to come from, which there are for 127.0.0.1 only, and the service does not answer there", p.Options.TotalSessions())
 		}
 	}

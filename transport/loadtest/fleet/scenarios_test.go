@@ -41,9 +41,9 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 	}
 }
 
-func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
-	t.Parallel()
-	o := briefly(services.Serve(t), options.ScenarioStorm)
+// stormOf50 drops 50 sessions, and ends when all of them are back.
+func stormOf50(t *testing.T, o options.Options) *figures.Result {
+	t.Helper()
 	o.Sessions, o.Pairs, o.Duration = 50, 2, time.Hour
 	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
 	defer cancel()
@@ -55,6 +55,12 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 	if err != nil || r.Failed != "" {
 		t.Fatalf("the run failed: %v, %s", err, r.Failed)
 	}
+	return r
+}
+
+func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
+	t.Parallel()
+	r := stormOf50(t, briefly(services.Serve(t), options.ScenarioStorm))
 	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterReturned); d != 50 || b != 50 {
 		t.Errorf("%d dropped and %d are back, want 50 each", d, b)
 	}
@@ -71,17 +77,8 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 func TestKeptSessionsComeBackFromAStormWithAResume(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioStorm)
-	o.Sessions, o.Pairs, o.Duration, o.Keep = 50, 2, time.Hour, true
-	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
-	defer cancel()
-	r, err := run(ctx, o, func(p figures.Progress) {
-		if p.Totals.Count(figures.CounterReturned) == 50 {
-			cancel()
-		}
-	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
-	if err != nil || r.Failed != "" {
-		t.Fatalf("the run failed: %v, %s", err, r.Failed)
-	}
+	o.Keep = true
+	r := stormOf50(t, o)
 	wantNoErrors(t, r)
 	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterResumed); d != 50 || b != 50 {
 		t.Errorf("%d dropped and %d resumed, want 50 each", d, b)

@@ -142,14 +142,20 @@ func (c *calls) close() {
 	closing.Wait()
 }
 
-// dial connects to the service. It takes the run's source addresses in turn, if there are any.
-func (c *calls) dial(ctx context.Context) (*client.Client, error) {
+// dial connects the session with a number to the service. It takes the run's source addresses in turn, if there are any.
+func (c *calls) dial(ctx context.Context, number int) (*client.Client, error) {
 	var dialer net.Dialer
 	if all := c.plan.Sources; len(all) > 0 {
 		source := all[int(c.sources.Add(1))%len(all)]
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
-	return client.Dial(ctx, c.plan.Options.URL, client.WithDialContext(dialer.DialContext))
+	options := []client.Option{client.WithDialContext(dialer.DialContext)}
+	if tokens := c.plan.Tokens; len(tokens) > 0 {
+		options = append(options, client.WithToken(func(_ context.Context, login string) (string, error) {
+			return string(tokens.of(number, []byte(login))), nil
+		}))
+	}
+	return client.Dial(ctx, c.plan.Options.URL, options...)
 }
 
 // openingCalls bounds the sessions that are being opened at a time.

@@ -44,7 +44,7 @@ func (s *callSide) logIn(ctx context.Context) error {
 	defer cancel()
 	began := time.Now()
 	c.record(func(r *figures.Recorder) { r.Add(figures.CounterDials, 1) })
-	connection, err := c.dial(ctx)
+	connection, err := c.dial(ctx, s.number())
 	if err != nil {
 		return err
 	}
@@ -105,6 +105,14 @@ func (s *callSide) receive() {
 		c.record(func(r *figures.Recorder) { r.Add(figures.CounterRelaysDelivered, 1) })
 		s.take(m)
 	}
+}
+
+// number returns the number of the session among those of all calls.
+func (s *callSide) number() int {
+	if s == &s.pair.sides[0] {
+		return 2 * int(s.pair.index)
+	}
+	return 2*int(s.pair.index) + 1
 }
 
 func (s *callSide) other() *callSide {

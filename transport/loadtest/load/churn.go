@@ -91,6 +91,9 @@ func (x *churn) tick(now time.Duration) time.Duration {
 		x.free = x.free[:len(x.free)-1]
 		x.busy++
 		c.due = due
+		if x.shard.dialect.renames() {
+			c.index += uint32(x.shard.engine.plan.Options.Sessions)
+		}
 		c.dial(due)
 	}
 	return next

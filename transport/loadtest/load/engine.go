@@ -70,14 +70,16 @@ func (e *Engine) Run(ctx context.Context, proceed <-chan struct{}, report func(R
 // prepare makes the shards. It is called before any loop runs.
 func (e *Engine) prepare(loops []*swarm.Loop) {
 	o := e.plan.Options
+	speaks := dialectOf(o)
 	parts := e.plan.Processes * len(loops)
 	for _, l := range loops {
 		part := e.plan.Process*len(loops) + l.Index()
 		s := &shard{
-			engine: e, loop: l,
-			frames: newFrames(e.plan.Run, o.Size),
+			engine: e, loop: l, dialect: speaks,
+			frames: newFrames(speaks, e.plan.Run, o.Size),
 			random: rand.New(rand.NewPCG(o.Seed, uint64(part))),
 		}
+		s.alive.text = speaks.alive()
 		s.opener = opener{shard: s, rate: (o.Rate - o.CallRate()) / float64(parts), limit: max(1, opening/len(loops))}
 		s.verified.Done = o.Verify && o.Has(options.ScenarioRelay)
 		for _, x := range o.Scenarios {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"p2p-messaging/messages"
 )
 
 // Four numbers determine a relayed frame: the run, the pair, the direction and the sequence number in that direction. A
@@ -11,6 +13,11 @@ import (
 // frame, in hexadecimal:
 //
 //	{"type":"offer","offer":{…,"loadtest":"RRRRRRRR.PPPPPPP.D.SSSSSSSS.CCCCCCCC"},"from":"lt-…","to":"lt-…"}
+//
+// In PeerJS's protocol it differs as it is sent and as it arrives:
+//
+//	{"type":"OFFER","payload":{…,"loadtest":"…"},"dst":"lt-…"}
+//	{"type":"OFFER","src":"lt-…","dst":"lt-…","payload":{…,"loadtest":"…"}}
 //
 // R is the run, P the pair, D the direction, S the sequence number and C a checksum.
 
@@ -72,55 +79,77 @@ type identity struct {
 
 // frames makes frames. It must be used by one goroutine only.
 type frames struct {
-	run   uint32
-	kinds [2][]frame // by direction; used in turn
+	dialect dialect
+	run     uint32
+	kinds   [2][]frame // by direction; used in turn
 }
 
-// frame is the text of one kind of frame, with the places of its numbers.
-type frame struct {
-	text           []byte
-	from, to, mark int
+// frame is one kind of frame. In some dialects it is the same text at both ends.
+type frame struct{ sent, arrives template }
+
+// template is a text with the places of its numbers.
+type template struct {
+	bytes          []byte
+	from, to, mark int // from is -1 if the text does not have it
 }
 
-// newFrames returns frames like those of a browser. If size is not 0, all frames are candidates of exactly size bytes
-// instead.
-func newFrames(run uint32, size int) *frames {
-	f := &frames{run: run}
+// These stand at the places of a template. No payload has them.
+var (
+	fromPlace = strings.Repeat("F", loginLength)
+	toPlace   = strings.Repeat("T", loginLength)
+	markPlace = strings.Repeat("M", markLength)
+)
+
+// newTemplate returns the template of a text with fromPlace, toPlace and markPlace in it.
+func newTemplate(places string) template {
+	return template{[]byte(places), strings.Index(places, fromPlace), strings.Index(places, toPlace), strings.Index(places, markPlace)}
+}
+
+// marked returns a payload, which is a JSON object, with the place of a mark.
+func marked(payload string) string {
+	return strings.TrimSuffix(payload, "}") + `,` + markName + markPlace + `"}`
+}
+
+// newFrames returns frames like those of a browser. If size is not 0, all frames are candidates of which exactly size bytes are
+// sent instead.
+func newFrames(d dialect, run uint32, size int) *frames {
+	f := &frames{dialect: d, run: run}
 	candidates := browserCandidates()
 	if size != 0 {
-		empty := newFrame("ice-candidate", `{"candidate":"","sdpMid":"0","sdpMLineIndex":0}`)
-		filled := newFrame("ice-candidate", `{"candidate":"`+strings.Repeat("x", max(0, size-len(empty.text)))+`","sdpMid":"0","sdpMLineIndex":0}`)
+		candidate := func(filling string) frame {
+			return d.frame(messages.TypeICECandidate, `{"candidate":"`+filling+`","sdpMid":"0","sdpMLineIndex":0}`)
+		}
+		filled := candidate(strings.Repeat("x", max(0, size-len(candidate("").sent.bytes))))
 		f.kinds = [2][]frame{{filled}, {filled}}
 		return f
 	}
-	for direction, first := range []frame{newFrame("offer", browserOffer), newFrame("answer", browserAnswer)} {
+	for direction, first := range []frame{d.frame(messages.TypeOffer, browserOffer), d.frame(messages.TypeAnswer, browserAnswer)} {
 		f.kinds[direction] = append(f.kinds[direction], first)
 		for _, c := range candidates {
-			f.kinds[direction] = append(f.kinds[direction], newFrame("ice-candidate", c))
+			f.kinds[direction] = append(f.kinds[direction], d.frame(messages.TypeICECandidate, c))
 		}
 	}
 	return f
 }
 
-func newFrame(messageType, payload string) frame {
-	text := []byte(`{"type":"` + messageType + `","` + messageType + `":` + strings.TrimSuffix(payload, "}") + `,` + markName)
-	f := frame{mark: len(text)}
-	text = append(text, strings.Repeat("0", markLength)+`"},"from":"`...)
-	f.from = len(text)
-	text = append(text, strings.Repeat("0", loginLength)+`","to":"`...)
-	f.to = len(text)
-	f.text = append(text, strings.Repeat("0", loginLength)+`"}`...)
-	return f
+// make returns the text of a frame as it arrives. It is valid until the next call of make or sent.
+func (f *frames) make(id identity) []byte { return f.fill(&f.kind(id).arrives, id) }
+
+// sent returns the text of a frame as it is sent. It is valid until the next call of make or sent.
+func (f *frames) sent(id identity) []byte { return f.fill(&f.kind(id).sent, id) }
+
+func (f *frames) kind(id identity) *frame {
+	kinds := f.kinds[id.direction]
+	return &kinds[int(id.sequence)%len(kinds)]
 }
 
-// make returns the text of a frame. It is valid until the next call.
-func (f *frames) make(id identity) []byte {
-	kinds := f.kinds[id.direction]
-	k := &kinds[int(id.sequence)%len(kinds)]
-	appendLogin(k.text[k.from:k.from], f.run, id.kind, id.pair, id.direction)
-	appendLogin(k.text[k.to:k.to], f.run, id.kind, id.pair, 1-id.direction)
-	f.appendMark(k.text[k.mark:k.mark], id)
-	return k.text
+func (f *frames) fill(t *template, id identity) []byte {
+	if t.from >= 0 {
+		appendLogin(t.bytes[t.from:t.from], f.run, id.kind, id.pair, id.direction)
+	}
+	appendLogin(t.bytes[t.to:t.to], f.run, id.kind, id.pair, 1-id.direction)
+	f.appendMark(t.bytes[t.mark:t.mark], id)
+	return t.bytes
 }
 
 func (f *frames) appendMark(b []byte, id identity) []byte {
@@ -166,9 +195,10 @@ func readMark(text []byte) (m mark, found, whole bool) {
 	return m, true, ok == [4]bool{true, true, true, true} && (direction == '0' || direction == '1')
 }
 
-// identify tells which frame a text is. Intact reports whether every byte is as it was sent. Known is false if the text
+// identify tells which frame a text is. Intact reports whether every byte is as it should arrive. Known is false if the text
 // has no mark, or the mark of another run.
 func (f *frames) identify(text []byte) (id identity, intact, known bool) {
+	text = f.dialect.canonical(text)
 	m, found, whole := readMark(text)
 	switch {
 	case !found:

@@ -9,15 +9,21 @@ import (
 )
 
 func TestFramesSayWhatTheyAre(t *testing.T) {
+	for _, d := range []dialect{native{}, &peerJS{}} {
+		framesSayWhatTheyAre(t, d)
+	}
+}
+
+func framesSayWhatTheyAre(t *testing.T, d dialect) {
 	for _, size := range []int{0, options.MinSize, 5000} {
-		f, other := newFrames(0xABCDEF01, size), newFrames(0xABCDEF02, size)
+		f, other := newFrames(d, 0xABCDEF01, size), newFrames(d, 0xABCDEF02, size)
 		for _, direction := range []int{0, 1} {
 			for sequence := range uint32(30) {
 				id := identity{kindRelay, 0x1234567, direction, sequence}
-				text := bytes.Clone(f.make(id))
-				if size != 0 && len(text) != size {
-					t.Fatalf("the frame has %d bytes, want %d", len(text), size)
+				if n := len(f.sent(id)); size != 0 && n != size {
+					t.Fatalf("the frame has %d bytes, want %d", n, size)
 				}
+				text := bytes.Clone(f.make(id))
 				if !json.Valid(text) {
 					t.Fatalf("the frame is no JSON: %s", text)
 				}
@@ -42,12 +48,12 @@ func TestFramesSayWhatTheyAre(t *testing.T) {
 
 // BenchmarkRelayVerify measures the generator's own work for a relay, without sockets and without a service.
 func BenchmarkRelayVerify(b *testing.B) {
-	f := newFrames(1, 0)
+	f := newFrames(native{}, 1, 0)
 	b.ReportAllocs()
 	var sequence uint32
 	for b.Loop() {
 		id := identity{kindRelay, 5, int(sequence & 1), sequence >> 1}
-		sent := f.make(id)
+		sent := f.sent(id)
 		if !bytes.Equal(sent, f.make(id)) {
 			b.Fatal("not equal")
 		}

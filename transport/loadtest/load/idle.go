@@ -66,7 +66,7 @@ func (s *shard) unexpected(text []byte) {
 		s.violation(figures.ViolationMisrouted, 1, "a frame of a pair arrived at a session that nobody sends to")
 		return
 	}
-	if r, ok := parseReply(text); ok && r.Type == "error" {
+	if r, ok := s.dialect.reply(text); ok && r.Type == "error" {
 		s.error(r.code())
 	}
 }

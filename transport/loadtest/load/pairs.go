@@ -250,7 +250,7 @@ func (q *pair) send(due time.Duration) bool {
 	p := q.of
 	direction := int(q.turn & 1)
 	d := &q.sides[direction]
-	text := p.shard.frames.make(identity{p.kind, q.index, direction, d.sent})
+	text := p.shard.frames.sent(identity{p.kind, q.index, direction, d.sent})
 	if d.conn == nil || d.conn.Send(text) != nil {
 		return false
 	}

@@ -11,7 +11,7 @@ import (
 func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
 	for name, verify := range map[string]bool{"verified": true, "not verified": false} {
 		t.Run(name, func(t *testing.T) {
-			s := &shard{frames: newFrames(1, 0)}
+			s := &shard{frames: newFrames(native{}, 1, 0), dialect: native{}}
 			p := newPairs(s, kindRelay, figures.MetricRelay, 1, verify, []uint32{3})
 			a, b := &p.all[0].sides[0], &p.all[0].sides[1]
 			send := func(due time.Duration) []byte {

@@ -11,6 +11,7 @@ import (
 type Plan struct {
 	Options   options.Options `json:"options"` // resolved
 	Run       uint32          `json:"run"`     // a random number in all logins, so that two runs do not use the same login
+	Tokens    Tokens          `json:"tokens,omitempty"`
 	Process   int             `json:"process"`
 	Processes int             `json:"processes"`
 	Sources   []netip.Addr    `json:"sources,omitempty"`

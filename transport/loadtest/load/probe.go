@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"p2p-messaging/messages"
+	"p2p-messaging/transport/arguments"
+	"p2p-messaging/transport/loadtest/options"
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
@@ -25,6 +28,9 @@ type ServiceError struct {
 }
 
 func (e *ServiceError) Error() string { return e.Reason }
+
+// ExitStatus is that of a wrong command line, because the URL is wrong.
+func (e *ServiceError) ExitStatus() int { return arguments.StatusUsage }
 
 func (e *ServiceError) Unwrap() error { return e.Err }
 
@@ -39,9 +45,9 @@ type Found struct {
 	StaysOpen bool
 }
 
-// Probe checks that a service at address, a URL, speaks the protocol, by logging in. The error is a *[ServiceError].
-func Probe(ctx context.Context, address string, run uint32) (Found, error) {
-	outer := ctx
+// Probe checks that the service that o names speaks the protocol, by logging in. o must be resolved. The error is a *[ServiceError].
+func Probe(ctx context.Context, o options.Options, run uint32, tokens Tokens) (Found, error) {
+	outer, address := ctx, o.URL
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	s, err := swarm.New(ctx, swarm.Options{URL: address, Loops: 1, HandshakeTimeout: probeTimeout, CloseTimeout: endTimeout})
@@ -49,7 +55,8 @@ func Probe(ctx context.Context, address string, run uint32) (Found, error) {
 		return Found{}, noService(address, err)
 	}
 	defer s.Stop()
-	c := &probing{run: run, outcome: make(chan error, 1)}
+	login := appendLogin(nil, run, 'p', 0, 0)
+	c := &probing{dialect: dialectOf(o), login: login, token: tokens.of(0, login), outcome: make(chan error, 1)}
 	s.Loops()[0].Do(func() { s.Loops()[0].Dial(c) })
 	select {
 	case err = <-c.outcome:
@@ -85,7 +92,9 @@ func (e *refusedError) Error() string { return "a login is refused (" + e.code +
 
 // probing is a connection that logs in, and then closes.
 type probing struct {
-	run      uint32
+	dialect  dialect
+	login    []byte
+	token    []byte // nil: none
 	accepted bool
 	done     bool
 	outcome  chan error
@@ -98,15 +107,22 @@ func (c *probing) tell(err error) {
 	}
 }
 
+// Target implements swarm.Targeted.
+func (c *probing) Target() string { return c.dialect.target(c.login, c.token) }
+
 func (c *probing) Opened(conn *swarm.Conn) {
-	_ = conn.Send(append(appendLogin([]byte(`{"type":"login","login":"`), c.run, 'p', 0, 0), `"}`...))
+	if text := c.dialect.appendLogin(nil, c.login, c.token); len(text) > 0 {
+		_ = conn.Send(append(text, '}'))
+	}
 }
 
 func (c *probing) Text(conn *swarm.Conn, text []byte) {
-	r, ok := parseReply(text)
+	r, ok := c.dialect.reply(text)
 	switch {
 	case !ok:
 		c.tell(errForeign)
+	case c.token == nil && r.Code == messages.CodeAuthFailed: // in PeerJS's protocol each session has a token of its own then
+		c.tell(&refusedError{string(messages.CodeAuthRequired)})
 	case r.Type == "error" || !*r.Success:
 		c.tell(&refusedError{r.code()})
 	case !c.accepted:
@@ -135,7 +151,7 @@ func noService(address string, err error) error {
 	shake, isShake := errors.AsType[*swarm.HandshakeError](err)
 	_, isProtocol := errors.AsType[*swarm.ProtocolError](err)
 	dns, isDNS := errors.AsType[*net.DNSError](err)
-	_, isRefused := errors.AsType[*refusedError](err)
+	refused, isRefused := errors.AsType[*refusedError](err)
 	_, isClose := errors.AsType[*swarm.CloseError](err)
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, isScheme := errors.AsType[*schemeError](err)
@@ -159,8 +175,18 @@ func noService(address string, err error) error {
 		reason = err.Error() + ": this is no service of this protocol, or not its path: check --url"
 	case isProtocol, errors.Is(err, errForeign), isClose:
 		reason = err.Error() + ": this is no service of this protocol"
+	case isRefused && refused.code == codeInvalidKey:
+		reason = err.Error() + ": give the key of the service as --key"
+	case isRefused && refused.code == codeCapacity:
+		reason = err.Error() + ": the service is full"
+	case isRefused && refused.code == codeIDTaken:
+		reason = err.Error() + ": somebody has an id that nobody should have"
+	case isRefused && refused.code == string(messages.CodeAuthRequired):
+		reason = err.Error() + ": the service wants tokens: give --token-file. p2p-messaging token --logins '" + loginPrefix + "*' makes one for all logins of a load test"
+	case isRefused && refused.code == string(messages.CodeAuthFailed):
+		reason = err.Error() + ": the first token of --token-file does not hold for the logins of a load test, which begin with " + loginPrefix
 	case isRefused:
-		reason = err.Error() + ": the load test logs in without a token, as in the original protocol"
+		reason = err.Error()
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		reason = "it ended the connection: this is no service of this protocol"
 	case errors.Is(err, swarm.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

@@ -62,12 +62,16 @@ func (c *session) send(text []byte) error {
 	return err
 }
 
-// logout gives the login up. The service does not answer a logout, so the session counts as logged in until the
+// beat sends a sign of life.
+func (c *session) beat() { _ = c.send(c.shard.alive.text) }
+
+// logout gives the login up, if the dialect can. The service does not answer a logout, so the session counts as logged in until the
 // connection ends.
 func (c *session) logout() {
 	var buffer [64]byte
-	text := appendLogin(append(buffer[:0], `{"type":"logout","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
-	_ = c.send(append(text, `"}`...))
+	if text := c.shard.dialect.appendLogout(buffer[:0], c.login()); len(text) > 0 {
+		_ = c.send(text)
+	}
 	if c.kept != nil {
 		*c.kept = kept{}
 	}
@@ -96,14 +100,31 @@ func (c *session) Opened(*swarm.Conn) {
 	c.shard.observe(figures.MetricConnect, now-c.since)
 	c.step = stepLoggingIn
 	c.since = now
+	c.shard.count(figures.CounterLoginsSent, 1)
+	if len(c.shard.alive.text) > 0 {
+		c.shard.alive.add(c, now)
+	}
 	var buffer [256]byte
-	text := appendLogin(append(buffer[:0], `{"type":"login","login":"`...), c.shard.frames.run, c.kind, c.index, int(c.side))
-	text = append(text, '"')
+	text := c.shard.dialect.appendLogin(buffer[:0], c.login(), c.token())
+	if len(text) == 0 {
+		return
+	}
 	if c.kept != nil {
 		text = c.appendKeptLogin(text)
 	}
 	_ = c.send(append(text, '}'))
-	c.shard.count(figures.CounterLoginsSent, 1)
+}
+
+// Target implements swarm.Targeted.
+func (c *session) Target() string { return c.shard.dialect.target(c.login(), c.token()) }
+
+func (c *session) login() []byte {
+	return appendLogin(make([]byte, 0, loginLength), c.shard.frames.run, c.kind, c.index, int(c.side))
+}
+
+// token returns the session's token, or nil if the service is shown none.
+func (c *session) token() []byte {
+	return c.shard.engine.plan.Tokens.of(2*int(c.index)+int(c.side), c.login())
 }
 
 // Text implements swarm.Handler.
@@ -117,7 +138,7 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 		}
 		return
 	}
-	r, ok := parseReply(text)
+	r, ok := s.dialect.reply(text)
 	switch {
 	case ok && r.Type == "login" && *r.Success:
 		c.step = stepLoggedIn

@@ -24,10 +24,12 @@ type shard struct {
 	engine    *Engine
 	loop      *swarm.Loop
 	figures   figures.Snapshot
+	dialect   dialect
 	frames    *frames
 	random    *rand.Rand
 	scenarios []scenario
 	opener    opener
+	alive     heartbeats
 	lags      []time.Duration // due times of the frames sent since the last flush
 	beat      time.Duration   // when the next heartbeat is due
 	sessions  int64           // logged in now
@@ -46,7 +48,7 @@ func (s *shard) observe(m figures.Metric, d time.Duration) { s.figures.Observe(m
 
 func (s *shard) error(code string) { s.figures.AddErrors(code, 1) }
 
-// keep returns what a session that the service is asked to keep needs, and nil if it is not asked.
+// keep returns the state of a new kept session. It is nil if the service is not asked to keep sessions.
 func (s *shard) keep() *kept {
 	if !s.engine.plan.Options.Keep {
 		return nil
@@ -63,7 +65,7 @@ func (s *shard) tick(*swarm.Loop) time.Duration {
 		}
 		s.beat = now + heartbeat
 	}
-	next := min(s.beat, s.opener.tick(now))
+	next := min(s.beat, s.opener.tick(now), s.alive.tick(now, (*session).beat))
 	for _, x := range s.scenarios {
 		next = min(next, x.tick(now))
 	}

@@ -150,7 +150,7 @@ func (d *slowSide) text(text []byte, _ time.Duration) {
 		d.shard.count(figures.CounterRelaysDelivered, 1)
 		return
 	}
-	r, ok := parseReply(text)
+	r, ok := d.shard.dialect.reply(text)
 	if !ok || r.Type != "error" {
 		return
 	}

@@ -14,7 +14,12 @@ func (d *side) text(text []byte, now time.Duration) {
 	q.heard = now
 	from := &q.sides[1-d.side]
 	if q.of.verify {
-		if from.arrived != from.sent && bytes.Equal(text, s.frames.make(identity{d.kind, d.index, int(from.side), from.arrived})) {
+		next := from.isNext(text)
+		if !next {
+			text = s.dialect.canonical(text)
+			next = from.isNext(text)
+		}
+		if next {
 			s.verified.Checked++
 			from.take(now)
 		} else if isError(text) {
@@ -28,6 +33,11 @@ func (d *side) text(text []byte, now time.Duration) {
 		from.trust(text, now)
 	}
 	q.pump(now)
+}
+
+// isNext reports whether text is the frame that should arrive next.
+func (d *side) isNext(text []byte) bool {
+	return d.arrived != d.sent && bytes.Equal(text, d.shard.frames.make(identity{d.kind, d.index, int(d.side), d.arrived}))
 }
 
 // trust counts a frame without verifying it. The frame's mark tells which one it is, because frames before it may have
@@ -78,7 +88,7 @@ func (d *side) count(due, now time.Duration) {
 
 // answer handles a message that is not a relayed frame: an error about a frame, or a message of a later protocol.
 func (d *side) answer(text []byte) {
-	r, ok := parseReply(text)
+	r, ok := d.shard.dialect.reply(text)
 	switch {
 	case ok && r.Type == "error":
 		d.shard.error(r.code())

@@ -11,7 +11,7 @@ import (
 // theirs is a pair without connections that has sent a number of frames in each direction.
 func theirs(t *testing.T, sent int) (*shard, *pair) {
 	t.Helper()
-	s := &shard{frames: newFrames(7, 0)}
+	s := &shard{frames: newFrames(native{}, 7, 0), dialect: native{}}
 	p := newPairs(s, kindRelay, figures.MetricRelay, 1, true, []uint32{3})
 	q := p.all[0]
 	for n := range q.sides {

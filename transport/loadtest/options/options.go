@@ -38,6 +38,18 @@ const (
 	ArrivalsConstant Arrivals = "constant" // evenly spaced
 )
 
+// Dialect is a protocol in which sessions are opened and frames are relayed.
+type Dialect string
+
+// The dialects.
+const (
+	DialectNative Dialect = "native" // the service's own protocol
+	DialectPeerJS Dialect = "peerjs" // that of PeerJS's client, version 1.x
+)
+
+// Dialects returns all dialects.
+func Dialects() []Dialect { return []Dialect{DialectNative, DialectPeerJS} }
+
 // MinSize and MaxSize bound [Options.Size], in bytes. A smaller frame has no room for what verification needs. The
 // protocol forbids a larger one: 64 KiB is the limit of a message.
 const (
@@ -50,6 +62,9 @@ const (
 type Options struct {
 	Scenarios []Scenario // default: relay
 	URL       string     // of the service, ws:// or wss://
+	Dialect   Dialect    `json:",omitempty"` // default DialectNative
+	Key       string     `json:",omitempty"` // DialectPeerJS: the key that the service wants; default peerjs
+	TokenFile string     `json:",omitempty"` // has a token on each line, with which the sessions log in, in turn; {login} in it stands for the login; empty: without tokens
 
 	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
 	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers

@@ -85,6 +85,13 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 		{"both", func(o *Options) { o.Scenarios, o.SlowShare, o.SlowReaders = []Scenario{ScenarioSlow}, 0.3, 3 }, []string{"--slow-share", "--slow-readers"}},
 		{"more slow readers than readers", func(o *Options) { o.Scenarios, o.SlowReaders = []Scenario{ScenarioSlow}, 101 }, []string{"101", "100"}},
 		{"messages without call", func(o *Options) { o.Messages = 3 }, []string{"--messages", "call"}},
+		{"unknown dialect", func(o *Options) { o.Dialect = "skyway" }, []string{"--dialect", `"skyway"`, "native, peerjs"}},
+		{"a key without who wants it", func(o *Options) { o.Key = "a" }, []string{"--key", "--dialect peerjs"}},
+		{"calls in PeerJS's protocol", func(o *Options) { o.Dialect, o.Scenarios = DialectPeerJS, []Scenario{ScenarioIdle, ScenarioCall} }, []string{"--dialect peerjs", "idle, call"}},
+		{"slow readers in PeerJS's protocol", func(o *Options) { o.Dialect, o.Scenarios = DialectPeerJS, []Scenario{ScenarioSlow} }, []string{"--dialect peerjs", "slow"}},
+		{"kept sessions in PeerJS's protocol", func(o *Options) {
+			o.Dialect, o.Keep, o.Scenarios = DialectPeerJS, true, []Scenario{ScenarioIdle}
+		}, []string{"--keep", "--dialect peerjs"}},
 		{"more processes than sessions", func(o *Options) { o.Pairs, o.Processes = 1, 3 }, []string{"--processes", "3", "2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,5 +111,25 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 				t.Errorf("Resolve: %v; wanted no password", err)
 			}
 		})
+	}
+}
+
+func TestAPeerJSServerIsFoundUnderItsPath(t *testing.T) {
+	for given, want := range map[string]string{
+		"ws://localhost:7777/ws":            "ws://localhost:7777/peerjs", // the default of --url
+		"ws://localhost:9000":               "ws://localhost:9000/peerjs",
+		"ws://localhost:9000/":              "ws://localhost:9000/peerjs",
+		"ws://localhost:9000/peerjs":        "ws://localhost:9000/peerjs",
+		"ws://localhost:9000/peerjs/":       "ws://localhost:9000/peerjs/peerjs",
+		"ws://localhost:9000/myapp":         "ws://localhost:9000/myapp/peerjs",
+		"wss://a.test/my%20app/":            "wss://a.test/my%20app/peerjs",
+		"wss://a.test/myapp/peerjs?token=x": "wss://a.test/myapp/peerjs?token=x",
+	} {
+		o := DefaultOptions()
+		o.URL, o.Dialect = given, DialectPeerJS
+		o, err := o.Resolve()
+		if err != nil || o.URL != want || o.Key != "peerjs" {
+			t.Errorf("%s: %q with the key %q, %v; wanted %q", given, o.URL, o.Key, err, want)
+		}
 	}
 }

@@ -9,15 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"p2p-messaging/transport/arguments"
 )
 
-// UsageError says what is wrong with options, in a sentence for the person who gave them.
-type UsageError struct{ Reason string }
+// UsageError says what is wrong with the command line.
+type UsageError = arguments.UsageError
 
-func (e *UsageError) Error() string { return e.Reason }
-
-func UsageErrorf(format string, arguments ...any) error {
-	return &UsageError{fmt.Sprintf(format, arguments...)}
+func UsageErrorf(format string, values ...any) error {
+	return &UsageError{Reason: fmt.Sprintf(format, values...)}
 }
 
 // Resolve returns o with the defaults that do not depend on a scenario. [Options.PairsOf] has the default of Pairs. The error
@@ -35,6 +35,9 @@ func (o Options) Resolve() (Options, error) {
 		}
 	}
 	if err := o.checkURL(); err != nil {
+		return o, err
+	}
+	if err := o.resolveDialect(); err != nil {
 		return o, err
 	}
 	if err := o.checkNumbers(); err != nil {
@@ -90,6 +93,52 @@ func (o Options) checkURL() error {
 		return UsageErrorf("--url: a WebSocket URL has no fragment (#%s)", u.Fragment)
 	}
 	return nil
+}
+
+// resolveDialect fills in what depends on the dialect.
+func (o *Options) resolveDialect() error {
+	switch o.Dialect {
+	case "":
+		o.Dialect = DialectNative
+	case DialectNative, DialectPeerJS:
+	default:
+		return UsageErrorf("--dialect: there is no dialect %q: choose from %s", o.Dialect, join(Dialects()))
+	}
+	if o.Dialect == DialectNative {
+		if o.Key != "" {
+			return UsageErrorf("--key is for --dialect peerjs")
+		}
+		return nil
+	}
+	for _, s := range []Scenario{ScenarioSlow, ScenarioCall} {
+		if o.Has(s) {
+			return UsageErrorf("--dialect peerjs is for idle, relay, churn and storm, and the scenarios are: %s", join(o.Scenarios))
+		}
+	}
+	if o.Keep {
+		return UsageErrorf("--keep is not for --dialect peerjs: its sessions come back with their token anyway")
+	}
+	if o.Key == "" {
+		o.Key = "peerjs"
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return err
+	}
+	o.URL = peerJSSocket(u).String()
+	return nil
+}
+
+// peerJSSocket returns the URL of the WebSocket of a PeerJS server. The path of u is that of this WebSocket, or the path under which
+// the server is. The path of the service's own protocol stands for the root.
+func peerJSSocket(u *url.URL) *url.URL {
+	switch {
+	case u.Path == "/ws":
+		u.Path = "/peerjs"
+	case !strings.HasSuffix(u.Path, "/peerjs"):
+		u = u.JoinPath("peerjs")
+	}
+	return u
 }
 
 // isLinkLocal reports whether host is a link-local IPv6 address without a zone.

@@ -36,7 +36,7 @@ const faultWatch = `
 // startChromium starts a browser that ends with the test. Without Chromium the test is skipped, or fails in CI.
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range []string{"chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue

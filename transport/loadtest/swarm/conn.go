@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 
@@ -143,7 +144,7 @@ func (c *Conn) connected() {
 	c.state = shaking
 	target := c.loop.swarm.path
 	if t, ok := c.handler.(Targeted); ok {
-		target = t.Target()
+		target = cmp.Or(t.Target(), target)
 	}
 	c.out = appendRequest(c.loop.buffer(), target, c.loop.swarm.host, c.id)
 	c.touch()

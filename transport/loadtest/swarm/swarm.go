@@ -40,7 +40,7 @@ type Handler interface {
 
 // Targeted is a [Handler] whose connection requests another target than that of [Options.URL].
 type Targeted interface {
-	// Target returns the request target: a path, perhaps with a query.
+	// Target returns the request target: a path, perhaps with a query. An empty one is that of [Options.URL].
 	Target() string
 }
 

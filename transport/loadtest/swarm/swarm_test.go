@@ -373,19 +373,25 @@ func TestWrongAnswersToTheHandshakeAreReported(t *testing.T) {
 	})
 }
 
-func TestTheHandshakeIsARequestAsRFC6455HasIt(t *testing.T) {
-	requests := make(chan *http.Request, 1)
+// requests has each implementation dial, and gives look the request that the server gets.
+func requests(t *testing.T, by func(*client) Handler, look func(t *testing.T, r *http.Request)) {
+	got := make(chan *http.Request, 1)
 	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
 		url := listen(func(s *server) {
 			s.shake()
-			requests <- s.request
+			got <- s.request
 			s.echo()
 		})
 		h := newClient()
 		h.opened = (*Conn).Close
-		dial(start(Options{URL: url}).Loops()[0], h)
+		dial(start(Options{URL: url}).Loops()[0], by(h))
 		h.want(t, "opened", "closed <nil>")
-		r := <-requests
+		look(t, <-got)
+	})
+}
+
+func TestTheHandshakeIsARequestAsRFC6455HasIt(t *testing.T) {
+	requests(t, func(c *client) Handler { return c }, func(t *testing.T, r *http.Request) {
 		if r.RequestURI != "/ws?x=1" || r.Host == "" || r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "Upgrade" ||
 			r.Header.Get("Sec-WebSocket-Version") != "13" || len(r.Header.Get("Sec-WebSocket-Key")) != 24 {
 			t.Errorf("the request is %+v", r)
@@ -398,18 +404,8 @@ type targeted struct{ *client }
 func (targeted) Target() string { return "/elsewhere?id=1" }
 
 func TestAConnectionMayHaveATargetOfItsOwn(t *testing.T) {
-	requests := make(chan *http.Request, 1)
-	implementations(t, func(t *testing.T, start func(Options) *Swarm, listen func(script) string) {
-		url := listen(func(s *server) {
-			s.shake()
-			requests <- s.request
-			s.echo()
-		})
-		h := newClient()
-		h.opened = (*Conn).Close
-		dial(start(Options{URL: url}).Loops()[0], targeted{h})
-		h.want(t, "opened", "closed <nil>")
-		if r := <-requests; r.RequestURI != "/elsewhere?id=1" {
+	requests(t, func(c *client) Handler { return targeted{c} }, func(t *testing.T, r *http.Request) {
+		if r.RequestURI != "/elsewhere?id=1" {
 			t.Errorf("the request is for %s", r.RequestURI)
 		}
 	})

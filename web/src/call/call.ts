@@ -7,7 +7,7 @@ import { loginKey } from "../signaling/logins.js";
 import { BareChannel } from "./bare.js";
 import { CallFiles } from "./callfiles.js";
 import type { ChannelEnd, ChannelListener } from "./channel.js";
-import { closeAfter, connect, reconfigure } from "./connection.js";
+import { closeAfter, connect, reconfigure, statsOf } from "./connection.js";
 import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
 import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
@@ -176,7 +176,7 @@ export class Call {
    * makes sure that the browser has checked what the page compares.
    */
   async showsAnother(): Promise<boolean> {
-    const der = peerCertificateOf(await this.#connection.getStats());
+    const der = peerCertificateOf(await statsOf(this.#connection));
     return der !== undefined && fingerprintOfCertificate(der) !== this.fingerprints?.peer;
   }
 
@@ -446,7 +446,7 @@ export class Call {
     const connection = this.#connection;
     const texts = connection.createDataChannel("p2p-messaging", { negotiated: true, id: CHANNEL_ID });
     const bulk = connection.createDataChannel("p2p-messaging-files", { negotiated: true, id: BULK_ID });
-    const pulse = async () => pulseOf(await connection.getStats());
+    const pulse = async () => pulseOf(await statsOf(connection));
     return { texts: new FramedChannel(texts, this.options.correspondence, this.#listen(), pulse), files: new CallFiles(bulk) };
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { closeAfter, connect } from "./connection.js";
+import { closeAfter, connect, statsOf } from "./connection.js";
 
 const original = globalThis.RTCPeerConnection;
 
@@ -37,4 +37,17 @@ test("a connection closes with its channel, or after a second", async () => {
     } else mock.timers.tick(1);
     assert.equal(closed, 1);
   }
+});
+
+test("a closed connection may tell nothing, and whatever else it cannot tell is an error", async () => {
+  const connection = { signalingState: "stable", getStats: async () => new Map([["T1", { id: "T1", type: "transport" }]]) };
+  const asked = async () => [...(await statsOf(connection as unknown as RTCPeerConnection)).values()];
+  assert.deepEqual(await asked(), [{ id: "T1", type: "transport" }]);
+  // It closes while the question is asked.
+  connection.getStats = async () => {
+    throw new DOMException("Peer connection is closed", "InvalidStateError");
+  };
+  await assert.rejects(asked, { name: "InvalidStateError" });
+  connection.signalingState = "closed";
+  assert.deepEqual(await asked(), []);
 });

@@ -24,6 +24,16 @@ export function reconfigure(connection: RTCPeerConnection, { iceServers = [], ic
   }
 }
 
+/** What the browser tells of a connection. It may tell nothing of a closed one: Firefox rejects the question then. */
+export async function statsOf(connection: RTCPeerConnection): Promise<{ values(): Iterable<unknown> }> {
+  try {
+    return await connection.getStats();
+  } catch (error) {
+    if (connection.signalingState !== "closed") throw error;
+    return [];
+  }
+}
+
 /** Closes a connection when its channel has closed, or after a moment. */
 export async function closeAfter(channelClosed: Promise<void>, connection: RTCPeerConnection): Promise<void> {
   const timer = setTimeout(() => connection.close(), FAREWELL_TIMEOUT);

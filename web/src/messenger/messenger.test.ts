@@ -85,7 +85,7 @@ class FakeConnection {
   close() {}
 }
 
-type Sent = { type: string; login?: string; call?: string; to?: string; restores?: string; received?: number; resume?: string };
+type Sent = { type: string; login?: string; call?: string; to?: string; restores?: string; received?: number; resume?: string; token?: string };
 
 /** A service that accepts every login, unless it refuses them or does not answer. */
 class FakeSocket {
@@ -120,6 +120,8 @@ const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: g
 let messenger: Messenger;
 /** All pages of a test. */
 const pages: Messenger[] = [];
+/** What this browser remembers of sessions that were given up. */
+const givenUp = new Set<string>();
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
@@ -193,6 +195,7 @@ function newPage(tab = new Map<string, string>()) {
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
     claim: { take: async () => claim.free, release() {} },
+    givenUp: { has: (id) => givenUp.has(id), add: (id) => givenUp.add(id) },
     changed() {},
     arrived() {},
   });
@@ -220,7 +223,7 @@ async function knowsCarol() {
   const page = await alice();
   const channel = await calls("carol", "carol", "01");
   await settled();
-  await messenger.verify(messenger.front!, true);
+  await messenger.recognition?.verify(messenger.front!, true);
   messenger.send("for carol alone");
   assert.deepEqual(channel.texts, ["for carol alone"]);
   channel.onclose?.();
@@ -630,6 +633,100 @@ test("a tab that is a copy offers Join, and leaves the session to its original",
   assert.equal(messenger.login, "bob");
 });
 
+test("an old copy of a tab whose original has signed out does not join, whenever it is opened", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  const copy = new Map(tab);
+  messenger.leavePage();
+  const again = new Map(tab);
+  assert.equal(await messenger.comeBack(), true);
+  messenger.leavePage();
+  const original = messenger;
+  // The next page in the tab signs out.
+  await loadedAgain(new Map(tab));
+  messenger.signOut();
+  for (const from of [copy, again]) {
+    await loadedAgain(from);
+    assert.deepEqual([messenger.login, messenger.joining, messenger.alert, sentTypes(), from.size], [undefined, false, undefined, [], 0]);
+  }
+  assert.equal(await original.comeBack(), false, "a page that the browser had put aside is loaded again");
+  await messenger.join("alice");
+  assert.equal(messenger.login, "alice");
+});
+
+const lastToken = () => FakeSocket.latest.sent.filter(({ type }) => type === "login").at(-1)!.token;
+
+test("the tab keeps the token until Sign out, and each login brings it", async () => {
+  keeps(false);
+  const { tab, settings } = newPage();
+  messenger.takeToken("token-1");
+  messenger.leavePage();
+  assert.deepEqual([...tab], [["token", "token-1"]], "a reload before Join keeps it");
+  await loadedAgain(tab);
+  await messenger.join("alice");
+  assert.equal(lastToken(), "token-1");
+  messenger.takeToken("token-2");
+  assert.equal(tab.get("token"), "token-1", "it is not known yet whether that holds");
+  FakeSocket.latest.says({ type: "token", success: true });
+  assert.equal(tab.get("token"), "token-2");
+  messenger.leavePage();
+  keeps(true);
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, lastToken()], ["alice", "token-2"]);
+  tab.delete("token");
+  settings.choose({ darkMode: true }); // As when the tab may keep something again.
+  assert.equal(tab.get("token"), "token-2");
+  messenger.signOut();
+  assert.equal(tab.size, 0);
+  await messenger.join("alice");
+  assert.equal(lastToken(), undefined);
+});
+
+test("a copy of a tab that has signed out has lost the token too, unless it was opened with a fresh one", async () => {
+  keeps(false);
+  const { tab } = newPage();
+  messenger.connectToService();
+  messenger.takeToken("token-1");
+  await messenger.join("alice");
+  const copies = [new Map(tab), new Map(tab)];
+  messenger.signOut();
+  for (const [i, copy] of copies.entries()) {
+    newPage(copy);
+    messenger.connectToService();
+    void messenger.resume();
+    if (i === 1) messenger.takeToken("token-2");
+    await messenger.join("alice");
+    assert.equal(lastToken(), i === 1 ? "token-2" : undefined);
+    messenger.signOut();
+  }
+});
+
+test("what is wrong with a token is said, until there is another one", async () => {
+  newPage();
+  messenger.connectToService();
+  await settled();
+  FakeSocket.answers = false;
+  for (const [code, key] of [["auth-required", "authRequired"], ["auth-failed", "authFailed"]] as const) {
+    const joined = messenger.join("alice");
+    await settled();
+    FakeSocket.latest.says({ type: "login", success: false, code, message: "No." });
+    await joined;
+    assert.deepEqual([messenger.alert?.key, messenger.login], [key, undefined]);
+    messenger.takeToken("");
+    assert.equal(messenger.alert?.key, "tokenDamaged");
+    messenger.takeToken("token");
+    assert.equal(messenger.alert, undefined);
+  }
+  FakeSocket.answers = true;
+  await messenger.join("alice");
+  messenger.takeToken("of-bob");
+  FakeSocket.latest.says({ type: "token", success: false, code: "auth-failed", message: "No." });
+  assert.deepEqual([messenger.alert?.key, messenger.login, messenger.serviceReady], ["authFailed", "alice", true]);
+  FakeSocket.latest.onclose?.({ code: 4002, reason: "" });
+  assert.deepEqual([messenger.service, messenger.login], [{ kind: "stopped", reason: { key: "tokenEnded", args: [] } }, "alice"]);
+});
+
 test("Sign out leaves nothing in the tab, and neither does a service that keeps nothing", async () => {
   keeps(false);
   const { tab } = await alice();
@@ -695,7 +792,10 @@ test("an offer that waits for the person would be missed after a reload, and is 
   keeps(false);
   const { settings, tab } = await alice();
   settings.choose({ askFirst: true });
-  const received = () => (JSON.parse(tab.get("session")!) as { received: number }).received;
+  const received = () => {
+    mock.timers.tick(1);
+    return (JSON.parse(tab.get("session")!) as { received: number }).received;
+  };
   FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
   FakeSocket.latest.says({ type: "error", code: "capacity", message: "", to: "carol" });
   assert.equal(received(), 0);

@@ -1,41 +1,28 @@
-import type { Call } from "../call/call.js";
 import type { Request } from "../call/calls.js";
-import { MAX_TEXT_BYTES } from "../call/framing.js";
-import { firstSeen } from "../characters.js";
 import type { Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import type { Transfers } from "../files/transfers.js";
 import type { Contacts } from "../identity/contacts.js";
 import type { Identity, OwnIdentity } from "../identity/identity.js";
 import type { Settings } from "../settings.js";
-import type { Claim } from "../signaling/claim.js";
 import type { JoinResult, ServiceState } from "../signaling/listener.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
 import { ServiceConnection } from "../signaling/service.js";
-import { readSession } from "../signaling/session.js";
-import type { Tab } from "../signaling/tab.js";
+import { tokenFault } from "../signaling/token.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
+import { Alerts } from "./alerts.js";
+import { Handover, type HandoverOptions } from "./handover.js";
+import { Joining } from "./joining.js";
 import type { LiveConversation } from "./liveconversation.js";
-import { NOTHING_OPEN, type OpenConversations, openConversations, readOpen } from "./openconversations.js";
-import { leftOut, refusal } from "./notices.js";
+import { refusal } from "./notices.js";
+import { NOTHING_OPEN, type OpenConversations } from "./openconversations.js";
+import type { Recognition } from "./recognition.js";
+import { type Attachments, offerable, whyNotSent } from "./sending.js";
 import { Switchboard, type SwitchboardHost } from "./switchboard.js";
 
-/** The keys of what the next page in this tab needs. */
-const SESSION = "session";
-const OPEN = "open";
-
-/** What a person wants to send. */
-export interface Attachments {
-  readonly files: readonly File[];
-  /** The names of folders. They cannot be sent. */
-  readonly folders?: readonly string[];
-  /** The names of files that the browser does not hand over. */
-  readonly unreadable?: readonly string[];
-}
-
 /** What the messenger works with. */
-export interface MessengerOptions {
+export interface MessengerOptions extends HandoverOptions {
   /** Address of the service. */
   url: string;
   /** Looks for what keeps WebSockets from the service. */
@@ -47,9 +34,6 @@ export interface MessengerOptions {
   files: Store | Promise<Store>;
   identity: Identity;
   contacts: Contacts;
-  tab: Pick<Tab, "read" | "write">;
-  /** Holds the session among the pages of this browser: a tab that is duplicated has a copy of it. */
-  claim: Pick<Claim, "take" | "release">;
   /** Something has changed: look again. */
   changed: () => void;
   /** Something has arrived that the person does not see. */
@@ -65,27 +49,18 @@ export class Messenger {
   readonly #host: AccountHost & SwitchboardHost;
   /** The account of the last Join. It outlasts Sign out. */
   #account: Account | undefined;
-  /** The Join that is under way. */
-  #join: object | undefined;
+  readonly #join = new Joining();
   /** What connects the calls of the account. It is there from Join to Sign out. */
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
-  /** What the tab keeps for the next page: the session, and which conversations are open. */
-  #kept: string | undefined;
-  #open: string | undefined;
-  /** Whether this page is being closed or loaded again. */
-  #unloading = false;
+  readonly #handover: Handover;
   /** Whether the session of the page before has yet to be taken over. */
   #resuming = false;
-  /** Whether the identity is being read for a Join. */
-  #proving = false;
   #attended = true;
-  /** What was said last, unless the person has read it. */
-  #said: Phrase | undefined;
-  /** What is said while the service refuses the login of this page. It does so when the login was taken while the page was away. */
-  #refusal: { said: Phrase; read: boolean } | undefined;
+  readonly #alerts = new Alerts();
 
   constructor(private readonly options: MessengerOptions) {
+    this.#handover = new Handover(options);
     this.#service = new ServiceConnection(options.url, {
       stateChanged: () => {
         this.#changed();
@@ -102,13 +77,11 @@ export class Messenger {
         this.#switchboard?.back(back);
       },
       loginLost: (code) => {
-        const said = code === "login-taken" ? phrase("lostLogin", this.login ?? "") : phrase("refusedAgain");
-        if (this.#refusal?.said.key !== said.key) this.#refusal = { said, read: false };
+        this.#alerts.refused(code, this.login ?? "");
         this.#changed();
       },
       loginRegained: (kept) => {
-        if (this.#said === this.#refusal?.said) this.#said = undefined;
-        this.#refusal = undefined;
+        this.#alerts.accepted();
         // The others know that the session has ended.
         if (this.#resuming && !kept) this.#switchboard?.recovery.giveUp();
         this.#resuming = false;
@@ -117,14 +90,10 @@ export class Messenger {
         if (!kept) void this.refresh();
         this.#changed();
       },
-      keep: (session) => {
-        const text = session && JSON.stringify(session);
-        this.#kept = options.tab.write(SESSION, text) ? text : undefined;
-        if (session !== undefined) return void options.claim.take(session.id);
-        options.claim.release();
-        options.tab.write(OPEN, (this.#open = undefined));
-      },
-      pending: () => this.#unloading || this.#switchboard?.calls.undecided === true,
+      keep: (session) => this.#handover.keep(session),
+      keepToken: (token) => this.#handover.keepToken(token),
+      tokenRefused: (code) => this.#warn(tokenFault(code) ?? phrase("authFailed")),
+      pending: () => this.#handover.unloading || this.#switchboard?.calls.undecided === true,
       answered: () => this.#switchboard?.serviceAnswered(),
       urgent: () => this.#switchboard?.urgent === true,
     }, undefined, options.obstacle);
@@ -135,21 +104,23 @@ export class Messenger {
       ownIdentity: () => this.#identity,
       whyNotReady: () => {
         const { state } = this.#service;
-        return state.kind === "stopped" ? state.reason : (this.#refusal?.said ?? phrase("unreachable"));
+        return state.kind === "stopped" ? state.reason : (this.#alerts.refusal ?? phrase("unreachable"));
       },
       attended: () => this.#attended,
       asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
       alert: (said) => this.#warn(said),
     };
+    const { token } = this.#handover;
+    if (token !== undefined) this.#service.takeToken(token);
   }
 
   /** What a person must know now. */
   get alert(): Phrase | undefined {
-    return this.#said ?? (this.#refusal?.read === false ? this.#refusal.said : undefined);
+    return this.#alerts.current;
   }
 
   set alert(said: Phrase | undefined) {
-    this.#said = said;
+    this.#alerts.said = said;
   }
 
   /** Connects to the service now, unless it is connected. */
@@ -171,17 +142,14 @@ export class Messenger {
   /** Tells the view, and the next page in this tab, that something has changed. */
   #changed(): void {
     this.#service.settle();
-    if (this.#kept !== undefined && this.login !== undefined && !this.#unloading) {
-      const open = JSON.stringify(openConversations(this.conversations, this.front));
-      if (open !== this.#open) this.options.tab.write(OPEN, (this.#open = open));
-    }
+    if (this.login !== undefined) this.#handover.keepOpen(this.conversations, this.front);
     this.options.changed();
   }
 
   /** The settings have changed. */
   settingsChanged(): void {
     this.#service.keep();
-    if (this.#kept === undefined) this.options.tab.write(OPEN, (this.#open = undefined));
+    this.#handover.settingsChanged();
     this.#switchboard?.settingsChanged();
   }
 
@@ -236,6 +204,14 @@ export class Messenger {
     return this.conversations.some(({ undelivered, transfers }) => (undelivered && !keeping) || transfers?.active === true);
   }
 
+  /** The person has opened a link with a token. @param token "": it cannot be one */
+  takeToken(token: string): void {
+    if (token === "") return this.#warn(phrase("tokenDamaged"));
+    this.#alerts.tokenTaken();
+    this.#service.takeToken(token);
+    this.#changed();
+  }
+
   /** Joins under a login. */
   async join(typed: string): Promise<void> {
     const login = typed.trim();
@@ -248,42 +224,35 @@ export class Messenger {
 
   /** Goes on where the page before in this tab was, if that has kept its session: a reload is a drop. */
   async resume(): Promise<void> {
-    const { tab, claim } = this.options;
-    const kept = readSession(tab.read(SESSION));
-    const open = readOpen(tab.read(OPEN));
-    if (kept === undefined) return;
-    const free = await claim.take(kept.id);
+    const { left } = this.#handover;
+    if (left === undefined) return;
+    const { session, open } = left;
+    if (left.givenUp) {
+      this.#service.setToken(undefined);
+      return this.#handover.keep(undefined);
+    }
+    const free = await this.#handover.claim(session);
     if (this.joining || this.login !== undefined) return;
     if (free) {
-      await this.#enter(kept.login, () => ({ joined: true }), open);
+      await this.#enter(session.login, () => ({ joined: true }), open);
       this.#resuming = this.#switchboard !== undefined;
-      if (this.#resuming) this.#service.resume(kept);
+      if (this.#resuming) this.#service.resume(session);
       return;
     }
     // This tab is a copy of another one, which keeps the login.
-    for (const key of [SESSION, OPEN]) tab.write(key);
+    this.#handover.keep(undefined);
     this.#warn(phrase("stopTakenOver"));
   }
 
   /** @param ask asks the service for the login */
   async #enter(login: string, ask: () => JoinResult | Promise<JoinResult>, { front, open }: OpenConversations = NOTHING_OPEN): Promise<void> {
-    const join = {};
-    this.#join = join;
-    this.#changed();
     const key = loginKey(login);
     const before = this.#account?.key === key ? this.#account : undefined;
     const account = before ?? new Account(key, this.#host);
-    // Both come before the request to the service, because calls may come in as soon as it has answered. If the device cannot be read,
-    // the identity waits until it can, so it comes first.
-    this.#proving = true;
-    await this.#prove();
-    if (this.#join !== join) return;
-    this.#proving = false;
-    await (before?.refresh() ?? account.load());
-    if (this.#join !== join) return;
-    const result = await ask();
-    if (this.#join !== join) return;
-    this.#join = undefined;
+    const joined = this.#join.begin({ prove: () => this.#prove(), load: () => before?.refresh() ?? account.load(), ask });
+    this.#changed();
+    const result = await joined;
+    if (result === undefined) return;
     if (result.joined) {
       if (this.#account !== account) void this.#account?.close();
       this.#account = account;
@@ -297,7 +266,7 @@ export class Messenger {
 
   /** Whether a Join waits until the device has been read. */
   get waitsForDevice(): boolean {
-    return this.joining && this.#proving;
+    return this.#join.waitsForDevice;
   }
 
   /** The device can be read and written again. It gets what it does not have. @param fresh it has lost everything */
@@ -313,12 +282,12 @@ export class Messenger {
 
   /** Whether a Join is under way. */
   get joining(): boolean {
-    return this.#join !== undefined;
+    return this.#join.on;
   }
 
   /** Gives up the Join that is under way. */
   cancelJoin(): void {
-    this.#join = undefined;
+    this.#join.cancel();
     this.#service.cancelJoin();
     this.#changed();
   }
@@ -329,11 +298,17 @@ export class Messenger {
 
   /** Ends every conversation and gives the login up. */
   signOut(): void {
+    this.#handover.giveUp();
+    this.#leave();
+    this.#service.setToken(undefined);
+  }
+
+  #leave(): void {
     this.#switchboard?.end();
     this.#switchboard = undefined;
     this.#service.leave();
     this.#account?.signedOut();
-    this.#refusal = undefined;
+    this.#alerts.accepted();
     this.alert = undefined;
     this.#changed();
   }
@@ -342,22 +317,17 @@ export class Messenger {
   leavePage(): void {
     if (this.#service.window === 0) this.#switchboard?.end();
     // The next page in this tab cannot go on with the session.
-    else if (this.#kept === undefined) this.signOut();
+    else if (!this.#handover.possible) this.#leave();
     else {
-      this.#unloading = true;
+      this.#service.keep();
+      this.#handover.unload();
       this.#switchboard?.calls.unload();
-      this.options.claim.release();
     }
   }
 
   /** The page comes back as it was. Returns false if another page has gone on with its session. */
   async comeBack(): Promise<boolean> {
-    const { tab, claim } = this.options;
-    if (this.#unloading) {
-      const kept = tab.read(SESSION);
-      if (kept !== this.#kept || !(await claim.take(readSession(kept)?.id ?? ""))) return false;
-      this.#unloading = false;
-    }
+    if (this.#handover.unloading && !(await this.#handover.comeBack())) return false;
     this.woke();
     await this.refresh();
     return true;
@@ -405,8 +375,8 @@ export class Messenger {
 
   /** The person has read the alert. */
   dismissAlert(): void {
-    if (this.#refusal !== undefined && (this.#said ?? this.#refusal.said) === this.#refusal.said) this.#refusal.read = true;
-    this.#warn(undefined);
+    this.#alerts.dismiss();
+    this.#changed();
   }
 
   /**
@@ -415,11 +385,6 @@ export class Messenger {
    */
   connect(typed: string): void {
     this.#switchboard?.connect(typed);
-  }
-
-  /** Ends `call`, if it is still on. */
-  disconnect(call: Call): void {
-    call.end("hung-up");
   }
 
   /** Ends the call of a conversation, or stops restoring it. */
@@ -439,32 +404,19 @@ export class Messenger {
 
   /** Takes no more calls of this login, and ends what is on with it. */
   block(peer: string): void {
-    const { settings } = this.options;
-    const key = loginKey(peer);
-    settings.choose({ blocked: [...settings.choices.blocked.filter((other) => other !== key), key] });
+    this.options.settings.block(loginKey(peer), true);
     this.#switchboard?.blocked(peer);
     this.#changed();
   }
 
   /** Takes calls of this login again. */
   unblock(peer: string): void {
-    const { settings } = this.options;
-    settings.choose({ blocked: settings.choices.blocked.filter((other) => other !== loginKey(peer)) });
+    this.options.settings.block(loginKey(peer), false);
   }
 
-  /** The person goes on with somebody whose identity has changed. */
-  async goOn(conversation: LiveConversation): Promise<void> {
-    await this.#switchboard?.recognition.goOn(conversation);
-  }
-
-  /** The person has compared the safety number, or takes that back. */
-  async verify(conversation: LiveConversation, verified: boolean): Promise<void> {
-    await this.#switchboard?.recognition.verify(conversation, verified);
-  }
-
-  /** Whether the device keeps that a person is verified. */
-  keepsVerified(conversation: LiveConversation): boolean {
-    return this.#switchboard?.recognition.keeps(conversation) === true;
+  /** Who is at the other end, and whom the person trusts. It is there from Join to Sign out. */
+  get recognition(): Pick<Recognition, "goOn" | "verify" | "keeps"> | undefined {
+    return this.#switchboard?.recognition;
   }
 
   /** What is typed while no conversation is in front. */
@@ -484,23 +436,15 @@ export class Messenger {
   /** Sends a text in the front conversation. Returns false if it cannot be sent now; then it stays in its field. */
   send(text: string): boolean {
     if (text === "") return false;
-    if (firstSeen(text) < 0) {
-      this.#warn(phrase("invisibleText"));
-      return false;
-    }
     const { front } = this;
-    if (front?.phase !== "open" && front?.phase !== "reconnecting") {
-      if (this.#account !== undefined) this.#account.writing = false;
-      this.#warn(phrase("nobodyYet"));
-      return false;
-    }
-    // A UTF-16 unit takes 3 bytes of UTF-8 at most.
-    if (text.length * 3 > MAX_TEXT_BYTES && new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
-      this.#warn(phrase("tooLong"));
+    const refused = whyNotSent(text, front);
+    if (refused !== undefined) {
+      if (refused.key === "nobodyYet" && this.#account !== undefined) this.#account.writing = false;
+      this.#warn(refused);
       return false;
     }
     this.alert = undefined;
-    this.#account?.send(front, this.login ?? "", text);
+    this.#account?.send(front!, this.login ?? "", text);
     return true;
   }
 
@@ -516,15 +460,12 @@ export class Messenger {
   }
 
   /** Offers files in the front conversation, and says which were left out. */
-  attach({ files, folders = [], unreadable = [] }: Attachments): void {
+  attach(attachments: Attachments): void {
     const { front } = this;
     if (front?.call?.phase !== "open") return this.#warn(phrase("nobodyYetForFiles"));
-    const limit = this.files?.peerLimit;
-    if (limit === undefined) return this.#warn(phrase("takesNoFiles", front.peer));
-    if (files.length + folders.length + unreadable.length === 0) return this.#warn(phrase("nothingToAttach"));
-    const large = files.filter(({ size }) => size > limit).map(({ name }) => name);
-    for (const file of files) if (file.size <= limit) this.#account?.offer(front, this.login ?? "", file);
-    this.#warn(leftOut({ folders, unreadable, large, offered: files.length - large.length }, front.peer, limit));
+    const { files, said } = offerable(attachments, front.peer, this.files?.peerLimit);
+    for (const file of files) this.#account?.offer(front, this.login ?? "", file);
+    this.#warn(said);
   }
 
   /** Loads older entries of a conversation from the device. */

@@ -1,4 +1,5 @@
 import type { CallEnd } from "../call/ends.js";
+import { tokenFault } from "../signaling/token.js";
 import { type Phrase, phrase } from "../words.js";
 
 type Unproven = "missingFingerprint" | "severalFingerprints" | "unreadableFingerprint" | "otherCertificate";
@@ -58,7 +59,8 @@ export function noConnection(peer: string, relayOnly: boolean, relayed: boolean)
 
 /** Says why the service refused a login. The page has its own words for the codes that it knows. */
 export function refusal(login: string, { code, message, reason }: { code: string; message: string; reason?: Phrase }): Phrase {
-  if (reason !== undefined) return reason;
+  const known = reason ?? tokenFault(code);
+  if (known !== undefined) return known;
   switch (code) {
     case "login-taken":
       return phrase("inUse", login);

@@ -1,4 +1,4 @@
-import { isFields } from "../signaling/fields.js";
+import { isFields, parseFields } from "../signaling/fields.js";
 import type { LiveConversation } from "./liveconversation.js";
 
 /** Which conversations the next page in this tab goes on with. */
@@ -22,13 +22,8 @@ export function openConversations(conversations: readonly LiveConversation[], fr
 
 /** Reads what `JSON.stringify` has made of such. */
 export function readOpen(text: string | undefined): OpenConversations {
-  try {
-    const fields: unknown = JSON.parse(text ?? "");
-    if (!isFields(fields) || !Array.isArray(fields.open)) return NOTHING_OPEN;
-    const { front, open } = fields;
-    const isOpen = (one: unknown): one is OpenConversations["open"][number] => isFields(one) && typeof one.peer === "string" && typeof one.call === "string";
-    return { front: typeof front === "string" ? front : undefined, open: (open as unknown[]).filter(isOpen) };
-  } catch {
-    return NOTHING_OPEN;
-  }
+  const { front, open } = parseFields(text) ?? {};
+  if (!Array.isArray(open)) return NOTHING_OPEN;
+  const isOpen = (one: unknown): one is OpenConversations["open"][number] => isFields(one) && typeof one.peer === "string" && typeof one.call === "string";
+  return { front: typeof front === "string" ? front : undefined, open: (open as unknown[]).filter(isOpen) };
 }

@@ -22,7 +22,7 @@ const CHANGE_OVER_WITHIN = 5_000;
 export interface SwitchboardHost {
   readonly settings: Settings;
   readonly contacts: Contacts;
-  readonly service: Pick<ServiceConnection, "ready" | "window" | "doubted" | "hurry" | "relayed" | "iceServers" | "send">;
+  readonly service: Pick<ServiceConnection, "ready" | "window" | "doubted" | "hurry" | "iceServers" | "send">;
   /** This browser's identity. It is undefined if the browser cannot make one. */
   ownIdentity(): OwnIdentity | undefined;
   /** Says why nobody can be called while the service is not ready. */
@@ -117,7 +117,7 @@ export class Switchboard implements CallsListener {
 
   /** Restarts the open ones of these calls that do not follow "Relay only". */
   #changeOver(calls: readonly Call[]): void {
-    const { relayed } = this.host.service;
+    const { relayed } = this.host.service.iceServers;
     const relayOnly = this.#relayOnly;
     const others = calls.filter((call) => call.phase === "open" && call.relayOnly !== relayOnly);
     if (others.length === 0) return;
@@ -135,7 +135,7 @@ export class Switchboard implements CallsListener {
     const ways = await Promise.all(this.calls.all.map(async (call) => ({ call, figures: await call.figures().catch(() => undefined) })));
     if (!this.#relayOnly) return;
     const direct = ways.filter(({ call, figures }) => call.phase === "open" && figures?.ownCandidate !== "relay");
-    const can = ({ call, figures }: (typeof direct)[number]) => this.host.service.relayed && figures?.relayFound === true && !call.bare;
+    const can = ({ call, figures }: (typeof direct)[number]) => this.host.service.iceServers.relayed && figures?.relayFound === true && !call.bare;
     for (const way of direct) if (can(way)) way.call.end("rerouted");
     const stuck = direct.filter((way) => !can(way)).map(({ call }) => call.peer);
     if (stuck.length > 0) this.host.alert(phrase("stillDirect", stuck.join(", ")));
@@ -169,7 +169,7 @@ export class Switchboard implements CallsListener {
     }
     if (blocked.includes(key)) return host.alert(phrase("blockedPeer", peer));
     if (!service.ready) return host.alert(host.whyNotReady());
-    if (relayOnly && !service.relayed) return host.alert(phrase("noRelay"));
+    if (relayOnly && !service.iceServers.relayed) return host.alert(phrase("noRelay"));
     if (this.calls.all.length >= MAX_CALLS) return host.alert(phrase("tooManyConversations"));
     host.alert(undefined);
     const conversation = this.#attach(this.calls.call(peer));
@@ -326,7 +326,7 @@ export class Switchboard implements CallsListener {
     if ("note" in notice) account.note(conversation, phrase(notice.note, call.peer));
     else {
       const { service, settings } = host;
-      const relay = noConnection(call.peer, settings.choices.relayOnly, service.relayed);
+      const relay = noConnection(call.peer, settings.choices.relayOnly, service.iceServers.relayed);
       host.alert(notice.alert === "noConnection" ? relay : phrase(notice.alert, call.peer));
       account.dropIfEmpty(conversation);
     }
@@ -365,7 +365,7 @@ export class Switchboard implements CallsListener {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
-    if (relayOnly && !service.relayed) return "no-relay";
+    if (relayOnly && !service.iceServers.relayed) return "no-relay";
     // The person has accepted somebody whose call is open, or is being restored.
     const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
     return askFirst && !known ? "ask" : "take";
@@ -376,7 +376,7 @@ export class Switchboard implements CallsListener {
     const certificate = this.host.ownIdentity()?.certificate;
     return {
       ...(certificate === undefined ? {} : { certificates: [certificate] }),
-      iceServers: service.iceServers,
+      iceServers: service.iceServers.all,
       iceTransportPolicy: settings.choices.relayOnly ? "relay" : "all",
     };
   }

@@ -2,6 +2,8 @@ import { type Phrase, phrase } from "../words.js";
 
 /** The code with which the service closes the connection of a client that was refused too often … */
 export const REFUSED = 1008;
+/** … the one of a session whose token has ended, … */
+export const TOKEN_ENDED = 4002;
 /** … and the one of a session that another connection has taken over. */
 export const TAKEN_OVER = 4100;
 /** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
@@ -15,6 +17,8 @@ export function retryAfter(reason: string): number | undefined {
 
 /** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */
 const UNFINISHED = "a message begun and not finished";
+/** … and the one of a connection on which nobody has logged in. */
+const NO_LOGIN = "no login came in time";
 
 /** Why a client must not connect again by itself after a close code; undefined: it should. */
 export function stopReason(code: number, reason = ""): Phrase | undefined {
@@ -28,7 +32,10 @@ export function stopReason(code: number, reason = ""): Phrase | undefined {
       return phrase("stopMisunderstood");
     case REFUSED:
       // The network was probably away in the middle of a message.
-      return reason === UNFINISHED ? undefined : phrase("stopRefused");
+      if (reason === UNFINISHED) return undefined;
+      return phrase(reason === NO_LOGIN ? "stopEnded" : "stopRefused");
+    case TOKEN_ENDED:
+      return phrase("tokenEnded");
     case TAKEN_OVER:
       return phrase("stopTakenOver");
     default:

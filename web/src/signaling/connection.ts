@@ -11,14 +11,13 @@ export class Connection {
   loggedIn = false;
   /** One entry for each `login` frame without an answer, oldest first. */
   readonly replies: LoginWaiter[] = [];
+  /** The tokens that were sent to renew the session, and have no answer yet, oldest first. */
+  readonly renewals: string[] = [];
   /** How many logouts follow a login that the service has refused since. It answers each with an error. */
   vainLogouts = 0;
   /** How many `ping` frames have no answer yet, and whether the service has answered one with a `pong`. */
   pings = 0;
   ponged = false;
-  /** How often the login was refused in a row, and since when, in ms of `performance.now()`. */
-  refusals = 0;
-  refusedSince = 0;
   /** Whether the connection was ever open, and whether it has lasted. */
   opened = false;
   held = false;
@@ -30,7 +29,6 @@ export class Connection {
   connectTimer: Timer;
   holdTimer: Timer;
   loginTimer: Timer;
-  iceTimer: Timer;
   confirmTimer: Timer;
 
   constructor(readonly socket: WebSocket) {}
@@ -56,8 +54,24 @@ export class Connection {
     return true;
   }
 
+  /** Whether an error answers a `token`: the service asks for none. */
+  answersRenewal({ code, to }: ServiceError): boolean {
+    return to === undefined && (code === "unknown-type" || code === "") && this.renewals.shift() !== undefined;
+  }
+
+  /** Whether an error answers a `login`, which the service could not read then, or a `logout` that follows a refused one. */
+  answersLogin({ code, to }: ServiceError): boolean {
+    if (code === "not-logged-in" && this.vainLogouts > 0) {
+      this.vainLogouts--;
+      return true;
+    }
+    const reply = code === "malformed" && to === undefined ? this.replies.shift() : undefined;
+    reply?.({ type: "login", success: false, code, message: "", iceServers: [] });
+    return reply !== undefined;
+  }
+
   stopTimers(): void {
     this.liveness?.stop();
-    for (const timer of [this.connectTimer, this.holdTimer, this.loginTimer, this.iceTimer, this.confirmTimer]) clearTimeout(timer);
+    for (const timer of [this.connectTimer, this.holdTimer, this.loginTimer, this.confirmTimer]) clearTimeout(timer);
   }
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byeFrame, parseFrame } from "./frames.js";
+import { parseFields } from "./fields.js";
+import { byeFrame, readFrame } from "./frames.js";
+
+const parseFrame = (text: string) => readFrame(parseFields(text) ?? {});
 
 test("frames are read with either spelling of candidates", () => {
   const candidate = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: null };

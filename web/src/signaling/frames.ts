@@ -38,6 +38,13 @@ export interface LoginReply {
   window?: number | undefined;
 }
 
+/** An answer to `token`. */
+export interface TokenReply {
+  type: "token";
+  success: boolean;
+  code: string;
+}
+
 /** Which of the watched logins are there. */
 export interface Presence {
   type: "presence";
@@ -75,7 +82,7 @@ export interface Pong {
   received: number | undefined;
 }
 
-export type Frame = LoginReply | Presence | Pong | IceServers | ServiceError | PeerFrame;
+export type Frame = LoginReply | TokenReply | Presence | Pong | IceServers | ServiceError | PeerFrame;
 
 /** A frame for another client, without `from`. */
 export type Outgoing = { to: string; call: string } & (
@@ -165,14 +172,7 @@ function parseIceServers(value: unknown): RTCIceServer[] {
 }
 
 /** Reads one frame. Returns undefined if the frame means nothing to this page. */
-export function parseFrame(data: string): Frame | undefined {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-  if (!isFields(fields)) return undefined;
+export function readFrame(fields: Fields): Frame | undefined {
   switch (fields.type) {
     case "login":
       return {
@@ -186,6 +186,8 @@ export function parseFrame(data: string): Frame | undefined {
         received: count(fields.received),
         window: count(fields.window),
       };
+    case "token":
+      return { type: "token", success: fields.success === true, code: text(fields.code) };
     case "ice-servers":
       return { type: "ice-servers", iceServers: parseIceServers(fields.iceServers) };
     case "presence":
@@ -200,11 +202,11 @@ export function parseFrame(data: string): Frame | undefined {
         ...(typeof fields.to === "string" ? { to: fields.to } : {}),
       };
     default:
-      return parsePeerFrame(fields);
+      return readPeerFrame(fields);
   }
 }
 
-function parsePeerFrame(fields: Fields): PeerFrame | undefined {
+function readPeerFrame(fields: Fields): PeerFrame | undefined {
   if (typeof fields.from !== "string" || fields.from === "") return undefined;
   const common = {
     from: fields.from,

@@ -27,6 +27,10 @@ export interface ServiceListener {
   loginRegained(kept: boolean): void;
   /** The next page in this tab needs this to take the session over; undefined: there is none. */
   keep(session: KeptSession | undefined): void;
+  /** The next page in this tab needs this token to log in; undefined: there is none. */
+  keepToken(token: string | undefined): void;
+  /** The service refuses a token that was to renew the session. The one before holds. */
+  tokenRefused(code: string): void;
   /** Whether a reload now would miss something that has come, such as an offer that waits for the person. */
   pending(): boolean;
   /** The service has answered after a doubt. */

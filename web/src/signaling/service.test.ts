@@ -11,7 +11,7 @@ class FakeSocket {
   static readonly OPEN = 1;
   static all: FakeSocket[] = [];
   readyState = 0;
-  readonly sent: { type: string; login?: string; logins?: string[]; resume?: string; received?: number; call?: string }[] = [];
+  readonly sent: { type: string; login?: string; logins?: string[]; resume?: string; token?: string; received?: number; call?: string }[] = [];
   readonly texts: string[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
@@ -69,7 +69,7 @@ const malformed = { type: "error", code: "malformed", message: "The message is n
 /** A connection of which the service has accepted the socket, and what it has told its listener. */
 function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   const heard: string[] = [];
-  const state = { urgent: false, pending: false, kept: undefined as KeptSession | undefined };
+  const state = { urgent: false, pending: false, stored: 0, token: undefined as string | undefined, kept: undefined as KeptSession | undefined };
   const service = new ServiceConnection(
     "ws://host/ws",
     {
@@ -78,7 +78,12 @@ function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
       presence: (online, offline) => heard.push(`presence: ${online.join()} | ${offline.join()}`),
       loginLost: (code) => heard.push(`lost: ${code}`),
       loginRegained: (kept) => heard.push(kept ? "regained" : "regained anew"),
-      keep: (session) => (state.kept = session),
+      keep: (session) => {
+        state.stored++;
+        state.kept = session;
+      },
+      keepToken: (token) => (state.token = token),
+      tokenRefused: (code) => heard.push(`token: ${code}`),
       pending: () => state.pending,
       answered: () => heard.push("answered"),
       urgent: () => state.urgent,
@@ -93,7 +98,7 @@ function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
 /** A connection to a service on which no WebSocket opens. `found` is what the page finds in the way, one after the other. */
 function kept(found: (string | undefined)[]) {
   const changes: (string | undefined)[] = [];
-  const listener = { stateChanged: () => {}, received() {}, presence() {}, loginLost() {}, loginRegained() {}, keep() {}, pending: () => false, answered() {}, urgent: () => false };
+  const listener = { stateChanged: () => {}, received() {}, presence() {}, loginLost() {}, loginRegained() {}, keep() {}, keepToken() {}, tokenRefused() {}, pending: () => false, answered() {}, urgent: () => false };
   const service: ServiceConnection = new ServiceConnection("ws://host/ws", listener, new Backoff(1_000, 1_000, () => 0.5), async () => {
     const key = found.shift();
     return key === undefined ? undefined : phrase(key as "obstacleFull");
@@ -113,8 +118,8 @@ function latest(): FakeSocket {
 }
 
 test("after each close code the page comes back by itself, or does not, as the protocol asks", () => {
-  const comesBack = [1001, 1005, 1006, 1011, 1012, 1013, 4000, 4001, 4002, 4099];
-  const staysAway = [1000, 1002, 1003, 1007, 1008, 1009, 4100, 4101, 4199];
+  const comesBack = [1001, 1005, 1006, 1011, 1012, 1013, 4000, 4001, 4099];
+  const staysAway = [1000, 1002, 1003, 1007, 1008, 1009, 4002, 4100, 4101, 4199];
   for (const code of comesBack) assert.equal(stopReason(code), undefined, `${code}`);
   for (const code of staysAway) {
     assert.notEqual(stopReason(code), undefined, `${code}`);
@@ -129,7 +134,8 @@ test("after each close code the page comes back by itself, or does not, as the p
 
 test("a message that the network cut off is no reason to stay away", () => {
   assert.equal(stopReason(1008, "a message begun and not finished"), undefined);
-  assert.notEqual(stopReason(1008, "too many refused logins in a row"), undefined);
+  assert.deepEqual(stopReason(1008, "too many refused logins in a row"), phrase("stopRefused"));
+  assert.deepEqual(stopReason(1008, "no login came in time"), phrase("stopEnded"));
 });
 
 test("what keeps the page from the service is said once it was found twice in a row, and until the page is connected", async () => {
@@ -192,7 +198,8 @@ async function back() {
   mock.timers.tick(1_000);
   latest().open();
   assert.equal(page.service.state.kind, "connecting", "without its login the page is not connected");
-  assert.deepEqual(latest().sent.map(({ type, login }) => [type, login]), [["login", "alice"]]);
+  const { resume } = latest().sent[0]!;
+  assert.deepEqual(latest().sent, [{ type: "login", login: "alice", keep: true, resume, received: 0 }]);
   return page;
 }
 
@@ -203,12 +210,12 @@ test("ICE servers are renewed before their credentials end, and those of now sta
   void service.join("alice");
   latest().says({ ...accepted, iceServers: [relay("first")] });
   const asked = () => latest().sent.filter(({ type }) => type === "ice-servers").length;
-  const credentials = () => service.iceServers.map(({ credential }) => credential);
+  const credentials = () => service.iceServers.all.map(({ credential }) => credential);
   mock.timers.tick(50 * 60_000);
   assert.equal(asked(), 1);
   for (const iceServers of [[], undefined, [{ urls: "nonsense" }]]) {
     latest().says({ type: "ice-servers", iceServers });
-    assert.deepEqual([credentials(), service.relayed], [["first"], true]);
+    assert.deepEqual([credentials(), service.iceServers.relayed], [["first"], true]);
   }
   mock.timers.tick(3 * 60_000);
   assert.equal(asked(), 2, "it is asked again before the credentials end");
@@ -227,10 +234,10 @@ test("ICE servers that come after Sign out change nothing, and the next Join has
   mock.timers.tick(50 * 60_000);
   assert.equal(latest().sent.slice(sent).some(({ type }) => type === "ice-servers"), false, "nobody renews them without a login");
   latest().says({ type: "ice-servers", iceServers: [relay("late")] });
-  assert.deepEqual(service.iceServers, [relay("alice's")]);
+  assert.deepEqual(service.iceServers.all, [relay("alice's")]);
   void service.join("bob");
   latest().says(accepted);
-  assert.deepEqual([service.iceServers, service.relayed], [[], false]);
+  assert.deepEqual([service.iceServers.all, service.iceServers.relayed], [[], false]);
 });
 
 test("signing out gives up a login that is held", async () => {
@@ -438,9 +445,9 @@ test("presence is asked for, again after a reconnect, and when others are of int
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });
   latest().says({ type: "presence", online: ["bob"], offline: [] });
   assert.deepEqual(heard, ["presence: bob | "]);
-  service.watch(["Bob"]);
+  service.watch(["Bob", "a\uffff", "a\ud800", "a\u{1ffff}"]);
   await Promise.resolve();
-  assert.equal(latest().sent.length, 2, "those are the same");
+  assert.equal(latest().sent.length, 2, "those are the same: a message with another of them in it would be malformed");
   service.watch(Array.from({ length: 300 }, (_, i) => `peer ${i}`));
   await Promise.resolve();
   assert.equal(latest().sent.at(-1)?.logins?.length, 256);
@@ -477,7 +484,7 @@ test("servers with credentials are renewed before these end", async () => {
   const joined = service.join("alice");
   latest().says({ ...accepted, iceServers: [relay] });
   await joined;
-  assert.equal(service.relayed, true);
+  assert.equal(service.iceServers.relayed, true);
   const renewals = () => latest().sent.filter(({ type }) => type === "ice-servers").length;
   const answered = (minutes: number) => {
     for (let i = 0; i < minutes * 6; i++) {
@@ -490,7 +497,7 @@ test("servers with credentials are renewed before these end", async () => {
   answered(1);
   assert.equal(renewals(), 1);
   latest().says({ type: "ice-servers", iceServers: [{ ...relay, credential: "c" }] });
-  assert.deepEqual(service.iceServers, [{ ...relay, credential: "c" }]);
+  assert.deepEqual(service.iceServers.all, [{ ...relay, credential: "c" }]);
   answered(50);
   assert.equal(renewals(), 2);
 });
@@ -533,7 +540,8 @@ test("a Join that waits can be given up, and a late answer gives the page no log
   // The service may have begun to keep the session.
   assert.deepEqual(latest().sent, [first.sent[0]]);
   const again = service.join("bob");
-  assert.deepEqual(latest().sent.slice(1).map(({ type, login }) => [type, login]), [["logout", "alice"], ["login", "bob"]]);
+  const { resume } = latest().sent[2]!;
+  assert.deepEqual(latest().sent.slice(1), [{ type: "logout", login: "alice" }, { type: "login", login: "bob", keep: true, resume, received: 0 }]);
   latest().says(accepted);
   assert.equal(service.ready, false);
   latest().says(accepted);
@@ -611,6 +619,7 @@ test("what comes again and was acted on is skipped, and nothing else", async () 
   assert.deepEqual(heard, ["bye", "bye", "bye", "regained", "capacity"]);
   state.pending = false;
   latest().says(bye);
+  mock.timers.tick(1);
   assert.equal(state.kept?.received, 5);
 });
 
@@ -676,15 +685,35 @@ test("what the next page would miss is confirmed when it is settled, and kept wi
   state.pending = true;
   latest().says(bye);
   service.settle();
+  mock.timers.tick(1);
   assert.equal(state.kept?.received, 0);
   state.pending = false;
   service.settle();
+  mock.timers.tick(1);
   assert.equal(state.kept?.received, 1);
   mock.timers.tick(5_000);
   assert.deepEqual(latest().sent.at(-1), { type: "ping", received: 1 });
   state.pending = true;
   for (let i = 0; i < 64; i++) latest().says(bye);
   assert.deepEqual([state.kept?.received, latest().sent.at(-1)], [65, { type: "ping", received: 65 }]);
+});
+
+test("what has come is stored once in a turn of the event loop, and before it is confirmed", async () => {
+  const { service, state } = await joinedAndKept();
+  const before = state.stored;
+  for (let i = 0; i < 63; i++) latest().says(bye);
+  assert.equal(state.stored, before);
+  mock.timers.tick(1);
+  assert.deepEqual([state.stored, state.kept?.received], [before + 1, 63]);
+  latest().says({ type: "presence", online: [], offline: [] });
+  mock.timers.tick(1);
+  assert.equal(state.stored, before + 1, "nothing is new");
+  const send = mock.method(latest(), "send", () => assert.equal(state.kept?.received, 64));
+  latest().says(bye);
+  assert.deepEqual([send.mock.callCount(), state.stored], [1, before + 2]);
+  latest().says(bye);
+  service.keep();
+  assert.equal(state.kept?.received, 65, "the page is unloaded");
 });
 
 test("a service that keeps nothing gets nothing more than before", async () => {
@@ -718,6 +747,7 @@ test("a page that was loaded again goes on with the session of the one before", 
     assert.deepEqual(latest().texts[1], queued);
     latest().says({ type: "pong", received: 41 });
     latest().says(bye);
+    mock.timers.tick(1);
     assert.deepEqual([heard, state.kept], [["regained", "bye"], { ...kept, secret: SECRETS[2], received: 8 }]);
     comesBack();
     latest().says(keeps(0, { resumed: true, received: 41 }));
@@ -733,6 +763,127 @@ test("a lost reply costs nothing: the same secret is brought again", async () =>
   assert.deepEqual(latest().sent, [login]);
   latest().says(keeps(0, { resumed: true, received: 0 }));
   assert.deepEqual([service.ready, state.kept?.secret], [true, SECRETS[0]]);
+});
+
+const tokenEnded = "The service's clock has passed the token's end.";
+const authFailed = { type: "login", success: false, code: "auth-failed", message: tokenEnded };
+
+/** Joins as alice with a token, in a session that the service keeps. */
+async function joinedWithToken() {
+  const page = connected();
+  page.service.takeToken("token-1");
+  const joined = page.service.join("alice");
+  const [login] = latest().sent;
+  assert.deepEqual(login, { type: "login", login: "alice", token: "token-1", keep: true, resume: login!.resume, received: 0 });
+  latest().says(keeps(0));
+  await joined;
+  return page;
+}
+
+test("each login brings the token, and is said no to in words where it does not hold", async () => {
+  const { service, state } = connected();
+  for (const [code, token] of [["auth-required", undefined], ["auth-failed", "stale"], ["auth-failed", "of-another"]] as const) {
+    if (token !== undefined) service.takeToken(token);
+    const joined = service.join("alice");
+    assert.equal(latest().sent.at(-1)!.token, token);
+    latest().says({ ...authFailed, code });
+    assert.deepEqual(await joined, { joined: false, code, message: tokenEnded });
+  }
+  assert.deepEqual([FakeSocket.all.length, service.state.kind, state.token], [1, "connected", "of-another"]);
+});
+
+test("a fresh token renews the session, and holds from the answer on", async () => {
+  const { service, state, heard } = await joinedWithToken();
+  service.takeToken("token-2");
+  assert.deepEqual([latest().sent.at(-1), state.token], [{ type: "token", token: "token-2" }, "token-1"]);
+  service.takeToken("bad");
+  latest().says({ type: "token", success: true, expires: 1_893_456_000 });
+  assert.equal(state.token, "token-2");
+  latest().says({ type: "token", success: false, code: "auth-failed", message: tokenEnded });
+  assert.deepEqual([state.token, heard], ["token-2", ["token: auth-failed"]]);
+  latest().says({ type: "token", success: true });
+  assert.equal(state.token, "token-2", "nothing was asked");
+  comesBack();
+  assert.equal(latest().sent[0]!.token, "token-2");
+});
+
+test("a token whose answer is lost with the connection is brought by the next login", async () => {
+  const { service, state } = await joinedWithToken();
+  service.takeToken("token-2");
+  comesBack(4002);
+  assert.deepEqual([latest().sent[0]!.token, state.token], ["token-2", "token-2"]);
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  assert.deepEqual(types(), ["login", "token", "ping"], "it counts, so that it is sent again");
+  latest().says({ type: "token", success: true });
+  assert.equal(service.ready, true);
+});
+
+test("after the token has ended the page comes back when it has a fresh one, and only then", async () => {
+  for (const ended of [
+    () => latest().ends(4002),
+    () => {
+      comesBack(); // The token has ended meanwhile.
+      latest().says(authFailed);
+    },
+  ]) {
+    const { service, state, heard } = await joinedWithToken();
+    const sent = service.send(candidate("a"));
+    ended();
+    const sockets = FakeSocket.all.length;
+    mock.timers.tick(3_600_000);
+    assert.deepEqual([service.state.kind, FakeSocket.all.length, service.login], ["stopped", sockets, "alice"]);
+    assert.notEqual(state.kept, undefined, "the session may go on");
+    service.connect();
+    latest().open();
+    latest().says(authFailed);
+    assert.equal(service.state.kind, "stopped", "the person has tried it again");
+    service.takeToken("token-2");
+    latest().open();
+    assert.deepEqual(latest().sent.map((frame) => [frame.type, frame.token, frame.resume]), [["login", "token-2", SECRETS[0]]]);
+    latest().says(keeps(1, { resumed: true, received: 0 }));
+    assert.deepEqual([latest().texts[1], heard, service.ready], [sent, ["regained"], true]);
+    latest().ends(1000);
+  }
+});
+
+test("a token that comes while the one before is being refused is tried at once", async () => {
+  const { service } = await joinedWithToken();
+  comesBack();
+  service.takeToken("token-2");
+  latest().says(authFailed);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.equal(latest().sent[0]!.token, "token-2");
+});
+
+test("a service that wants no tokens is asked once, and nobody hears of it", async () => {
+  for (const code of ["unknown-type", ""]) {
+    const { service, heard, state } = await joinedWithToken();
+    latest().says({ type: "pong", received: 0 });
+    service.watch(["bob"]);
+    service.takeToken("token-2");
+    await Promise.resolve();
+    latest().says({ type: "error", code, message: "no such type" });
+    latest().says({ type: "presence", online: ["bob"], offline: [] });
+    assert.deepEqual([heard, state.token], [["presence: bob | "], "token-1"]);
+    latest().says({ type: "error", code, message: "no such type" });
+    assert.equal(heard.length, 2, "another error is one");
+    service.leave();
+    latest().ends(1000);
+  }
+});
+
+test("whoever signs out has no token any more, and a session that is being given up still brings it", async () => {
+  const { service, state } = await joinedWithToken();
+  latest().ends(1006);
+  service.leave();
+  service.setToken(undefined);
+  mock.timers.tick(1_000);
+  latest().open();
+  assert.deepEqual([latest().sent[0]!.token, state.token], ["token-1", undefined]);
+  latest().says(keeps(1, { resumed: true, received: 0 }));
+  void service.join("alice");
+  assert.equal("token" in latest().sent.at(-1)!, false);
 });
 
 test("a dead connection makes the page resume at once", async () => {

@@ -1,12 +1,16 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
-import { REFUSED, TAKEN_OVER, retryAfter, stopReason } from "./closing.js";
+import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, stopReason } from "./closing.js";
 import { Connection, type Timer } from "./connection.js";
-import { type LoginReply, type Outgoing, isRelayUrl, parseFrame } from "./frames.js";
+import { type Fields, parseFields } from "./fields.js";
+import { type LoginReply, type Outgoing, readFrame } from "./frames.js";
+import { IceServers } from "./iceservers.js";
 import type { JoinResult, ServiceListener, ServiceState } from "./listener.js";
 import { Liveness } from "./liveness.js";
 import { ObstacleSearch } from "./obstacle.js";
-import { type KeptSession, Session } from "./session.js";
+import { Refusals } from "./refusals.js";
+import { type KeptSession, Session, counts } from "./session.js";
+import { tokenFault } from "./token.js";
 import { Watch } from "./watch.js";
 
 /** How long a connection must last until the back-off starts again from its shortest wait, in ms. */
@@ -15,25 +19,10 @@ const HOLDS_AFTER = 10_000;
 const JOIN_TIMEOUT = 10_000;
 /** How long one attempt to connect may take, in ms. */
 const CONNECT_TIMEOUT = 10_000;
-/**
- * The same while somebody waits for the service, in ms. TCP sends its SYN again after 1, 3, 7 and 15 s (RFC 6298), so that an attempt
- * which began while the network was away goes on late.
- */
+/** The same while somebody waits for the service, in ms. TCP sends its SYN again after 1, 3, 7 and 15 s (RFC 6298), which may be late. */
 const URGENT_CONNECT_TIMEOUT = 5_000;
-/** How long the service may hold a login for an earlier connection of this page before a person hears of it, in ms. */
-const LOGIN_HELD = 8_000;
-
-/** When ICE servers with credentials are renewed, in ms. The credentials are valid for an hour. */
-const RENEW_ICE_SERVERS = 50 * 60_000;
-/** When they are asked for again after the service had none to offer, in ms. Those of before are valid for some minutes more. */
-const RENEW_AGAIN = 3 * 60_000;
-
-/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms … */
+/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms. */
 const URGENT_RETRY = 2_000;
-/** … and before the login is asked for again … */
-const URGENT_LOGIN = 1_000;
-/** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
-const URGENT_LOGINS = 10;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
 const STALE_ATTEMPT = 1_000;
 /** How long the service keeps a session without a connection, unless it has said something else, in s. */
@@ -51,13 +40,22 @@ export class ServiceConnection {
   /** The login that this page holds, or takes again after a reconnect. */
   login: string | undefined;
 
+  /** The ICE servers that the service offers. */
+  readonly iceServers = new IceServers(() => {
+    if (this.ready) this.#post(this.#connection, { type: "ice-servers" });
+  });
+
   #state: ServiceState = { kind: "connecting" };
   #connection: Connection | undefined;
   #joining: { login: string; finish: (result: JoinResult) => void } | undefined;
   #retryTimer: Timer;
-  #iceServers: readonly RTCIceServer[] = [];
-  readonly #watch = new Watch();
-  #watchScheduled = false;
+  readonly #watch = new Watch(() => {
+    const connection = this.#connection;
+    const logins = connection?.loggedIn === true && connection.open ? this.#watch.ask() : undefined;
+    if (logins !== undefined) this.#post(connection, { type: "watch", logins });
+  });
+  /** The newest token of the person. */
+  #token: string | undefined;
   /** The session of the login, or of the one that is asked for. */
   #session: Session | undefined;
   /** A session that this page gives up as soon as it can, and until when it can, in ms of `performance.now()`. */
@@ -65,12 +63,14 @@ export class ServiceConnection {
   #leavingUntil = 0;
   /** How long the service keeps a session without a connection, in s. It is 0 if it keeps none. */
   #window = WINDOW;
+  /** Set while what has come waits to be stored. */
+  #storeTimer: Timer;
   /** When this page began an attempt to log in that was not answered, in ms of `performance.now()`. */
   #vainLogin = -Infinity;
   /** Connections in a row that were given up because a ping was not answered. */
   #mute = 0;
   readonly #obstacle: ObstacleSearch;
-  readonly #loginBackoff = new Backoff(1_000, 30_000);
+  readonly #refusals = new Refusals();
 
   constructor(
     private readonly url: string,
@@ -106,31 +106,9 @@ export class ServiceConnection {
     return this.#window;
   }
 
-  /** The ICE servers that the service offers (RFC 8445). */
-  get iceServers(): RTCIceServer[] {
-    return [...this.#iceServers];
-  }
-
-  /** Whether one of the ICE servers is a relay. */
-  get relayed(): boolean {
-    return this.#iceServers.some(({ urls }) => [urls].flat().some(isRelayUrl));
-  }
-
   /** Sets the logins whose presence is watched, the most important first. */
   watch(logins: readonly string[]): void {
-    if (this.#watch.set(logins)) this.#sendWatch();
-  }
-
-  /** Asks for presence in a microtask. Several changes are one frame then. */
-  #sendWatch(): void {
-    if (this.#watchScheduled) return;
-    this.#watchScheduled = true;
-    queueMicrotask(() => {
-      this.#watchScheduled = false;
-      const connection = this.#connection;
-      const logins = connection?.loggedIn === true && connection.open ? this.#watch.ask() : undefined;
-      if (logins !== undefined) this.#post(connection, { type: "watch", logins });
-    });
+    this.#watch.set(logins);
   }
 
   /** Connects now, while the page waits for the next attempt or has stopped. */
@@ -142,8 +120,7 @@ export class ServiceConnection {
     try {
       socket = new WebSocket(this.url);
     } catch {
-      this.#setState({ kind: "stopped", reason: phrase("stopAddress", this.url) });
-      return;
+      return this.#setState({ kind: "stopped", reason: phrase("stopAddress", this.url) });
     }
     const connection = new Connection(socket);
     this.#connection = connection;
@@ -197,11 +174,29 @@ export class ServiceConnection {
     this.#sendLogin(this.#connection);
   }
 
+  /** The person has a token. It renews the session; without one the next login brings it, at once if this page waits for a token. */
+  takeToken(token: string): void {
+    const connection = this.#connection;
+    if (connection?.loggedIn === true && connection.open) {
+      connection.renewals.push(token);
+      this.#post(connection, { type: "token", token });
+      return;
+    }
+    this.setToken(token);
+    if (this.#state.kind === "stopped" && this.#session !== undefined) this.connect();
+  }
+
+  /** The next login brings this token, and one that is being given up the one before. */
+  setToken(token: string | undefined): void {
+    this.#token = token;
+    this.listener.keepToken(token);
+  }
+
   /** Some of what has come may be settled now, so that a reload would not miss it any more. */
   settle(): void {
     const session = this.#session;
     if (session?.on !== true || this.listener.pending() || !session.settle()) return;
-    this.keep();
+    this.#keepSoon();
     this.#confirm();
   }
 
@@ -259,7 +254,14 @@ export class ServiceConnection {
 
   /** Stores what the next page in this tab needs of a session that the service keeps. */
   keep(): void {
+    clearTimeout(this.#storeTimer);
+    this.#storeTimer = undefined;
     if (this.#session?.on === true) this.listener.keep(this.#session.kept);
+  }
+
+  /** Stores it once in a turn of the event loop, however many messages come in that. What is confirmed is stored before. */
+  #keepSoon(): void {
+    this.#storeTimer ??= setTimeout(() => this.keep(), 0);
   }
 
   /**
@@ -288,8 +290,9 @@ export class ServiceConnection {
     clearTimeout(connection.confirmTimer);
     connection.confirmTimer = undefined;
     connection.pings++;
-    const session = this.#session;
-    connection.send({ type: "ping", ...(connection.loggedIn && session?.on === true ? { received: session.confirm() } : {}) });
+    const session = connection.loggedIn && this.#session?.on === true ? this.#session : undefined;
+    if (this.#storeTimer !== undefined) this.keep();
+    connection.send({ type: "ping", ...(session && { received: session.confirm() }) });
   }
 
   /** Confirms what has come, and finds out what has arrived, if that is due. */
@@ -299,20 +302,6 @@ export class ServiceConnection {
     if (connection?.loggedIn !== true || this.#session?.on !== true || due === undefined) return;
     if (due === 0) this.#ping(connection);
     else connection.confirmTimer ??= setTimeout(() => this.#ping(connection), due);
-  }
-
-  #setIceServers(connection: Connection, iceServers: RTCIceServer[]): void {
-    this.#iceServers = iceServers;
-    this.#renewIceServers(connection, RENEW_ICE_SERVERS);
-  }
-
-  /** Asks for other ICE servers later, if those of now have credentials, which end. @param wait in ms */
-  #renewIceServers(connection: Connection, wait: number): void {
-    clearTimeout(connection.iceTimer);
-    if (!this.#iceServers.some(({ credential }) => credential !== undefined)) return;
-    connection.iceTimer = setTimeout(() => {
-      if (connection.loggedIn) this.#post(connection, { type: "ice-servers" });
-    }, wait);
   }
 
   #setState(state: ServiceState): void {
@@ -325,6 +314,7 @@ export class ServiceConnection {
     clearTimeout(connection.connectTimer);
     connection.opened = true;
     this.#obstacle.none();
+    this.#refusals.connected();
     connection.holdTimer = setTimeout(() => {
       connection.held = true;
       this.backoff.reset();
@@ -354,7 +344,10 @@ export class ServiceConnection {
     if (login !== undefined && this.#session?.login !== login) this.#session = new Session(login);
     const session = this.#leaving ?? this.#session;
     if (session === undefined) return;
-    if (session === this.#session) this.listener.keep(session.kept); // Before it is sent: the reply may be lost.
+    if (session === this.#session) {
+      session.token = this.#token;
+      this.listener.keep(session.kept); // Before it is sent: the reply may be lost.
+    }
     connection.replies.push((reply) => {
       if (session === this.#leaving) return this.#left(connection, session, reply);
       if (session !== this.#session) {
@@ -385,9 +378,8 @@ export class ServiceConnection {
     const regained = this.login !== undefined;
     this.login = session.login;
     connection.loggedIn = true;
-    connection.refusals = 0;
-    this.#loginBackoff.reset();
-    this.#setIceServers(connection, reply.iceServers);
+    this.#refusals.none();
+    this.iceServers.begin(reply.iceServers);
     const again = session.accepted(reply);
     if (session.on) this.keep();
     else this.listener.keep(undefined);
@@ -397,17 +389,15 @@ export class ServiceConnection {
     this.#ping(connection); // It confirms, and shows the service that this page has the reply.
     this.#state = { kind: "connected" };
     this.listener.stateChanged();
-    this.#sendWatch();
+    this.#watch.askSoon();
     if (regained) this.listener.loginRegained(again !== undefined);
   }
 
   /** Asks again later. The service may hold the login for the lost connection until it notices the loss, so that this is no news at first. */
   #refused(connection: Connection, code: string): void {
-    if (connection.refusals === 0) connection.refusedSince = performance.now();
-    const held = code === "login-taken" && performance.now() - connection.refusedSince < LOGIN_HELD;
-    // Without its login nobody can call this page.
-    const soon = connection.refusals++ < URGENT_LOGINS && (held || this.listener.urgent());
-    const wait = 1_000 + this.#loginBackoff.next(soon ? URGENT_LOGIN : undefined);
+    // The same token would be refused again.
+    if (tokenFault(code) !== undefined) return this.#drop(connection, TOKEN_ENDED, phrase("tokenRefused"));
+    const { wait, held } = this.#refusals.add(code, this.listener.urgent());
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
     if (held) return;
     this.#connected();
@@ -416,18 +406,20 @@ export class ServiceConnection {
 
   #received(connection: Connection, data: string): void {
     connection.liveness?.heard();
-    const session = connection.loggedIn && this.#session?.on === true ? this.#session : undefined;
-    if (session?.isNew(data) === false) return;
-    this.#act(connection, data);
+    const fields = parseFields(data);
+    const session = connection.loggedIn && this.#session?.on === true && counts(fields) ? this.#session : undefined;
+    if (session?.isNew() === false) return;
+    if (fields !== undefined) this.#act(connection, fields, data);
     if (session === undefined || session !== this.#session) return;
     session.acted(data);
     if (!this.listener.pending()) session.settle();
-    this.keep();
+    this.#keepSoon();
     this.#confirm();
   }
 
-  #act(connection: Connection, data: string): void {
-    const frame = parseFrame(data);
+  /** @param data the frame as it was on the wire */
+  #act(connection: Connection, fields: Fields, data: string): void {
+    const frame = readFrame(fields);
     if (frame === undefined) return;
     if (frame.type === "pong") {
       connection.answered();
@@ -442,20 +434,19 @@ export class ServiceConnection {
       else if (frame.success) this.#drop(connection);
     } else if (frame.type === "ice-servers") {
       // After Sign out they are of no use. The next Join brings its own.
-      if (!connection.loggedIn) return;
-      if (frame.iceServers.length > 0) this.#setIceServers(connection, frame.iceServers);
-      else this.#renewIceServers(connection, RENEW_AGAIN);
+      if (connection.loggedIn) this.iceServers.renewed(frame.iceServers);
+    } else if (frame.type === "token") {
+      const token = connection.renewals.shift();
+      if (token === undefined) return;
+      if (!frame.success) return this.listener.tokenRefused(frame.code);
+      this.setToken(token);
+      if (this.#session !== undefined) this.#session.token = token;
     } else if (frame.type === "presence") {
       if (this.#watch.answered()) this.listener.presence(frame.online, frame.offline);
     } else if (frame.type === "error" && connection.answersPing(frame)) {
       this.#mute = 0;
-    } else if (frame.type === "error" && this.#watch.refused(frame)) {
-      // The page works without presence, so that nobody needs to know.
-    } else if (frame.type === "error" && frame.code === "not-logged-in" && connection.vainLogouts > 0) {
-      connection.vainLogouts--;
-    } else if (frame.type === "error" && frame.code === "malformed" && frame.to === undefined && connection.replies.length > 0) {
-      // The service could not read the `login` frame, so that this is the answer to it.
-      connection.replies.shift()!({ type: "login", success: false, code: frame.code, message: "", iceServers: [] });
+    } else if (frame.type === "error" && (connection.answersRenewal(frame) || connection.answersLogin(frame) || this.#watch.refused(frame))) {
+      // The page works without a renewal and without presence, so that nobody needs to know. Whoever asked for a login does by now.
     } else this.listener.received(frame.type === "error" ? frame : { ...frame, text: data });
   }
 
@@ -468,27 +459,30 @@ export class ServiceConnection {
   }
 
   /** Closes a connection without waiting for the socket's close event. */
-  #drop(connection: Connection): void {
+  #drop(connection: Connection, code = 1006, stop?: Phrase): void {
     connection.socket.close();
-    this.#closed(connection, 1006, "");
+    this.#closed(connection, code, "", stop);
   }
 
-  #closed(connection: Connection, code: number, reason: string): void {
+  #closed(connection: Connection, code: number, reason: string, stop = stopReason(code, reason)): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.stopTimers();
+    this.iceServers.stop();
     if (!connection.opened) this.#obstacle.failed();
-    let stop = stopReason(code, reason);
+    const fresh = connection.renewals.at(-1);
+    if (fresh !== undefined) this.setToken(fresh);
+    // The person has another token by now.
+    if (code === TOKEN_ENDED && this.#token !== this.#session?.token) stop = undefined;
     // Perhaps an attempt of this page has come late, and has taken its own session over.
     if (code === TAKEN_OVER && performance.now() - this.#vainLogin < LATE) {
       stop = undefined;
       this.#vainLogin = -Infinity;
     } else if (connection.replies.length > 0) this.#vainLogin = connection.asked;
     if (stop !== undefined) {
-      if (code !== REFUSED || this.login === undefined) this.#forget();
+      if ((code !== REFUSED && code !== TOKEN_ENDED) || this.login === undefined) this.#forget();
       this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
-      this.#setState({ kind: "stopped", reason: stop });
-      return;
+      return this.#setState({ kind: "stopped", reason: stop });
     }
     const wait = retryAfter(reason) ?? this.backoff.next(this.listener.urgent() ? URGENT_RETRY : undefined);
     this.#retryTimer = setTimeout(() => this.connect(), wait);

@@ -1,4 +1,4 @@
-import { isFields } from "./fields.js";
+import { type Fields, parseFields } from "./fields.js";
 import { type LoginReply, count, resumeSecret } from "./frames.js";
 import { freshId } from "./ids.js";
 
@@ -21,30 +21,17 @@ const CONFIRM_AFTER = 5_000;
 
 const UNCOUNTED: readonly unknown[] = ["login", "ping", "pong", "presence"];
 
-/** Whether a message counts (messages/PROTOCOL.md, "Counting"). */
-function counts(text: string): boolean {
-  try {
-    const fields: unknown = JSON.parse(text);
-    return !isFields(fields) || !UNCOUNTED.includes(fields["type"]);
-  } catch {
-    return true;
-  }
+/** Whether a message counts (messages/PROTOCOL.md, "Counting"). @param fields undefined: it is no JSON object */
+export function counts(fields: Fields | undefined): boolean {
+  return !UNCOUNTED.includes(fields?.["type"]);
 }
-
-const size = (text: string) => new TextEncoder().encode(text).length;
 
 /** Reads what `JSON.stringify` has made of `Session.kept`. Returns undefined if it is anything else. */
 export function readSession(text: string | undefined): KeptSession | undefined {
-  try {
-    const fields: unknown = JSON.parse(text ?? "");
-    if (!isFields(fields)) return undefined;
-    const { id, login } = fields;
-    const [secret, received] = [resumeSecret(fields["secret"]), count(fields["received"])];
-    if (typeof id !== "string" || typeof login !== "string" || secret === undefined || received === undefined) return undefined;
-    return { id, login, secret, received };
-  } catch {
-    return undefined;
-  }
+  const { id, login, ...fields } = parseFields(text) ?? {};
+  const [secret, received] = [resumeSecret(fields["secret"]), count(fields["received"])];
+  if (typeof id !== "string" || typeof login !== "string" || secret === undefined || received === undefined) return undefined;
+  return { id, login, secret, received };
 }
 
 /**
@@ -56,6 +43,8 @@ export class Session {
   on: boolean;
   readonly id: string;
   readonly login: string;
+  /** The token that proves the login (messages/PROTOCOL.md, "Identity"). */
+  token: string | undefined;
   #secret: string;
   /** How many of the service's messages this page has acted on, … */
   #received: number;
@@ -91,7 +80,8 @@ export class Session {
   /** The `login` message that asks for the session. */
   ask(): object {
     this.#confirmed = this.#settled;
-    return { type: "login", login: this.login, keep: true, resume: this.#secret, received: this.#settled };
+    const { login, token } = this;
+    return { type: "login", login, ...(token !== undefined && { token }), keep: true, resume: this.#secret, received: this.#settled };
   }
 
   /**
@@ -111,27 +101,24 @@ export class Session {
     return whole ? this.#unconfirmed : undefined;
   }
 
-  /** This page sends a message, now or as soon as it has the session again. */
+  /** This page sends a message that counts, now or as soon as it has the session again. */
   sent(text: string): void {
-    if (!counts(text)) return;
     this.#unconfirmed.push(text);
     this.#since.sent++;
     this.#moved(text);
   }
 
-  /** A message of the service has come. Returns whether this page has not acted on it yet. */
-  isNew(text: string): boolean {
-    if (this.#again === 0 || !counts(text)) return true;
+  /** A message that counts has come. Returns whether this page has not acted on it yet. */
+  isNew(): boolean {
+    if (this.#again === 0) return true;
     this.#again--;
     return false;
   }
 
-  /** This page has acted on a message of the service. */
+  /** This page has acted on a message that counts. */
   acted(text: string): void {
-    if (!counts(text)) return;
     this.#received++;
-    this.#unsettled += size(text);
-    this.#moved(text);
+    this.#unsettled += this.#moved(text);
     // What the service keeps for this page is bounded.
     if (this.#received - this.#settled >= MAX_MESSAGES || this.#unsettled >= MAX_BYTES) this.settle();
   }
@@ -165,8 +152,11 @@ export class Session {
     this.#base = arrived;
   }
 
-  #moved(text: string): void {
+  /** Returns how long the message is, in bytes. */
+  #moved(text: string): number {
+    const bytes = new TextEncoder().encode(text).length;
     this.#since.messages++;
-    this.#since.bytes += size(text);
+    this.#since.bytes += bytes;
+    return bytes;
   }
 }

@@ -6,6 +6,9 @@ const MAX_WATCHED = 256;
 /** … and how long they may be together, in bytes. A message of more than 64 KiB would end the connection. */
 const MAX_WATCHED_BYTES = 32 * 1024;
 
+/** The characters that no message may have in it (I-JSON, RFC 7493, section 2.1). */
+const IN_NO_MESSAGE = /[\p{Cs}\p{Noncharacter_Code_Point}]/u;
+
 /** The logins whose presence is watched, and what the service was asked of them in its session. */
 export class Watch {
   #logins: readonly string[] = [];
@@ -13,16 +16,30 @@ export class Watch {
   /** How many `watch` frames have no answer yet, and whether the service knows no presence. */
   #unanswered = 0;
   #unknown = false;
+  #scheduled = false;
 
-  /** Sets the logins, the most important first. Returns whether these are others. */
-  set(logins: readonly string[]): boolean {
+  /** @param due the service is to be asked now, if the page is logged in */
+  constructor(private readonly due: () => void) {}
+
+  /** Sets the logins, the most important first. Nobody has a login that no message may name. */
+  set(logins: readonly string[]): void {
     const bytes = new TextEncoder();
     let room = MAX_WATCHED_BYTES;
-    const first = logins.slice(0, MAX_WATCHED).filter((login) => (room -= bytes.encode(JSON.stringify(login)).length) >= 0);
+    const first = logins.slice(0, MAX_WATCHED).filter((login) => !IN_NO_MESSAGE.test(login) && (room -= bytes.encode(JSON.stringify(login)).length) >= 0);
     const keys = (all: readonly string[]) => JSON.stringify(all.map(loginKey).sort());
-    if (keys(first) === keys(this.#logins)) return false;
+    if (keys(first) === keys(this.#logins)) return;
     this.#logins = first;
-    return true;
+    this.askSoon();
+  }
+
+  /** Has the service asked in a microtask. Several changes are one frame then. */
+  askSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.due();
+    });
   }
 
   /** A new session begins. */

@@ -1,4 +1,4 @@
-import type { Attachments } from "../messenger/messenger.js";
+import type { Attachments } from "../messenger/sending.js";
 
 /** The files and folders that were dropped. */
 export function droppedFiles(data: DataTransfer): Required<Attachments> {

@@ -43,6 +43,9 @@ test("a link that was typed in place of a login is read", () => {
     ["http://host/chat/#connect=alice", "inviteElsewhere host"],
     ["https://host/chat/#connect=", "inviteDamaged"],
     ["file:///a/index.html?service=ws://other:7#connect=alice", "inviteElsewhere other:7"],
+    ["https://host/chat/#token=a.b.c", "tokenTyped"],
+    ["https://host/chat/#connect=alice&token=", "tokenTyped"],
+    ["https://other.example/#token=a.b.c&connect=alice", "tokenTyped"],
     ["https://host/chat/", "none"],
     ["alice", "none"],
     ["http://", "none"],
@@ -50,6 +53,10 @@ test("a link that was typed in place of a login is read", () => {
   ] as const) {
     assert.equal(short(invitationIn(typed, page)), found, typed);
   }
+});
+
+test("an invite link has no token in it", () => {
+  assert.equal(inviteAddress("https://host/chat/?a=b#token=a.b.c&connect=bob", "alice"), "https://host/chat/?a=b#connect=alice");
 });
 
 test("a link to this computer's own address is of no use to others, and is known for that", () => {

@@ -1,4 +1,5 @@
 import { serviceAddress } from "../signaling/address.js";
+import { takeTokenFrom } from "../signaling/token.js";
 import { MAX_LOGIN_LENGTH } from "../signaling/logins.js";
 import { type Phrase, phrase } from "../words.js";
 
@@ -42,6 +43,7 @@ export function invitationAt(page: string): Invitation | undefined {
 export function invitationIn(typed: string, page: string): Invitation | undefined {
   const link = typed.trim();
   if (!/^(?:https?|file):/iu.test(link) || hostOf(link) === undefined) return undefined;
+  if (takeTokenFrom(link) !== undefined) return { fault: phrase("tokenTyped") };
   const found = invitationAt(link);
   if (found === undefined || "fault" in found) return found;
   const service = serviceAddress(link);

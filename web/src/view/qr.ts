@@ -6,10 +6,10 @@ const QUIET = 4;
 
 /** A text as a QR code. It is dark on light in every colour scheme, because not every reader accepts the opposite. */
 export function qrCode(text: string, name: string): TemplateResult {
-  const rows = encodeQR(text, "raw", { border: QUIET, ecc: "medium" });
-  const size = rows.length;
+  const rows = encodeQR(text);
+  const size = rows.length + 2 * QUIET;
   let path = "";
-  rows.forEach((row, y) => row.forEach((dark, x) => dark && (path += `M${x} ${y}h1v1h-1z`)));
+  rows.forEach((row, y) => row.forEach((dark, x) => dark && (path += `M${x + QUIET} ${y + QUIET}h1v1h-1z`)));
   return html`<svg class="qr" role="img" aria-label=${name} viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">
     ${svg`<rect width=${size} height=${size} fill="#fff"></rect><path d=${path} fill="#000"></path>`}
   </svg>`;

@@ -17,7 +17,7 @@ export function verifyDialog(page: Page, conversation: LiveConversation): Dialog
       const current = conversation.trust;
       const verified = current?.kind === "accepted" && current.verified;
       const mark = () => {
-        void messenger.verify(conversation, !verified);
+        void messenger.recognition?.verify(conversation, !verified);
         if (!verified) page.open(undefined);
       };
       // Somebody else may be connected now.
@@ -39,7 +39,7 @@ export function verifyDialog(page: Page, conversation: LiveConversation): Dialog
 
 /** Says that somebody is verified, and whether the device keeps that. */
 export function verifiedText({ messenger, words }: Page, conversation: LiveConversation): string {
-  return messenger.keepsVerified(conversation) ? words.verified : words.verifiedForNow;
+  return messenger.recognition?.keeps(conversation) === true ? words.verified : words.verifiedForNow;
 }
 
 /**
@@ -60,13 +60,13 @@ export function doubtDialog(page: Page, conversation: LiveConversation): DialogC
       <p dir="auto">${text}</p>
       ${trust?.kind === "changed" && trust.wasVerified ? html`<p dir="auto"><strong>${words.identityChangedWasVerified(peer)}</strong></p>` : nothing}
       <div class="dialog-actions">
-        <button type="button" class="btn btn-outline-secondary" ?disabled=${!takesDecisions} @click=${() => void messenger.goOn(conversation)}>${words.goOn}</button>
+        <button type="button" class="btn btn-outline-secondary" ?disabled=${!takesDecisions} @click=${() => void messenger.recognition?.goOn(conversation)}>${words.goOn}</button>
         <button
           type="button"
           class="btn btn-primary"
           ?disabled=${!takesDecisions}
           aria-label=${words.disconnectFrom(peer)}
-          @click=${() => call !== undefined && messenger.disconnect(call)}
+          @click=${() => call?.end("hung-up")}
         >
           ${words.disconnect}
         </button>

@@ -85,6 +85,12 @@ export class View implements Page {
     this.changed();
   }
 
+  /** Proposes a login, unless the person has typed one. */
+  propose(login: string | undefined): void {
+    this.#lastLogin = login ?? this.#lastLogin;
+    this.changed();
+  }
+
   /** Connects to the person whose invite link this page was opened with. */
   connectToInviter(): void {
     const { invitedBy } = this;

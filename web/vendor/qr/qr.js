@@ -14,9 +14,9 @@
  * bytes — plus a single-slot per-version cache of the symbol template,
  * zigzag order and mask planes (see SymCache).
  * @module
+ *
+ * This copy has only what the page uses: level "medium", and no renderers and options.
  */
-const MAX_OUTPUT_SIZE = 1024;
-const MAX_COMPACT_OUTPUT_SIZE = MAX_OUTPUT_SIZE * 4;
 /**
  * ISO/IEC 18004:2024 Table 1: total codewords by version (shared with the
  * decoder). Computed as data modules / 8: symbol area minus function
@@ -37,38 +37,21 @@ const BYTES = /* @__PURE__ */ (() => {
     }
     return res;
 })();
-/** All error-correction levels, in spec table order (also the packed-table segment order). */
-const ECC_LEVELS = ['low', 'medium', 'quartile', 'high'];
 /** ISO/IEC 18004:2024 Table 9: ECC codewords per block, by level (shared with the decoder). */
 // prettier-ignore
 const WORDS_PER_BLOCK = {
-    low: [
-        7, 10, 15, 20, 26, 18, 20, 24, 30, 18, 20, 24, 26, 30, 22, 24, 28, 30, 28, 28,
-        28, 28, 30, 30, 26, 28, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30,
-    ],
     medium: [
         10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26,
         26, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28,
-    ],
-    quartile: [
-        13, 22, 18, 26, 18, 24, 18, 22, 20, 24, 28, 26, 24, 20, 30, 24, 28, 28, 26, 30,
-        28, 30, 30, 30, 30, 28, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30,
-    ],
-    high: [
-        17, 28, 22, 16, 22, 28, 26, 26, 24, 28, 24, 28, 22, 24, 24, 30, 28, 28, 26, 28,
-        30, 24, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30,
     ],
 };
 /** ISO/IEC 18004:2024 Table 9: error-correction block count by version and level. */
 // prettier-ignore
 const ECC_BLOCKS = {
-    low: [1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 4, 6, 6, 6, 6, 7, 8, 8, 9, 9, 10, 12, 12, 12, 13, 14, 15, 16, 17, 18, 19, 19, 20, 21, 22, 24, 25],
     medium: [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16, 17, 17, 18, 20, 21, 23, 25, 26, 28, 29, 31, 33, 35, 37, 38, 40, 43, 45, 47, 49],
-    quartile: [1, 1, 2, 2, 4, 4, 6, 6, 8, 8, 8, 10, 12, 16, 12, 17, 16, 18, 21, 20, 23, 23, 25, 27, 29, 34, 34, 35, 38, 40, 43, 45, 48, 51, 53, 56, 59, 62, 65, 68],
-    high: [1, 1, 2, 4, 4, 4, 5, 6, 8, 8, 11, 11, 16, 16, 18, 16, 19, 21, 25, 25, 25, 34, 30, 32, 35, 37, 40, 42, 45, 48, 51, 54, 57, 60, 63, 66, 70, 74, 77, 81],
 };
 /** ISO/IEC 18004:2024 §7.9.1 Table 12: error-correction-level format indicators. */
-const EC_CODE = { low: 1, medium: 0, quartile: 3, high: 2 };
+const EC_CODE = { medium: 0 };
 /** ISO/IEC 18004:2024 Table 5: alphanumeric characters in value order. */
 const ALPHANUMERIC = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:';
 /**
@@ -79,7 +62,6 @@ const ALPHANUMERIC = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:';
  * Coordinates are borderless-symbol module indices.
  */
 function alignmentPatterns(ver) {
-    ver = asVersion(ver);
     if (ver === 1)
         return [];
     const last = 21 + 4 * (ver - 1) - 7;
@@ -172,28 +154,14 @@ function rsCached(eccWords) {
 }
 // Reed-Solomon parity via LFSR remainder.
 function rsEcc(data, gen, mul) {
-    const { exp: EXP, log: LOG } = GF256;
     const eccWords = gen.length;
     const res = new Uint8Array(eccWords);
-    if (mul !== undefined) {
-        const last = eccWords - 1;
-        for (let i = 0; i < data.length; i++) {
-            const off = (data[i] ^ res[0]) * eccWords;
-            for (let j = 0; j < last; j++)
-                res[j] = res[j + 1] ^ mul[off + j];
-            res[last] = mul[off + last];
-        }
-        return res;
-    }
+    const last = eccWords - 1;
     for (let i = 0; i < data.length; i++) {
-        const f = data[i] ^ res[0];
-        res.copyWithin(0, 1);
-        res[eccWords - 1] = 0;
-        if (f) {
-            for (let j = 0; j < eccWords; j++)
-                if (gen[j])
-                    res[j] ^= EXP[LOG[gen[j]] + LOG[f]];
-        }
+        const off = (data[i] ^ res[0]) * eccWords;
+        for (let j = 0; j < last; j++)
+            res[j] = res[j + 1] ^ mul[off + j];
+        res[last] = mul[off + last];
     }
     return res;
 }
@@ -208,15 +176,6 @@ function capacity(ver, ecc) {
 const err = (msg) => {
     throw new Error(msg);
 };
-function asVersion(ver) {
-    if (typeof ver !== 'number')
-        throw new TypeError(`"ver" expected number, got type=${typeof ver}`);
-    if (!Number.isSafeInteger(ver))
-        throw new RangeError(`"ver" expected safe integer, got ${ver}`);
-    if (ver < 1 || ver > 40)
-        throw new RangeError(`Invalid version=${ver}. Expected number [1..40]`);
-    return ver;
-}
 function detectType(str) {
     let type = 'numeric';
     for (let i = 0; i < str.length; i++) {
@@ -446,10 +405,6 @@ function finderPenaltyVertical(m) {
     }
     return count;
 }
-function penalty(m, t) {
-    transposeMat(m, t);
-    return penaltyScore(m, t);
-}
 // Score a symbol given both orientations. Split from penalty() so the 8-mask
 // loop can supply a transposed candidate assembled by XOR (transposition is a
 // bit permutation, so T(data^plane) = T(data)^T(plane)) instead of paying a
@@ -638,7 +593,7 @@ function buildSymCache(ver) {
 // selection: XOR candidates wordwise (both orientations, from the cached
 // transposed planes), score the test form, keep the first lowest
 // (deterministic ties, python-qrcode compatible).
-function drawSymbol(ver, ecc, data, maskIdx, test = false) {
+function drawSymbol(ver, ecc, data) {
     if (symCache === undefined || symCache.ver !== ver)
         symCache = buildSymCache(ver);
     const { tpl, pos, planes, planesT, work } = symCache;
@@ -651,349 +606,47 @@ function drawSymbol(ver, ecc, data, maskIdx, test = false) {
             m.v[p >>> 5] |= 1 << (p & 31);
         }
     }
-    let mask = maskIdx;
-    if (mask === undefined) {
-        transposeMat(m, t); // the only transpose per encode; every mask reuses it
-        let bestScore = Infinity;
-        for (let p = 0; p < 8; p++) {
-            const pv = planes[p];
-            const ptv = planesT[p];
-            for (let i = 0; i < cand.v.length; i++) {
-                cand.v[i] = m.v[i] ^ pv[i];
-                candT.v[i] = t.v[i] ^ ptv[i];
-            }
-            const score = penaltyScore(cand, candT, bestScore);
-            if (score < bestScore) {
-                bestScore = score;
-                mask = p;
-            }
+    let mask;
+    transposeMat(m, t); // the only transpose per encode; every mask reuses it
+    let bestScore = Infinity;
+    for (let p = 0; p < 8; p++) {
+        const pv = planes[p];
+        const ptv = planesT[p];
+        for (let i = 0; i < cand.v.length; i++) {
+            cand.v[i] = m.v[i] ^ pv[i];
+            candT.v[i] = t.v[i] ^ ptv[i];
+        }
+        const score = penaltyScore(cand, candT, bestScore);
+        if (score < bestScore) {
+            bestScore = score;
+            mask = p;
         }
     }
     const pv = planes[mask];
     for (let i = 0; i < m.v.length; i++)
         m.v[i] ^= pv[i];
-    if (!test)
-        drawInfo(m, ver, ecc, mask);
+    drawInfo(m, ver, ecc, mask);
     return m;
 }
-const asNum = (n, title) => {
-    if (typeof n !== 'number')
-        throw new TypeError(`"${title}" expected number, got type=${typeof n}`);
-    if (!Number.isSafeInteger(n))
-        throw new RangeError(`"${title}" expected safe integer, got ${n}`);
-    return n;
-};
-const asString = (s, title) => {
-    if (typeof s !== 'string')
-        throw new TypeError(`"${title}" expected string, got type=${typeof s}`);
-    return s;
-};
-// Exact byte count produced by WHATWG TextEncoder, without allocating the
-// encoded buffer. Lone surrogates become the three-byte replacement character.
-function utf8Length(str) {
-    let length = 0;
-    for (let i = 0; i < str.length; i++) {
-        const c = str.charCodeAt(i);
-        if (c < 0x80)
-            length++;
-        else if (c < 0x800)
-            length += 2;
-        else if (c < 0xd800 || c > 0xdfff)
-            length += 3;
-        else if (c <= 0xdbff && i + 1 < str.length) {
-            const next = str.charCodeAt(i + 1);
-            if (next >= 0xdc00 && next <= 0xdfff) {
-                length += 4;
-                i++;
-            }
-            else
-                length += 3;
-        }
-        else
-            length += 3;
-    }
-    return length;
-}
-function byteCapacity(ver, ecc) {
-    const lengthBits = LENGTH_BITS.byte[Math.floor((ver + 7) / 17)];
-    return Math.min((1 << lengthBits) - 1, Math.floor((capacity(ver, ecc).capacity - 4 - lengthBits) / 8));
-}
-// Copied from noble/hashes utils.ts.
-export function _isBytes(a) {
-    // Plain `instanceof Uint8Array` is too strict for some Buffer / proxy / cross-realm cases.
-    // The fallback still requires a real ArrayBuffer view, so plain
-    // JSON-deserialized `{ constructor: ... }` spoofing is rejected, and
-    // `BYTES_PER_ELEMENT === 1` keeps the fallback on byte-oriented views.
-    return (a instanceof Uint8Array ||
-        (ArrayBuffer.isView(a) &&
-            a.constructor.name === 'Uint8Array' &&
-            'BYTES_PER_ELEMENT' in a &&
-            a.BYTES_PER_ELEMENT === 1));
-}
-const dark = (r, x, y) => r.map[x] >= 0 && r.map[y] >= 0 && matGet(r.m, r.map[x], r.map[y]) === 1;
-// Control chars come from runtime char codes, never string literals:
-// minifiers re-encode a literal '\n' — and constant-fold a bare
-// fromCharCode(10) — into a template literal holding a RAW newline
-// (1 byte cheaper), splitting every consumer's single-line .min.js.
-// The array indirection is opaque enough that the fold is skipped.
-const CTRL = [10, 27]; // [newline, ESC]
-const NL = /* @__PURE__ */ String.fromCharCode(CTRL[0]);
-function renderRaw(r) {
-    const W = r.W;
-    const res = new Array(W);
-    for (let y = 0; y < W; y++) {
-        const row = new Array(W);
-        for (let x = 0; x < W; x++)
-            row[x] = dark(r, x, y);
-        res[y] = row;
-    }
-    return res;
-}
-function renderAscii(r) {
-    const W = r.W;
-    let out = '';
-    for (let y = 0; y < W; y += 2) {
-        for (let x = 0; x < W; x++) {
-            const first = dark(r, x, y);
-            const second = y + 1 >= W ? true : dark(r, x, y + 1);
-            out += !first && !second ? '█' : !first && second ? '▀' : first && !second ? '▄' : ' ';
-        }
-        out += NL;
-    }
-    return out;
-}
-function renderTerm(r) {
-    const W = r.W;
-    const esc = String.fromCharCode(CTRL[1]);
-    const reset = esc + '[0m';
-    let out = '';
-    for (let y = 0; y < W; y++) {
-        for (let x = 0; x < W; x++) {
-            out += dark(r, x, y) ? `${esc}[40m  ${reset}` : `${esc}[1;47m  ${reset}`;
-        }
-        out += NL;
-    }
-    return out;
-}
-function renderSvg(r, optimize) {
-    const W = r.W;
-    let out = `<svg viewBox="0 0 ${W} ${W}" xmlns="http://www.w3.org/2000/svg">`;
-    let pathData = '';
-    let prev;
-    for (let y = 0; y < W; y++) {
-        for (let x = 0; x < W; x++) {
-            if (!dark(r, x, y))
-                continue;
-            if (!optimize) {
-                out += `<rect x="${x}" y="${y}" width="1" height="1" />`;
-                continue;
-            }
-            let mv = `M${x} ${y}`;
-            if (prev) {
-                const rel = `m${x - prev.x} ${y - prev.y}`;
-                if (rel.length <= mv.length)
-                    mv = rel;
-            }
-            pathData += `${mv}h1v1${x < 10 ? `H${x}` : 'h-1'}Z`;
-            prev = { x, y };
-        }
-    }
-    if (optimize)
-        out += `<path d="${pathData}"/>`;
-    return out + '</svg>';
-}
-function renderGif(r) {
-    const W = r.W;
-    const pixels = W * W;
-    const N = 126; // pixels per LZW chunk, 8-bit codes until the next clear
-    const fullChunks = Math.floor(pixels / N);
-    const tail = pixels % N;
-    const out = new Uint8Array(408 + fullChunks * (N + 2) + 2 + tail + 4);
-    let p = 0;
-    const u16 = (v) => {
-        out[p++] = v & 0xff;
-        out[p++] = v >>> 8;
-    };
-    for (const b of [0x47, 0x49, 0x46, 0x38, 0x37, 0x61])
-        out[p++] = b; // 'GIF87a'
-    u16(W);
-    u16(W);
-    out[p++] = 0xf6;
-    p += 2;
-    out[p++] = 0xff;
-    out[p++] = 0xff;
-    out[p++] = 0xff;
-    p += 3 * 127; // palette: 0 = white, 1 = black
-    out[p++] = 0x2c;
-    p += 4;
-    u16(W);
-    u16(W);
-    out[p++] = 0x00;
-    out[p++] = 0x07;
-    // Pixels are emitted from a per-module-row 0/1 buffer, rebuilt only when
-    // the module row changes (border and scale-repeated output rows reuse it),
-    // and block-copied in spans bounded by the LZW chunk boundaries. The span
-    // copy is the load-bearing part: a per-pixel emit loop costs more than the
-    // bit extraction it wraps, so a row buffer alone measures as no win.
-    const { m, map } = r;
-    const row = new Uint8Array(W);
-    let prevMy = -2;
-    for (let y = 0, i = 0; y < W; y++) {
-        const my = map[y];
-        if (my !== prevMy) {
-            prevMy = my;
-            row.fill(0);
-            if (my >= 0)
-                for (let x = 0; x < W; x++)
-                    if (map[x] >= 0)
-                        row[x] = matGet(m, map[x], my);
-        }
-        for (let x = 0; x < W;) {
-            if (i % N === 0) {
-                const rem = pixels - i;
-                out[p++] = (rem < N ? rem : N) + 1;
-                out[p++] = 0x80; // LZW clear code
-            }
-            const n = Math.min(N - (i % N), W - x);
-            out.set(row.subarray(x, x + n), p);
-            p += n;
-            x += n;
-            i += n;
-        }
-    }
-    if (tail === 0) {
-        out[p++] = 1;
-        out[p++] = 0x80;
-    }
-    out[p++] = 0x01;
-    out[p++] = 0x81; // end of information
-    out[p++] = 0x00;
-    out[p++] = 0x3b;
-    return out;
-}
-// data-url: the same GIF, base64-wrapped for direct <img src> use.
-// toBase64 (ES2026) where the engine has it; chunked btoa elsewhere —
-// fromCharCode over the whole buffer would blow the argument-count limit.
-function gifDataUrl(gif) {
-    const g = gif;
-    let b64;
-    if (typeof g.toBase64 === 'function')
-        b64 = g.toBase64();
-    else {
-        let bin = '';
-        for (let i = 0; i < g.length; i += 8192)
-            bin += String.fromCharCode(...g.subarray(i, i + 8192));
-        b64 = btoa(bin);
-    }
-    return 'data:image/gif;base64,' + b64;
-}
-export function encodeQR(text, output = 'raw', opts = {}) {
-    // Validate public arguments, including an explicit version, before caller-controlled encoding.
-    asString(text, 'text');
-    asString(output, 'output');
-    if (typeof opts !== 'object' || opts === null || Array.isArray(opts))
-        throw new TypeError(`"opts" expected object, got type=${typeof opts}`);
-    let ver = opts.version;
-    if (ver !== undefined)
-        ver = asVersion(ver);
-    const ecc = opts.ecc !== undefined ? opts.ecc : 'medium';
-    if (!ECC_LEVELS.includes(ecc))
-        err(`invalid ecc=${ecc}`);
-    const encoding = opts.encoding !== undefined ? opts.encoding : detectType(text);
-    if (!LENGTH_BITS[encoding])
-        err(`invalid encoding=${encoding}`);
-    if (encoding !== 'byte') {
-        const alpha = encoding === 'numeric' ? ALPHANUMERIC.slice(0, 10) : ALPHANUMERIC;
-        for (const ch of text) {
-            if (!alpha.includes(ch))
-                err(`Unknown letter: "${ch}". Allowed: ${alpha}`);
-        }
-    }
-    if (opts.mask !== undefined && (asNum(opts.mask, 'opts.mask') < 0 || opts.mask > 7))
-        err(`invalid mask=${opts.mask}`);
-    const textEncoder = opts.textEncoder;
-    // Reject impossible built-in UTF-8 payloads before TextEncoder duplicates a
-    // potentially huge input. A custom encoder may intentionally emit fewer
-    // bytes, so its output remains the source of truth.
-    if (encoding === 'byte' && textEncoder === undefined) {
-        const maxBytes = byteCapacity(ver === undefined ? 40 : ver, ecc);
-        if (text.length > maxBytes || utf8Length(text) > maxBytes)
-            err('Capacity overflow');
-    }
-    const utf8 = encoding === 'byte'
-        ? (textEncoder !== undefined ? textEncoder : (s) => new TextEncoder().encode(s))(text)
-        : undefined;
-    if (utf8 !== undefined && !_isBytes(utf8))
-        throw new TypeError(`"opts.textEncoder" expected Uint8Array, got type=${typeof utf8}`);
+/** Encodes a text at level "medium", in the smallest version that has room. Returns the rows of modules; true is dark. */
+export default function encodeQR(text) {
+    const ecc = 'medium';
+    const encoding = detectType(text);
+    const utf8 = encoding === 'byte' ? new TextEncoder().encode(text) : undefined;
     const dataLen = encoding === 'byte' ? utf8.length : text.length;
-    // Encoded payload bit count, for capacity checks without encoding.
     const encodedBits = encoding === 'numeric'
         ? Math.floor(dataLen / 3) * 10 + [0, 4, 7][dataLen % 3]
         : encoding === 'alphanumeric'
             ? Math.floor(dataLen / 2) * 11 + (dataLen % 2) * 6
             : dataLen * 8;
-    if (ver === undefined) {
-        for (ver = 1; ver <= 40; ver++) {
-            const lengthBits = LENGTH_BITS[encoding][Math.floor((ver + 7) / 17)];
-            if (dataLen < 1 << lengthBits && 4 + lengthBits + encodedBits <= capacity(ver, ecc).capacity)
-                break;
-        }
-        if (ver > 40)
-            err('Capacity overflow');
-    }
-    else {
+    let ver = 1;
+    for (; ver <= 40; ver++) {
         const lengthBits = LENGTH_BITS[encoding][Math.floor((ver + 7) / 17)];
-        if (dataLen >= 1 << lengthBits || 4 + lengthBits + encodedBits > capacity(ver, ecc).capacity)
-            err('Capacity overflow');
+        if (dataLen < 1 << lengthBits && 4 + lengthBits + encodedBits <= capacity(ver, ecc).capacity)
+            break;
     }
-    const data = encodeData(ver, ecc, text, encoding, utf8);
-    const m = drawSymbol(ver, ecc, data, opts.mask);
-    const border = opts.border === undefined ? 2 : asNum(opts.border, 'opts.border');
-    // A quiet zone is required (ISO/IEC 18004:2024 §5.3.8). Consumers that
-    // need the borderless module matrix (custom-design renderers like qrbtf /
-    // cuer) should request border: 1 and slice the padding ring off — the
-    // border is added after the symbol is drawn and never affects its content.
-    if (border <= 0)
-        throw new RangeError(`invalid border=${border}`);
-    const scale = opts.scale === undefined ? 1 : asNum(opts.scale, 'opts.scale');
-    if (scale <= 0 || scale > 1024)
-        throw new RangeError(`invalid scale factor: ${scale}`);
-    // Output dimensions with quiet zone and scaling applied on the fly; `map`
-    // translates an output coordinate to its module index (-1 in the border).
-    const W = (m.size + 2 * border) * scale;
-    // Every renderer does O(W^2) work. Compact outputs can safely use a 4x
-    // dimension limit; raw arrays and verbose terminal/SVG strings cannot.
-    const maxOutputSize = output === 'ascii' || output === 'gif' || output === 'data-url'
-        ? MAX_COMPACT_OUTPUT_SIZE
-        : MAX_OUTPUT_SIZE;
-    if (W > maxOutputSize)
-        throw new RangeError(`invalid opts: output is ${W}x${W} (max ${maxOutputSize}), reduce border/scale`);
-    const map = new Int32Array(W);
-    for (let i = 0; i < W; i++) {
-        const f = Math.floor(i / scale) - border;
-        map[i] = f >= 0 && f < m.size ? f : -1;
-    }
-    const r = { m, W, map };
-    if (output === 'raw')
-        return renderRaw(r);
-    if (output === 'ascii')
-        return renderAscii(r);
-    if (output === 'term')
-        return renderTerm(r);
-    if (output === 'svg')
-        return renderSvg(r, opts.optimize === undefined ? true : opts.optimize);
-    if (output === 'gif')
-        return renderGif(r);
-    if (output === 'data-url')
-        return gifDataUrl(renderGif(r));
-    return err(`Unknown output: ${output}`);
+    if (ver > 40)
+        err('Capacity overflow');
+    const m = drawSymbol(ver, ecc, encodeData(ver, ecc, text, encoding, utf8));
+    return Array.from({ length: m.size }, (_, y) => Array.from({ length: m.size }, (_, x) => matGet(m, x, y) === 1));
 }
-/** Default export alias for {@link encodeQR}. */
-export default encodeQR;
-// Spec tables and bit-level helpers shared with decode.ts, plus the
-// alignment-pattern table for custom-design renderers. The underscore
-// marks them as private API: undocumented, may change in any release. Named
-// (not bagged in _tests) so decode-only bundles tree-shake per symbol.
-export { ALPHANUMERIC as _ALPHANUMERIC, alignmentPatterns as _alignmentPatterns, BYTES as _BYTES, ECC_BLOCKS as _ECC_BLOCKS, ECC_LEVELS as _ECC_LEVELS, GF256 as _GF256, WORDS_PER_BLOCK as _WORDS_PER_BLOCK, formatBits as _formatBits, maskBits as _maskBits, popcnt as _popcnt, versionBits as _versionBits, };
-/** Internal helpers exposed for the test suite only. */
-export const _tests = { mat, matGet, penalty, drawSymbol, encodeData, rsEcc, detectType, EC_CODE, versionBits };

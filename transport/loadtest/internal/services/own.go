@@ -30,7 +30,7 @@ func Serve(t testing.TB, change ...func(*transport.Options)) string {
 // Stoppable starts a service as Serve does. The test may stop it before its end.
 func Stoppable(t testing.TB, change ...func(*transport.Options)) (url string, stop func()) {
 	t.Helper()
-	_, url, stop = start(t, change...)
+	_, url, stop = start(t, actors.Options{}, change...)
 	return url, stop
 }
 
@@ -38,20 +38,34 @@ func Stoppable(t testing.TB, change ...func(*transport.Options)) (url string, st
 // than a test takes.
 func Counting(t testing.TB) (url string, sessions func() int) {
 	t.Helper()
-	system, url, _ := start(t)
+	system, url, _ := start(t, actors.Options{})
 	return url, system.Sessions
 }
 
-func start(t testing.TB, change ...func(*transport.Options)) (system *actors.System, url string, stop func()) {
+// Wanting starts a service as Serve does, which takes a login only if a token holds for it.
+func Wanting(t testing.TB, holds func(login, token string) bool) (url string) {
+	t.Helper()
+	_, url, _ = start(t, actors.Options{Authenticate: func(q actors.Question, decide func(actors.Verdict)) {
+		v := actors.Verdict{}
+		if !holds(q.Login.Shown, q.Token) {
+			v.Refusal = "This token does not hold."
+		}
+		decide(v)
+	}})
+	return url
+}
+
+func start(t testing.TB, o actors.Options, change ...func(*transport.Options)) (system *actors.System, url string, stop func()) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	system = actors.NewSystem(actors.Options{Logger: logger, ResumeWindow: time.Hour})
-	o := transport.DefaultOptions()
-	o.Logger, o.Rate = logger, 0
+	o.Logger, o.ResumeWindow = logger, time.Hour
+	system = actors.NewSystem(o)
+	outside := transport.DefaultOptions()
+	outside.Logger, outside.Rate = logger, 0
 	for _, f := range change {
-		f(&o)
+		f(&outside)
 	}
-	server, err := transport.New(system, o)
+	server, err := transport.New(system, outside)
 	if err != nil {
 		t.Fatal(err)
 	}

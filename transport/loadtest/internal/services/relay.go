@@ -36,7 +36,7 @@ const (
 	CorruptsMark      Fault = "changes a byte of what the tool knows a frame by"
 	Rewrites          Fault = "changes a byte of the sender's login"
 	Truncates         Fault = "cuts the end of a frame off"
-	Reformats         Fault = "writes a frame anew, with a space in it"
+	Reformats         Fault = "writes a frame anew, with a space in it" // which PeerJS's protocol allows
 	Invents           Fault = "makes up a frame of its own"
 	Replays           Fault = "delivers an old frame again"
 	Overtakes         Fault = "lets a frame of one direction wait for one of the other" // which is allowed
@@ -46,7 +46,7 @@ const (
 	TellsTheWrongSide Fault = "tells the receiver of an error, and not the sender"
 )
 
-// Relay is a service of the original protocol. It shares no code with this project's service. It may cheat, in a way
+// Relay is a service of the original protocol, or of PeerJS's for those who connect to PeerJSURL. It shares no code with this project's service. It may cheat, in a way
 // that depends only on the order in which frames come.
 type Relay struct {
 	t     *testing.T
@@ -64,6 +64,7 @@ type Relay struct {
 
 	mu       sync.Mutex
 	conns    map[*gws.Conn]string // login of each connection
+	peerJS   bool                 // a client of PeerJS has come
 	Logins   map[string]*gws.Conn
 	Frames   int // frames to be relayed so far
 	Begun    int // faults so far; Finished are complete
@@ -84,6 +85,7 @@ type Count struct {
 type Rules struct {
 	LoggingIn   func(c *gws.Conn)         // called before a login is answered
 	AnswerLogin func(login string) string // returns the answer to a login; empty: no answer
+	Open        string                    // greets a client of PeerJS
 	Relay       func(text []byte) bool    // reports whether the frame is relayed
 }
 
@@ -100,6 +102,7 @@ func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *
 		conns: map[*gws.Conn]string{}, Logins: map[string]*gws.Conn{}, held: map[string][]waitingFrame{}, old: map[string]waitingFrame{},
 	}
 	s.Rules.AnswerLogin = func(string) string { return `{"type":"login","success":true}` }
+	s.Rules.Open = `{"type":"OPEN"}`
 	s.Rules.LoggingIn = func(*gws.Conn) {}
 	s.Rules.Relay = func([]byte) bool { return true }
 	for _, c := range change {
@@ -110,7 +113,12 @@ func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *
 		t.Fatal(err)
 	}
 	s.URL = "ws://" + s.listener.Addr().String() + "/ws"
-	upgrader := gws.NewUpgrader(s, &gws.ServerOption{})
+	upgrader := gws.NewUpgrader(s, &gws.ServerOption{Authorize: func(r *http.Request, session gws.SessionStorage) bool {
+		if r.URL.Path == peerJSPath {
+			session.Store(peerJSPath, r.URL.Query().Get("id"))
+		}
+		return true
+	}})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r)
 		if err != nil {
@@ -127,6 +135,11 @@ func NewRelay(t *testing.T, f Fault, every, times int, change ...func(*Relay)) *
 	return s
 }
 
+const peerJSPath = "/peerjs"
+
+// PeerJSURL returns the address for clients of PeerJS.
+func (s *Relay) PeerJSURL() string { return strings.Replace(s.URL, "/ws", peerJSPath, 1) }
+
 // Vanish ends the service without a close handshake.
 func (s *Relay) Vanish() {
 	_ = s.listener.Close()
@@ -141,6 +154,11 @@ func (s *Relay) OnOpen(c *gws.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[c] = ""
+	if id, ok := c.Session().Load(peerJSPath); ok {
+		s.peerJS = true
+		s.conns[c], s.Logins[id.(string)] = id.(string), c
+		s.Write(c, s.Rules.Open)
+	}
 }
 
 func (s *Relay) OnClose(c *gws.Conn, _ error) {
@@ -158,7 +176,10 @@ func (s *Relay) OnPong(*gws.Conn, []byte)           {}
 func (s *Relay) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer m.Close()
 	text := bytes.Clone(m.Bytes())
-	var fields struct{ Type, Login, From, To string }
+	var fields struct {
+		Type, Login, From, To, Dst string
+		Payload                    json.RawMessage
+	}
 	if err := json.Unmarshal(text, &fields); err != nil {
 		s.t.Errorf("the tool sent %q, which is no JSON: %v", text, err)
 		return
@@ -189,6 +210,14 @@ func (s *Relay) OnMessage(c *gws.Conn, m *gws.Message) {
 		if s.Rules.Relay(text) {
 			s.relay(c, fields.From, waitingFrame{fields.To, text})
 		}
+	case "OFFER", "ANSWER", "CANDIDATE":
+		from := s.conns[c]
+		s.Counted.Taken++
+		s.relay(c, from, waitingFrame{fields.Dst, fmt.Appendf(nil, `{"type":"%s","src":"%s","dst":"%s","payload":%s}`, fields.Type, from, fields.Dst, fields.Payload)})
+	case "HEARTBEAT": // a client of PeerJS sends one every few seconds
+		if !s.peerJS {
+			s.t.Error("the tool sent a heartbeat to a service of this project's protocol")
+		}
 	default:
 		s.t.Errorf("the tool sent a message of type %q", fields.Type)
 	}
@@ -207,6 +236,10 @@ func (s *Relay) deliver(f waitingFrame) {
 
 func (s *Relay) Refuse(c *gws.Conn, code string) {
 	s.Counted.Refused++
+	if s.peerJS {
+		s.Write(c, `{"type":"EXPIRE","src":"somebody","dst":"`+s.conns[c]+`"}`)
+		return
+	}
 	s.Write(c, `{"type":"error"`+code+`,"message":"The service does not want to."}`)
 }
 
@@ -274,11 +307,11 @@ func (s *Relay) relay(c *gws.Conn, from string, f waitingFrame) {
 		changed[at] ^= 1
 		s.deliver(waitingFrame{f.to, changed})
 	case Rewrites:
-		change(`"from":"lt-`, `"from":"lT-`)
+		change(`":"lt-`, `":"lT-`)
 	case Truncates:
 		s.deliver(waitingFrame{f.to, f.text[:len(f.text)-1]})
 	case Reformats:
-		change(`","to":`, `", "to":`)
+		change(`,"`, `, "`)
 	case Invents:
 		s.deliver(waitingFrame{f.to, []byte(`{"type":"offer","offer":{"sdp":"never sent"},"from":"` + from + `","to":"` + f.to + `"}`)})
 		s.deliver(f)

@@ -1,0 +1,317 @@
+package actors
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"p2p-messaging/messages"
+)
+
+// Cluster shares logins among several services, its nodes. A login belongs to one session of one node. A [System] without a cluster
+// decides alone who owns a login.
+//
+// The methods may be called from any goroutine, and do not block. The functions that they take may be called from any goroutine,
+// and before the method returns.
+type Cluster interface {
+	// Claim asks for a login that no session of this node has. Decided is called once, with what has become of the claim. A
+	// claim that cannot be decided in time ends with Undecided. The cluster gives up what it gets afterwards. If the login brings a
+	// secret, Resumption is not nil. Then the claim takes over the session of another node, whose state comes with the decision.
+	Claim(key string, resumption *Resumption, decided func(Claimed, *Moved))
+	// Reclaim asks whether this node still owns a login whose session it has handed over. If so, no other node gets it any more by
+	// the handing over.
+	Reclaim(key string, decided func(owns bool))
+	// Release gives up a login that was granted. Freed is called when other nodes may have the login, or when this node has lost
+	// it in any case.
+	Release(key string, freed func())
+	// Owns reports whether this node may act as the owner of its logins now. A session asks each time it acts. If the node may
+	// not, the session ends.
+	Owns() bool
+	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It keeps
+	// the order of the calls for one login. When another node has taken it, [System.Taken] is called. If the message reaches nobody,
+	// its sender is told by [System.Refuse].
+	Deliver(key string, m *messages.Deliver)
+	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
+	// [System.Arrive]. Return owns the message from then on.
+	Return(origin string, m *messages.Return)
+	// Online asks which logins any node has. Told is called once.
+	Online(keys []string, told func(online []bool))
+	// Follow makes the cluster call [System.Changed] for each login that comes or goes at any node, and [System.Follows] when it
+	// has begun to, or not any more.
+	Follow(on bool)
+	// Inform tells a session that has moved to another node that a message of its client was not delivered, by [System.Inform] there.
+	Inform(key, sender string, code messages.Code, rawTo []byte)
+	// Behind reports whether messages for a login are on their way to another node, or wait to go there, although the login is this
+	// node's by now. Later ones go by Deliver then, so that they stay behind those.
+	Behind(key string) bool
+	// Landing says that a login comes to a session of this node, and Landed that the session has it from now on.
+	Landing(key string)
+	Landed(key string)
+	// Settled says that a message of another node needs no Return any more. Its client has it.
+	Settled(origin string)
+}
+
+// Claimed says what has become of a claim.
+type Claimed uint8
+
+const (
+	// Granted means that this node owns the login.
+	Granted Claimed = iota
+	// Taken means that another node owns it.
+	Taken
+	// Undecided means that the cluster could not say, because too little of it can be reached.
+	Undecided
+)
+
+// claiming is the login that a cluster is asked for, and the claims that it will decide.
+type claiming struct {
+	era    uint64 // that of the registry when it asked
+	claims []*claim
+}
+
+// claimed tells the registry what has become of a claim.
+type claimed struct {
+	key     string
+	outcome Claimed
+	moved   *Moved   // the state of the session, for the first of the claims
+	claims  []*claim // those that are being decided
+}
+
+// evict asks the registry to end all sessions, because the node has lost its logins.
+type evict struct{ ended func() }
+
+// lost tells a session to end, because the node has lost its login.
+type lost struct{}
+
+// obtain asks for a login that no session of this node has.
+func (r *registry) obtain(ctx actor.Context, c *claim) {
+	cluster := r.system.cluster
+	if cluster == nil {
+		r.spawn(ctx, c, nil)
+		return
+	}
+	key := c.login.Key
+	r.claiming[key] = &claiming{era: r.era, claims: []*claim{c}}
+	root, registry := r.system.root, r.system.registry
+	var resumption *Resumption
+	if c.keep && c.secret != nil {
+		resumption = &Resumption{c.secret, c.received}
+	}
+	cluster.Claim(key, resumption, func(outcome Claimed, moved *Moved) {
+		root.Send(registry, &claimed{key: key, outcome: outcome, moved: moved})
+	})
+}
+
+// claimed decides all claims on a login for which the cluster was asked.
+func (r *registry) claimed(ctx actor.Context, m *claimed) {
+	asked := r.claiming[m.key]
+	delete(r.claiming, m.key)
+	m.claims = asked.claims
+	outcome := m.outcome
+	if outcome == Granted && (asked.era != r.era || !r.owns()) {
+		r.free(m.key, nil)
+		outcome = Undecided
+	}
+	if messages.IsPeerKey(m.key) {
+		r.claimedPeer(m, outcome)
+		return
+	}
+	if outcome == Granted {
+		m.claims[0].moved = m.moved
+		r.grant(ctx, m)
+		return
+	}
+	code := messages.CodeLoginTaken
+	if outcome == Undecided {
+		code = messages.CodeCapacity
+	}
+	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
+		m.claims[0].connection.refused(code)
+	}
+}
+
+// grant gives a login to the first claim that still has a connection. The others are decided afterwards.
+func (r *registry) grant(ctx actor.Context, m *claimed) {
+	granted := false
+	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
+		switch c := m.claims[0]; {
+		case granted:
+			r.claim(ctx, c)
+		case !c.keep && c.connection.gone():
+			c.connection.decide()
+		default:
+			r.spawn(ctx, c, nil)
+			granted = true
+		}
+	}
+	if !granted {
+		r.free(m.key, nil)
+	}
+}
+
+// free gives up a login that this node owns. The connection that has logged out, if there is one, learns when the login is free.
+func (r *registry) free(key string, loggedOut *Connection) {
+	alone := r.system.cluster == nil || r.stopped // what a stopping node still has ends with its lease
+	switch {
+	case alone && loggedOut != nil:
+		loggedOut.loggedOut()
+	case alone:
+	case loggedOut != nil:
+		r.system.cluster.Release(key, loggedOut.loggedOut)
+	default:
+		r.system.cluster.Release(key, func() {})
+	}
+}
+
+// owns reports whether the node may act as the owner of its logins.
+func (r *registry) owns() bool {
+	return r.system.cluster == nil || len(r.evicted) == 0 && r.system.cluster.Owns()
+}
+
+// evict ends all sessions but those of PeerJS clients, whose ids belong to each node alone.
+func (r *registry) evict(ctx actor.Context, m *evict) {
+	r.era++
+	r.evicted = append(r.evicted, m.ended)
+	r.left = 0
+	for i := range r.system.directory.parts {
+		t := r.system.directory.parts[i].Load()
+		for i := range t.owners {
+			if owner := t.owners[i].Load(); owner != nil && !messages.IsPeerKey([]byte(owner.key())) {
+				r.left++
+				ctx.Send(owner.pid(), lost{})
+			}
+		}
+	}
+	r.sayEvicted()
+}
+
+// sayEvicted says that all sessions have ended, if somebody waits for that.
+func (r *registry) sayEvicted() {
+	if r.left > 0 {
+		return
+	}
+	for _, ended := range r.evicted {
+		ended()
+	}
+	r.evicted = nil
+}
+
+// owned reports whether the session may act as the owner of its login. If the node has lost the login, the session ends.
+func (s *session) owned(ctx actor.Context) bool {
+	if s.system().cluster == nil || s.system().cluster.Owns() {
+		return true
+	}
+	s.lost(ctx)
+	return false
+}
+
+// lost ends the session, because the node has lost its login.
+func (s *session) lost(ctx actor.Context) {
+	if s.departing {
+		return
+	}
+	s.link().Close(messages.CloseServiceRestart, s.system().retryReason())
+	s.depart(ctx)
+}
+
+// retryReason returns the reason of a close frame that tells the client when to come back. Clients come back at random times, so
+// that they do not all come at once.
+func (s *System) retryReason() string {
+	return fmt.Sprintf("retry=%d", rand.N(max(s.retrySpread, time.Millisecond)).Milliseconds())
+}
+
+// These are the addresses of protoactor for what is on other nodes.
+const (
+	ownerAddress  = "owner"  // the id is the key of a login
+	originAddress = "origin" // the id says where a message came from
+)
+
+// remote stands for the sessions of other nodes. Its PID says which one.
+type remote struct{ system *System }
+
+// SendUserMessage implements actor.Process.
+func (r remote) SendUserMessage(pid *actor.PID, message any) {
+	switch m := message.(type) {
+	case *messages.Deliver:
+		r.system.cluster.Deliver(pid.Id, m)
+	case *messages.Return:
+		r.system.cluster.Return(pid.Id, m)
+	}
+}
+
+// SendSystemMessage implements actor.Process. Nothing watches or stops a session of another node.
+func (remote) SendSystemMessage(*actor.PID, any) {}
+
+// Stop implements actor.Process.
+func (remote) Stop(*actor.PID) {}
+
+// elsewhere returns the address of the session that may have a login on another node, or nil if the service is alone.
+func (s *System) elsewhere(key []byte) *actor.PID {
+	if s.cluster == nil {
+		return nil
+	}
+	return actor.NewPID(ownerAddress, string(key))
+}
+
+// resolve finds the process of an address.
+func (r remote) resolve(*actor.PID) (actor.Process, bool) { return r, true }
+
+// Arrive gives a message of another node to the session of this node that has a login. Origin is for [Cluster.Return] and
+// [Cluster.Settled], of which exactly one is called later. Arrive returns false if no session has the login. Then the caller still
+// owns the message.
+func (s *System) Arrive(key []byte, m *messages.Relay, origin string) bool {
+	owner := s.directory.owner(key)
+	if owner == nil || owner.moves() {
+		return false
+	}
+	m.Sender = actor.NewPID(originAddress, origin)
+	s.root.Send(owner.pid(), (*messages.Deliver)(m))
+	return true
+}
+
+// Pass gives a message of a session of this node to the session of this node that has a login. It returns false if there is none. Then
+// the caller still owns the message.
+func (s *System) Pass(key string, m *messages.Deliver) bool {
+	owner := s.directory.owner([]byte(key))
+	if owner == nil || owner.moves() {
+		return false
+	}
+	u, count := underwayOf((*messages.Relay)(m)), m.Count
+	s.root.Send(owner.pid(), m)
+	u.end(count) // not before: what the session does then must come behind it
+	return true
+}
+
+// Taken says that a session of another node has a message of a session of this node, and releases it.
+func (s *System) Taken(m *messages.Deliver) {
+	concluded((*messages.Relay)(m))
+	(*messages.Relay)(m).Release()
+}
+
+// Refuse tells the sender of a message, a session of this node, that the message was not delivered.
+func (s *System) Refuse(m *messages.Deliver, code messages.Code) { s.handBack(m, code) }
+
+// Tell tells a session of this node that a message of its client was not delivered. Sender is the id of the message's sender, and
+// rawTo the RawTo of the message.
+func (s *System) Tell(sender string, code messages.Code, rawTo []byte) {
+	m := messages.NewAnswer(rawTo)
+	to := actor.NewPID(s.actors.Address(), sender)
+	m.RawTo, m.Refusal, m.Sender = m.Text, code, to
+	s.root.Send(to, (*messages.Return)(m))
+}
+
+// Evict ends all sessions, because the node has lost its logins, and refuses the claims that are in flight. The end of a session
+// closes its link with 1012. Ended is called when all have ended.
+func (s *System) Evict(ended func()) { s.root.Send(s.registry, &evict{ended}) }
+
+// settled notes that a message needs no Return any more, and releases it.
+func (s *System) settled(m *messages.Deliver) {
+	if s.cluster != nil && m.Sender != nil {
+		if sender := m.Sender.(*actor.PID); sender.Address == originAddress {
+			s.cluster.Settled(sender.Id)
+		}
+	}
+	(*messages.Relay)(m).Release()
+}

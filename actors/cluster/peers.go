@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"p2p-messaging/actors/cluster/routes"
+	"p2p-messaging/messages"
+)
+
+const (
+	// dialTimeout is how long a node may take to accept a connection before it counts as cut off.
+	dialTimeout = 500 * time.Millisecond
+	// dials is how often a node that accepts connections is tried, and dialPause the time between.
+	dials     = 10
+	dialPause = 15 * time.Millisecond
+	// verdictLasts is how long a verdict holds.
+	verdictLasts = 200 * time.Millisecond
+)
+
+// peers tells nodes that are gone from nodes that cannot be reached. Where a node has listened, the kernel of its machine refuses
+// connections once its process has ended. A node that is frozen or cut off refuses none.
+type peers struct {
+	store Store
+	dial  func(ctx context.Context, address string) error
+
+	mu    sync.Mutex
+	nodes map[routes.Address]*peerNode
+}
+
+// peerNode is what is known of another node.
+type peerNode struct {
+	listens string // the host and port; "" if not known yet
+	asking  bool   // the store is asked for listens
+	ended   bool   // the process has ended, and will not be back: the next one has another address
+	code    messages.Code
+	until   time.Time                  // the code holds until then
+	waiting []func(code messages.Code) // for the verdict that is being found
+	judging bool
+}
+
+func newPeers(store Store) *peers {
+	return &peers{store: store, nodes: map[routes.Address]*peerNode{}, dial: dial}
+}
+
+// dial tries whether something listens at an address.
+func dial(ctx context.Context, address string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
+}
+
+// node returns what is known of a node. The caller holds mu.
+func (p *peers) node(address routes.Address) *peerNode {
+	n := p.nodes[address]
+	if n == nil {
+		n = &peerNode{}
+		p.nodes[address] = n
+	}
+	return n
+}
+
+// know learns where a node listens, while the store can say so.
+func (p *peers) know(address routes.Address) {
+	p.mu.Lock()
+	n := p.node(address)
+	asks := n.listens == "" && !n.asking
+	n.asking = n.asking || asks
+	p.mu.Unlock()
+	if asks {
+		go p.learn(address, n)
+	}
+}
+
+// learn asks the store where a node listens.
+func (p *peers) learn(address routes.Address, n *peerNode) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	listens, follower, err := p.store.Node(ctx, string(address))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n.asking = false
+	if err == nil && listens != "" {
+		n.listens = listens
+	}
+	n.ended = n.ended || follower
+}
+
+// verdict says what a sender is told of a login whose node cannot be reached: that the other is unavailable, because the node is
+// gone, or that it is unreachable, because the node may be there and still own the login.
+func (p *peers) verdict(address routes.Address, told func(code messages.Code)) {
+	p.mu.Lock()
+	n := p.node(address)
+	if time.Now().Before(n.until) {
+		code := n.code
+		p.mu.Unlock()
+		told(code)
+		return
+	}
+	n.waiting = append(n.waiting, told)
+	if n.judging {
+		p.mu.Unlock()
+		return
+	}
+	n.judging = true
+	p.mu.Unlock()
+	go p.judge(address, n)
+}
+
+// refuses reports whether connections to an address are refused, because nothing listens there. A process that is just being
+// killed may still accept some, because its sockets are closed one after the other.
+func (p *peers) refuses(listens string) bool {
+	if listens == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	for range dials {
+		err := p.dial(ctx, listens)
+		if err != nil {
+			return errors.Is(err, syscall.ECONNREFUSED)
+		}
+		select {
+		case <-time.After(dialPause):
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+// judge finds a verdict.
+func (p *peers) judge(address routes.Address, n *peerNode) {
+	p.mu.Lock()
+	listens := n.listens
+	p.mu.Unlock()
+	gone := p.refuses(listens)
+	if !gone {
+		p.learn(address, n)
+		p.mu.Lock()
+		gone = n.ended
+		found := n.listens
+		p.mu.Unlock()
+		gone = gone || listens == "" && p.refuses(found)
+	}
+	code := messages.CodePeerUnreachable
+	if gone {
+		code = messages.CodePeerUnavailable
+	}
+	p.mu.Lock()
+	n.judging = false
+	n.code, n.until = code, time.Now().Add(verdictLasts)
+	told := n.waiting
+	n.waiting = nil
+	p.mu.Unlock()
+	for _, tell := range told {
+		tell(code)
+	}
+}

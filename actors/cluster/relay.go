@@ -1,0 +1,448 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/actors/cluster/routes"
+	"p2p-messaging/messages"
+)
+
+const (
+	// keepTargets is how many logins of other nodes are remembered at most while nothing goes to them.
+	keepTargets = 1 << 16
+	// targetBytes is how much waits for one login at most while its owner is looked for.
+	targetBytes = 256 << 10
+	// settleAfter is how long a message was with its client's connection at least before its sender's node forgets it. When the
+	// node dies, what it had taken later than that is told to the senders.
+	settleAfter = 100 * time.Millisecond
+	// A session that moves, or has just begun or ended, is for a moment not where its login's key says. So its owner is looked
+	// for again.
+	findAgain      = 50
+	findAgainAfter = 20 * time.Millisecond
+)
+
+// carrier is what relay needs of [routes.Routes].
+type carrier interface {
+	Address() routes.Address
+	Send(to routes.Address, body []byte, receipt routes.Receipt)
+	Post(to routes.Address, m routes.Message)
+}
+
+// relay passes messages on to logins of other nodes, and takes theirs.
+type relay struct {
+	system  *actors.System
+	carrier carrier
+	owners  *ownership
+	peers   *peers
+	owns    func() bool
+	logger  *slog.Logger
+	started chan struct{} // closed by start
+
+	mu      sync.Mutex
+	targets map[string]*target
+	landed  uint64 // counts the logins that have come to this node
+	number  uint64
+	sent    map[uint64]*sending    // what may have to be told to its sender
+	holders map[routes.Address]int // how many of sent each node has
+	alive   *time.Timer            // asks the nodes of sent whether they are there
+	asking  bool
+
+	settling settling
+	moving   moving
+
+	behind   atomic.Int64 // how many targets are behind
+	outcomes [routes.Closed + 1]atomic.Uint64
+	received atomic.Uint64
+}
+
+// target is a login that another node may have. The relay's mutex guards it.
+type target struct {
+	key     string
+	owner   routes.Address // "" while it is not known
+	failed  routes.Address // the owner that the last message has not reached
+	outcome routes.Outcome // of that message
+	finding bool
+	flying  int        // messages without an outcome
+	waiting []*sending // in their order, while the owner is looked for
+	bytes   int        // of those
+	newest  uint64     // the number of the newest message that its owner has taken
+	flushes bool       // a goroutine sends what waits
+	landing bool       // the login is coming to this node
+	behind  bool       // the login is this node's, but not everything that was for the other node has an outcome
+	stale   uint64     // what has a number up to this one and waits is not delivered here
+	again   int        // how often the owner was looked for again, because it has no such login
+}
+
+// sending is one message of a session of this node to a login of another one.
+type sending struct {
+	relay   *relay
+	target  *target
+	number  uint64
+	owner   routes.Address    // that it was sent to
+	message *messages.Deliver // nil when the owner has taken it
+	sender  string
+	rawTo   string
+	tries   uint8
+	gone    bool // the sender needs to be told nothing any more
+}
+
+func newRelay() *relay {
+	r := &relay{targets: map[string]*target{}, sent: map[uint64]*sending{}, holders: map[routes.Address]int{}, started: make(chan struct{})}
+	r.moving.asked, r.moving.handing = map[uint64]func(actors.HandedOver, *reader){}, map[string]*handing{}
+	return r
+}
+
+// start begins to take messages of other nodes.
+func (r *relay) start(system *actors.System, carrier carrier, owners *ownership, peers *peers, owns func() bool, logger *slog.Logger) {
+	r.system, r.carrier, r.owners, r.peers, r.owns, r.logger = system, carrier, owners, peers, owns, logger
+	close(r.started)
+}
+
+// stop ends the timers.
+func (r *relay) stop() {
+	r.mu.Lock()
+	r.asking = true // so that it is not begun again
+	if r.alive != nil {
+		r.alive.Stop()
+	}
+	r.mu.Unlock()
+	r.settling.mu.Lock()
+	defer r.settling.mu.Unlock()
+	if r.settling.timer != nil {
+		r.settling.timer.Stop()
+	}
+}
+
+// Deliver implements [actors.Cluster].
+func (r *relay) Deliver(key string, m *messages.Deliver) {
+	s := &sending{relay: r, message: m, sender: m.Sender.GetId(), rawTo: string(m.RawTo)}
+	r.mu.Lock()
+	t := r.target(key)
+	for t.owner == "" && !t.landing && !t.pending() && !messages.IsPeerKey(key) {
+		// The login may have come to this node since the directory was asked. That of a PeerJS id has a session where messages wait for
+		// its client, and those go to the node where the client is.
+		landed := r.landed
+		r.tidy(t)
+		r.mu.Unlock()
+		if r.system.Pass(key, m) {
+			return
+		}
+		r.mu.Lock()
+		t = r.target(key)
+		if r.landed == landed {
+			break
+		}
+	}
+	s.target = t
+	r.number++
+	s.number = r.number
+	switch {
+	case t.owner != "" && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
+		r.fly(s)
+		r.mu.Unlock()
+		r.carrier.Post(s.owner, s)
+		return
+	case t.bytes+len(m.Text) > targetBytes:
+		r.mu.Unlock()
+		r.refuse(m, messages.CodePeerOverloaded)
+		return
+	}
+	t.waiting = append(t.waiting, s)
+	t.bytes += len(m.Text)
+	if t.landing {
+		r.fallBehind(t)
+	}
+	r.find(t)
+	r.mu.Unlock()
+}
+
+// pending reports whether there are messages without an outcome. The caller holds mu.
+func (t *target) pending() bool {
+	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes
+}
+
+// target returns the target for a login. The caller holds mu.
+func (r *relay) target(key string) *target {
+	t := r.targets[key]
+	if t != nil {
+		return t
+	}
+	if len(r.targets) >= keepTargets {
+		looked := 0
+		for k, old := range r.targets {
+			if looked++; !old.pending() && !old.landing {
+				delete(r.targets, k)
+			}
+			if looked == 16 {
+				break
+			}
+		}
+	}
+	t = &target{key: key}
+	r.targets[key] = t
+	return t
+}
+
+// fly notes that a message is on its way. The caller holds mu.
+func (r *relay) fly(s *sending) {
+	s.owner = s.target.owner
+	s.target.flying++
+	r.remember(s)
+	r.watch()
+}
+
+// remember notes that a node has a message. The caller holds mu.
+func (r *relay) remember(s *sending) {
+	r.sent[s.number] = s
+	r.holders[s.owner]++
+}
+
+// forget notes that the sender of a message needs to be told nothing any more. The caller holds mu.
+func (r *relay) forget(s *sending) {
+	s.gone = true
+	if r.sent[s.number] != s {
+		return
+	}
+	delete(r.sent, s.number)
+	if r.holders[s.owner]--; r.holders[s.owner] == 0 {
+		delete(r.holders, s.owner)
+	}
+}
+
+// find looks for the owner of a login. The caller holds mu.
+func (r *relay) find(t *target) {
+	if t.finding || t.flushes || t.flying > 0 { // what is on its way may have to go first
+		return
+	}
+	t.finding = true
+	go r.owners.find(t.key, func(value string, err error) { r.found(t, routes.Address(addressIn(value)), err) })
+}
+
+// found sends what waits to the owner of a login, or tells the senders why not.
+func (r *relay) found(t *target, owner routes.Address, err error) {
+	r.mu.Lock()
+	t.finding = false
+	failed := t.failed
+	here := owner != "" && owner == r.carrier.Address()
+	if here || owner != "" && owner == failed && t.outcome == routes.Gone {
+		if here && r.pass(t) {
+			return
+		}
+		if t.again++; t.again <= findAgain {
+			t.failed = "" // the owner may have the session by then
+			t.finding = true
+			r.mu.Unlock()
+			time.AfterFunc(findAgainAfter, func() {
+				r.owners.find(t.key, func(value string, err error) { r.found(t, routes.Address(addressIn(value)), err) })
+			})
+			return
+		}
+	}
+	t.failed, t.again = "", 0
+	switch {
+	case err != nil:
+		r.drop(t, messages.CodePeerUnreachable)
+	case owner == "" || here:
+		r.drop(t, messages.CodePeerUnavailable)
+	case owner == failed && t.outcome == routes.Gone:
+		r.drop(t, messages.CodePeerUnavailable)
+	case owner == failed:
+		waiting := t.waiting
+		t.waiting, t.bytes = nil, 0
+		r.mu.Unlock()
+		r.peers.verdict(owner, func(code messages.Code) {
+			for _, s := range waiting {
+				r.refuse(s.message, code)
+			}
+			r.mu.Lock()
+			r.tidy(t)
+			r.mu.Unlock()
+		})
+	default:
+		t.owner = owner
+		r.peers.know(owner)
+		r.flush(t)
+	}
+}
+
+// pass gives what waits for a login to the session of this node that has it by now. It returns false if there is none. The caller
+// holds mu, and pass gives it up if it returns true.
+func (r *relay) pass(t *target) bool {
+	t.flushes = true
+	for len(t.waiting) > 0 {
+		s := t.waiting[0]
+		length := len(s.message.Text)
+		r.mu.Unlock()
+		ok := true
+		if s.number <= t.stale {
+			r.refuse(s.message, messages.CodePeerUnavailable)
+		} else {
+			ok = r.system.Pass(t.key, s.message)
+		}
+		r.mu.Lock()
+		if !ok {
+			t.flushes = false
+			return false
+		}
+		t.waiting = t.waiting[1:]
+		t.bytes -= length
+		t.newest = max(t.newest, s.number)
+	}
+	t.flushes = false
+	t.failed, t.again = "", 0
+	r.tidy(t)
+	r.mu.Unlock()
+	return true
+}
+
+// flush sends what waits for a login, in its order. The caller holds mu, and flush gives it up.
+func (r *relay) flush(t *target) {
+	t.flushes = true
+	for len(t.waiting) > 0 && t.owner != "" {
+		s := t.waiting[0]
+		t.waiting = t.waiting[1:]
+		t.bytes -= len(s.message.Text)
+		if s.number < t.newest { // it was put back, and what came behind it has arrived
+			r.mu.Unlock()
+			r.refuse(s.message, messages.CodePeerUnavailable)
+			r.mu.Lock()
+			continue
+		}
+		r.fly(s)
+		r.mu.Unlock()
+		r.carrier.Post(s.owner, s)
+		r.mu.Lock()
+	}
+	t.flushes = false
+	if len(t.waiting) > 0 {
+		r.find(t)
+	} else {
+		t.waiting = nil
+		r.tidy(t)
+	}
+	r.mu.Unlock()
+}
+
+// drop tells the senders of what waits for a login that it was not delivered. The caller holds mu, and drop gives it up.
+func (r *relay) drop(t *target, code messages.Code) {
+	waiting := t.waiting
+	t.waiting, t.bytes = nil, 0
+	r.tidy(t)
+	r.mu.Unlock()
+	for _, s := range waiting {
+		r.refuse(s.message, code)
+	}
+}
+
+// tidy notes that everything for a login has an outcome, if so, and forgets a login that no other node has. The caller holds mu.
+func (r *relay) tidy(t *target) {
+	if t.pending() {
+		return
+	}
+	if t.behind {
+		t.behind = false
+		r.behind.Add(-1)
+	}
+	if t.owner == "" && !t.landing && r.targets[t.key] == t {
+		delete(r.targets, t.key)
+	}
+}
+
+// refuse tells the sender of a message that it was not delivered.
+func (r *relay) refuse(m *messages.Deliver, code messages.Code) {
+	r.system.Refuse(m, code)
+}
+
+// Size implements [routes.Message].
+func (s *sending) Size() int {
+	return 1 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + len(s.message.Text)
+}
+
+// Append implements [routes.Message].
+func (s *sending) Append(data []byte) []byte {
+	data = binary.AppendUvarint(append(data, kindRelay), s.number)
+	data = appendPart(data, s.sender)
+	data = appendPart(data, s.target.key)
+	return append(data, s.message.Text...)
+}
+
+// Done implements [routes.Message].
+func (s *sending) Done(outcome routes.Outcome) {
+	r, t := s.relay, s.target
+	r.outcomes[outcome].Add(1)
+	r.mu.Lock()
+	t.flying--
+	m := s.message
+	s.message = nil
+	if outcome == routes.Accepted {
+		t.newest = max(t.newest, s.number)
+		t.owned(s.owner)
+		if len(t.waiting) > 0 {
+			r.find(t)
+		} else if t.behind {
+			r.tidy(t)
+		}
+		r.mu.Unlock()
+		r.system.Taken(m)
+		return
+	}
+	told := s.gone
+	r.forget(s)
+	if outcome == routes.Gone || outcome == routes.NoNode {
+		if t.owner == s.owner {
+			t.owner = ""
+		}
+		t.failed, t.outcome = s.owner, outcome
+		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told {
+			s.message, s.gone = m, false
+			r.requeue(t, s)
+			r.find(t)
+			r.mu.Unlock()
+			return
+		}
+	}
+	if len(t.waiting) > 0 && t.owner == "" {
+		r.find(t)
+	}
+	r.tidy(t)
+	r.mu.Unlock()
+	if told {
+		r.system.Taken(m)
+		return
+	}
+	switch outcome {
+	case routes.Lost, routes.NoNode, routes.Silent:
+		r.peers.verdict(s.owner, func(code messages.Code) { r.refuse(m, code) })
+	case routes.Gone:
+		r.refuse(m, messages.CodePeerUnavailable)
+	case routes.Overloaded, routes.Refused:
+		r.refuse(m, messages.CodePeerOverloaded)
+	default:
+		r.refuse(m, messages.CodePeerUnreachable)
+	}
+}
+
+// owned notes that an owner has taken a message.
+func (t *target) owned(owner routes.Address) {
+	if t.failed == owner {
+		t.failed = ""
+	}
+}
+
+// requeue puts a message back that was not received, in front of those that came after it. The caller holds mu.
+func (r *relay) requeue(t *target, s *sending) {
+	i, _ := slices.BinarySearchFunc(t.waiting, s, func(a, b *sending) int {
+		if a.number < b.number {
+			return -1
+		}
+		return 1
+	})
+	t.waiting = slices.Insert(t.waiting, i, s)
+	t.bytes += len(s.message.Text)
+}

@@ -1,0 +1,30 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"p2p-messaging/messages"
+)
+
+// logged returns the id of the connection for a line about it, if its link has one.
+func (c *Connection) logged() slog.Attr {
+	if id, ok := c.link.(slog.LogValuer); ok {
+		return slog.Any("connection", id)
+	}
+	return slog.Attr{}
+}
+
+// loggedLogin returns the login of the session with this address for a line about it, if logins are logged.
+func (s *System) loggedLogin(session *actor.PID) slog.Attr {
+	if !s.logLogins {
+		return slog.Attr{}
+	}
+	return slog.String("login", strings.TrimPrefix(sessionLogin(session.Id), string(messages.PeerMark)))
+}
+
+// debugs reports whether lines at debug level are logged.
+func (s *System) debugs() bool { return s.logger.Enabled(context.Background(), slog.LevelDebug) }

@@ -1,0 +1,5 @@
+//go:build race
+
+package peerjs
+
+const raceEnabled = true

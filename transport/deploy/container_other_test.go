@@ -1,0 +1,7 @@
+//go:build !linux
+
+package deploy
+
+import "testing"
+
+func (container) run(t *testing.T, _ string) { t.Skip("the image is for Linux") }

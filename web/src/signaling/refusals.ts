@@ -1,0 +1,40 @@
+import { Backoff } from "./backoff.js";
+
+/** How long the service may hold a login for an earlier connection of this page before a person hears of it, in ms. */
+const LOGIN_HELD = 8_000;
+/** While somebody waits for the service, the longest wait before the login is asked for again, in ms … */
+const URGENT_LOGIN = 1_000;
+/** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
+const URGENT_LOGINS = 10;
+
+/** The refusals of a login in a row, and when it is asked for again. */
+export class Refusals {
+  /** How many there were on this connection, and since when, in ms of `performance.now()`. */
+  #count = 0;
+  #since = 0;
+  readonly #backoff = new Backoff(1_000, 30_000);
+
+  /** There is another connection. */
+  connected(): void {
+    this.#count = 0;
+  }
+
+  /** The login was accepted. */
+  none(): void {
+    this.#count = 0;
+    this.#backoff.reset();
+  }
+
+  /**
+   * The login was refused.
+   * @param urgent whether somebody waits for the service
+   * @returns when to ask again, in ms, and whether the service may hold the login for a connection that it believes alive
+   */
+  add(code: string, urgent: boolean): { wait: number; held: boolean } {
+    if (this.#count === 0) this.#since = performance.now();
+    const held = code === "login-taken" && performance.now() - this.#since < LOGIN_HELD;
+    // Without its login nobody can call this page.
+    const soon = this.#count++ < URGENT_LOGINS && (held || urgent);
+    return { wait: 1_000 + this.#backoff.next(soon ? URGENT_LOGIN : undefined), held };
+  }
+}
