@@ -41,7 +41,7 @@ func rooms() []room {
 
 		{folder: "transport/internal/...", may: []string{"transport/internal/..."}},
 		{folder: "transport/arguments"},
-		{folder: "transport/logs"},
+		{folder: "transport/logs", tests: []string{"transport/internal/..."}},
 		{folder: "transport/netns"},
 		{folder: "transport", may: []string{"actors", "messages", "messages/peerjs", "transport/internal/..."}, tests: []string{"transport/client"}},
 		{folder: "transport/client", may: []string{"messages", "transport/internal/frame"}, tests: []string{"actors", "transport"}},
