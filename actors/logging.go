@@ -18,6 +18,15 @@ func (c *Connection) logged() slog.Attr {
 	return slog.Attr{}
 }
 
+// survive is deferred by the last thing that a session does. It stops a panic there, and logs it. With the panic, protoactor could not end
+// the session's actor, and so could never stop its parent.
+func (c *Connection) survive() {
+	if cause := recover(); cause != nil {
+		c.system.counts.sessionFailures.Add(1)
+		c.system.logger.Error("closing a session's connection failed", slog.Any("cause", cause), c.logged())
+	}
+}
+
 // loggedLogin returns the login of the session with this address for a line about it, if logins are logged.
 func (s *System) loggedLogin(session *actor.PID) slog.Attr {
 	if !s.logLogins {

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"log/slog"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -391,13 +390,7 @@ func (p *peerSession) giveUp(code messages.CloseCode, reason string) {
 
 // stopping is the last thing that the session does.
 func (p *peerSession) stopping() {
-	// See session.stopping.
-	defer func() {
-		if cause := recover(); cause != nil {
-			p.system().counts.sessionFailures.Add(1)
-			p.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause), p.connection.logged())
-		}
-	}()
+	defer p.connection.survive()
 	defer p.mailbox.close()
 	if p.departing {
 		return

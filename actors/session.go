@@ -280,13 +280,7 @@ func (s *session) depart(ctx actor.Context) {
 
 // stopping is the last thing that the session does.
 func (s *session) stopping() {
-	// After a panic here, protoactor could not end this actor, and so could never stop its parent.
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.system().counts.sessionFailures.Add(1)
-			s.system().logger.Error("closing a session's connection failed", slog.Any("cause", cause), s.connection.logged())
-		}
-	}()
+	defer s.connection.survive()
 	defer s.mailbox.close()
 	defer s.letGo()
 	switch {

@@ -17,6 +17,7 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/frame"
+	"p2p-messaging/transport/internal/locked"
 	"p2p-messaging/transport/internal/memnet"
 	"p2p-messaging/transport/internal/rawws"
 )
@@ -80,25 +81,10 @@ func eachCarrier(t *testing.T, name string, test func(*testing.T, func(*Server))
 	t.Run(name+" by goroutines", func(t *testing.T) { test(t, CarryByGoroutines) })
 }
 
-// lockedBuffer collects a log. Several goroutines may use it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
+// lockedBuffer collects a log.
+type lockedBuffer struct{ locked.Buffer }
 
 func (l *lockedBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 func TestAPanicEndsOneConnectionAndIsLoggedOnce(t *testing.T) {
 	for name, broken := range map[string]func() *brokenSession{

@@ -2,14 +2,12 @@ package auth
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
+
+	"p2p-messaging/transport/internal/regular"
 )
 
 const (
@@ -76,7 +74,7 @@ func (f *file[T]) look() error {
 // read reads the file and takes what it says. Sum stands for the content, or for the fault. The caller holds mu.
 func (f *file[T]) read() (sum [sha256.Size]byte, err error) {
 	f.looked = time.Now()
-	content, err := f.content()
+	content, err := regular.Read(f.name, maxDocument)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", f.flag, err)
 		return sha256.Sum256([]byte(err.Error())), err
@@ -92,38 +90,6 @@ func (f *file[T]) read() (sum [sha256.Size]byte, err error) {
 	}
 	f.value, f.used, f.refused = value, sum, sum
 	return sum, nil
-}
-
-func (f *file[T]) content() ([]byte, error) {
-	fail := func(err error) ([]byte, error) {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("there is no file %s", f.name)
-		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("this user may not read %s", f.name)
-		}
-		return nil, fmt.Errorf("reading %s: %w", f.name, err)
-	}
-	info, err := os.Stat(f.name)
-	if err != nil {
-		return fail(err)
-	}
-	if !info.Mode().IsRegular() { // reading a FIFO would wait for ever
-		return nil, fmt.Errorf("%s is a folder or a device: give a file", f.name)
-	}
-	opened, err := os.Open(f.name)
-	if err != nil {
-		return fail(err)
-	}
-	defer opened.Close()
-	content, err := io.ReadAll(io.LimitReader(opened, maxDocument+1))
-	if err != nil {
-		return fail(err)
-	}
-	if len(content) > maxDocument {
-		return nil, fmt.Errorf("%s is larger than 256 KiB", f.name)
-	}
-	return content, nil
 }
 
 // fileKeys are the keys in a file.

@@ -25,6 +25,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/locked"
 )
 
 const testSecret = "a-secret-of-the-tests-0123456789"
@@ -121,22 +122,7 @@ func write(t testing.TB, name string, content []byte) string {
 }
 
 // logged is a log that tests read.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type logged struct{ locked.Buffer }
 
 func (l *logged) lines() int { return strings.Count(l.String(), "\n") }
 

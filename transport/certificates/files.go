@@ -7,10 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -19,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"p2p-messaging/transport/internal/regular"
 )
 
 const (
@@ -230,33 +229,9 @@ func parseChain(file []byte) (chain []*x509.Certificate, err error) {
 
 // readFile reads a file that a flag names.
 func readFile(flag, name string) ([]byte, error) {
-	fail := func(err error) ([]byte, error) {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("%s: there is no file %s", flag, name)
-		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("%s: this user may not read %s", flag, name)
-		}
-		return nil, fmt.Errorf("%s: reading %s: %w", flag, name, err)
-	}
-	info, err := os.Stat(name)
+	content, err := regular.Read(name, maxFile)
 	if err != nil {
-		return fail(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %s is a folder or a device: give a file", flag, name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return fail(err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return fail(err)
-	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s: %s is larger than 1 MiB, and so no PEM file", flag, name)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return content, nil
 }

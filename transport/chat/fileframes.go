@@ -32,13 +32,7 @@ type fileMessage struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
-func (m fileMessage) frame() []byte {
-	body, err := json.Marshal(m)
-	if err != nil {
-		panic(err) // strings and numbers are always JSON
-	}
-	return append([]byte{frameFile}, body...)
-}
+func (m fileMessage) frame() []byte { return jsonFrame(frameFile, m) }
 
 // parseFileMessage reads a control frame. It returns an empty File for one that only later versions know.
 func parseFileMessage(body []byte) (fileMessage, error) {

@@ -52,12 +52,15 @@ type hello struct {
 	More     bool   `json:"more,omitempty"`
 }
 
-func (h hello) frame() []byte {
-	body, err := json.Marshal(h)
+func (h hello) frame() []byte { return jsonFrame(frameHello, h) }
+
+// jsonFrame returns a frame whose body is JSON.
+func jsonFrame(kind byte, body any) []byte {
+	text, err := json.Marshal(body)
 	if err != nil {
 		panic(err) // strings and numbers are always JSON
 	}
-	return append([]byte{frameHello}, body...)
+	return append([]byte{kind}, text...)
 }
 
 func parseHello(body []byte) (hello, error) {

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,25 +15,8 @@ import (
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/client"
+	"p2p-messaging/transport/internal/locked"
 )
-
-// buffer is written by a chat and read by a test.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 // runs runs the command as a script does.
 func runs(t *testing.T, f *Flags, in io.Reader) (status int, stdout, stderr string) {
@@ -43,7 +24,7 @@ func runs(t *testing.T, f *Flags, in io.Reader) (status int, stdout, stderr stri
 	f.In = in
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	var out, err buffer
+	var out, err locked.Buffer
 	failure := f.Execute(ctx, &out, &err)
 	if failure != nil {
 		_, _ = err.Write([]byte(failure.Error() + "\n"))
@@ -182,7 +163,7 @@ func TestAPipe(t *testing.T) {
 	f.To, f.In = "bob", nil
 	lines, in := io.Pipe()
 	f.In = lines
-	var out, news buffer
+	var out, news locked.Buffer
 	over := make(chan error, 1)
 	go func() { over <- f.Execute(t.Context(), &out, &news) }()
 	if _, err := io.WriteString(in, "/help is no command here\n\nsecond\r\nwithout an end"); err != nil {

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"p2p-messaging/transport/internal/locked"
 )
 
 func TestALineThatComesDoesNotTearTheOneThatIsTyped(t *testing.T) {
 	t.Parallel()
 	keyboard, types := io.Pipe()
-	var out buffer
+	var out locked.Buffer
 	s := newTerminal(struct {
 		io.Reader
 		io.Writer
@@ -58,7 +60,7 @@ func TestALineThatComesDoesNotTearTheOneThatIsTyped(t *testing.T) {
 
 func TestWordsOfOthersInErrorsAreShownAsText(t *testing.T) {
 	t.Parallel()
-	var out, news buffer
+	var out, news locked.Buffer
 	s := &pipe{out: &out, err: &news}
 	s.note("it fails: %v", errors.New("closed with \x1b]0;x\x07"))
 	s.ask("%s", "\u202e")

@@ -32,8 +32,9 @@ func optionNames(t *testing.T) (names []string) {
 var (
 	asFlag     = regexp.MustCompile(`--[a-z][a-z0-9-]*|P2P_[A-Z0-9_]+`)
 	asKey      = regexp.MustCompile(`(?m)^(?:# )?([a-z0-9-]+ =)`)
-	toProgram  = regexp.MustCompile(`(?m)^ExecStart=.*$|Environment=.*$|^(ENTRYPOINT|ENV) .*$|\bCMD .*$|^ +(# )?- --.*$|p2p-messaging (?:serve|--cluster)(?:\\\n|[^\n` + "`" + `])*`)
-	delivering = []string{"systemd/p2p-messaging.service", "Dockerfile", "kubernetes.yaml", "cluster/kubernetes.yaml", "cluster/example", "README.md", "../../README.md"}
+	toProgram  = regexp.MustCompile(`(?m)^ExecStart=.*$|Environment=.*$|^(ENTRYPOINT|ENV) .*$|\bCMD .*$|^ +(# )?- --.*$|p2p-messaging (?:serve|--[a-z-]+)(?:\\\n|[^\n` + "`" + `])*`)
+	delivering = []string{"systemd/p2p-messaging.service", "Dockerfile", "kubernetes.yaml", "cluster/kubernetes.yaml", "cluster/example",
+		"README.md", "cluster/README.md", "../options/README.md", "../README.md", "../../README.md"}
 )
 
 // unknownNames returns what a text says to the program that is no name of an option.
@@ -82,6 +83,8 @@ func TestAnOptionThatDoesNotExistIsNamed(t *testing.T) {
 		"          args:\n            - --prot=1\n            # - --port=1":    {"--prot"},
 		"docker run --rm p2p-messaging serve --port 1 --no-present":            {"--no-present"},
 		"p2p-messaging --cluster --prot 1 \\\n  --cluster-prot\n--no":          {"--prot", "--cluster-prot"},
+		"`p2p-messaging --port 1 --prot`, `chat --login`":                      {"--prot"},
+		"p2p-messaging chat --login alice":                                     nil,
 		"set `Environment=P2P_PORT=1`":                                         {"P2P_PORT"},
 	} {
 		if unknown := unknownNames(text, names); !slices.Equal(unknown, want) {

@@ -1,43 +1,19 @@
 package logs
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2p-messaging/transport/internal/locked"
 )
-
-// safeBuffer is a buffer that the timers of a handler write to, too.
-type safeBuffer struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.String()
-}
-
-func (b *safeBuffer) Reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.all.Reset()
-}
 
 func TestAFloodWritesNoFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out safeBuffer
+		var out locked.Buffer
 		logger := slog.New(Bound(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		other := logger.With("part", "other")
 		other.Warn("flood")
@@ -74,7 +50,7 @@ func TestAFloodWritesNoFlood(t *testing.T) {
 
 func TestTheMessagesThatAreCountedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out safeBuffer
+		var out locked.Buffer
 		logger := slog.New(Bound(slog.NewTextHandler(&out, nil)))
 		for i := range 2 * maxMessages {
 			logger.Info(fmt.Sprint("message ", i))
@@ -93,7 +69,7 @@ func TestTheMessagesThatAreCountedAreBounded(t *testing.T) {
 
 func TestAFloodAtDebugLevelLeavesNoWarningOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out safeBuffer
+		var out locked.Buffer
 		logger := slog.New(Bound(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		for i := range 3 * maxMessages { // as those of net/http about TLS handshakes, which have addresses in them
 			logger.Debug(fmt.Sprint("message ", i))

@@ -107,7 +107,7 @@ func (n *node) wait(t *testing.T) {
 	eventually(t, 30*time.Second, n.host.name+" is ready", func() bool {
 		select {
 		case <-n.ended:
-			t.Fatalf("%s has ended: %s", n.host.name, n.output)
+			t.Fatalf("%s has ended: %s", n.host.name, n.output.String())
 		default:
 		}
 		return n.ready()

@@ -1,49 +1,31 @@
 package nodes
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"p2p-messaging/transport/internal/locked"
 )
 
 // process is a program that runs on a host.
 type process struct {
 	command *exec.Cmd
-	output  *output
+	output  locked.Buffer // what it prints
 	ended   chan struct{}
-}
-
-// output keeps what a process prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // begin starts a program on a host. It is killed with the test.
 func begin(t *testing.T, h *host, variables []string, program string, arguments ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(program, arguments...), output: new(output), ended: make(chan struct{})}
+	p := &process{command: exec.Command(program, arguments...), ended: make(chan struct{})}
 	p.command.Env = append(os.Environ(), variables...)
-	p.command.Stdout, p.command.Stderr = p.output, p.output
+	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	endWithTests(p.command)
 	if err := h.start(p.command); err != nil {
 		t.Fatal(err)

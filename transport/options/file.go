@@ -3,16 +3,16 @@ package options
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
 	"github.com/alecthomas/kong"
+
+	"p2p-messaging/transport/internal/regular"
 )
 
 // maxFileSize is the longest configuration file that is read, in bytes.
@@ -65,7 +65,7 @@ type file struct {
 
 // readFile reads a configuration file in TOML. Its keys are the names of flags.
 func readFile(path string, flags []*kong.Flag) (*file, error) {
-	text, err := readRegular(path)
+	text, err := regular.Read(path, maxFileSize)
 	if err != nil {
 		return nil, err
 	}
@@ -96,35 +96,6 @@ func readFile(path string, flags []*kong.Flag) (*file, error) {
 		}
 	}
 	return read, nil
-}
-
-// readRegular returns the content of a regular file. It does not wait for anybody, as opening a FIFO would.
-func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		var reason *os.PathError
-		if errors.As(err, &reason) {
-			err = reason.Err
-		}
-		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
-	}
-	defer f.Close()
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", path)
-	case info.Size() > maxFileSize:
-		return nil, fmt.Errorf("%s is longer than %v: it cannot be a configuration", path, size(maxFileSize))
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
-	case len(text) > maxFileSize:
-		return nil, fmt.Errorf("%s is longer than %v: it cannot be a configuration", path, size(maxFileSize))
-	}
-	return text, nil
 }
 
 // suggestion names the flag that was probably meant, as the end of a sentence.

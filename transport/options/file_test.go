@@ -117,7 +117,7 @@ func TestAFileThatCannotBeUsedIsRefusedInOneLine(t *testing.T) {
 		"port = 70000":                    `--port: "70000" is no port: give a number from 0 to 65535`,
 		"log-level = 'loud'":              "--log-level must be one of",
 		"write-timeout = 'abc'":           "--write-timeout: ",
-		"#" + strings.Repeat("a", 2<<20):  "is longer than 1MiB: it cannot be a configuration",
+		"#" + strings.Repeat("a", 2<<20):  "is larger than 1 MiB",
 	} {
 		_, _, err := parseFile(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -21,11 +21,11 @@ func TestWhatIsNoRegularFileIsRefusedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		fifo:                            "is no regular file",
-		folder:                          "is no regular file",
-		"/dev/zero":                     "is no regular file",
-		filepath.Join(folder, "nobody"): "cannot be read: no such file or directory",
-		closed:                          "cannot be read: permission denied",
+		fifo:                            "is a folder or a device: give a file",
+		folder:                          "is a folder or a device: give a file",
+		"/dev/zero":                     "is a folder or a device: give a file",
+		filepath.Join(folder, "nobody"): "--config: there is no file ",
+		closed:                          "this user may not read ",
 	} {
 		if path == closed && os.Getuid() == 0 {
 			continue // root may read it

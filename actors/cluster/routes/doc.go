@@ -1,5 +1,6 @@
-// Package routes joins the nodes of a cluster and carries messages between them. The engine is core NATS, which each node embeds, and speaks to in its own protocol without a socket.
-// The nodes are joined by routes: one connection between each two of them. The package knows nothing of logins or sessions.
+// Package routes joins the nodes of a cluster and carries messages between them. The engine is core NATS. Each node embeds it, and
+// speaks to it in NATS's own protocol without a socket. The nodes are joined by routes: one connection between each two of them. The
+// package knows nothing of logins or sessions.
 //
 // Each process that calls [Start] gets an [Address] that no other process ever has. So a message for a process that has ended
 // reaches nobody, not even the process that follows it on the same node. Who wants to reach a login stores the address of

@@ -41,15 +41,15 @@ func rooms() []room {
 
 		{folder: "transport/internal/...", may: []string{"transport/internal/..."}},
 		{folder: "transport/arguments"},
-		{folder: "transport/logs"},
+		{folder: "transport/logs", tests: []string{"transport/internal/..."}},
 		{folder: "transport/netns"},
 		{folder: "transport", may: []string{"actors", "messages", "messages/peerjs", "transport/internal/..."}, tests: []string{"transport/client"}},
 		{folder: "transport/client", may: []string{"messages", "transport/internal/frame"}, tests: []string{"actors", "transport"}},
-		{folder: "transport/certificates", tests: []string{"actors", "transport", "transport/internal/..."}},
+		{folder: "transport/certificates", may: []string{"transport/internal/regular"}, tests: []string{"actors", "transport", "transport/internal/..."}},
 		{folder: "transport/turn", may: []string{"messages", "transport/internal/files"}},
-		{folder: "transport/auth", may: []string{"actors", "messages", "transport/arguments"}, tests: []string{"transport", "transport/client", "transport/internal/..."}},
+		{folder: "transport/auth", may: []string{"actors", "messages", "transport/arguments", "transport/internal/regular"}, tests: []string{"transport", "transport/client", "transport/internal/..."}},
 		{folder: "transport/admin", may: []string{"actors", "actors/cluster", "actors/cluster/routes", "messages", "transport", "transport/turn"}, tests: []string{"transport/client", "transport/internal/...", "transport/service"}},
-		{folder: "transport/options", may: []string{"actors", "actors/cluster", "actors/cluster/routes", "messages", "transport", "transport/arguments", "transport/auth", "transport/certificates", "transport/logs", "transport/turn"}},
+		{folder: "transport/options", may: []string{"actors", "actors/cluster", "actors/cluster/routes", "messages", "transport", "transport/arguments", "transport/auth", "transport/certificates", "transport/internal/regular", "transport/logs", "transport/turn"}},
 		{folder: "transport/service", may: []string{"actors", "transport"}, tests: []string{"messages", "transport/client", "transport/internal/..."}},
 		{folder: "transport/nodes", tests: []string{"actors", "actors/cluster", "actors/cluster/proof", "messages", "transport", "transport/admin", "transport/arguments", "transport/client", "transport/internal/...", "transport/netns", "transport/options", "transport/service"}},
 		{folder: "transport/peerjs/conformance", may: []string{"transport/internal/rawws"}},
@@ -62,7 +62,7 @@ func rooms() []room {
 
 		{folder: "transport/deploy/prometheus"},
 
-		{folder: "transport/loadtest/options", may: []string{"messages", "transport/arguments"}},
+		{folder: "transport/loadtest/options", may: []string{"messages", "transport/arguments", "transport/internal/regular"}},
 		{folder: "transport/loadtest/figures", may: []string{"transport/loadtest/options"}, tests: []string{"transport/loadtest/internal/..."}},
 		{folder: "transport/loadtest/machine", may: []string{"transport/loadtest/figures"}},
 		{folder: "transport/loadtest/internal/sample", may: []string{"transport/loadtest/figures", "transport/loadtest/options"}},

@@ -1,14 +1,11 @@
 package options
 
 import (
-	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"p2p-messaging/messages"
+	"p2p-messaging/transport/internal/regular"
 )
 
 // maxTokenFile bounds a file of tokens, in bytes.
@@ -19,13 +16,13 @@ func (o Options) Tokens() ([]string, error) {
 	if o.TokenFile == "" {
 		return nil, nil
 	}
-	text, err := readRegular(o.TokenFile)
+	text, err := regular.Read(o.TokenFile, maxTokenFile)
 	if err != nil {
-		return nil, UsageErrorf("--token-file: %s: %v", o.TokenFile, err)
+		return nil, UsageErrorf("--token-file: %v", err)
 	}
 	var tokens []string
 	number := 0
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		number++
 		token := strings.TrimSpace(line)
 		switch {
@@ -42,26 +39,4 @@ func (o Options) Tokens() ([]string, error) {
 		return nil, UsageErrorf("--token-file: there is no token in %s: make some with the command token", o.TokenFile)
 	}
 	return tokens, nil
-}
-
-func readRegular(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() { // a FIFO would be waited for
-		return "", errors.New("this is no regular file")
-	}
-	if err == nil && info.Size() > maxTokenFile {
-		return "", errors.New("it is larger than 1 GiB")
-	}
-	var content []byte
-	if err == nil {
-		var file *os.File
-		if file, err = os.Open(path); err == nil {
-			defer func() { _ = file.Close() }() // it was only read
-			content, err = io.ReadAll(io.LimitReader(file, maxTokenFile))
-		}
-	}
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
-	}
-	return string(content), err
 }

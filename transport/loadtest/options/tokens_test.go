@@ -29,8 +29,8 @@ func TestAFileOfTokensHasOneOnEachLine(t *testing.T) {
 		file("empty", " \n\n"):                               "there is no token",
 		file("long", "one\n"+strings.Repeat("x", 8193)+"\n"): "line 2 is longer",
 		file("binary", "one\n\n\xff\n"):                      "line 3 is no text",
-		folder:                                               "no regular file",
-		filepath.Join(folder, "none"):                        "no such file",
+		folder:                                               "is a folder or a device",
+		filepath.Join(folder, "none"):                        "there is no file",
 	} {
 		_, err := Options{TokenFile: path}.Tokens()
 		if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--token-file") || strings.Count(err.Error(), path) != 1 {
