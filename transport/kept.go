@@ -11,7 +11,7 @@ const (
 	// smallestKept is the capacity of the smallest kept.
 	smallestKept = 512
 	// largestKept is the largest capacity of a kept that is used again. It is a power of two.
-	largestKept = 64 << 10
+	largestKept = 128 << 10
 	// perDoubling is the number of capacities between a capacity and its double.
 	perDoubling = 4
 )
@@ -28,7 +28,7 @@ type kept struct {
 
 // keeps holds kepts between uses, by capacity. Its zero value is ready.
 type keeps struct {
-	pools [perDoubling*7 + 1]sync.Pool // seven doublings from smallestKept to largestKept
+	pools [perDoubling*8 + 1]sync.Pool // eight doublings from smallestKept to largestKept
 }
 
 // keptCapacity returns the capacity of a kept for n bytes: smallestKept, or at most a quarter more than n. Class is the
