@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -20,6 +21,9 @@ const (
 	dialPause = 15 * time.Millisecond
 	// verdictLasts is how long a verdict holds.
 	verdictLasts = 200 * time.Millisecond
+	// maxJudged is how many bytes the messages may occupy whose senders wait for one verdict. A node that is frozen makes a verdict last,
+	// and whoever floods it goes on meanwhile.
+	maxJudged = routes.MaxWaiting / 2
 )
 
 // peers tells nodes that are gone from nodes that cannot be reached. Where a node has listened, the kernel of its machine refuses
@@ -40,6 +44,7 @@ type peerNode struct {
 	code    messages.Code
 	until   time.Time                  // the code holds until then
 	waiting []func(code messages.Code) // for the verdict that is being found
+	bytes   int                        // that waiting holds
 	judging bool
 }
 
@@ -93,17 +98,19 @@ func (p *peers) learn(address routes.Address, n *peerNode) {
 }
 
 // verdict says what a sender is told of a login whose node cannot be reached: that the other is unavailable, because the node is
-// gone, or that it is unreachable, because the node may be there and still own the login.
-func (p *peers) verdict(address routes.Address, told func(code messages.Code)) {
+// gone, or that it is unreachable, because the node may be there and still own the login. Told holds that many bytes. If much waits for
+// the verdict already, it is told the last one, or that the node is unreachable.
+func (p *peers) verdict(address routes.Address, bytes int, told func(code messages.Code)) {
 	p.mu.Lock()
 	n := p.node(address)
-	if time.Now().Before(n.until) {
-		code := n.code
+	if time.Now().Before(n.until) || n.judging && n.bytes+bytes > maxJudged {
+		code := cmp.Or(n.code, messages.CodePeerUnreachable)
 		p.mu.Unlock()
 		told(code)
 		return
 	}
 	n.waiting = append(n.waiting, told)
+	n.bytes += bytes
 	if n.judging {
 		p.mu.Unlock()
 		return
@@ -156,7 +163,7 @@ func (p *peers) judge(address routes.Address, n *peerNode) {
 	n.judging = false
 	n.code, n.until = code, time.Now().Add(verdictLasts)
 	told := n.waiting
-	n.waiting = nil
+	n.waiting, n.bytes = nil, 0
 	p.mu.Unlock()
 	for _, tell := range told {
 		tell(code)

@@ -42,7 +42,7 @@ func TestTheVerdictOnANode(t *testing.T) {
 				p.know(routes.Address("n2"))
 				synctest.Wait()
 				told := make(chan messages.Code, 1)
-				p.verdict("n2", func(code messages.Code) { told <- code })
+				p.verdict("n2", 0, func(code messages.Code) { told <- code })
 				if code := <-told; code != c.want {
 					t.Errorf("the sender is told %s, wanted %s", code, c.want)
 				}

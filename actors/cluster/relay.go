@@ -121,6 +121,7 @@ func (r *relay) stop() {
 
 // Deliver implements [actors.Cluster].
 func (r *relay) Deliver(key string, m *messages.Deliver) {
+	m = (*messages.Deliver)((*messages.Relay)(m).Slim())
 	s := &sending{relay: r, message: m, sender: m.Sender.GetId(), rawTo: string(m.RawTo)}
 	r.mu.Lock()
 	t := r.target(key)
@@ -253,10 +254,10 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 	case owner == failed && t.outcome == routes.Gone:
 		r.drop(t, messages.CodePeerUnavailable)
 	case owner == failed:
-		waiting := t.waiting
+		waiting, bytes := t.waiting, t.bytes
 		t.waiting, t.bytes = nil, 0
 		r.mu.Unlock()
-		r.peers.verdict(owner, func(code messages.Code) {
+		r.peers.verdict(owner, bytes+len(waiting)*sendingBytes, func(code messages.Code) {
 			for _, s := range waiting {
 				r.refuse(s.message, code)
 			}
@@ -364,6 +365,12 @@ func (s *sending) Size() int {
 	return 1 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + len(s.message.Text)
 }
 
+// sendingBytes is about what a sending occupies besides the text of its message.
+const sendingBytes = 160
+
+// Memory implements [routes.Message].
+func (s *sending) Memory() int { return (*messages.Relay)(s.message).Memory() + sendingBytes }
+
 // Append implements [routes.Message].
 func (s *sending) Append(data []byte) []byte {
 	data = binary.AppendUvarint(append(data, kindRelay), s.number)
@@ -418,7 +425,7 @@ func (s *sending) Done(outcome routes.Outcome) {
 	}
 	switch outcome {
 	case routes.Lost, routes.NoNode, routes.Silent:
-		r.peers.verdict(s.owner, func(code messages.Code) { r.refuse(m, code) })
+		r.peers.verdict(s.owner, (*messages.Relay)(m).Memory(), func(code messages.Code) { r.refuse(m, code) })
 	case routes.Gone:
 		r.refuse(m, messages.CodePeerUnavailable)
 	case routes.Overloaded, routes.Refused:

@@ -79,7 +79,7 @@ func (r *relay) ask() {
 	for _, node := range nodes {
 		r.carrier.Send(node, []byte{kindAlive}, routes.ReceiptFunc(func(outcome routes.Outcome) {
 			if outcome == routes.NoNode {
-				r.peers.verdict(node, func(code messages.Code) { r.died(node, code) })
+				r.peers.verdict(node, 0, func(code messages.Code) { r.died(node, code) })
 			}
 		}))
 	}
