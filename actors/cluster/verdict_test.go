@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"p2p-messaging/messages"
 )
@@ -34,7 +33,6 @@ func TestLittleWaitsForAVerdict(t *testing.T) {
 			t.Errorf("messages of %d bytes wait for the verdict, wanted at most %d", waits, maxJudged)
 		}
 		close(judged)
-		time.Sleep(dials * dialPause)
 		synctest.Wait()
 		if told != count {
 			t.Errorf("%d of %d senders were told", told, count)
