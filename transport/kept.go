@@ -10,7 +10,8 @@ import (
 const (
 	// smallestKept is the capacity of the smallest kept.
 	smallestKept = 512
-	// largestKept is the largest capacity of a kept that is used again. It is a power of two.
+	// largestKept is the largest capacity of a kept that is used again. It is a power of two. The longest frame and what one read brings
+	// behind it find room, or a client that sends such frames without a pause leaves as much garbage as it sends.
 	largestKept = 128 << 10
 	// perDoubling is the number of capacities between a capacity and its double.
 	perDoubling = 4

@@ -27,7 +27,7 @@ const (
 	verdictLasts = 200 * time.Millisecond
 	// maxJudged is how many bytes the messages may occupy whose senders wait for one verdict. A node that is frozen makes a verdict last,
 	// and whoever floods it goes on meanwhile.
-	maxJudged = routes.MaxWaiting / 2
+	maxJudged = routes.MaxWaiting / 4
 	// keepGone is how long a node is remembered that has ended. By then nobody has its address any more.
 	keepGone = 10 * time.Minute
 )
