@@ -94,7 +94,7 @@ func BenchmarkRoute(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if found, _ := s.find(logins[i%len(logins)]); (found != nil) != (name != "miss") {
+				if found, _, _ := s.find(logins[i%len(logins)]); (found != nil) != (name != "miss") {
 					b.Fatalf("found %v", found)
 				}
 			}

@@ -29,10 +29,10 @@ type Cluster interface {
 	// Owns reports whether this node may act as the owner of its logins now. A session asks each time it acts. If the node may
 	// not, the session ends.
 	Owns() bool
-	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It keeps
-	// the order of the calls for one login. When another node has taken it, [System.Taken] is called. If the message reaches nobody,
+	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It does not
+	// keep the key, which may be a part of the message. It keeps the order of the calls for one login. When another node has taken it, [System.Taken] is called. If the message reaches nobody,
 	// its sender is told by [System.Refuse].
-	Deliver(key string, m *messages.Deliver)
+	Deliver(key []byte, m *messages.Deliver)
 	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
 	// [System.Arrive]. Return owns the message from then on.
 	Return(origin string, m *messages.Return)
@@ -222,51 +222,36 @@ func (s *System) retryReason() string {
 	return fmt.Sprintf("retry=%d", rand.N(max(s.retrySpread, time.Millisecond)).Milliseconds())
 }
 
-// These are the addresses of protoactor for what is on other nodes.
-const (
-	ownerAddress  = "owner"  // the id is the key of a login
-	originAddress = "origin" // the id says where a message came from
-)
+// origin is the sender of a message of another node. It says where the message came from.
+type origin string
 
-// remote stands for the sessions of other nodes. Its PID says which one.
-type remote struct{ system *System }
+// originAddress is the address of every origin.
+const originAddress = "origin"
 
-// SendUserMessage implements actor.Process.
-func (r remote) SendUserMessage(pid *actor.PID, message any) {
-	switch m := message.(type) {
-	case *messages.Deliver:
-		r.system.cluster.Deliver(pid.Id, m)
-	case *messages.Return:
-		r.system.cluster.Return(pid.Id, m)
+// GetAddress implements [messages.Address].
+func (origin) GetAddress() string { return originAddress }
+
+// GetId implements [messages.Address].
+func (o origin) GetId() string { return string(o) }
+
+// giveBack gives a message back to the session that has sent it, here or on another node.
+func (s *System) giveBack(m *messages.Return) {
+	if from, ok := m.Sender.(origin); ok {
+		s.cluster.Return(string(from), m)
+		return
 	}
+	s.root.Send(m.Sender.(*actor.PID), m)
 }
 
-// SendSystemMessage implements actor.Process. Nothing watches or stops a session of another node.
-func (remote) SendSystemMessage(*actor.PID, any) {}
-
-// Stop implements actor.Process.
-func (remote) Stop(*actor.PID) {}
-
-// elsewhere returns the address of the session that may have a login on another node, or nil if the service is alone.
-func (s *System) elsewhere(key []byte) *actor.PID {
-	if s.cluster == nil {
-		return nil
-	}
-	return actor.NewPID(ownerAddress, string(key))
-}
-
-// resolve finds the process of an address.
-func (r remote) resolve(*actor.PID) (actor.Process, bool) { return r, true }
-
-// Arrive gives a message of another node to the session of this node that has a login. Origin is for [Cluster.Return] and
+// Arrive gives a message of another node to the session of this node that has a login. From is for [Cluster.Return] and
 // [Cluster.Settled], of which exactly one is called later. Arrive returns false if no session has the login. Then the caller still
 // owns the message.
-func (s *System) Arrive(key []byte, m *messages.Relay, origin string) bool {
+func (s *System) Arrive(key []byte, m *messages.Relay, from string) bool {
 	owner := s.directory.owner(key)
 	if owner == nil || owner.moves() {
 		return false
 	}
-	m.Sender = actor.NewPID(originAddress, origin)
+	m.Sender = origin(from)
 	s.root.Send(owner.pid(), (*messages.Deliver)(m))
 	return true
 }
@@ -308,10 +293,8 @@ func (s *System) Evict(ended func()) { s.root.Send(s.registry, &evict{ended}) }
 
 // settled notes that a message needs no Return any more, and releases it.
 func (s *System) settled(m *messages.Deliver) {
-	if s.cluster != nil && m.Sender != nil {
-		if sender := m.Sender.(*actor.PID); sender.Address == originAddress {
-			s.cluster.Settled(sender.Id)
-		}
+	if from, ok := m.Sender.(origin); ok {
+		s.cluster.Settled(string(from))
 	}
 	(*messages.Relay)(m).Release()
 }

@@ -71,10 +71,10 @@ func (f *fakeCluster) Release(key string, freed func()) {
 
 func (f *fakeCluster) Owns() bool { return !f.fenced.Load() }
 
-func (f *fakeCluster) Deliver(key string, m *messages.Deliver) {
+func (f *fakeCluster) Deliver(key []byte, m *messages.Deliver) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.events = append(f.events, "deliver "+key+" "+string(m.Text))
+	f.events = append(f.events, "deliver "+string(key)+" "+string(m.Text))
 	(*messages.Relay)(m).Release()
 }
 

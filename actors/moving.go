@@ -221,7 +221,7 @@ func (s *session) forward(m *messages.Deliver) {
 			k.sendsAway((*messages.Relay)(m))
 		}
 	}
-	s.system().cluster.Deliver(s.key(), m)
+	s.system().cluster.Deliver([]byte(s.key()), m)
 }
 
 // moves reports whether the session was handed over. It may be called from any goroutine.
@@ -248,7 +248,7 @@ func (m *Moved) restore(secret []byte) *kept {
 			}
 			relay = messages.NewAnswer(copied.Text)
 		} else {
-			relay.Sender = actor.NewPID(originAddress, copied.Origin)
+			relay.Sender = origin(copied.Origin)
 		}
 		relay.Retained = true
 		k.retain((*messages.Deliver)(relay))

@@ -179,7 +179,7 @@ type nobodyElsewhere struct {
 	asked  atomic.Int64 // the messages that it was given
 }
 
-func (c *nobodyElsewhere) Deliver(_ string, m *messages.Deliver) {
+func (c *nobodyElsewhere) Deliver(_ []byte, m *messages.Deliver) {
 	c.asked.Add(1)
 	c.system.Refuse(m, messages.CodePeerUnavailable)
 }

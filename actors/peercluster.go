@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"p2p-messaging/messages"
 	"p2p-messaging/messages/peerjs"
 )
@@ -93,7 +91,7 @@ func (r *registry) askFor(c *claim) {
 		r.peers.asks[c.ask.number] = c
 		m := peerjs.NewYield(c.login.Key, c.secret, c.proven)
 		m.Sender, m.RawTo = r.system.registry, []byte(c.ask.number)
-		r.system.cluster.Deliver(c.login.Key, m)
+		r.system.cluster.Deliver([]byte(c.login.Key), m)
 	}
 	if c.ask.times == maxAsks || c.ask.denied || c.connection.gone() {
 		r.refuseTaken(c)
@@ -133,7 +131,7 @@ func (p *peerSession) yield(m *messages.Deliver) {
 		p.giveUp(messages.CloseTakenOver, reasonTakenOver)
 	default:
 		m.Refusal = messages.CodeLoginTaken
-		p.system().root.Send(m.Sender.(*actor.PID), (*messages.Return)(m))
+		p.system().giveBack((*messages.Return)(m))
 		return
 	}
 	p.system().settled(m)
@@ -178,9 +176,9 @@ func (p *peerSession) returned(m *messages.Return) {
 
 // adopt makes a message of another node one that this node answers for.
 func (p *peerSession) adopt(m *messages.Deliver) {
-	if sender, ok := m.Sender.(*actor.PID); ok && sender.Address == originAddress {
-		p.system().cluster.Settled(sender.Id)
-		m.Sender = peerAddress(peerID(sender.Id))
+	if from, ok := m.Sender.(origin); ok {
+		p.system().cluster.Settled(string(from))
+		m.Sender = peerAddress(peerID(string(from)))
 	}
 }
 
@@ -212,6 +210,6 @@ func (p *peerSession) passOn(a *waitingRoom) {
 		m := a.take()
 		bytes += len(m.Text)
 		m.To, m.Retained = []byte(p.key()), true
-		p.system().cluster.Deliver(p.key(), m)
+		p.system().cluster.Deliver(m.To, m)
 	}
 }

@@ -18,7 +18,7 @@ type yieldingCluster struct {
 func (c yieldingCluster) Claim(_ string, _ *Resumption, decided func(Claimed, *Moved)) {
 	decided(Taken, nil)
 }
-func (c yieldingCluster) Deliver(_ string, m *messages.Deliver) { c.yields <- m }
+func (c yieldingCluster) Deliver(_ []byte, m *messages.Deliver) { c.yields <- m }
 
 // The node that has an id says so, and then who wants the id is refused at once. If the node is silent, that takes a while.
 func TestAnIDOfAnotherNodeIsRefusedAtOnce(t *testing.T) {

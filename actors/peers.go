@@ -282,7 +282,7 @@ func (s *System) tellExpired(key string, sender messages.Address) {
 	case owner != nil && owner.mailbox.post(m) == "":
 	case owner == nil && s.cluster != nil:
 		m.Sender = peerAddress("")
-		s.cluster.Deliver(string(m.To), m)
+		s.cluster.Deliver(m.To, m)
 	default:
 		(*messages.Relay)(m).Release()
 	}

@@ -130,7 +130,7 @@ func (p *peerSession) send(ctx actor.Context, m *messages.Send) {
 	if p.routed.Load() == 0 {
 		switch owner, cluster := p.system().directory.owner(m.To), p.system().cluster; {
 		case owner == nil && cluster != nil: // what nobody takes comes back, see handBackPeer
-			cluster.Deliver(string(m.To), d)
+			cluster.Deliver(m.To, d)
 			return
 		case owner == nil && !peerjs.Waits(m.Type):
 			(*messages.Relay)(m).Release()

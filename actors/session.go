@@ -170,17 +170,23 @@ func (s *session) send(ctx actor.Context, m *messages.Send) {
 	}
 	refusal := messages.CodeWrongFrom
 	if s.owns(m.From) {
-		to, compared := s.system().find(m.To)
+		to, away, compared := s.system().find(m.To)
 		if compared {
 			s.charge(m.To)
+		}
+		if away != nil {
+			m.Sender = ctx.Self()
+			if k != nil {
+				m.Count = uint32(k.received)
+				k.sendsAway((*messages.Relay)(m))
+			}
+			s.system().cluster.Deliver(away, (*messages.Deliver)(m))
+			return
 		}
 		if to != nil {
 			m.Sender = ctx.Self()
 			if k != nil && s.system().cluster != nil {
 				m.Count = uint32(k.received)
-				if to.Address == ownerAddress {
-					k.sendsAway((*messages.Relay)(m))
-				}
 			}
 			ctx.Send(to, (*messages.Deliver)(m))
 			return

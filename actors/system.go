@@ -123,7 +123,6 @@ func NewSystem(o Options) *System {
 	resume := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
 	stop := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	s.root = s.actors.Root
-	s.actors.ProcessRegistry.RegisterAddressResolver(remote{s}.resolve)
 	_, _ = rand.Read(s.secretKey[:]) // never fails
 	s.away.init(s.root, o.ResumeWindow)
 	s.presence.init(s.root, o.NoPresence)
@@ -165,28 +164,41 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 }
 
-// find returns the session that owns login, or nil. With a cluster, it returns the address of a session that may be on another node. It also reports whether it had to compute the login's key.
-func (s *System) find(login []byte) (pid *actor.PID, compared bool) {
+// find returns the session that owns login, or nil. With a cluster, it returns the key of a login that may be another node's in away. It
+// also reports whether it had to compute the login's key.
+func (s *System) find(login []byte) (pid *actor.PID, away []byte, compared bool) {
 	// Nearly always a login is written exactly as its key.
 	owner := s.directory.owner(login)
 	if owner == nil || messages.IsPeerKey(login) {
 		var buf [messages.MaxLoginCharacters]byte
 		key, ok := messages.LoginKey(buf[:0], login)
 		if !ok {
-			return nil, true
+			return nil, nil, true
 		}
 		if !bytes.Equal(key, login) {
 			owner = s.directory.owner(key)
 		}
 		if owner == nil {
-			return s.elsewhere(key), true
+			return nil, s.elsewhere(key, login), true
 		}
 		compared = true
 	}
 	if s.cluster != nil && s.cluster.Behind(owner.key()) {
-		return s.elsewhere([]byte(owner.key())), compared
+		return nil, []byte(owner.key()), compared
 	}
-	return owner.pid(), compared
+	return owner.pid(), nil, compared
+}
+
+// elsewhere returns the key of a login that another node may have, or nil if the service is alone. The login may stand for an equal key,
+// which has no other memory.
+func (s *System) elsewhere(key, login []byte) []byte {
+	switch {
+	case s.cluster == nil:
+		return nil
+	case bytes.Equal(key, login):
+		return login
+	}
+	return bytes.Clone(key)
 }
 
 // succession returns a claim on the login of a session that is ending. If the session has ended already, the claim is an ordinary
@@ -227,7 +239,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 			return
 		}
 		m.Refusal = reason
-		s.root.Send(m.Sender.(*actor.PID), (*messages.Return)(m))
+		s.giveBack((*messages.Return)(m))
 	case *messages.Send:
 		// Its session has ended, and so has the connection that would get the answer.
 		(*messages.Relay)(m).Release()

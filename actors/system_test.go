@@ -200,7 +200,7 @@ func TestALoginIsReachableOnceItIsAcceptedAndNotBefore(t *testing.T) {
 	bob.login = "bob"
 	var early atomic.Bool
 	bob.link.onSend = func(text string) {
-		if found, _ := s.find([]byte("bob")); strings.HasPrefix(text, `{"type":"login"`) && found == nil {
+		if found, _, _ := s.find([]byte("bob")); strings.HasPrefix(text, `{"type":"login"`) && found == nil {
 			early.Store(true)
 		}
 	}

@@ -1,6 +1,9 @@
 package messages
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 // Address names an actor that can receive messages. protoactor's *actor.PID implements it. The interface keeps the actor
 // library out of this package, so that a client of the protocol does not depend on it.
@@ -94,6 +97,30 @@ func (r *Relay) Compact() *Relay {
 	*c = Relay{Envelope: Envelope{Type: c.Type, Text: c.Text, RawTo: c.RawTo}, Sender: c.Sender, Retained: c.Retained, text: c.text}
 	return c
 }
+
+// Slim returns the message, or a copy if the buffer of the message had grown for a longer one before. Then the message is released.
+// So a message that waits occupies little more than its text.
+func (r *Relay) Slim() *Relay {
+	if cap(r.text) <= 2*len(r.text)+compactSlack {
+		return r
+	}
+	c := new(Relay)
+	*c = *r
+	c.text = make([]byte, 0, len(r.Text)+len(r.RawTo)+len(r.From)+len(r.To))
+	for _, part := range []*[]byte{&c.Text, &c.RawTo, &c.From, &c.To} {
+		if *part != nil {
+			begin := len(c.text)
+			c.text = append(c.text, *part...)
+			*part = c.text[begin:len(c.text):len(c.text)]
+		}
+	}
+	c.Login, c.RawID = nil, nil
+	r.Release()
+	return c
+}
+
+// Memory returns how many bytes the message occupies.
+func (r *Relay) Memory() int { return cap(r.text) + int(unsafe.Sizeof(*r)) }
 
 // largestText is the largest capacity of a buffer that is used again. Few dialects and few messages need more.
 const largestText = 2 * MaxMessageBytes

@@ -10,8 +10,9 @@ import (
 const (
 	// smallestKept is the capacity of the smallest kept.
 	smallestKept = 512
-	// largestKept is the largest capacity of a kept that is used again. It is a power of two.
-	largestKept = 64 << 10
+	// largestKept is the largest capacity of a kept that is used again. It is a power of two. The longest frame and what one read brings
+	// behind it find room, or a client that sends such frames without a pause leaves as much garbage as it sends.
+	largestKept = 128 << 10
 	// perDoubling is the number of capacities between a capacity and its double.
 	perDoubling = 4
 )
@@ -28,7 +29,7 @@ type kept struct {
 
 // keeps holds kepts between uses, by capacity. Its zero value is ready.
 type keeps struct {
-	pools [perDoubling*7 + 1]sync.Pool // seven doublings from smallestKept to largestKept
+	pools [perDoubling*8 + 1]sync.Pool // eight doublings from smallestKept to largestKept
 }
 
 // keptCapacity returns the capacity of a kept for n bytes: smallestKept, or at most a quarter more than n. Class is the

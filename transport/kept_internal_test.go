@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"p2p-messaging/messages"
 	"p2p-messaging/transport/internal/rawws"
 )
 
@@ -24,6 +25,9 @@ func TestAKeptHasLittleMoreRoomThanItNeeds(t *testing.T) {
 			t.Fatalf("room for %d bytes is of class %d with room for %d, want its own class %d", capacity, same, again, class)
 		}
 		classes[class] = capacity
+	}
+	if n := messages.MaxMessageBytes + 64<<10; n > largestKept {
+		t.Errorf("%d bytes, which are the longest message and one read, are not used again", n)
 	}
 	var pool keeps
 	if len(classes) != len(pool.pools) || classes[len(pool.pools)-1] != largestKept {

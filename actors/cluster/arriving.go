@@ -116,10 +116,10 @@ func (r *relay) returned(in *reader) {
 		return
 	}
 	r.mu.Lock()
-	s := r.sent[number]
+	s := r.sent.get(number)
 	known := s != nil
 	if known {
-		r.forget(s)
+		r.sent.forget(s)
 	}
 	r.mu.Unlock()
 	if known || !again { // otherwise it was told the first time
@@ -129,7 +129,7 @@ func (r *relay) returned(in *reader) {
 
 // settled forgets a message. The caller holds mu.
 func (r *relay) settled(number uint64) {
-	if s := r.sent[number]; s != nil {
-		r.forget(s)
+	if s := r.sent.get(number); s != nil {
+		r.sent.forget(s)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 func (c *Cluster) Through(wrap func(Store) Store) { c.store = wrap(c.store) }
 
 // Start joins the cluster. System is the one that has c in its options. Start waits a moment for the first lease, so that the first
-// login is not refused.
+// login is not refused. If it fails, Close is to be called nevertheless.
 func (c *Cluster) Start(system *actors.System) error {
 	if c == nil {
 		return nil
@@ -90,7 +89,6 @@ func (c *Cluster) Start(system *actors.System) error {
 	o.Routes.Receive, o.Routes.Logger = c.relay.Receive, o.Logger
 	var err error
 	if c.routes, err = routes.Start(o.Routes); err != nil {
-		c.etcd.Close()
 		return err
 	}
 	address, listens := c.routes.Address(), o.Routes.Advertise
@@ -158,7 +156,7 @@ func (c *Cluster) NodeOf(key string) (node string, err error) {
 	if a.err != nil || address == "" || address == c.ownership.address {
 		return "", a.err
 	}
-	return address[:strings.LastIndexByte(address, '-')], nil
+	return nodeName(routes.Address(address)), nil
 }
 
 // Ready reports whether the node takes logins. A nil Cluster, which is that of a service that is alone, does.

@@ -54,6 +54,6 @@ func (r *relay) stay(key string) {
 		r.mu.Unlock()
 		return
 	}
-	t.stale = r.number
+	t.stale = r.sent.number
 	r.drop(t, messages.CodePeerUnavailable)
 }

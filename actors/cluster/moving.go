@@ -187,10 +187,11 @@ func (r *relay) hand(key string, to routes.Address, moved *actors.Moved) {
 		case m.Origin != "":
 			h.origins = append(h.origins, m.Origin)
 		case m.Sender != "":
-			r.number++
-			r.remember(&sending{relay: r, number: r.number, owner: to, sender: m.Sender, rawTo: string(m.RawTo)})
-			h.numbers = append(h.numbers, r.number)
-			m.Origin = string(r.carrier.Address()) + " " + strconv.FormatUint(r.number, 36) + " " + m.Sender
+			s := r.sent.next()
+			s.relay, s.owner, s.sender, s.rawTo = r, to, m.Sender, string(m.RawTo)
+			r.sent.remember(s)
+			h.numbers = append(h.numbers, s.number)
+			m.Origin = string(r.carrier.Address()) + " " + strconv.FormatUint(s.number, 36) + " " + m.Sender
 		}
 	}
 	if len(h.numbers) > 0 {
@@ -231,10 +232,10 @@ func (r *relay) rehome(in *reader) {
 	number, owner := in.number(), in.part()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.sent[number]; s != nil && !in.fault {
-		r.forget(s)
+	if s := r.sent.get(number); s != nil && !in.fault {
+		r.sent.forget(s)
 		s.owner, s.gone = routes.Address(owner), false
-		r.remember(s)
+		r.sent.remember(s)
 	}
 }
 

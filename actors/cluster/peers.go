@@ -1,9 +1,13 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -13,13 +17,19 @@ import (
 )
 
 const (
-	// dialTimeout is how long a node may take to accept a connection before it counts as cut off.
+	// dialTimeout is how long a node may take to accept a connection before it counts as cut off. It is also how long a connection that
+	// was accepted must last for the node to count as there.
 	dialTimeout = 500 * time.Millisecond
-	// dials is how often a node that accepts connections is tried, and dialPause the time between.
+	// dials is how often a node is tried that ends connections, and dialPause the time between.
 	dials     = 10
 	dialPause = 15 * time.Millisecond
 	// verdictLasts is how long a verdict holds.
 	verdictLasts = 200 * time.Millisecond
+	// maxJudged is how many bytes the messages may occupy whose senders wait for one verdict. A node that is frozen makes a verdict last,
+	// and whoever floods it goes on meanwhile.
+	maxJudged = routes.MaxWaiting / 4
+	// keepGone is how long a node is remembered that has ended. By then nobody has its address any more.
+	keepGone = 10 * time.Minute
 )
 
 // peers tells nodes that are gone from nodes that cannot be reached. Where a node has listened, the kernel of its machine refuses
@@ -40,30 +50,61 @@ type peerNode struct {
 	code    messages.Code
 	until   time.Time                  // the code holds until then
 	waiting []func(code messages.Code) // for the verdict that is being found
+	bytes   int                        // that waiting holds
 	judging bool
+	gone    time.Time // when it was known that the process has ended, or that another one has its name
 }
 
 func newPeers(store Store) *peers {
 	return &peers{store: store, nodes: map[routes.Address]*peerNode{}, dial: dial}
 }
 
-// dial tries whether something listens at an address.
+// errEnded says that the other end has closed a connection. When a process is killed, its kernel does so.
+var errEnded = errors.New("the connection has ended")
+
+// dial connects to an address, and waits until the connection ends or ctx does. It returns nil if the connection has lasted.
 func dial(ctx context.Context, address string) error {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err == nil {
-		_ = c.Close()
+	if err != nil {
+		return err
 	}
-	return err
+	defer c.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = c.SetReadDeadline(deadline)
+	}
+	if _, err = io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return errEnded
 }
 
 // node returns what is known of a node. The caller holds mu.
 func (p *peers) node(address routes.Address) *peerNode {
 	n := p.nodes[address]
 	if n == nil {
+		p.forget(address, time.Now())
 		n = &peerNode{}
 		p.nodes[address] = n
 	}
 	return n
+}
+
+// forget forgets the nodes that have ended long ago. A process with a new address ends the one before that had the same name. The caller
+// holds mu.
+func (p *peers) forget(address routes.Address, now time.Time) {
+	for other, n := range p.nodes {
+		if n.gone.IsZero() && (n.ended || nodeName(other) == nodeName(address)) {
+			n.gone = now
+		}
+		if !n.gone.IsZero() && now.Sub(n.gone) >= keepGone && !n.judging && !n.asking {
+			delete(p.nodes, other)
+		}
+	}
+}
+
+// nodeName returns the name of the node of a process.
+func nodeName(address routes.Address) string {
+	return string(address[:max(0, strings.LastIndexByte(string(address), '-'))])
 }
 
 // know learns where a node listens, while the store can say so.
@@ -93,17 +134,19 @@ func (p *peers) learn(address routes.Address, n *peerNode) {
 }
 
 // verdict says what a sender is told of a login whose node cannot be reached: that the other is unavailable, because the node is
-// gone, or that it is unreachable, because the node may be there and still own the login.
-func (p *peers) verdict(address routes.Address, told func(code messages.Code)) {
+// gone, or that it is unreachable, because the node may be there and still own the login. Told holds that many bytes. If much waits for
+// the verdict already, it is told the last one, or that the node is unreachable.
+func (p *peers) verdict(address routes.Address, bytes int, told func(code messages.Code)) {
 	p.mu.Lock()
 	n := p.node(address)
-	if time.Now().Before(n.until) {
-		code := n.code
+	if time.Now().Before(n.until) || n.judging && n.bytes+bytes > maxJudged {
+		code := cmp.Or(n.code, messages.CodePeerUnreachable)
 		p.mu.Unlock()
 		told(code)
 		return
 	}
 	n.waiting = append(n.waiting, told)
+	n.bytes += bytes
 	if n.judging {
 		p.mu.Unlock()
 		return
@@ -114,7 +157,7 @@ func (p *peers) verdict(address routes.Address, told func(code messages.Code)) {
 }
 
 // refuses reports whether connections to an address are refused, because nothing listens there. A process that is just being
-// killed may still accept some, because its sockets are closed one after the other.
+// killed may still accept some, and then ends them.
 func (p *peers) refuses(listens string) bool {
 	if listens == "" {
 		return false
@@ -122,8 +165,7 @@ func (p *peers) refuses(listens string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
 	for range dials {
-		err := p.dial(ctx, listens)
-		if err != nil {
+		if err := p.dial(ctx, listens); !errors.Is(err, errEnded) {
 			return errors.Is(err, syscall.ECONNREFUSED)
 		}
 		select {
@@ -155,8 +197,11 @@ func (p *peers) judge(address routes.Address, n *peerNode) {
 	p.mu.Lock()
 	n.judging = false
 	n.code, n.until = code, time.Now().Add(verdictLasts)
+	if gone && n.gone.IsZero() {
+		n.gone = time.Now()
+	}
 	told := n.waiting
-	n.waiting = nil
+	n.waiting, n.bytes = nil, 0
 	p.mu.Unlock()
 	for _, tell := range told {
 		tell(code)

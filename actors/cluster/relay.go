@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"log/slog"
 	"slices"
 	"sync"
@@ -46,11 +45,9 @@ type relay struct {
 
 	mu      sync.Mutex
 	targets map[string]*target
-	landed  uint64 // counts the logins that have come to this node
-	number  uint64
-	sent    map[uint64]*sending    // what may have to be told to its sender
-	holders map[routes.Address]int // how many of sent each node has
-	alive   *time.Timer            // asks the nodes of sent whether they are there
+	landed  uint64      // counts the logins that have come to this node
+	sent    sent        // what may have to be told to its sender
+	alive   *time.Timer // asks the nodes of sent whether they are there
 	asking  bool
 
 	settling settling
@@ -76,24 +73,12 @@ type target struct {
 	landing bool       // the login is coming to this node
 	behind  bool       // the login is this node's, but not everything that was for the other node has an outcome
 	stale   uint64     // what has a number up to this one and waits is not delivered here
+	rawTo   string     // of the last message
 	again   int        // how often the owner was looked for again, because it has no such login
 }
 
-// sending is one message of a session of this node to a login of another one.
-type sending struct {
-	relay   *relay
-	target  *target
-	number  uint64
-	owner   routes.Address    // that it was sent to
-	message *messages.Deliver // nil when the owner has taken it
-	sender  string
-	rawTo   string
-	tries   uint8
-	gone    bool // the sender needs to be told nothing any more
-}
-
 func newRelay() *relay {
-	r := &relay{targets: map[string]*target{}, sent: map[uint64]*sending{}, holders: map[routes.Address]int{}, started: make(chan struct{})}
+	r := &relay{targets: map[string]*target{}, sent: newSent(), started: make(chan struct{})}
 	r.moving.asked, r.moving.handing = map[uint64]func(actors.HandedOver, *reader){}, map[string]*handing{}
 	return r
 }
@@ -120,28 +105,29 @@ func (r *relay) stop() {
 }
 
 // Deliver implements [actors.Cluster].
-func (r *relay) Deliver(key string, m *messages.Deliver) {
-	s := &sending{relay: r, message: m, sender: m.Sender.GetId(), rawTo: string(m.RawTo)}
+func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 	r.mu.Lock()
-	t := r.target(key)
-	for t.owner == "" && !t.landing && !t.pending() && !messages.IsPeerKey(key) {
+	t := r.targets[string(key)]
+	if t == nil {
+		t = r.target(string(key))
+	}
+	m = (*messages.Deliver)((*messages.Relay)(m).Slim()) // the key counts no more
+	for t.owner == "" && !t.landing && !t.pending() && !messages.IsPeerKey(t.key) {
 		// The login may have come to this node since the directory was asked. That of a PeerJS id has a session where messages wait for
 		// its client, and those go to the node where the client is.
 		landed := r.landed
 		r.tidy(t)
 		r.mu.Unlock()
-		if r.system.Pass(key, m) {
+		if r.system.Pass(t.key, m) {
 			return
 		}
 		r.mu.Lock()
-		t = r.target(key)
+		t = r.target(t.key)
 		if r.landed == landed {
 			break
 		}
 	}
-	s.target = t
-	r.number++
-	s.number = r.number
+	s := r.sending(t, m)
 	switch {
 	case t.owner != "" && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
 		r.fly(s)
@@ -193,26 +179,8 @@ func (r *relay) target(key string) *target {
 func (r *relay) fly(s *sending) {
 	s.owner = s.target.owner
 	s.target.flying++
-	r.remember(s)
+	r.sent.remember(s)
 	r.watch()
-}
-
-// remember notes that a node has a message. The caller holds mu.
-func (r *relay) remember(s *sending) {
-	r.sent[s.number] = s
-	r.holders[s.owner]++
-}
-
-// forget notes that the sender of a message needs to be told nothing any more. The caller holds mu.
-func (r *relay) forget(s *sending) {
-	s.gone = true
-	if r.sent[s.number] != s {
-		return
-	}
-	delete(r.sent, s.number)
-	if r.holders[s.owner]--; r.holders[s.owner] == 0 {
-		delete(r.holders, s.owner)
-	}
 }
 
 // find looks for the owner of a login. The caller holds mu.
@@ -253,10 +221,10 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 	case owner == failed && t.outcome == routes.Gone:
 		r.drop(t, messages.CodePeerUnavailable)
 	case owner == failed:
-		waiting := t.waiting
+		waiting, bytes := t.waiting, t.bytes
 		t.waiting, t.bytes = nil, 0
 		r.mu.Unlock()
-		r.peers.verdict(owner, func(code messages.Code) {
+		r.peers.verdict(owner, bytes+len(waiting)*sendingBytes, func(code messages.Code) {
 			for _, s := range waiting {
 				r.refuse(s.message, code)
 			}
@@ -359,19 +327,6 @@ func (r *relay) refuse(m *messages.Deliver, code messages.Code) {
 	r.system.Refuse(m, code)
 }
 
-// Size implements [routes.Message].
-func (s *sending) Size() int {
-	return 1 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + len(s.message.Text)
-}
-
-// Append implements [routes.Message].
-func (s *sending) Append(data []byte) []byte {
-	data = binary.AppendUvarint(append(data, kindRelay), s.number)
-	data = appendPart(data, s.sender)
-	data = appendPart(data, s.target.key)
-	return append(data, s.message.Text...)
-}
-
 // Done implements [routes.Message].
 func (s *sending) Done(outcome routes.Outcome) {
 	r, t := s.relay, s.target
@@ -393,7 +348,7 @@ func (s *sending) Done(outcome routes.Outcome) {
 		return
 	}
 	told := s.gone
-	r.forget(s)
+	r.sent.forget(s)
 	if outcome == routes.Gone || outcome == routes.NoNode {
 		if t.owner == s.owner {
 			t.owner = ""
@@ -418,7 +373,7 @@ func (s *sending) Done(outcome routes.Outcome) {
 	}
 	switch outcome {
 	case routes.Lost, routes.NoNode, routes.Silent:
-		r.peers.verdict(s.owner, func(code messages.Code) { r.refuse(m, code) })
+		r.peers.verdict(s.owner, (*messages.Relay)(m).Memory(), func(code messages.Code) { r.refuse(m, code) })
 	case routes.Gone:
 		r.refuse(m, messages.CodePeerUnavailable)
 	case routes.Overloaded, routes.Refused:

@@ -71,7 +71,7 @@ func (r *relay) watch() {
 func (r *relay) ask() {
 	r.mu.Lock()
 	r.asking = false
-	nodes := slices.Collect(maps.Keys(r.holders))
+	nodes := slices.Collect(maps.Keys(r.sent.holders))
 	if len(nodes) > 0 {
 		r.watch()
 	}
@@ -79,7 +79,7 @@ func (r *relay) ask() {
 	for _, node := range nodes {
 		r.carrier.Send(node, []byte{kindAlive}, routes.ReceiptFunc(func(outcome routes.Outcome) {
 			if outcome == routes.NoNode {
-				r.peers.verdict(node, func(code messages.Code) { r.died(node, code) })
+				r.peers.verdict(node, 0, func(code messages.Code) { r.died(node, code) })
 			}
 		}))
 	}
@@ -89,7 +89,7 @@ func (r *relay) ask() {
 func (r *relay) unsettled() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.sent)
+	return r.sent.count
 }
 
 // died tells the senders of what a node has taken and not settled that it was not delivered, if the node is not there any more. What
@@ -99,13 +99,7 @@ func (r *relay) died(node routes.Address, code messages.Code) {
 		return
 	}
 	r.mu.Lock()
-	var told []*sending
-	for _, s := range r.sent {
-		if s.owner == node && s.message == nil {
-			r.forget(s)
-			told = append(told, s)
-		}
-	}
+	told := r.sent.takenBy(node)
 	r.mu.Unlock()
 	for _, s := range told {
 		r.system.Tell(s.sender, code, []byte(s.rawTo))

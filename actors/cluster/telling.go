@@ -72,7 +72,7 @@ func (a *again) Done(outcome routes.Outcome) {
 	case routes.Overloaded, routes.Silent:
 		a.later()
 	case routes.NoNode:
-		a.relay.peers.verdict(a.to, func(code messages.Code) {
+		a.relay.peers.verdict(a.to, len(a.body), func(code messages.Code) {
 			if code == messages.CodePeerUnavailable {
 				a.ended()
 			} else {

@@ -71,9 +71,10 @@ func TestStrangersAreRefused(t *testing.T) {
 	right(t, c, g.check(t, c))
 }
 
-// floodBound is how much a node may grow while it is flooded for a node that stands still. 16 MB may wait for that node, and 2 MB of
-// them a second time in the engine. The rest is for the connections of those who flood, and for a collector that comes late.
-const floodBound = 64 << 20
+// floodBound is how much a node may grow while it is flooded for a node that stands still. What waits for that node occupies 16 MB at most,
+// with what the engine holds of it a second time. The collector lets as much garbage be before it comes, whatever the node does. The rest is for
+// the connections of those who flood.
+const floodBound = 36 << 20
 
 // TestAFrozenNodeCostsItsPeersNoMore floods a node that stands still with frames of 64 KB. The sender's node does not grow without
 // bound, and relays to a third node go on.

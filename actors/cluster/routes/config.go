@@ -51,7 +51,8 @@ type Address string
 const (
 	// MaxBody is the largest size of a message in bytes.
 	MaxBody = 4 << 20
-	// MaxWaiting is how many bytes may wait for one address: messages that were not sent yet, and those that were sent but not answered.
+	// MaxWaiting is how many bytes may be occupied for one address by messages that were not sent yet, and by those that were sent but
+	// not answered. It counts the copies that are on their way.
 	MaxWaiting = 16 << 20
 )
 

@@ -15,8 +15,8 @@
 //   - A message is received at most once.
 //   - The messages from one process to another are received in the order of the calls of Send.
 //   - Each call of Send gets exactly one [Outcome]. If a message or the answer to it is lost, the outcome says so.
-//   - At most [MaxWaiting] bytes wait for one address. So a process that does not answer costs its peers no more memory, and
-//     does not hold up what goes to others. What waits is copied only when it is published, and little is published before the
+//   - What waits for one address occupies at most [MaxWaiting] bytes. So a process that does not answer costs its peers no more memory,
+//     and does not hold up what goes to others. What waits is copied only when it is published, and little is published before the
 //     process answers. So a text that waits stands once in memory.
 //
 // There is a NATS subject for each address, and none for each login. A subject for each login is what NATS is made for, and was measured

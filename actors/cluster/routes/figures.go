@@ -6,7 +6,7 @@ import "sync/atomic"
 type Figures struct {
 	// Routes is the number of other nodes that this one is connected to now.
 	Routes int
-	// Waiting is how many bytes of messages wait now, because they were not sent or not answered yet.
+	// Waiting is how many bytes messages occupy now that wait, because they were not sent or not answered yet.
 	Waiting int
 	// Outcomes counts the calls of Send by their outcome. A call without an outcome is not counted yet.
 	Outcomes [Closed + 1]uint64
@@ -38,11 +38,11 @@ func (r *Routes) Figures() Figures {
 	return f
 }
 
-// waits returns how many bytes of messages wait for their outcomes.
+// waits returns how many bytes messages occupy that wait for their outcomes.
 func (r *Routes) waits() (bytes int) {
 	for _, p := range r.all() {
 		p.mu.Lock()
-		bytes += p.waiting.bytes
+		bytes += p.waiting.held()
 		p.mu.Unlock()
 	}
 	return bytes

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -282,6 +283,16 @@ func TestEachMessageHasOneTrueOutcome(t *testing.T) {
 	}
 }
 
+// fits returns how many messages of a ledger may wait for one address.
+func fits(size int) (count int) {
+	m := &copied{body: bytes.Clone(make([]byte, size+8))}
+	var w waiting
+	for ; w.takes(m.Size()+perMessage, m.Memory()+perMessage); count++ {
+		w.put(m, m.Size()+perMessage, m.Memory()+perMessage)
+	}
+	return count
+}
+
 func TestAFrozenProcessTakesBoundedMemoryAndIsToldAsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -299,7 +310,7 @@ func TestAFrozenProcessTakesBoundedMemoryAndIsToldAsSilent(t *testing.T) {
 		}
 		time.Sleep(a.config.Timeout - time.Millisecond)
 		synctest.Wait()
-		sent := MaxWaiting / (size + 8 + perMessage)
+		sent := fits(size)
 		if known := there.known(); known != count-sent {
 			t.Errorf("%d outcomes are known before the timeout, want %d", known, count-sent)
 		}
@@ -348,7 +359,7 @@ func TestWhatWaitsGoesOutWhenThePeerAnswers(t *testing.T) {
 			a, b := n.join(Config{Node: "a"}), n.join(Config{Node: "b", Receive: there.receive})
 			thaw := make(chan struct{})
 			n.held = thaw
-			count := uint64(MaxWaiting / (size + 8 + perMessage))
+			count := uint64(fits(size))
 			for i := uint64(1); i <= count; i++ {
 				there.send(a, b.address, i, size)
 			}

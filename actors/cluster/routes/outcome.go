@@ -45,11 +45,16 @@ func (f ReceiptFunc) Done(o Outcome) { f(o) }
 type Message interface {
 	// Size returns how many bytes Append appends.
 	Size() int
+	// Memory returns how many bytes the message occupies while it waits. It is called before Append.
+	Memory() int
 	// Append appends the content. It is called at most once for each call of Post, before Done and from any goroutine. It may
 	// not call a method of [Routes].
 	Append(data []byte) []byte
 	Receipt
 }
+
+// copiedBytes is about what a copied occupies besides its body.
+const copiedBytes = 64
 
 // copied is the message of [Routes.Send].
 type copied struct {
@@ -58,6 +63,7 @@ type copied struct {
 }
 
 func (c *copied) Size() int                 { return len(c.body) }
+func (c *copied) Memory() int               { return cap(c.body) + copiedBytes }
 func (c *copied) Append(data []byte) []byte { return append(data, c.body...) }
 
 func (c *copied) Done(o Outcome) {

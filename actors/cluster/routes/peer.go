@@ -82,13 +82,13 @@ func (c chunk) release() {
 
 // post is [Routes.Post] to this peer. It returns false, and does nothing, if the peer was removed.
 func (p *peer) post(m Message) bool {
-	size := m.Size() + perMessage
+	size, memory := m.Size()+perMessage, m.Memory()+perMessage
 	p.mu.Lock()
 	if p.removed {
 		p.mu.Unlock()
 		return false
 	}
-	if p.silent || p.waiting.bytes+size > MaxWaiting {
+	if p.silent || !p.waiting.takes(size, memory) {
 		refusal := Overloaded
 		if p.silent {
 			refusal = Silent
@@ -97,7 +97,7 @@ func (p *peer) post(m Message) bool {
 		p.routes.refuse(m, refusal)
 		return true
 	}
-	p.waiting.put(m, size)
+	p.waiting.put(m, size, memory)
 	p.unsent += size
 	p.wake()
 	p.mu.Unlock()
@@ -245,7 +245,7 @@ func (p *peer) timeOut(before time.Time, told *results) {
 	for n := p.waiting.oldest(); n <= through; n++ {
 		e := p.waiting.at(n)
 		told.add(*e, Lost)
-		*e = entry{size: e.size, told: true}
+		e.message = nil
 	}
 	for n := p.published + 1; n < p.waiting.next; n++ {
 		told.add(*p.waiting.at(n), Silent)

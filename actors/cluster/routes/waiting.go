@@ -7,14 +7,15 @@ type waiting struct {
 	entries []entry
 	head    int    // the index of the oldest
 	next    uint64 // the number of the next message
-	bytes   int    // of all
+	bytes   int    // of all, as they are published
+	memory  int    // that all occupy
 }
 
 // entry is one message that waits for its outcome.
 type entry struct {
 	message Message // nil if its sender has been told
 	size    int32
-	told    bool
+	memory  int32
 }
 
 func (w *waiting) len() int { return len(w.entries) - w.head }
@@ -30,28 +31,39 @@ func (w *waiting) cut(from uint64) {
 	for w.next > from {
 		last := len(w.entries) - 1
 		w.bytes -= int(w.entries[last].size)
+		w.memory -= int(w.entries[last].memory)
 		w.entries[last] = entry{}
 		w.entries = w.entries[:last]
 		w.next--
 	}
 }
 
-func (w *waiting) put(m Message, size int) {
+// held returns how many bytes a peer costs: what waits, and the copies of what is on its way, or will be.
+func (w *waiting) held() int { return w.memory + min(w.bytes, maxOnItsWay) }
+
+// takes reports whether a message may wait as well.
+func (w *waiting) takes(size, memory int) bool {
+	return w.memory+memory+min(w.bytes+size, max(size, maxOnItsWay)) <= MaxWaiting
+}
+
+func (w *waiting) put(m Message, size, memory int) {
 	if len(w.entries) == cap(w.entries) && w.head > len(w.entries)/2 {
 		// Uses the room of the entries that were taken. Otherwise the slice would grow for ever if it never becomes empty.
 		n := copy(w.entries, w.entries[w.head:])
 		clear(w.entries[n:])
 		w.entries, w.head = w.entries[:n], 0
 	}
-	w.entries = append(w.entries, entry{message: m, size: int32(size)})
+	w.entries = append(w.entries, entry{message: m, size: int32(size), memory: int32(memory)})
 	w.next++
 	w.bytes += size
+	w.memory += memory
 }
 
 func (w *waiting) take() entry {
 	e := w.entries[w.head]
 	w.entries[w.head] = entry{}
 	w.bytes -= int(e.size)
+	w.memory -= int(e.memory)
 	if w.head++; w.head == len(w.entries) {
 		w.entries, w.head = w.entries[:0], 0
 		if cap(w.entries) > keepEntries {
@@ -83,7 +95,7 @@ type result struct {
 
 // add notes the outcome of a message, unless its sender has been told one.
 func (r *results) add(e entry, o Outcome) {
-	if e.told {
+	if e.message == nil {
 		return
 	}
 	r.counts.outcomes[o].Add(1)
