@@ -196,7 +196,7 @@ func (p *peerSession) seekLater() {
 // seek passes on what waits, in its order. What nobody takes comes back, unless the time is nearly over.
 func (p *peerSession) seek() {
 	p.seeking = false
-	a := p.room
+	a := p.room()
 	if a == nil {
 		return
 	}

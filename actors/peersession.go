@@ -28,18 +28,46 @@ import (
 type peerSession struct {
 	session
 
-	// Guarded says that somebody has the id, here or reserved. It is written with the mailbox's lock held.
-	guarded bool
-	token   [peerTokenSize]byte // of who has the id
+	token [peerTokenSize]byte // of who has the id
 	// routed is how many messages of the client the registry has not passed on yet. Until it has, all others take the same way, so that
 	// none overtakes them.
-	routed  atomic.Int32
-	absence *absence     // while the id is reserved
-	room    *waitingRoom // nil if no message waits
+	routed atomic.Int32
+	// Guarded says that somebody has the id, here or reserved. It is written with the mailbox's lock held.
+	guarded bool
+	owns    bool // the node owns the id in its cluster
+	seeking bool // a timer for seek runs
+	// recess is nil for most, so that they take only one word for it.
+	recess *recess
+}
 
-	before, after *peerSession // see peers.list
-	owns          bool         // the node owns the id in its cluster
-	seeking       bool         // a timer for seek runs
+// recess is what a session has while its id is reserved or messages wait for the id.
+type recess struct {
+	reservation *absence     // nil if the id is not reserved
+	room        *waitingRoom // nil if no message waits
+}
+
+func (p *peerSession) reservation() *absence {
+	if p.recess == nil {
+		return nil
+	}
+	return p.recess.reservation
+}
+
+func (p *peerSession) room() *waitingRoom {
+	if p.recess == nil {
+		return nil
+	}
+	return p.recess.room
+}
+
+func (p *peerSession) setReservation(a *absence) { p.rest(a, p.room()) }
+func (p *peerSession) setRoom(r *waitingRoom)    { p.rest(p.reservation(), r) }
+
+func (p *peerSession) rest(reservation *absence, room *waitingRoom) {
+	p.recess = nil
+	if reservation != nil || room != nil {
+		p.recess = &recess{reservation, room}
+	}
 }
 
 // reasonTakenOver is the reason in the close frame of a connection whose client has come back on another one.
@@ -110,7 +138,7 @@ func (p *peerSession) Receive(ctx actor.Context) {
 	default:
 		return
 	}
-	if !p.departing && !p.guarded && p.room == nil && p.mailbox.closeIfEmpty() {
+	if !p.departing && !p.guarded && p.room() == nil && p.mailbox.closeIfEmpty() {
 		p.depart(ctx)
 	}
 }
@@ -180,12 +208,12 @@ func (p *peerSession) deliver(m *messages.Deliver) {
 
 // await lets a message wait.
 func (p *peerSession) await(m *messages.Deliver) {
-	a := p.room
+	a := p.room()
 	// What comes while all that has waited is on its way to another node follows at once.
 	follows := a != nil && a.messages.len() == 0 && !m.Retained && p.system().cluster != nil
 	if a == nil {
 		a = &waitingRoom{absence: p.system().peers.waiting.begin(p.pid(), 0)}
-		p.room = a
+		p.setRoom(a)
 		a.grow(2*len(p.pid().Id) + actorBytes)
 		p.seekLater()
 	}
@@ -238,13 +266,13 @@ func (a *waitingRoom) note(id string) {
 
 // expired drops what has waited for too long, or ends a reservation.
 func (p *peerSession) expired(m expired) {
-	switch a := p.room; {
+	switch a := p.room(); {
 	case a != nil && m.absence == a.absence:
-		p.room = nil
+		p.setRoom(nil)
 		for a.messages.len() > 0 {
 			p.drop(a)
 		}
-	case p.absence != nil && m.absence == p.absence:
+	case p.reservation() != nil && m.absence == p.reservation():
 		p.unreserve()
 		p.vacate()
 	}
@@ -252,10 +280,10 @@ func (p *peerSession) expired(m expired) {
 
 // unreserve ends the reservation of an id that becomes vacant. If another id has got the room of this one, it counts once more until then.
 func (p *peerSession) unreserve() {
-	if p.absence.end() {
+	if p.reservation().end() {
 		p.system().peers.taken.Add(1)
 	}
-	p.absence = nil
+	p.setReservation(nil)
 }
 
 // takeOver decides a claim on the id.
@@ -274,11 +302,11 @@ func (p *peerSession) takeOver(c *claim) {
 		p.system().root.Send(p.system().registry, c)
 		return
 	}
-	if p.absence != nil {
-		if p.absence.end() { // another id has got the room of this one
+	if r := p.reservation(); r != nil {
+		if r.end() { // another id has got the room of this one
 			p.guard(false)
 		}
-		p.absence = nil
+		p.setReservation(nil)
 	}
 	if !p.guarded && !all.take() {
 		p.disown()
@@ -308,7 +336,7 @@ func (p *peerSession) takeOver(c *claim) {
 
 // handOut gives the client what has waited for it.
 func (p *peerSession) handOut() {
-	a := p.room
+	a := p.room()
 	if a == nil {
 		return
 	}
@@ -317,7 +345,7 @@ func (p *peerSession) handOut() {
 	}
 	if a.messages.len() == 0 { // otherwise the connection has ended already
 		a.absence.end()
-		p.room = nil
+		p.setRoom(nil)
 	}
 }
 
@@ -338,7 +366,7 @@ func (p *peerSession) own(owns bool) {
 func (p *peerSession) disconnect(final bool) {
 	p.goAway()
 	if all := &p.system().peers; !final && all.options.Reserve > 0 {
-		p.absence = all.reserved.begin(p.pid(), 0)
+		p.setReservation(all.reserved.begin(p.pid(), 0))
 		return
 	}
 	p.vacate()
@@ -410,14 +438,14 @@ func (p *peerSession) stopping() {
 	if p.isHere() {
 		p.goAway()
 	}
-	if p.absence != nil {
+	if p.reservation() != nil {
 		p.unreserve()
 	}
 	if p.guarded {
 		p.vacate()
 	}
-	if p.room != nil {
-		p.room.absence.end()
+	if room := p.room(); room != nil {
+		room.absence.end()
 	}
 	if p.failed {
 		link.Close(messages.CloseInternalError, "this session failed: please come back")

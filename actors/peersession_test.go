@@ -22,8 +22,8 @@ type peerClient struct {
 func callIn(t testing.TB, s *System, id, token string) (p *peerClient, answer string) {
 	t.Helper()
 	link := newFakeLink()
-	p = &peerClient{s.ConnectPeer(link, peerjs.Hello{ID: id, Token: token, Key: "peerjs"}), link}
-	if !p.Begin("peerjs") {
+	p = &peerClient{s.ConnectPeer(link), link}
+	if !p.Begin(peerjs.Hello{ID: id, Token: token, Key: "peerjs"}, "peerjs") {
 		link.awaitResume()
 	}
 	return p, link.next(t)
@@ -89,8 +89,8 @@ func TestAPeersMessagesComeOnceAndInOrder(t *testing.T) {
 		}
 		come := func() *Peer {
 			link := orderedLink{all: all, resumed: make(chan struct{}, 1)}
-			p := s.ConnectPeer(link, peerjs.Hello{ID: "alice", Token: "a", Key: "k"})
-			if !p.Begin("") {
+			p := s.ConnectPeer(link)
+			if !p.Begin(peerjs.Hello{ID: "alice", Token: "a", Key: "k"}, "") {
 				<-link.resumed
 			}
 			return p
@@ -358,8 +358,8 @@ func BenchmarkIdlePeer(b *testing.B) {
 		s := newTestSystem(b, Options{PeerJS: &PeerJS{}})
 		all := make([]*Peer, clients)
 		for i := range all {
-			all[i] = s.ConnectPeer(discard{}, peerjs.Hello{ID: fmt.Sprint("user", i), Token: "0123456789a", Key: "peerjs"})
-			all[i].Begin("")
+			all[i] = s.ConnectPeer(discard{})
+			all[i].Begin(peerjs.Hello{ID: fmt.Sprint("user", i), Token: "0123456789a", Key: "peerjs"}, "")
 		}
 		heap2, _ := live()
 		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session")
