@@ -145,6 +145,7 @@ func (s *System) PeerIDs() []string {
 type absentee struct {
 	message *messages.Deliver
 	from    *peerSession // nil if no session waits for it to be passed on
+	passed  func()       // called when it is passed on; nil if the cluster does not wait for that
 }
 
 // size returns how many bytes the message occupies.
@@ -186,7 +187,7 @@ func (r *registry) spawnPeer(ctx actor.Context, key string, ended *session, firs
 	if ended != nil {
 		r.system.directory.replace([]byte(key), &p.session)
 	} else {
-		r.system.directory.put([]byte(key), &p.session)
+		r.land(&p.session)
 	}
 	p.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 }
@@ -218,6 +219,9 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 // await passes a message on to the session of an id, which is made if there is none.
 func (r *registry) await(ctx actor.Context, a *absentee) {
 	m := a.message
+	if a.passed != nil {
+		defer a.passed()
+	}
 	if a.from != nil {
 		held := a.size()
 		defer func() {
@@ -274,6 +278,7 @@ func (s *System) refusePeer(m *messages.Deliver) {
 	if peerjs.Waits(m.Type) {
 		s.tellExpired(string(m.To), m.Sender)
 	}
+	s.notePassedOn(m)
 	s.settled(m)
 }
 

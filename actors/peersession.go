@@ -44,6 +44,7 @@ type peerSession struct {
 type recess struct {
 	reservation *absence     // nil if the id is not reserved
 	room        *waitingRoom // nil if no message waits
+	nodes       []string     // other nodes that have sent what waits; guarded by the mailbox's lock
 }
 
 func (p *peerSession) reservation() *absence {
@@ -64,9 +65,15 @@ func (p *peerSession) setReservation(a *absence) { p.rest(a, p.room()) }
 func (p *peerSession) setRoom(r *waitingRoom)    { p.rest(p.reservation(), r) }
 
 func (p *peerSession) rest(reservation *absence, room *waitingRoom) {
+	p.mailbox.mu.Lock()
+	defer p.mailbox.mu.Unlock()
+	var nodes []string
+	if p.recess != nil {
+		nodes = p.recess.nodes
+	}
 	p.recess = nil
 	if reservation != nil || room != nil {
-		p.recess = &recess{reservation, room}
+		p.recess = &recess{reservation, room, nodes}
 	}
 }
 
@@ -78,8 +85,10 @@ const peerTokenSize = 16
 
 // waitingRoom is what waits for an id.
 type waitingRoom struct {
-	absence  *absence // in peers.waiting
-	messages queue
+	absence  *absence        // in peers.waiting
+	messages queue           // by their Counts, which are their places in the order in which they have come
+	last     uint32          // the place of the last one
+	out      int             // how many were passed on to the cluster, and neither arrived elsewhere nor came back
 	bytes    int             // that the messages occupy
 	told     map[string]bool // the ids of senders that were told of a message that was dropped
 	toldSize int             // the bytes that told occupies
@@ -116,6 +125,10 @@ func (p *peerSession) Receive(ctx actor.Context) {
 		p.takeOver((*claim)(m))
 	case seek:
 		p.seek()
+	case passedOn:
+		if a := p.room(); a != nil {
+			p.passedOn(a, true)
+		}
 	case lost:
 		p.lost()
 	case caughtUp:
@@ -164,6 +177,9 @@ func (p *peerSession) send(ctx actor.Context, m *messages.Send) {
 		case owner == nil && !peerjs.Waits(m.Type):
 			(*messages.Relay)(m).Release()
 			return
+		case cluster != nil && cluster.Behind(owner.key()): // what was sent before there was a session comes first
+			cluster.Deliver(string(m.To), d)
+			return
 		case owner != nil:
 			switch owner.mailbox.post(d) {
 			case "":
@@ -174,7 +190,7 @@ func (p *peerSession) send(ctx actor.Context, m *messages.Send) {
 			}
 		}
 	}
-	a := &absentee{d, p}
+	a := &absentee{message: d, from: p}
 	p.routed.Add(1)
 	p.system().peers.routed.Add(a.size())
 	ctx.Send(p.system().registry, a)
@@ -187,6 +203,10 @@ func (p *peerSession) deliver(m *messages.Deliver) {
 	}
 	if m.Type == messages.TypeToken {
 		p.yield(m)
+		return
+	}
+	if a := p.room(); m.Retained && a != nil || p.holds(a) && peerjs.Waits(m.Type) {
+		p.await(m)
 		return
 	}
 	if p.isHere() {
@@ -209,20 +229,29 @@ func (p *peerSession) deliver(m *messages.Deliver) {
 // await lets a message wait.
 func (p *peerSession) await(m *messages.Deliver) {
 	a := p.room()
-	// What comes while all that has waited is on its way to another node follows at once.
-	follows := a != nil && a.messages.len() == 0 && !m.Retained && p.system().cluster != nil
 	if a == nil {
 		a = &waitingRoom{absence: p.system().peers.waiting.begin(p.pid(), 0)}
 		p.setRoom(a)
 		a.grow(2*len(p.pid().Id) + actorBytes)
 		p.seekLater()
 	}
+	if node := nodeOf(m); node != "" {
+		p.mailbox.mu.Lock()
+		p.noteNode(node)
+		p.mailbox.mu.Unlock()
+	}
 	p.adopt(m)
+	place, back := m.Count, m.Retained
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
-	a.messages.put(m)
 	a.grow(len(m.Text) + heldBytes)
-	if follows {
-		p.passOn(a)
+	if back {
+		m.Count = place
+		a.putBack(m)
+		p.passedOn(a, false)
+	} else {
+		a.last++
+		m.Count = a.last
+		a.messages.put(m)
 	}
 	for a.messages.len() > 1 && (a.messages.len() > maxAwaited || a.bytes > maxAwaitedBytes) {
 		p.drop(a)
@@ -337,7 +366,7 @@ func (p *peerSession) takeOver(c *claim) {
 // handOut gives the client what has waited for it.
 func (p *peerSession) handOut() {
 	a := p.room()
-	if a == nil {
+	if a == nil || a.out > 0 {
 		return
 	}
 	for a.messages.len() > 0 && p.link().Deliver(a.messages.messages[a.messages.head].(*messages.Deliver)) {
@@ -352,7 +381,12 @@ func (p *peerSession) handOut() {
 func (p *peerSession) guard(guarded bool) {
 	p.mailbox.mu.Lock()
 	defer p.mailbox.mu.Unlock()
-	p.guarded = guarded
+	switch p.guarded = guarded; {
+	case guarded && p.reservation() == nil && p.room() == nil:
+		p.recess = nil
+	case !guarded && p.mailbox.backlog != nil:
+		p.noteNodes(p.mailbox.backlog.user)
+	}
 }
 
 // own notes whether the node owns the id in the cluster. The registry asks for that (isTaken).

@@ -259,6 +259,9 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case caughtUp:
 		m.connection.caughtUp()
 	case *absentee:
+		if m.passed != nil {
+			m.passed()
+		}
 		(*messages.Relay)(m.message).Release()
 	}
 }

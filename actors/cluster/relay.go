@@ -77,6 +77,8 @@ type target struct {
 	behind  bool       // the login is this node's, but not everything that was for the other node has an outcome
 	stale   uint64     // what has a number up to this one and waits is not delivered here
 	again   int        // how often the owner was looked for again, because it has no such login
+	// returning is how many messages for a PeerJS id are on their way to wait at this node, because no node has the id.
+	returning int
 }
 
 // sending is one message of a session of this node to a login of another one.
@@ -124,9 +126,8 @@ func (r *relay) Deliver(key string, m *messages.Deliver) {
 	s := &sending{relay: r, message: m, sender: m.Sender.GetId(), rawTo: string(m.RawTo)}
 	r.mu.Lock()
 	t := r.target(key)
-	for t.owner == "" && !t.landing && !t.pending() && !messages.IsPeerKey(key) {
-		// The login may have come to this node since the directory was asked. That of a PeerJS id has a session where messages wait for
-		// its client, and those go to the node where the client is.
+	for t.owner == "" && !t.landing && !t.pending() && !elsewhere(key, m) {
+		// The login may have come to this node since the directory was asked.
 		landed := r.landed
 		r.tidy(t)
 		r.mu.Unlock()
@@ -143,6 +144,9 @@ func (r *relay) Deliver(key string, m *messages.Deliver) {
 	r.number++
 	s.number = r.number
 	switch {
+	case t.returning > 0: // behind those
+		r.letWait(t, []*sending{s})
+		return
 	case t.owner != "" && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
 		r.fly(s)
 		r.mu.Unlock()
@@ -162,9 +166,15 @@ func (r *relay) Deliver(key string, m *messages.Deliver) {
 	r.mu.Unlock()
 }
 
+// elsewhere reports whether a message is for other nodes alone: it asks for a PeerJS id, or the session here with which such messages wait has
+// passed it on.
+func elsewhere(key string, m *messages.Deliver) bool {
+	return messages.IsPeerKey(key) && (m.Retained || m.Type == messages.TypeToken)
+}
+
 // pending reports whether there are messages without an outcome. The caller holds mu.
 func (t *target) pending() bool {
-	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes
+	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes || t.returning > 0
 }
 
 // target returns the target for a login. The caller holds mu.
@@ -217,7 +227,7 @@ func (r *relay) forget(s *sending) {
 
 // find looks for the owner of a login. The caller holds mu.
 func (r *relay) find(t *target) {
-	if t.finding || t.flushes || t.flying > 0 { // what is on its way may have to go first
+	if t.finding || t.flushes || t.flying > 0 || t.returning > 0 { // what is on its way may have to go first
 		return
 	}
 	t.finding = true
@@ -252,6 +262,8 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 		r.drop(t, messages.CodePeerUnavailable)
 	case owner == failed && t.outcome == routes.Gone:
 		r.drop(t, messages.CodePeerUnavailable)
+	case owner == failed && messages.IsPeerKey(t.key):
+		r.drop(t, messages.CodePeerUnreachable)
 	case owner == failed:
 		waiting := t.waiting
 		t.waiting, t.bytes = nil, 0
@@ -333,10 +345,33 @@ func (r *relay) flush(t *target) {
 func (r *relay) drop(t *target, code messages.Code) {
 	waiting := t.waiting
 	t.waiting, t.bytes = nil, 0
+	if messages.IsPeerKey(t.key) {
+		r.letWait(t, waiting)
+		return
+	}
 	r.tidy(t)
 	r.mu.Unlock()
 	for _, s := range waiting {
 		r.refuse(s.message, code)
+	}
+}
+
+// letWait lets messages for a PeerJS id wait at this node. Until they do, what comes behind them takes the same way. The caller holds mu, and
+// letWait gives it up.
+func (r *relay) letWait(t *target, all []*sending) {
+	t.returning += len(all)
+	r.tidy(t)
+	r.mu.Unlock()
+	for _, s := range all {
+		r.system.LetWait(s.message, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if t.returning--; len(t.waiting) > 0 {
+				r.find(t)
+			} else {
+				r.tidy(t)
+			}
+		})
 	}
 }
 
@@ -407,6 +442,12 @@ func (s *sending) Done(outcome routes.Outcome) {
 			return
 		}
 	}
+	peer := messages.IsPeerKey(t.key)
+	if peer && !told && (outcome == routes.Gone || outcome == routes.NoNode) {
+		s.message = m
+		r.letWait(t, []*sending{s})
+		return
+	}
 	if len(t.waiting) > 0 && t.owner == "" {
 		r.find(t)
 	}
@@ -414,6 +455,10 @@ func (s *sending) Done(outcome routes.Outcome) {
 	r.mu.Unlock()
 	if told {
 		r.system.Taken(m)
+		return
+	}
+	if peer { // it may have arrived, and must not arrive twice
+		r.refuse(m, messages.CodePeerOverloaded)
 		return
 	}
 	switch outcome {

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2p-messaging/messages"
+	"p2p-messaging/messages/peerjs"
+)
+
+// arrivals is what has come to an id, on all of its connections.
+type arrivals struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+// noting is a connection that notes what it delivers.
+type noting struct {
+	*client
+	all *arrivals
+}
+
+func (l noting) Deliver(m *messages.Deliver) bool {
+	l.all.mu.Lock()
+	defer l.all.mu.Unlock()
+	if l.client.mu.Lock(); l.closed != 0 {
+		l.client.mu.Unlock()
+		return false
+	}
+	l.client.mu.Unlock()
+	l.all.texts = append(l.all.texts, string(m.Text))
+	return true
+}
+
+// note connects a client whose messages are noted.
+func (n *memNode) note(t *testing.T, id, token string, all *arrivals) (p *peerClient, answer string) {
+	t.Helper()
+	c := n.connect()
+	p = &peerClient{n.ConnectPeer(noting{c, all}), c}
+	if !p.Begin(peerjs.Hello{ID: id, Token: token, Key: "peerjs"}, "") {
+		c.mu.Lock()
+		for c.resumed == 0 {
+			c.changed.Wait()
+		}
+		c.resumed--
+		c.mu.Unlock()
+	}
+	return p, c.next(t)
+}
+
+// wantOrder checks that all messages of each sender have come once, in their order.
+func (a *arrivals) wantOrder(t *testing.T, senders, sent int) {
+	t.Helper()
+	next := map[string]int{}
+	for _, text := range a.texts {
+		var m struct {
+			Src     string
+			Payload int
+		}
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Fatal(err)
+		}
+		if m.Payload != next[m.Src] {
+			t.Fatalf("message %d of %s came, want %d", m.Payload, m.Src, next[m.Src])
+		}
+		next[m.Src]++
+	}
+	for i := range senders {
+		if id := fmt.Sprint("sender", i); next[id] != sent {
+			t.Errorf("%d messages of %s came, want %d", next[id], id, sent)
+		}
+	}
+}
+
+// Clients of all nodes send to an id whose client comes from one node to the other all the while. It takes itself over, or is away in
+// between. Whatever was sent comes once, and in order.
+func TestAPeersMessagesKeepTheirOrderWhileItChangesNodes(t *testing.T) {
+	const sent = 400
+	for _, away := range []bool{false, true} {
+		for seed := range uint64(10) {
+			t.Run(fmt.Sprintf("away %v, %d", away, seed), func(t *testing.T) {
+				in(t, 3, func(t *testing.T, nodes []*memNode) {
+					nodes[0].network.store.set(func(f *fakeStore) { f.delay = 3 * time.Millisecond })
+					all := new(arrivals)
+					var sending sync.WaitGroup
+					stop := make(chan struct{})
+					for i, n := range nodes {
+						from, _ := n.note(t, fmt.Sprint("sender", i), "s", new(arrivals))
+						random := rand.New(rand.NewPCG(seed, uint64(i)))
+						sending.Go(func() {
+							for k := range sent {
+								from.say(t, "CANDIDATE", "alice", k)
+								time.Sleep(time.Duration(random.IntN(4)) * time.Millisecond)
+							}
+						})
+					}
+					go func() { sending.Wait(); close(stop) }()
+					random := rand.New(rand.NewPCG(seed, 99))
+					var last *peerClient
+					for at, going := 0, true; going; {
+						select {
+						case <-stop:
+							going = false
+						default:
+						}
+						at = (at + 1 + random.IntN(2)) % len(nodes)
+						if away && last != nil {
+							last.Peer.Closed(false)
+							time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+						}
+						p, answer := nodes[at].note(t, "alice", "a", all)
+						if answer != peerjs.Open {
+							continue
+						}
+						if last != nil && !away {
+							last.Peer.Closed(false)
+						}
+						last = p
+						time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
+					}
+					time.Sleep(3 * time.Second)
+					synctest.Wait()
+					all.mu.Lock()
+					defer all.mu.Unlock()
+					all.wantOrder(t, len(nodes), sent)
+				})
+			})
+		}
+	}
+}
