@@ -77,8 +77,10 @@ type target struct {
 	behind  bool       // the login is this node's, but not everything that was for the other node has an outcome
 	stale   uint64     // what has a number up to this one and waits is not delivered here
 	again   int        // how often the owner was looked for again, because it has no such login
-	// returning is how many messages for a PeerJS id are on their way to wait at this node, because no node has the id.
-	returning int
+	// Messages for a PeerJS id that are to wait at this node, because no node has the id.
+	returning int        // that do not wait yet
+	back      []*sending // those of them that the system does not have yet, in their order
+	givesBack bool       // a goroutine gives them to the system
 }
 
 // sending is one message of a session of this node to a login of another one.
@@ -360,9 +362,17 @@ func (r *relay) drop(t *target, code messages.Code) {
 // letWait gives it up.
 func (r *relay) letWait(t *target, all []*sending) {
 	t.returning += len(all)
-	r.tidy(t)
-	r.mu.Unlock()
-	for _, s := range all {
+	t.back = append(t.back, all...)
+	if t.givesBack || len(t.back) == 0 {
+		r.tidy(t)
+		r.mu.Unlock()
+		return
+	}
+	t.givesBack = true
+	for len(t.back) > 0 {
+		s := t.back[0]
+		t.back = t.back[1:]
+		r.mu.Unlock()
 		r.system.LetWait(s.message, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -372,7 +382,10 @@ func (r *relay) letWait(t *target, all []*sending) {
 				r.tidy(t)
 			}
 		})
+		r.mu.Lock()
 	}
+	t.givesBack, t.back = false, nil
+	r.mu.Unlock()
 }
 
 // tidy notes that everything for a login has an outcome, if so, and forgets a login that no other node has. The caller holds mu.
