@@ -65,6 +65,7 @@ type relay struct {
 type target struct {
 	key     string
 	owner   routes.Address // "" while it is not known
+	proven  bool           // the owner has taken a message
 	failed  routes.Address // the owner that the last message has not reached
 	outcome routes.Outcome // of that message
 	finding bool
@@ -149,7 +150,7 @@ func (r *relay) Deliver(key string, m *messages.Deliver) {
 	case t.returning > 0: // behind those
 		r.letWait(t, []*sending{s})
 		return
-	case t.owner != "" && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
+	case t.owner != "" && t.streams() && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
 		r.fly(s)
 		r.mu.Unlock()
 		r.carrier.Post(s.owner, s)
@@ -178,6 +179,10 @@ func elsewhere(key string, m *messages.Deliver) bool {
 func (t *target) pending() bool {
 	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes || t.returning > 0
 }
+
+// streams reports whether a message may be sent to the owner before those ahead of it have an outcome. While the client of a PeerJS id is about
+// to come to its owner, a message may find it, and the one ahead not. So the first goes alone. The caller holds mu.
+func (t *target) streams() bool { return t.proven || t.flying == 0 || !messages.IsPeerKey(t.key) }
 
 // target returns the target for a login. The caller holds mu.
 func (r *relay) target(key string) *target {
@@ -279,6 +284,7 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 			r.mu.Unlock()
 		})
 	default:
+		t.proven = t.proven && t.owner == owner
 		t.owner = owner
 		r.peers.know(owner)
 		r.flush(t)
@@ -318,7 +324,7 @@ func (r *relay) pass(t *target) bool {
 // flush sends what waits for a login, in its order. The caller holds mu, and flush gives it up.
 func (r *relay) flush(t *target) {
 	t.flushes = true
-	for len(t.waiting) > 0 && t.owner != "" {
+	for len(t.waiting) > 0 && t.owner != "" && t.streams() {
 		s := t.waiting[0]
 		t.waiting = t.waiting[1:]
 		t.bytes -= len(s.message.Text)
@@ -444,7 +450,7 @@ func (s *sending) Done(outcome routes.Outcome) {
 	r.forget(s)
 	if outcome == routes.Gone || outcome == routes.NoNode {
 		if t.owner == s.owner {
-			t.owner = ""
+			t.owner, t.proven = "", false
 		}
 		t.failed, t.outcome = s.owner, outcome
 		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told {
@@ -491,6 +497,7 @@ func (t *target) owned(owner routes.Address) {
 	if t.failed == owner {
 		t.failed = ""
 	}
+	t.proven = t.proven || t.owner == owner
 }
 
 // requeue puts a message back that was not received, in front of those that came after it. The caller holds mu.
