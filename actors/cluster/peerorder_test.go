@@ -38,7 +38,7 @@ func (l noting) Deliver(m *messages.Deliver) bool {
 }
 
 // note connects a client whose messages are noted.
-func (n *memNode) note(t *testing.T, id, token string, all *arrivals) (p *peerClient, answer string) {
+func (n *testNode) note(t *testing.T, id, token string, all *arrivals) (p *peerClient, answer string) {
 	t.Helper()
 	c := n.connect()
 	p = &peerClient{n.ConnectPeer(noting{c, all}), c}
@@ -132,4 +132,85 @@ func TestAPeersMessagesKeepTheirOrderWhileItChangesNodes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The same with a store and connections between the nodes that are real.
+func TestAPeersMessagesKeepTheirOrderInACluster(t *testing.T) {
+	nodes := startNodes(t, startEtcd(t), 2)
+	all := new(arrivals)
+	const sent = 300
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	for i, n := range nodes {
+		from, _ := n.note(t, fmt.Sprint("sender", i), "s", new(arrivals))
+		sending.Go(func() {
+			for k := range sent {
+				from.say(t, "CANDIDATE", "alice", k)
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	go func() {
+		sending.Wait()
+		close(stop)
+	}()
+	var last *peerClient
+	for at, going := 0, true; going; at++ {
+		select {
+		case <-stop:
+			going = false
+		case <-time.After(20 * time.Millisecond):
+		}
+		if last != nil {
+			if _, answer := nodes[at%2].note(t, "alice", "thief", new(arrivals)); answer != peerjs.IDTaken {
+				t.Fatalf("a thief was told %s at the other node", answer)
+			}
+		}
+		p, answer := nodes[at%2].note(t, "alice", "a", all)
+		if answer != peerjs.Open {
+			t.Fatalf("alice was told %s", answer)
+		}
+		if last != nil {
+			last.Peer.Closed(false)
+		}
+		last = p
+	}
+	waitFor(t, "everything has come", func() bool {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		return len(all.texts) >= len(nodes)*sent
+	})
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.wantOrder(t, len(nodes), sent)
+}
+
+// A node does not answer whether it has taken a message. The sender is told, and the message does not wait: it might arrive twice.
+func TestAPeersMessageThatMayHaveArrivedIsNotSentAgain(t *testing.T) {
+	in(t, 2, func(t *testing.T, nodes []*memNode) {
+		all := new(arrivals)
+		alice, _ := nodes[0].testNode.arrive(t, "alice", "a")
+		if _, answer := nodes[1].note(t, "bob", "b", all); answer != peerjs.Open {
+			t.Fatalf("bob was told %s", answer)
+		}
+		alice.say(t, "OFFER", "bob", 0)
+		time.Sleep(100 * time.Millisecond)
+		nodes[1].set(func(n *memNode) { n.frozen = true })
+		alice.say(t, "OFFER", "bob", 1)
+		if got, want := alice.next(t), `{"type":"EXPIRE","src":"bob","dst":"alice"}`; got != want {
+			t.Errorf("alice was told %s, want %s", got, want)
+		}
+		nodes[0].network.store.set(func(f *fakeStore) { f.cut = f.keys[messages.PeerKey("bob")].lease })
+		for answer := ""; answer != peerjs.Open; time.Sleep(50 * time.Millisecond) {
+			_, answer = nodes[0].note(t, "bob", "b", all)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		if len(all.texts) != 1 {
+			t.Errorf("bob got %q", all.texts)
+		}
+		nodes[1].set(func(n *memNode) { n.frozen = false })
+	})
 }

@@ -169,20 +169,10 @@ func (r *relay) Deliver(key string, m *messages.Deliver) {
 	r.mu.Unlock()
 }
 
-// elsewhere reports whether a message is for other nodes alone: it asks for a PeerJS id, or the session here with which such messages wait has
-// passed it on.
-func elsewhere(key string, m *messages.Deliver) bool {
-	return messages.IsPeerKey(key) && (m.Retained || m.Type == messages.TypeToken)
-}
-
 // pending reports whether there are messages without an outcome. The caller holds mu.
 func (t *target) pending() bool {
 	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes || t.returning > 0
 }
-
-// streams reports whether a message may be sent to the owner before those ahead of it have an outcome. While the client of a PeerJS id is about
-// to come to its owner, a message may find it, and the one ahead not. So the first goes alone. The caller holds mu.
-func (t *target) streams() bool { return t.proven || t.flying == 0 || !messages.IsPeerKey(t.key) }
 
 // target returns the target for a login. The caller holds mu.
 func (r *relay) target(key string) *target {
@@ -362,36 +352,6 @@ func (r *relay) drop(t *target, code messages.Code) {
 	for _, s := range waiting {
 		r.refuse(s.message, code)
 	}
-}
-
-// letWait lets messages for a PeerJS id wait at this node. Until they do, what comes behind them takes the same way. The caller holds mu, and
-// letWait gives it up.
-func (r *relay) letWait(t *target, all []*sending) {
-	t.returning += len(all)
-	t.back = append(t.back, all...)
-	if t.givesBack || len(t.back) == 0 {
-		r.tidy(t)
-		r.mu.Unlock()
-		return
-	}
-	t.givesBack = true
-	for len(t.back) > 0 {
-		s := t.back[0]
-		t.back = t.back[1:]
-		r.mu.Unlock()
-		r.system.LetWait(s.message, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if t.returning--; len(t.waiting) > 0 {
-				r.find(t)
-			} else {
-				r.tidy(t)
-			}
-		})
-		r.mu.Lock()
-	}
-	t.givesBack, t.back = false, nil
-	r.mu.Unlock()
 }
 
 // tidy notes that everything for a login has an outcome, if so, and forgets a login that no other node has. The caller holds mu.
