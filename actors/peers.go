@@ -151,6 +151,14 @@ type absentee struct {
 // size returns how many bytes the message occupies.
 func (a *absentee) size() int64 { return int64(len(a.message.Text) + heldBytes) }
 
+// tell tells the cluster, once, that the message is passed on.
+func (a *absentee) tell() {
+	if passed := a.passed; passed != nil {
+		a.passed = nil
+		passed()
+	}
+}
+
 // peerSpawner is what the registry has for PeerJS clients.
 type peerSpawner struct {
 	spawning *peerSession // see registry.spawning
@@ -219,9 +227,7 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 // await passes a message on to the session of an id, which is made if there is none.
 func (r *registry) await(ctx actor.Context, a *absentee) {
 	m := a.message
-	if a.passed != nil {
-		defer a.passed()
-	}
+	defer a.tell()
 	if a.from != nil {
 		held := a.size()
 		defer func() {

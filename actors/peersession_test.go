@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -364,4 +365,31 @@ func BenchmarkIdlePeer(b *testing.B) {
 		heap2, _ := live()
 		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session")
 	}
+}
+
+// talkingPeers connects two clients and returns the first. The second is to0 for n = 0.
+func talkingPeers(t testing.TB, s *System, n int32) (from *Peer) {
+	for _, id := range []string{"to", "from"} {
+		from = s.ConnectPeer(discard{})
+		if from.Begin(peerjs.Hello{ID: fmt.Sprint(id, n), Token: "t", Key: "k"}, ""); !from.LoggedIn() {
+			t.Fatal("a client did not get its id")
+		}
+	}
+	return from
+}
+
+// BenchmarkPeerRelay is BenchmarkRelay for PeerJS clients.
+func BenchmarkPeerRelay(b *testing.B) {
+	s := newTestSystem(b, Options{PeerJS: &PeerJS{}})
+	b.ReportAllocs()
+	var pair atomic.Int32
+	b.RunParallel(func(pb *testing.PB) {
+		n := pair.Add(1)
+		from := talkingPeers(b, s, n)
+		text := fmt.Appendf(nil, `{"type":"OFFER","dst":"to%d","payload":{"sdp":"%0200d"}}`, n, 0)
+		for pb.Next() {
+			m, _ := peerjs.Read(text, "from")
+			from.Receive(m)
+		}
+	})
 }

@@ -259,9 +259,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case caughtUp:
 		m.connection.caughtUp()
 	case *absentee:
-		if m.passed != nil {
-			m.passed()
-		}
+		m.tell()
 		(*messages.Relay)(m.message).Release()
 	}
 }
