@@ -281,6 +281,10 @@ func (s *System) Pass(key string, m *messages.Deliver) bool {
 	if owner == nil || owner.moves() {
 		return false
 	}
+	if m.Type == messages.TypeToken { // another node was asked for a PeerJS id that has come here meanwhile
+		s.settled(m)
+		return true
+	}
 	u, count := underwayOf((*messages.Relay)(m)), m.Count
 	s.root.Send(owner.pid(), m)
 	u.end(count) // not before: what the session does then must come behind it

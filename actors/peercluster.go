@@ -93,18 +93,20 @@ func (r *registry) askFor(c *claim) {
 		r.peers.number++
 		c.ask = &ask{number: strconv.FormatUint(r.peers.number, 36)}
 		r.peers.asks[c.ask.number] = c
-		m := peerjs.NewYield(c.login.Key, c.secret, c.proven)
-		m.Sender, m.RawTo = r.system.registry, []byte(c.ask.number)
-		r.system.cluster.Deliver(c.login.Key, m)
 	}
 	if c.ask.times == maxAsks || c.ask.denied || c.connection.gone() {
 		r.refuseTaken(c)
 		return
 	}
+	// The question is not kept for a node that does not have the id yet or any more, so it is asked each time: late, it would end the session that
+	// the client has by then.
+	m := peerjs.NewYield(c.login.Key, c.secret, c.proven)
+	m.Sender, m.RawTo = r.system.registry, []byte(c.ask.number)
 	root, registry := r.system.root, r.system.registry
 	c.ask.pausing = true
 	time.AfterFunc(askPause<<c.ask.times, func() { root.Send(registry, c) })
 	c.ask.times++
+	r.system.cluster.Deliver(c.login.Key, m)
 }
 
 // refuseTaken refuses a claim on an id that another node keeps.

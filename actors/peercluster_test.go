@@ -37,7 +37,7 @@ func TestAnIDOfAnotherNodeIsRefusedAtOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cluster := yieldingCluster{newFakeCluster(), make(chan *messages.Deliver, 1)}
+				cluster := yieldingCluster{newFakeCluster(), make(chan *messages.Deliver, maxAsks)}
 				s := newTestSystem(t, Options{Cluster: cluster, PeerJS: &PeerJS{}})
 				start := time.Now()
 				told := make(chan string)
@@ -211,3 +211,27 @@ type awayCluster struct {
 }
 
 func (c awayCluster) Deliver(_ string, m *messages.Deliver) { c.delivered <- m }
+
+// A node asks another one for an id. Before the question is there, the id has come to the node itself. Its client stays.
+func TestANodeDoesNotYieldAnIDToItself(t *testing.T) {
+	f := newFakeCluster()
+	f.grants = true
+	s := newTestSystem(t, Options{Cluster: f, PeerJS: &PeerJS{}})
+	alice := arrive(t, s, "alice", "a")
+	key := messages.PeerKey("alice")
+	question := func() *messages.Deliver {
+		m := peerjs.NewYield(key, hashOf("a"), false)
+		m.Sender = s.registry
+		return m
+	}
+	if !s.Pass(key, question()) {
+		t.Error("the question goes on looking for the id")
+	}
+	s.LetWait(question(), func() {})
+	if code, _ := alice.link.closedWith(); code != 0 {
+		t.Errorf("the client was closed with %d", code)
+	}
+	bob := arrive(t, s, "bob", "b")
+	bob.say(t, "OFFER", "alice", 1)
+	alice.link.next(t)
+}

@@ -228,6 +228,10 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 func (r *registry) await(ctx actor.Context, a *absentee) {
 	m := a.message
 	defer a.tell()
+	if m.Type == messages.TypeToken { // the node that has the id was asked, and does not have it any more
+		r.system.settled(m)
+		return
+	}
 	if a.from != nil {
 		held := a.size()
 		defer func() {

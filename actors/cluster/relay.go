@@ -413,7 +413,7 @@ func (s *sending) Done(outcome routes.Outcome) {
 			t.owner, t.proven = "", false
 		}
 		t.failed, t.outcome = s.owner, outcome
-		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told {
+		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told && m.Type != messages.TypeToken {
 			s.message, s.gone = m, false
 			r.requeue(t, s)
 			r.find(t)
