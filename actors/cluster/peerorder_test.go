@@ -78,7 +78,7 @@ func (a *arrivals) wantOrder(t *testing.T, senders, sent int) {
 }
 
 // Clients of all nodes send to an id whose client comes from one node to the other all the while. It takes itself over, or is away in
-// between. Whatever was sent comes once, and in order.
+// between. Whatever was sent comes once, and in order. Nothing arrives in the instant in which the client leaves a node: that may come late.
 func TestAPeersMessagesKeepTheirOrderWhileItChangesNodes(t *testing.T) {
 	const sent = 400
 	for _, away := range []bool{false, true} {
@@ -88,13 +88,16 @@ func TestAPeersMessagesKeepTheirOrderWhileItChangesNodes(t *testing.T) {
 					nodes[0].network.store.set(func(f *fakeStore) { f.delay = 3 * time.Millisecond })
 					all := new(arrivals)
 					var sending sync.WaitGroup
+					leaving := make(chan struct{}, 1) // has an element while the client leaves, or a sender sends
 					stop := make(chan struct{})
 					for i, n := range nodes {
 						from, _ := n.note(t, fmt.Sprint("sender", i), "s", new(arrivals))
 						random := rand.New(rand.NewPCG(seed, uint64(i)))
 						sending.Go(func() {
 							for k := range sent {
+								leaving <- struct{}{}
 								from.say(t, "CANDIDATE", "alice", k)
+								<-leaving
 								time.Sleep(time.Duration(random.IntN(4)) * time.Millisecond)
 							}
 						})
@@ -110,10 +113,20 @@ func TestAPeersMessagesKeepTheirOrderWhileItChangesNodes(t *testing.T) {
 						}
 						at = (at + 1 + random.IntN(2)) % len(nodes)
 						if away && last != nil {
+							leaving <- struct{}{}
+							time.Sleep(time.Millisecond)
 							last.Peer.Closed(false)
+							<-leaving
 							time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
 						}
+						if !away {
+							leaving <- struct{}{}
+							time.Sleep(time.Millisecond)
+						}
 						p, answer := nodes[at].note(t, "alice", "a", all)
+						if !away {
+							<-leaving
+						}
 						if answer != peerjs.Open {
 							continue
 						}
@@ -141,11 +154,14 @@ func TestAPeersMessagesKeepTheirOrderInACluster(t *testing.T) {
 	const sent = 300
 	stop := make(chan struct{})
 	var sending sync.WaitGroup
+	leaving := make(chan struct{}, 1) // has an element while the client leaves, or a sender sends
 	for i, n := range nodes {
 		from, _ := n.note(t, fmt.Sprint("sender", i), "s", new(arrivals))
 		sending.Go(func() {
 			for k := range sent {
+				leaving <- struct{}{}
 				from.say(t, "CANDIDATE", "alice", k)
+				<-leaving
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -166,7 +182,10 @@ func TestAPeersMessagesKeepTheirOrderInACluster(t *testing.T) {
 				t.Fatalf("a thief was told %s at the other node", answer)
 			}
 		}
+		leaving <- struct{}{}
+		waitFor(t, "what was sent has an outcome", func() bool { return nodes[0].cluster.relay.unsettled()+nodes[1].cluster.relay.unsettled() == 0 })
 		p, answer := nodes[at%2].note(t, "alice", "a", all)
+		<-leaving
 		if answer != peerjs.Open {
 			t.Fatalf("alice was told %s", answer)
 		}
