@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"p2p-messaging/messages"
+	"p2p-messaging/messages/peerjs"
 )
 
 // This test does not run under the race detector, because a sync.Pool drops some items there.
@@ -28,5 +29,17 @@ func TestARelayAllocatesNothing(t *testing.T) {
 		if charged := sender.link.charged; pair[0] == "alice" && charged != 0 {
 			t.Errorf("a relay is charged for %d times more", charged)
 		}
+	}
+}
+
+func TestARelayOfAPeerAllocatesNothing(t *testing.T) {
+	s := newTestSystem(t, Options{PeerJS: &PeerJS{}})
+	from := talkingPeers(t, s, 0)
+	text := []byte(`{"type":"OFFER","dst":"to0","payload":{"sdp":"v=0"}}`)
+	if n := testing.AllocsPerRun(1000, func() {
+		m, _ := peerjs.Read(text, "from0")
+		from.Receive(m)
+	}); n >= 1 {
+		t.Errorf("a relay allocates %v times, want never", n)
 	}
 }

@@ -244,14 +244,17 @@ func (s *System) giveBack(m *messages.Return) {
 }
 
 // Arrive gives a message of another node to the session of this node that has a login. From is for [Cluster.Return] and
-// [Cluster.Settled], of which exactly one is called later. Arrive returns false if no session has the login. Then the caller still
-// owns the message.
+// [Cluster.Settled], of which exactly one is called later. Arrive returns false if no session has the login, or no client the PeerJS
+// id: what is sent to such an id waits at the node of its sender. Then the caller still owns the message.
 func (s *System) Arrive(key []byte, m *messages.Relay, from string) bool {
 	owner := s.directory.owner(key)
 	if owner == nil || owner.moves() {
 		return false
 	}
 	m.Sender = origin(from)
+	if messages.IsPeerKey(key) {
+		return s.arrivePeer(owner, (*messages.Deliver)(m))
+	}
 	s.root.Send(owner.pid(), (*messages.Deliver)(m))
 	return true
 }
@@ -263,6 +266,10 @@ func (s *System) Pass(key string, m *messages.Deliver) bool {
 	if owner == nil || owner.moves() {
 		return false
 	}
+	if m.Type == messages.TypeToken { // another node was asked for a PeerJS id that has come here meanwhile
+		s.settled(m)
+		return true
+	}
 	u, count := underwayOf((*messages.Relay)(m)), m.Count
 	s.root.Send(owner.pid(), m)
 	u.end(count) // not before: what the session does then must come behind it
@@ -271,12 +278,19 @@ func (s *System) Pass(key string, m *messages.Deliver) bool {
 
 // Taken says that a session of another node has a message of a session of this node, and releases it.
 func (s *System) Taken(m *messages.Deliver) {
+	s.notePassedOn(m)
 	concluded((*messages.Relay)(m))
 	(*messages.Relay)(m).Release()
 }
 
 // Refuse tells the sender of a message, a session of this node, that the message was not delivered.
 func (s *System) Refuse(m *messages.Deliver, code messages.Code) { s.handBack(m, code) }
+
+// LetWait lets a message for a PeerJS id wait at this node, because no node has the id. Passed is called when what is sent to the id later stays
+// behind it.
+func (s *System) LetWait(m *messages.Deliver, passed func()) {
+	s.root.Send(s.registry, &absentee{message: m, passed: passed})
+}
 
 // Tell tells a session of this node that a message of its client was not delivered. Sender is the id of the message's sender, and
 // rawTo the RawTo of the message.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"p2p-messaging/messages"
 	"p2p-messaging/messages/peerjs"
@@ -211,4 +212,14 @@ func TestOneTimerSeeksAPeer(t *testing.T) {
 			t.Errorf("the id was sought %d times in ten intervals", n)
 		}
 	})
+}
+
+// An idle id is its session, its connection and its name. Their sizes are those of the allocator's classes.
+func TestAPeersSessionTakesOneCacheLineAndAHalf(t *testing.T) {
+	if n := unsafe.Sizeof(peerSession{}); n > 96 {
+		t.Errorf("the session of a PeerJS id takes %d bytes, want no more than 96", n)
+	}
+	if n := unsafe.Sizeof(Peer{}); n > 48 {
+		t.Errorf("the connection of a PeerJS client takes %d bytes, want no more than 48", n)
+	}
 }

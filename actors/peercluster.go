@@ -2,7 +2,9 @@ package actors
 
 import (
 	"crypto/subtle"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"p2p-messaging/messages"
@@ -89,18 +91,20 @@ func (r *registry) askFor(c *claim) {
 		r.peers.number++
 		c.ask = &ask{number: strconv.FormatUint(r.peers.number, 36)}
 		r.peers.asks[c.ask.number] = c
-		m := peerjs.NewYield(c.login.Key, c.secret, c.proven)
-		m.Sender, m.RawTo = r.system.registry, []byte(c.ask.number)
-		r.system.cluster.Deliver([]byte(c.login.Key), m)
 	}
 	if c.ask.times == maxAsks || c.ask.denied || c.connection.gone() {
 		r.refuseTaken(c)
 		return
 	}
+	// The question is not kept for a node that does not have the id yet or any more, so it is asked each time: late, it would end the session that
+	// the client has by then.
+	m := peerjs.NewYield(c.login.Key, c.secret, c.proven)
+	m.Sender, m.RawTo = r.system.registry, []byte(c.ask.number)
 	root, registry := r.system.root, r.system.registry
 	c.ask.pausing = true
 	time.AfterFunc(askPause<<c.ask.times, func() { root.Send(registry, c) })
 	c.ask.times++
+	r.system.cluster.Deliver([]byte(c.login.Key), m)
 }
 
 // refuseTaken refuses a claim on an id that another node keeps.
@@ -194,7 +198,7 @@ func (p *peerSession) seekLater() {
 // seek passes on what waits, in its order. What nobody takes comes back, unless the time is nearly over.
 func (p *peerSession) seek() {
 	p.seeking = false
-	a := p.room
+	a := p.room()
 	if a == nil {
 		return
 	}
@@ -206,10 +210,111 @@ func (p *peerSession) seek() {
 
 // passOn gives to the cluster what waits. A message that comes back says that it was retained.
 func (p *peerSession) passOn(a *waitingRoom) {
+	if a.out > 0 || p.system().cluster.Behind(p.key()) { // what is there may come back, or came before the session
+		return
+	}
 	for bytes := 0; a.messages.len() > 0 && bytes < seekBytes; {
 		m := a.take()
 		bytes += len(m.Text)
+		a.out++
 		m.To, m.Retained = []byte(p.key()), true
 		p.system().cluster.Deliver(m.To, m)
+	}
+}
+
+// passedOn tells the session of an id that a message which it has passed on will not come back.
+type passedOn struct{}
+
+// notePassedOn tells that the session which has passed a message on, if one has.
+func (s *System) notePassedOn(m *messages.Deliver) {
+	if !m.Retained || !messages.IsPeerKey(m.To) {
+		return
+	}
+	if owner := s.directory.owner(m.To); owner != nil {
+		owner.mailbox.post(passedOn{})
+	}
+}
+
+// passedOn notes that a message which was passed on has arrived elsewhere or come back. When all have, what came behind them goes to the client if it
+// is here, and to the other node if they have arrived there.
+func (p *peerSession) passedOn(a *waitingRoom, arrived bool) {
+	if a.out == 0 { // it was passed on from another room
+		return
+	}
+	a.out--
+	switch {
+	case a.out > 0:
+	case p.isHere():
+		p.handOut()
+	case !arrived:
+	case a.messages.len() == 0:
+		a.absence.end()
+		p.setRoom(nil)
+	case !p.guarded:
+		p.passOn(a)
+	}
+}
+
+// holds reports whether what comes for the client must wait, because a message that came before is on its way to another node.
+func (p *peerSession) holds(a *waitingRoom) bool { return a != nil && a.out > 0 && p.isHere() }
+
+// putBack puts a message back that was passed on and that nobody has taken.
+func (a *waitingRoom) putBack(m *messages.Deliver) {
+	a.last = max(a.last, m.Count)
+	i := len(a.messages.messages)
+	for i > a.messages.head && a.messages.messages[i-1].(*messages.Deliver).Count > m.Count {
+		i--
+	}
+	a.messages.messages = slices.Insert(a.messages.messages, i, any(m))
+}
+
+// arrivePeer gives a message of another node to the session of an id, if the node has the id, or messages of that node wait for it here: later ones
+// stay behind those. Otherwise arrivePeer returns false, and the message waits at its own node.
+func (s *System) arrivePeer(owner *session, m *messages.Deliver) bool {
+	owner.mailbox.mu.Lock()
+	p, ok := owner.mailbox.invoker.Actor().(*peerSession)
+	ok = ok && (p.guarded && p.owns || p.recess != nil && slices.Contains(p.recess.nodes, nodeOf(m)))
+	owner.mailbox.mu.Unlock()
+	if !ok {
+		return false
+	}
+	switch refusal := owner.mailbox.post(m); refusal {
+	case "":
+	case messages.CodePeerUnavailable: // it is ending
+		return false
+	default:
+		s.handBackPeer(m, refusal)
+	}
+	return true
+}
+
+// nodeOf returns the node that a message comes from, or "" for this one.
+func nodeOf(m *messages.Deliver) string {
+	from, ok := m.Sender.(origin)
+	if !ok {
+		return ""
+	}
+	node, _, _ := strings.Cut(string(from), " ")
+	return node
+}
+
+// noteNode notes that messages of another node wait. The caller holds the mailbox's lock.
+func (p *peerSession) noteNode(node string) {
+	if p.recess == nil {
+		p.recess = new(recess)
+	}
+	if !slices.Contains(p.recess.nodes, node) {
+		p.recess.nodes = append(p.recess.nodes, strings.Clone(node))
+	}
+}
+
+// noteNodes notes that the messages in the mailbox are about to wait. The caller holds the mailbox's lock.
+func (p *peerSession) noteNodes(mailbox queue) {
+	for _, m := range mailbox.messages[mailbox.head:] {
+		if m, ok := m.(*messages.Deliver); ok {
+			if node := nodeOf(m); node != "" {
+				p.noteNode(node)
+			}
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,7 +37,7 @@ func TestAnIDOfAnotherNodeIsRefusedAtOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cluster := yieldingCluster{newFakeCluster(), make(chan *messages.Deliver, 1)}
+				cluster := yieldingCluster{newFakeCluster(), make(chan *messages.Deliver, maxAsks)}
 				s := newTestSystem(t, Options{Cluster: cluster, PeerJS: &PeerJS{}})
 				start := time.Now()
 				told := make(chan string)
@@ -104,4 +106,132 @@ func TestANodeYieldsAnIDToItsClientAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What waits is on its way to another node when its client comes here. What came behind it stays behind it, whether it comes back or not.
+func TestWhatIsOnItsWayElsewhereComesFirst(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := newFakeCluster()
+			fake.grants = true
+			cluster := awayCluster{fake, make(chan *messages.Deliver, 10)}
+			s := newTestSystem(t, Options{Cluster: cluster, PeerJS: &PeerJS{}})
+			bob := arrive(t, s, "bob", "b")
+			bob.say(t, "OFFER", "alice", 0)
+			first := <-cluster.delivered
+			passed := false
+			s.LetWait(first, func() { passed = true })
+			if !passed {
+				t.Error("the cluster is not told that the message waits")
+			}
+			bob.say(t, "OFFER", "alice", 1)
+			bob.say(t, "OFFER", "alice", 2)
+			var out []*messages.Deliver
+			for range 3 {
+				out = append(out, <-cluster.delivered)
+			}
+			bob.say(t, "OFFER", "alice", 3)
+			alice := arrive(t, s, "alice", "a")
+			bob.say(t, "OFFER", "alice", 4)
+			s.Taken(out[0])
+			s.LetWait(out[1], func() {})
+			if texts := alice.link.rest(); len(texts) > 0 {
+				t.Errorf("%q came too early", texts)
+			}
+			if back {
+				s.LetWait(out[2], func() {})
+			} else {
+				s.Taken(out[2])
+			}
+			bob.say(t, "OFFER", "alice", 5)
+			want := []int{1, 2, 3, 4, 5}
+			if !back {
+				want = []int{1, 3, 4, 5}
+			}
+			for _, n := range want {
+				if got, want := alice.link.next(t), fmt.Sprintf(`{"type":"OFFER","src":"bob","dst":"alice","payload":%d}`, n); got != want {
+					t.Errorf("%s came, want %s", got, want)
+				}
+			}
+			if f := s.Figures(); f.PeersAwaited != 0 || f.PeersAwaitedBytes != 0 {
+				t.Errorf("%d ids are awaited, with %d bytes", f.PeersAwaited, f.PeersAwaitedBytes)
+			}
+		})
+	}
+}
+
+// A message of another node waits here only behind others of that node. Otherwise it waits there.
+func TestAMessageOfAnotherNodeWaitsThere(t *testing.T) {
+	f := newFakeCluster()
+	f.grants = true
+	s := newTestSystem(t, Options{Cluster: f, PeerJS: &PeerJS{Reserve: time.Hour}})
+	arrives := func(node string, n int) bool {
+		m, _ := peerjs.Read(fmt.Appendf(nil, `{"type":"OFFER","dst":"alice","payload":%d}`, n), "carol")
+		ok := s.Arrive(m.To, m, node+" 1 carol")
+		if !ok {
+			m.Release()
+		}
+		return ok
+	}
+	bob, alice := arrive(t, s, "bob", "b"), arrive(t, s, "alice", "a")
+	if !arrives("n1", 0) {
+		t.Error("a client does not get what another node sends")
+	}
+	alice.Closed(false)
+	if !arrives("n1", 1) {
+		t.Error("a reserved id does not get what another node sends")
+	}
+	bob.say(t, "OFFER", "alice", 2)
+	if !s.EndPeer("alice") { // messages wait for it
+		t.Fatal("nobody has the id")
+	}
+	if arrives("n2", 3) {
+		t.Error("a message waits at another node than that of its sender")
+	}
+	if !arrives("n1", 4) {
+		t.Error("a message overtakes one of its own node")
+	}
+	alice = arrive(t, s, "alice", "another")
+	for _, n := range []int{1, 2, 4} {
+		if got := alice.link.next(t); !strings.HasSuffix(got, fmt.Sprintf(`"payload":%d}`, n)) {
+			t.Errorf("%s came, want %d", got, n)
+		}
+	}
+	alice.Leave()
+	alice.Closed(false)
+	if arrives("n1", 5) {
+		t.Error("a message waits at another node than that of its sender")
+	}
+}
+
+// awayCluster is a cluster whose other nodes keep what is sent to them. They are the test.
+type awayCluster struct {
+	*fakeCluster
+	delivered chan *messages.Deliver
+}
+
+func (c awayCluster) Deliver(_ []byte, m *messages.Deliver) { c.delivered <- m }
+
+// A node asks another one for an id. Before the question is there, the id has come to the node itself. Its client stays.
+func TestANodeDoesNotYieldAnIDToItself(t *testing.T) {
+	f := newFakeCluster()
+	f.grants = true
+	s := newTestSystem(t, Options{Cluster: f, PeerJS: &PeerJS{}})
+	alice := arrive(t, s, "alice", "a")
+	key := messages.PeerKey("alice")
+	question := func() *messages.Deliver {
+		m := peerjs.NewYield(key, hashOf("a"), false)
+		m.Sender = s.registry
+		return m
+	}
+	if !s.Pass(key, question()) {
+		t.Error("the question goes on looking for the id")
+	}
+	s.LetWait(question(), func() {})
+	if code, _ := alice.link.closedWith(); code != 0 {
+		t.Errorf("the client was closed with %d", code)
+	}
+	bob := arrive(t, s, "bob", "b")
+	bob.say(t, "OFFER", "alice", 1)
+	alice.link.next(t)
 }

@@ -10,21 +10,17 @@ import (
 
 // Peer is the [Connection] of a PeerJS client. [System.ConnectPeer] makes it. It asks for one id, with Begin, and ends if that is refused.
 // Otherwise the rules of Connection hold.
-type Peer struct {
-	Connection
-	hello *peerjs.Hello // nil after Begin
+type Peer struct{ Connection }
+
+// ConnectPeer returns a Peer for a new client.
+func (s *System) ConnectPeer(link Link) *Peer {
+	return &Peer{Connection{system: s, link: link}}
 }
 
-// ConnectPeer returns a Peer for a new client, which has said hello in the address of its WebSocket.
-func (s *System) ConnectPeer(link Link, hello peerjs.Hello) *Peer {
-	return &Peer{Connection: Connection{system: s, link: link}, hello: &hello}
-}
-
-// Begin asks for the id of the client. Key is that of the service; "" takes any. Begin must be called once, before anything else. Its result is
-// that of [Connection.Receive]: if it returns false, the client's first message must wait for [Link.Resume].
-func (p *Peer) Begin(key string) (next bool) {
-	h := p.hello
-	p.hello = nil
+// Begin asks for the id of the client, which has said hello in the address of its WebSocket. Key is that of the service; "" takes any. Begin must
+// be called once, before anything else. Its result is that of [Connection.Receive]: if it returns false, the client's first message must wait
+// for [Link.Resume].
+func (p *Peer) Begin(h peerjs.Hello, key string) (next bool) {
 	switch {
 	case h.ID == "" || h.Token == "" || h.Key == "":
 		p.turnAway(messages.CodeMalformed, peerjs.ErrorIncomplete)

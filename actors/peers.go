@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,9 +54,12 @@ type peers struct {
 	waiting  away         // ids for which messages wait
 	reserved away         // ids that their clients may come back for
 
-	mu          sync.Mutex
-	first, last *peerSession // those with a connection, in the order in which they have come; only with Discovery
-	left        []PeerState
+	mu sync.Mutex
+	// listed are the sessions with a connection, by the order in which their clients have come. Only with Discovery: without it, no session pays
+	// for a place in a list.
+	listed map[*peerSession]uint64
+	come   uint64 // how many were listed
+	left   []PeerState
 }
 
 func (p *peers) init(s *System, o *PeerJS) {
@@ -87,7 +92,7 @@ func (p *peers) take() bool {
 	return true
 }
 
-// list adds a session to the list of those with a connection.
+// list adds a session to those with a connection.
 func (p *peers) list(one *peerSession) {
 	p.present.Add(1)
 	if !p.options.Discovery {
@@ -95,15 +100,14 @@ func (p *peers) list(one *peerSession) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if one.before = p.last; one.before != nil {
-		one.before.after = one
-	} else {
-		p.first = one
+	if p.listed == nil {
+		p.listed = map[*peerSession]uint64{}
 	}
-	p.last = one
+	p.come++
+	p.listed[one] = p.come
 }
 
-// unlist removes a session from that list.
+// unlist removes a session from them.
 func (p *peers) unlist(one *peerSession) {
 	p.present.Add(-1)
 	if !p.options.Discovery {
@@ -111,27 +115,28 @@ func (p *peers) unlist(one *peerSession) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if one.before != nil {
-		one.before.after = one.after
-	} else {
-		p.first = one.after
+	if delete(p.listed, one); len(p.listed) == 0 {
+		p.listed = nil // a map that has been large stays large
 	}
-	if one.after != nil {
-		one.after.before = one.before
-	} else {
-		p.last = one.before
-	}
-	one.before, one.after = nil, nil
 }
 
 // PeerIDs returns the ids of the PeerJS clients that are connected, in the order in which they have come. It returns none without
 // [PeerJS.Discovery].
 func (s *System) PeerIDs() []string {
-	ids := []string{}
+	type place struct {
+		come uint64
+		id   string
+	}
 	s.peers.mu.Lock()
-	defer s.peers.mu.Unlock()
-	for one := s.peers.first; one != nil; one = one.after {
-		ids = append(ids, one.id())
+	places := make([]place, 0, len(s.peers.listed))
+	for one, come := range s.peers.listed {
+		places = append(places, place{come, one.id()})
+	}
+	s.peers.mu.Unlock()
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.come, b.come) })
+	ids := make([]string, len(places))
+	for i, p := range places {
+		ids[i] = p.id
 	}
 	return ids
 }
@@ -140,10 +145,19 @@ func (s *System) PeerIDs() []string {
 type absentee struct {
 	message *messages.Deliver
 	from    *peerSession // nil if no session waits for it to be passed on
+	passed  func()       // called when it is passed on; nil if the cluster does not wait for that
 }
 
 // size returns how many bytes the message occupies.
 func (a *absentee) size() int64 { return int64(len(a.message.Text) + heldBytes) }
+
+// tell tells the cluster, once, that the message is passed on.
+func (a *absentee) tell() {
+	if passed := a.passed; passed != nil {
+		a.passed = nil
+		passed()
+	}
+}
 
 // peerSpawner is what the registry has for PeerJS clients.
 type peerSpawner struct {
@@ -181,7 +195,7 @@ func (r *registry) spawnPeer(ctx actor.Context, key string, ended *session, firs
 	if ended != nil {
 		r.system.directory.replace([]byte(key), &p.session)
 	} else {
-		r.system.directory.put([]byte(key), &p.session)
+		r.land(&p.session)
 	}
 	p.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 }
@@ -213,6 +227,11 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 // await passes a message on to the session of an id, which is made if there is none.
 func (r *registry) await(ctx actor.Context, a *absentee) {
 	m := a.message
+	defer a.tell()
+	if m.Type == messages.TypeToken { // the node that has the id was asked, and does not have it any more
+		r.system.settled(m)
+		return
+	}
 	if a.from != nil {
 		held := a.size()
 		defer func() {
@@ -269,6 +288,7 @@ func (s *System) refusePeer(m *messages.Deliver) {
 	if peerjs.Waits(m.Type) {
 		s.tellExpired(string(m.To), m.Sender)
 	}
+	s.notePassedOn(m)
 	s.settled(m)
 }
 

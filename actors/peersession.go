@@ -27,18 +27,53 @@ import (
 type peerSession struct {
 	session
 
-	// Guarded says that somebody has the id, here or reserved. It is written with the mailbox's lock held.
-	guarded bool
-	token   [peerTokenSize]byte // of who has the id
+	token [peerTokenSize]byte // of who has the id
 	// routed is how many messages of the client the registry has not passed on yet. Until it has, all others take the same way, so that
 	// none overtakes them.
-	routed  atomic.Int32
-	absence *absence     // while the id is reserved
-	room    *waitingRoom // nil if no message waits
+	routed atomic.Int32
+	// Guarded says that somebody has the id, here or reserved. It is written with the mailbox's lock held.
+	guarded bool
+	owns    bool // the node owns the id in its cluster
+	seeking bool // a timer for seek runs
+	// recess is nil for most, so that they take only one word for it.
+	recess *recess
+}
 
-	before, after *peerSession // see peers.list
-	owns          bool         // the node owns the id in its cluster
-	seeking       bool         // a timer for seek runs
+// recess is what a session has while its id is reserved or messages wait for the id.
+type recess struct {
+	reservation *absence     // nil if the id is not reserved
+	room        *waitingRoom // nil if no message waits
+	nodes       []string     // other nodes that have sent what waits; guarded by the mailbox's lock
+}
+
+func (p *peerSession) reservation() *absence {
+	if p.recess == nil {
+		return nil
+	}
+	return p.recess.reservation
+}
+
+func (p *peerSession) room() *waitingRoom {
+	if p.recess == nil {
+		return nil
+	}
+	return p.recess.room
+}
+
+func (p *peerSession) setReservation(a *absence) { p.rest(a, p.room()) }
+func (p *peerSession) setRoom(r *waitingRoom)    { p.rest(p.reservation(), r) }
+
+func (p *peerSession) rest(reservation *absence, room *waitingRoom) {
+	p.mailbox.mu.Lock()
+	defer p.mailbox.mu.Unlock()
+	var nodes []string
+	if p.recess != nil {
+		nodes = p.recess.nodes
+	}
+	p.recess = nil
+	if reservation != nil || room != nil {
+		p.recess = &recess{reservation, room, nodes}
+	}
 }
 
 // reasonTakenOver is the reason in the close frame of a connection whose client has come back on another one.
@@ -49,8 +84,10 @@ const peerTokenSize = 16
 
 // waitingRoom is what waits for an id.
 type waitingRoom struct {
-	absence  *absence // in peers.waiting
-	messages queue
+	absence  *absence        // in peers.waiting
+	messages queue           // by their Counts, which are their places in the order in which they have come
+	last     uint32          // the place of the last one
+	out      int             // how many were passed on to the cluster, and neither arrived elsewhere nor came back
 	bytes    int             // that the messages occupy
 	told     map[string]bool // the ids of senders that were told of a message that was dropped
 	toldSize int             // the bytes that told occupies
@@ -87,6 +124,10 @@ func (p *peerSession) Receive(ctx actor.Context) {
 		p.takeOver((*claim)(m))
 	case seek:
 		p.seek()
+	case passedOn:
+		if a := p.room(); a != nil {
+			p.passedOn(a, true)
+		}
 	case lost:
 		p.lost()
 	case caughtUp:
@@ -109,7 +150,7 @@ func (p *peerSession) Receive(ctx actor.Context) {
 	default:
 		return
 	}
-	if !p.departing && !p.guarded && p.room == nil && p.mailbox.closeIfEmpty() {
+	if !p.departing && !p.guarded && p.room() == nil && p.mailbox.closeIfEmpty() {
 		p.depart(ctx)
 	}
 }
@@ -135,6 +176,9 @@ func (p *peerSession) send(ctx actor.Context, m *messages.Send) {
 		case owner == nil && !peerjs.Waits(m.Type):
 			(*messages.Relay)(m).Release()
 			return
+		case cluster != nil && cluster.Behind(owner.key()): // what was sent before there was a session comes first
+			cluster.Deliver(m.To, d)
+			return
 		case owner != nil:
 			switch owner.mailbox.post(d) {
 			case "":
@@ -145,7 +189,7 @@ func (p *peerSession) send(ctx actor.Context, m *messages.Send) {
 			}
 		}
 	}
-	a := &absentee{d, p}
+	a := &absentee{message: d, from: p}
 	p.routed.Add(1)
 	p.system().peers.routed.Add(a.size())
 	ctx.Send(p.system().registry, a)
@@ -158,6 +202,10 @@ func (p *peerSession) deliver(m *messages.Deliver) {
 	}
 	if m.Type == messages.TypeToken {
 		p.yield(m)
+		return
+	}
+	if a := p.room(); m.Retained && a != nil || p.holds(a) && peerjs.Waits(m.Type) {
+		p.await(m)
 		return
 	}
 	if p.isHere() {
@@ -179,21 +227,30 @@ func (p *peerSession) deliver(m *messages.Deliver) {
 
 // await lets a message wait.
 func (p *peerSession) await(m *messages.Deliver) {
-	a := p.room
-	// What comes while all that has waited is on its way to another node follows at once.
-	follows := a != nil && a.messages.len() == 0 && !m.Retained && p.system().cluster != nil
+	a := p.room()
 	if a == nil {
 		a = &waitingRoom{absence: p.system().peers.waiting.begin(p.pid(), 0)}
-		p.room = a
+		p.setRoom(a)
 		a.grow(2*len(p.pid().Id) + actorBytes)
 		p.seekLater()
 	}
+	if node := nodeOf(m); node != "" {
+		p.mailbox.mu.Lock()
+		p.noteNode(node)
+		p.mailbox.mu.Unlock()
+	}
 	p.adopt(m)
+	place, back := m.Count, m.Retained
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
-	a.messages.put(m)
 	a.grow(len(m.Text) + heldBytes)
-	if follows {
-		p.passOn(a)
+	if back {
+		m.Count = place
+		a.putBack(m)
+		p.passedOn(a, false)
+	} else {
+		a.last++
+		m.Count = a.last
+		a.messages.put(m)
 	}
 	for a.messages.len() > 1 && (a.messages.len() > maxAwaited || a.bytes > maxAwaitedBytes) {
 		p.drop(a)
@@ -237,13 +294,13 @@ func (a *waitingRoom) note(id string) {
 
 // expired drops what has waited for too long, or ends a reservation.
 func (p *peerSession) expired(m expired) {
-	switch a := p.room; {
+	switch a := p.room(); {
 	case a != nil && m.absence == a.absence:
-		p.room = nil
+		p.setRoom(nil)
 		for a.messages.len() > 0 {
 			p.drop(a)
 		}
-	case p.absence != nil && m.absence == p.absence:
+	case p.reservation() != nil && m.absence == p.reservation():
 		p.unreserve()
 		p.vacate()
 	}
@@ -251,10 +308,10 @@ func (p *peerSession) expired(m expired) {
 
 // unreserve ends the reservation of an id that becomes vacant. If another id has got the room of this one, it counts once more until then.
 func (p *peerSession) unreserve() {
-	if p.absence.end() {
+	if p.reservation().end() {
 		p.system().peers.taken.Add(1)
 	}
-	p.absence = nil
+	p.setReservation(nil)
 }
 
 // takeOver decides a claim on the id.
@@ -273,11 +330,11 @@ func (p *peerSession) takeOver(c *claim) {
 		p.system().root.Send(p.system().registry, c)
 		return
 	}
-	if p.absence != nil {
-		if p.absence.end() { // another id has got the room of this one
+	if r := p.reservation(); r != nil {
+		if r.end() { // another id has got the room of this one
 			p.guard(false)
 		}
-		p.absence = nil
+		p.setReservation(nil)
 	}
 	if !p.guarded && !all.take() {
 		p.disown()
@@ -307,8 +364,8 @@ func (p *peerSession) takeOver(c *claim) {
 
 // handOut gives the client what has waited for it.
 func (p *peerSession) handOut() {
-	a := p.room
-	if a == nil {
+	a := p.room()
+	if a == nil || a.out > 0 {
 		return
 	}
 	for a.messages.len() > 0 && p.link().Deliver(a.messages.messages[a.messages.head].(*messages.Deliver)) {
@@ -316,14 +373,19 @@ func (p *peerSession) handOut() {
 	}
 	if a.messages.len() == 0 { // otherwise the connection has ended already
 		a.absence.end()
-		p.room = nil
+		p.setRoom(nil)
 	}
 }
 
 func (p *peerSession) guard(guarded bool) {
 	p.mailbox.mu.Lock()
 	defer p.mailbox.mu.Unlock()
-	p.guarded = guarded
+	switch p.guarded = guarded; {
+	case guarded && p.reservation() == nil && p.room() == nil:
+		p.recess = nil
+	case !guarded && p.mailbox.backlog != nil:
+		p.noteNodes(p.mailbox.backlog.user)
+	}
 }
 
 // own notes whether the node owns the id in the cluster. The registry asks for that (isTaken).
@@ -337,7 +399,7 @@ func (p *peerSession) own(owns bool) {
 func (p *peerSession) disconnect(final bool) {
 	p.goAway()
 	if all := &p.system().peers; !final && all.options.Reserve > 0 {
-		p.absence = all.reserved.begin(p.pid(), 0)
+		p.setReservation(all.reserved.begin(p.pid(), 0))
 		return
 	}
 	p.vacate()
@@ -403,14 +465,14 @@ func (p *peerSession) stopping() {
 	if p.isHere() {
 		p.goAway()
 	}
-	if p.absence != nil {
+	if p.reservation() != nil {
 		p.unreserve()
 	}
 	if p.guarded {
 		p.vacate()
 	}
-	if p.room != nil {
-		p.room.absence.end()
+	if room := p.room(); room != nil {
+		room.absence.end()
 	}
 	if p.failed {
 		link.Close(messages.CloseInternalError, "this session failed: please come back")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,8 +23,8 @@ type peerClient struct {
 func callIn(t testing.TB, s *System, id, token string) (p *peerClient, answer string) {
 	t.Helper()
 	link := newFakeLink()
-	p = &peerClient{s.ConnectPeer(link, peerjs.Hello{ID: id, Token: token, Key: "peerjs"}), link}
-	if !p.Begin("peerjs") {
+	p = &peerClient{s.ConnectPeer(link), link}
+	if !p.Begin(peerjs.Hello{ID: id, Token: token, Key: "peerjs"}, "peerjs") {
 		link.awaitResume()
 	}
 	return p, link.next(t)
@@ -89,8 +90,8 @@ func TestAPeersMessagesComeOnceAndInOrder(t *testing.T) {
 		}
 		come := func() *Peer {
 			link := orderedLink{all: all, resumed: make(chan struct{}, 1)}
-			p := s.ConnectPeer(link, peerjs.Hello{ID: "alice", Token: "a", Key: "k"})
-			if !p.Begin("") {
+			p := s.ConnectPeer(link)
+			if !p.Begin(peerjs.Hello{ID: "alice", Token: "a", Key: "k"}, "") {
 				<-link.resumed
 			}
 			return p
@@ -358,10 +359,37 @@ func BenchmarkIdlePeer(b *testing.B) {
 		s := newTestSystem(b, Options{PeerJS: &PeerJS{}})
 		all := make([]*Peer, clients)
 		for i := range all {
-			all[i] = s.ConnectPeer(discard{}, peerjs.Hello{ID: fmt.Sprint("user", i), Token: "0123456789a", Key: "peerjs"})
-			all[i].Begin("")
+			all[i] = s.ConnectPeer(discard{})
+			all[i].Begin(peerjs.Hello{ID: fmt.Sprint("user", i), Token: "0123456789a", Key: "peerjs"}, "")
 		}
 		heap2, _ := live()
 		b.ReportMetric((float64(heap2)-float64(heap))/clients-8, "heap-B/session")
 	}
+}
+
+// talkingPeers connects two clients and returns the first. The second is to0 for n = 0.
+func talkingPeers(t testing.TB, s *System, n int32) (from *Peer) {
+	for _, id := range []string{"to", "from"} {
+		from = s.ConnectPeer(discard{})
+		if from.Begin(peerjs.Hello{ID: fmt.Sprint(id, n), Token: "t", Key: "k"}, ""); !from.LoggedIn() {
+			t.Fatal("a client did not get its id")
+		}
+	}
+	return from
+}
+
+// BenchmarkPeerRelay is BenchmarkRelay for PeerJS clients.
+func BenchmarkPeerRelay(b *testing.B) {
+	s := newTestSystem(b, Options{PeerJS: &PeerJS{}})
+	b.ReportAllocs()
+	var pair atomic.Int32
+	b.RunParallel(func(pb *testing.PB) {
+		n := pair.Add(1)
+		from := talkingPeers(b, s, n)
+		text := fmt.Appendf(nil, `{"type":"OFFER","dst":"to%d","payload":{"sdp":"%0200d"}}`, n, 0)
+		for pb.Next() {
+			m, _ := peerjs.Read(text, "from")
+			from.Receive(m)
+		}
+	})
 }

@@ -30,7 +30,7 @@ func (all *peers) leave(p *peerSession) {
 	if p.guarded && all.options.Reserve > 0 {
 		state.Token = append(state.Token, p.token[:]...)
 	}
-	if a := p.room; a != nil {
+	if a := p.room(); a != nil {
 		for _, m := range a.messages.messages[a.messages.head:] {
 			m := m.(*messages.Deliver)
 			state.Waiting = append(state.Waiting, PeerMessage{From: peerID(m.Sender.GetId()), Text: m.Text})
@@ -78,7 +78,7 @@ func (p *peerSession) restore(m *restored) {
 	if !p.guarded && len(m.state.Token) == peerTokenSize && all.options.Reserve > 0 && all.take() {
 		copy(p.token[:], m.state.Token)
 		p.guard(true)
-		p.absence = all.reserved.begin(p.pid(), 0)
+		p.setReservation(all.reserved.begin(p.pid(), 0))
 	}
 	for _, waiting := range m.state.Waiting {
 		text := messages.NewAnswer(waiting.Text)

@@ -271,6 +271,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case caughtUp:
 		m.connection.caughtUp()
 	case *absentee:
+		m.tell()
 		(*messages.Relay)(m.message).Release()
 	}
 }

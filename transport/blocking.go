@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"p2p-messaging/messages/peerjs"
 )
 
 const (
@@ -65,10 +67,10 @@ func closeNow(socket net.Conn) {
 	_ = socket.Close()
 }
 
-// read is the reader's goroutine. Ahead is what net/http has read beyond the handshake.
-func (c *blocking) read(ahead []byte) {
+// read is the reader's goroutine. Hello is that of a PeerJS client, or nil. Ahead is what net/http has read beyond the handshake.
+func (c *blocking) read(hello *peerjs.Hello, ahead []byte) {
 	c.inbox.become(reading)
-	c.begin()
+	c.begin(hello)
 	if len(ahead) > 0 {
 		c.received(ahead, c.server.now())
 	}

@@ -39,7 +39,7 @@ func TestWhatComesTogetherWithTheEndIsActedOn(t *testing.T) {
 			return false
 		}
 		start := time.Now()
-		go c.read(nil)
+		go c.read(nil, nil)
 		_, err := io.ReadAll(far)
 		far.Close()
 		if err != nil || received != count {
@@ -59,7 +59,7 @@ func TestWhatTheRateDoesNotAllowAtTheEndIsDropped(t *testing.T) {
 		pings := bytes.Repeat(rawws.Frame{Opcode: rawws.Ping}.Append(nil), count)
 		c := openOutbox(t, &lastGasp{near, pings}, new(returns), func(o *Options) { o.Rate, o.Burst = 1, burst })
 		start := time.Now()
-		go c.read(nil)
+		go c.read(nil, nil)
 		sent, err := io.ReadAll(far)
 		far.Close()
 		if err != nil || len(sent) != 2*burst {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"p2p-messaging/messages/peerjs"
 	"p2p-messaging/transport/internal/epoll"
 )
 
@@ -35,7 +36,8 @@ type descriptor interface {
 type (
 	openTask struct {
 		conn  *looped
-		ahead []byte // what net/http has read beyond the handshake
+		hello *peerjs.Hello // of a PeerJS client; otherwise nil
+		ahead []byte        // what net/http has read beyond the handshake
 	}
 	flushTask  looped
 	attendTask looped
@@ -49,7 +51,7 @@ func (o openTask) Run() {
 	if err != nil {
 		s.cut()
 	}
-	s.begin()
+	s.begin(o.hello)
 	s.flush(scheduled) // the response to the handshake
 	if err != nil {
 		s.server.options.Logger.Error("a connection could not be read", slog.Any("error", err), slog.Any("connection", &s.conn))

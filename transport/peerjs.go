@@ -153,7 +153,7 @@ func (s *Server) openingOf(r *http.Request) entry {
 // sessionFor returns the session of a new connection.
 func (s *Server) sessionFor(l actors.Link, o entry) session {
 	if o.hello != nil {
-		return s.peers.system.ConnectPeer(l, *o.hello)
+		return s.peers.system.ConnectPeer(l)
 	}
 	return s.connect(l)
 }
@@ -174,10 +174,9 @@ func (c *conn) peer() *actors.Peer {
 	return p
 }
 
-// begin asks for the id of a PeerJS client. The reader calls it before it reads.
-func (c *conn) begin() {
-	p := c.peer()
-	if p == nil || !c.outbox.isOpen() {
+// begin asks for the id of a PeerJS client that has said hello. The reader calls it before it reads. For any other client, hello is nil.
+func (c *conn) begin(hello *peerjs.Hello) {
+	if hello == nil || !c.outbox.isOpen() {
 		return
 	}
 	key := c.server.peers.Key
@@ -185,7 +184,7 @@ func (c *conn) begin() {
 		key = ""
 	}
 	c.outbox.await(true)
-	if p.Begin(key) || !c.awaitDecision() {
+	if c.peer().Begin(*hello, key) || !c.awaitDecision() {
 		c.noteLogin()
 	}
 }

@@ -530,6 +530,22 @@ func quoted(t testing.TB, s string) string {
 	return string(b)
 }
 
+// What a client has not read when its connection ends is lost, and nobody is told.
+func TestPeerJSUndeliveredIsLost(t *testing.T) {
+	inMemory(t, actors.PeerJS{}, func(t *testing.T, s *service) {
+		alice, bob := s.peer(t, "alice", "a"), s.peer(t, "bob", "b")
+		for range 3 { // more than the network takes
+			feed(t, alice, slices.Values([][]byte{rawws.Message(`{"type":"OFFER","dst":"bob","payload":"` + strings.Repeat("x", 48<<10) + `"}`)}))
+		}
+		synctest.Wait()
+		bob.Close()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		write(t, alice, rawws.Message(`{"type":"OFFER","dst":"alice","payload":"nothing before"}`))
+		wantText(t, alice, `{"type":"OFFER","src":"alice","dst":"alice","payload":"nothing before"}`)
+	})
+}
+
 // What is sent to nobody is bounded, and the sender is told soon.
 func TestPeerJSFloodToAnAbsentId(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

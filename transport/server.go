@@ -304,7 +304,7 @@ func (s *Server) openLooped(l *looped, from address, o entry, ahead []byte) {
 	if !s.connections.add(&l.conn) {
 		l.Close(s.goingDown())
 	}
-	l.socket.Post(openTask{l, ahead})
+	l.socket.Post(openTask{l, o.hello, ahead})
 }
 
 // openBlocking opens a connection that goroutines carry.
@@ -326,7 +326,7 @@ func (s *Server) openBlocking(socket net.Conn, from address, o entry, ahead []by
 		c.Close(s.goingDown())
 	}
 	c.start(nil)
-	go c.read(ahead)
+	go c.read(o.hello, ahead)
 }
 
 // goingDown returns the status code and the reason of a close frame that a client gets when the service shuts down. The clients

@@ -10,7 +10,7 @@ func (r *relay) Landing(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.target(key)
-	t.landing, t.owner = true, ""
+	t.landing, t.owner, t.proven = true, "", false
 	if t.pending() {
 		r.fallBehind(t)
 	}

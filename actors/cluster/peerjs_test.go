@@ -19,8 +19,8 @@ type peerClient struct {
 func (n *testNode) arrive(t *testing.T, id, token string) (p *peerClient, answer string) {
 	t.Helper()
 	c := n.connect()
-	p = &peerClient{n.ConnectPeer(c, peerjs.Hello{ID: id, Token: token, Key: "peerjs"}), c}
-	if !p.Begin("") {
+	p = &peerClient{n.ConnectPeer(c), c}
+	if !p.Begin(peerjs.Hello{ID: id, Token: token, Key: "peerjs"}, "") {
 		waitFor(t, "the claim is decided", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -62,6 +62,7 @@ type relay struct {
 type target struct {
 	key     string
 	owner   routes.Address // "" while it is not known
+	proven  bool           // the owner has taken a message
 	failed  routes.Address // the owner that the last message has not reached
 	outcome routes.Outcome // of that message
 	finding bool
@@ -75,6 +76,10 @@ type target struct {
 	stale   uint64     // what has a number up to this one and waits is not delivered here
 	rawTo   string     // of the last message
 	again   int        // how often the owner was looked for again, because it has no such login
+	// Messages for a PeerJS id that are to wait at this node, because no node has the id.
+	returning int        // that do not wait yet
+	back      []*sending // those of them that the system does not have yet, in their order
+	givesBack bool       // a goroutine gives them to the system
 }
 
 func newRelay() *relay {
@@ -112,9 +117,8 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 		t = r.target(string(key))
 	}
 	m = (*messages.Deliver)((*messages.Relay)(m).Slim()) // the key counts no more
-	for t.owner == "" && !t.landing && !t.pending() && !messages.IsPeerKey(t.key) {
-		// The login may have come to this node since the directory was asked. That of a PeerJS id has a session where messages wait for
-		// its client, and those go to the node where the client is.
+	for t.owner == "" && !t.landing && !t.pending() && !elsewhere(t.key, m) {
+		// The login may have come to this node since the directory was asked.
 		landed := r.landed
 		r.tidy(t)
 		r.mu.Unlock()
@@ -129,7 +133,10 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 	}
 	s := r.sending(t, m)
 	switch {
-	case t.owner != "" && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
+	case t.returning > 0: // behind those
+		r.letWait(t, []*sending{s})
+		return
+	case t.owner != "" && t.streams() && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
 		r.fly(s)
 		r.mu.Unlock()
 		r.carrier.Post(s.owner, s)
@@ -150,7 +157,7 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 
 // pending reports whether there are messages without an outcome. The caller holds mu.
 func (t *target) pending() bool {
-	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes
+	return t.flying > 0 || len(t.waiting) > 0 || t.finding || t.flushes || t.returning > 0
 }
 
 // target returns the target for a login. The caller holds mu.
@@ -185,7 +192,7 @@ func (r *relay) fly(s *sending) {
 
 // find looks for the owner of a login. The caller holds mu.
 func (r *relay) find(t *target) {
-	if t.finding || t.flushes || t.flying > 0 { // what is on its way may have to go first
+	if t.finding || t.flushes || t.flying > 0 || t.returning > 0 { // what is on its way may have to go first
 		return
 	}
 	t.finding = true
@@ -220,6 +227,8 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 		r.drop(t, messages.CodePeerUnavailable)
 	case owner == failed && t.outcome == routes.Gone:
 		r.drop(t, messages.CodePeerUnavailable)
+	case owner == failed && messages.IsPeerKey(t.key):
+		r.drop(t, messages.CodePeerUnreachable)
 	case owner == failed:
 		waiting, bytes := t.waiting, t.bytes
 		t.waiting, t.bytes = nil, 0
@@ -233,6 +242,7 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 			r.mu.Unlock()
 		})
 	default:
+		t.proven = t.proven && t.owner == owner
 		t.owner = owner
 		r.peers.know(owner)
 		r.flush(t)
@@ -272,7 +282,7 @@ func (r *relay) pass(t *target) bool {
 // flush sends what waits for a login, in its order. The caller holds mu, and flush gives it up.
 func (r *relay) flush(t *target) {
 	t.flushes = true
-	for len(t.waiting) > 0 && t.owner != "" {
+	for len(t.waiting) > 0 && t.owner != "" && t.streams() {
 		s := t.waiting[0]
 		t.waiting = t.waiting[1:]
 		t.bytes -= len(s.message.Text)
@@ -301,6 +311,10 @@ func (r *relay) flush(t *target) {
 func (r *relay) drop(t *target, code messages.Code) {
 	waiting := t.waiting
 	t.waiting, t.bytes = nil, 0
+	if messages.IsPeerKey(t.key) {
+		r.letWait(t, waiting)
+		return
+	}
 	r.tidy(t)
 	r.mu.Unlock()
 	for _, s := range waiting {
@@ -351,16 +365,22 @@ func (s *sending) Done(outcome routes.Outcome) {
 	r.sent.forget(s)
 	if outcome == routes.Gone || outcome == routes.NoNode {
 		if t.owner == s.owner {
-			t.owner = ""
+			t.owner, t.proven = "", false
 		}
 		t.failed, t.outcome = s.owner, outcome
-		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told {
+		if s.tries++; s.tries <= findAgain && s.number > t.newest && !told && m.Type != messages.TypeToken {
 			s.message, s.gone = m, false
 			r.requeue(t, s)
 			r.find(t)
 			r.mu.Unlock()
 			return
 		}
+	}
+	peer := messages.IsPeerKey(t.key)
+	if peer && !told && (outcome == routes.Gone || outcome == routes.NoNode) {
+		s.message = m
+		r.letWait(t, []*sending{s})
+		return
 	}
 	if len(t.waiting) > 0 && t.owner == "" {
 		r.find(t)
@@ -369,6 +389,10 @@ func (s *sending) Done(outcome routes.Outcome) {
 	r.mu.Unlock()
 	if told {
 		r.system.Taken(m)
+		return
+	}
+	if peer { // it may have arrived, and must not arrive twice
+		r.refuse(m, messages.CodePeerOverloaded)
 		return
 	}
 	switch outcome {
@@ -388,6 +412,7 @@ func (t *target) owned(owner routes.Address) {
 	if t.failed == owner {
 		t.failed = ""
 	}
+	t.proven = t.proven || t.owner == owner
 }
 
 // requeue puts a message back that was not received, in front of those that came after it. The caller holds mu.

@@ -208,6 +208,14 @@ func atTakeover() []row {
 			other.wantNothing() // nobody is told
 			s.dial(t, s.target(old.id, "2")).wantRefused(taken)
 		}},
+		{"the end of the one that came back frees the id", same, Settings{}, func(t *testing.T, s *server) {
+			old := s.join(t, s.name("frees"), "1")
+			back := s.dial(t, s.target(old.id, "1"))
+			back.id = old.id
+			back.wantNothingAfterOpen()
+			back.leave()
+			s.rejoin(t, old.id, "2").wantNothing()
+		}},
 		{"a session that comes back is opened", opens, Settings{}, func(t *testing.T, s *server) {
 			id := s.name("opens")
 			old := s.join(t, id, "1")

@@ -90,12 +90,21 @@ func ofFrames() []row {
 			`{"type":"offer","dst":"$B"}`, `{"type":"Offer","dst":"$B"}`, `{"type":"OFFER ","dst":"$B"}`, `{"type":"","dst":"$B"}`, `{"dst":"$B","payload":1}`, `{"type":"login","login":"$B"}`),
 		ignored("a type that is no text is ignored", same, `{"type":1,"dst":"$B"}`, `{"type":null,"dst":"$B"}`, `{"type":["OFFER"],"dst":"$B"}`, `{"type":{"OFFER":1},"dst":"$B"}`, `{"type":true,"dst":"$B"}`),
 		ignored("arrays are ignored", same, `[]`, `[{"type":"OFFER","dst":"$B"}]`),
-		ignored("EXPIRE and LEAVE to nobody are dropped", same, `{"type":"EXPIRE","dst":"nobody"}`, `{"type":"EXPIRE"}`, `{"type":"LEAVE","dst":"nobody"}`),
-		ignored("frames without a receiver are dropped", same, `{"type":"OFFER","payload":1}`, `{"type":"ANSWER","dst":""}`, `{"type":"CANDIDATE","dst":null}`, `{"type":"OFFER","dst":0}`, `{"type":"OFFER","dst":false}`),
+		ignored("EXPIRE and LEAVE to nobody are dropped", same, `{"type":"EXPIRE","dst":"nobody"}`, `{"type":"LEAVE","dst":"nobody"}`),
+		ignored("frames without a receiver are dropped", same, `{"type":"OFFER","payload":1}`, `{"type":"ANSWER","dst":""}`, `{"type":"CANDIDATE","dst":null}`, `{"type":"OFFER","dst":0}`, `{"type":"OFFER","dst":false}`,
+			`{"type":"EXPIRE"}`, `{"type":"EXPIRE","dst":""}`, `{"type":"EXPIRE","dst":null}`, `{"type":"EXPIRE","dst":0}`, `{"type":"EXPIRE","dst":false}`),
 		ignored("what is no object is ignored", lenient, `null`, `1`, `"OFFER"`, `true`),
 		ignored("what is no JSON is ignored", lenient, ``, `{`, `OFFER`, `{"type":"OFFER","dst":"$B"`, `{'type':'OFFER'}`, `{"type":"OFFER","dst":"$B","payload":}`, `{"type":"OFFER","dst":"$B"}}`, `{"type":"OFFER","dst":"$B","payload":01}`, `{"type":"OFFER",}`),
 	}
 	return append(rows, []row{
+		{"what is no JSON does not keep the id", lenient, Settings{}, func(t *testing.T, s *server) {
+			for _, text := range []string{`OFFER`, `{`, `null`} {
+				a := s.join(t, s.name("malformed"), "1")
+				a.send(text)
+				_ = a.Close()
+				s.rejoin(t, a.id, "2").wantNothing()
+			}
+		}},
 		{"binary frames are read as text, and answered as text", same, Settings{}, func(t *testing.T, s *server) {
 			a, b := two(t, s)
 			a.write(rawws.Frame{Opcode: rawws.Binary, Payload: []byte(sent("OFFER", b.id, `"é"`))})
@@ -169,7 +178,7 @@ func ofFrames() []row {
 func ofReceivers() []row {
 	return []row{
 		{"LEAVE without a receiver frees the id", same, Settings{}, func(t *testing.T, s *server) {
-			for _, text := range []string{`{"type":"LEAVE"}`, `{"type":"LEAVE","dst":""}`, `{"type":"LEAVE","dst":null}`, `{"type":"LEAVE","dst":0,"payload":1}`} {
+			for _, text := range []string{`{"type":"LEAVE"}`, `{"type":"LEAVE","dst":""}`, `{"type":"LEAVE","dst":null}`, `{"type":"LEAVE","dst":0,"payload":1}`, `{"type":"LEAVE","dst":false}`} {
 				a := s.join(t, s.name("leaves"), "1")
 				a.send(text)
 				s.rejoin(t, a.id, "2").wantNothing()

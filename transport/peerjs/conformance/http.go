@@ -79,6 +79,12 @@ func overHTTP() []row {
 			if a.text != "" || a.ContentLength != 36 {
 				t.Errorf("%q and a length of %d; wanted nothing of 36 bytes", a.text, a.ContentLength)
 			}
+			for _, route := range []string{"", s.keyOf() + "/peers"} {
+				got, head := s.ask(t, "GET", s.prefix()+route), s.ask(t, "HEAD", s.prefix()+route)
+				if head.want(t, got.StatusCode, got.Header.Get("Content-Type")); head.text != "" {
+					t.Errorf("%s: the body is %q", route, head.text)
+				}
+			}
 		}),
 		onBoth("an id and the peers are not cached", uncached, func(t *testing.T, s *server) {
 			for _, route := range []string{"/id", "/peers"} {

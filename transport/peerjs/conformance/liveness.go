@@ -47,7 +47,8 @@ func ofLiveness() []row {
 		lives("a heartbeat is a sign of life", same, true, func(p *peer) { p.send(`{"type":"HEARTBEAT"}`) }),
 		lives("a pong is a sign of life", anyLife, false, func(*peer) {}),
 		lives("a message is a sign of life", anyLife, true, func(p *peer) { p.send(`{"type":"OFFER","dst":""}`) }),
-		lives("a ping is a sign of life", anyLife, true, func(p *peer) { p.write(rawws.Frame{Opcode: rawws.Pong}) }),
+		lives("a ping is a sign of life", anyLife, true, func(p *peer) { p.write(rawws.Frame{Opcode: rawws.Ping}) }),
+		lives("a pong that nobody has asked for is a sign of life", anyLife, true, func(p *peer) { p.write(rawws.Frame{Opcode: rawws.Pong}) }),
 		{"a silent session ends, and its id is free", same, strict, func(t *testing.T, s *server) {
 			began := time.Now()
 			p := s.join(t, s.name("silent"), "1")

@@ -148,6 +148,13 @@ func ofQueues() []row {
 				a.want(expired(nobody, a.id))
 			}
 		}},
+		{"a receiver that is a number is told of as such", same, hasty, func(t *testing.T, s *server) {
+			a := s.join(t, s.name("a"), "1")
+			number := 1000 + s.names.Add(1)
+			a.send(fmt.Sprintf(`{"type":"OFFER","dst":%d}`, number))
+			a.want(fmt.Sprintf(`{"type":"EXPIRE","src":%d,"dst":%q}`, number, a.id))
+			a.wantNothing()
+		}},
 		{"pairs whose ids look alike are told apart", paired, hasty, func(t *testing.T, s *server) {
 			x := s.name("x")
 			a, b := s.join(t, x, "1"), s.join(t, x+"_y", "1")
