@@ -29,9 +29,9 @@ type Cluster interface {
 	// Owns reports whether this node may act as the owner of its logins now. A session asks each time it acts. If the node may
 	// not, the session ends.
 	Owns() bool
-	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It does not
-	// keep the key, which may be a part of the message. It keeps the order of the calls for one login. When another node has taken it, [System.Taken] is called. If the message reaches nobody,
-	// its sender is told by [System.Refuse].
+	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It keeps the
+	// order of the calls for one login. It does not keep the key, which may be a part of the message. When another node has taken the
+	// message, [System.Taken] is called. If the message reaches nobody, its sender is told by [System.Refuse].
 	Deliver(key []byte, m *messages.Deliver)
 	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
 	// [System.Arrive]. Return owns the message from then on.
@@ -170,7 +170,7 @@ func (r *registry) owns() bool {
 	return r.system.cluster == nil || len(r.evicted) == 0 && r.system.cluster.Owns()
 }
 
-// evict ends all sessions but those of PeerJS clients, whose ids belong to each node alone.
+// evict ends all sessions. A PeerJS id becomes one that nobody has here, but messages go on waiting for it.
 func (r *registry) evict(ctx actor.Context, m *evict) {
 	r.era++
 	r.evicted = append(r.evicted, m.ended)
@@ -178,9 +178,13 @@ func (r *registry) evict(ctx actor.Context, m *evict) {
 	for i := range r.system.directory.parts {
 		t := r.system.directory.parts[i].Load()
 		for i := range t.owners {
-			if owner := t.owners[i].Load(); owner != nil && !messages.IsPeerKey([]byte(owner.key())) {
+			switch owner := t.owners[i].Load(); {
+			case owner == nil:
+			case !messages.IsPeerKey([]byte(owner.key())):
 				r.left++
 				ctx.Send(owner.pid(), lost{})
+			case owner.mailbox.post(evicted{r.era}) == "": // otherwise nobody has the id
+				r.left++
 			}
 		}
 	}

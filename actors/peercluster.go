@@ -29,8 +29,11 @@ const (
 // seek tells the session of an id to try to pass on what waits.
 type seek struct{}
 
-// peerLost tells the registry that the session of an id has given it up, because the node has lost it.
-type peerLost struct{}
+// evicted tells the session of an id that the node has lost it.
+type evicted struct{ era uint64 }
+
+// peerEvicted tells the registry that a session has given up its id.
+type peerEvicted evicted
 
 // isTaken reports whether a client has the id of a session, or has reserved it, and the node owns the id. The node does not own one that was
 // reserved in the service before this one. The session may be nil.
@@ -64,7 +67,7 @@ func (r *registry) claimedPeer(m *claimed, outcome Claimed) {
 	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
 		switch c := m.claims[0]; outcome {
 		case Granted: // the session of the id decides who gets it
-			c.owned = true
+			c.owned, c.era = true, r.era
 			r.system.root.Send(r.system.registry, c)
 		case Taken:
 			r.askFor(c)
@@ -166,7 +169,12 @@ func (p *peerSession) disown() {
 func (p *peerSession) lost() {
 	p.own(false)
 	p.giveUp(messages.CloseServiceRestart, p.system().retryReason())
-	p.system().root.Send(p.system().registry, peerLost{})
+}
+
+// evicted does the same, and says so.
+func (p *peerSession) evicted(m evicted) {
+	defer p.system().root.Send(p.system().registry, peerEvicted(m))
+	p.lost()
 }
 
 // returned tells the client that a message was not delivered, although another node had taken it.

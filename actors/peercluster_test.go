@@ -235,3 +235,27 @@ func TestANodeDoesNotYieldAnIDToItself(t *testing.T) {
 	bob.say(t, "OFFER", "alice", 1)
 	alice.link.next(t)
 }
+
+// A node that has lost its logins ends the connections of PeerJS clients too, and gives up what is reserved. So no id has two owners.
+func TestAnEvictionEndsPeersSessions(t *testing.T) {
+	f := newFakeCluster()
+	f.grants = true
+	s := newTestSystem(t, Options{Cluster: f, PeerJS: &PeerJS{Reserve: time.Hour}})
+	alice, bob := arrive(t, s, "alice", "a"), arrive(t, s, "bob", "b")
+	bob.Closed(false)
+	ended := make(chan struct{})
+	s.Evict(func() { close(ended) })
+	<-ended
+	if code, _ := alice.link.closedWith(); code != messages.CloseServiceRestart {
+		t.Errorf("alice's connection was closed with %d, want 1012", code)
+	}
+	if n := s.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left, want none", n)
+	}
+	f.took()
+	// The cluster decides again who gets the ids.
+	for _, id := range []string{"alice", "bob"} {
+		arrive(t, s, id, "another")
+		f.wantEvents(t, "claim "+messages.PeerKey(id))
+	}
+}

@@ -207,6 +207,7 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 	}
 	owner := r.system.directory.owner([]byte(c.login.Key))
 	asked := r.claiming[c.login.Key]
+	c.owned = c.owned && c.era == r.era
 	switch {
 	case asked != nil:
 		asked.claims = append(asked.claims, c)
@@ -262,6 +263,7 @@ func (r *registry) releasePeer(ctx actor.Context, s *session) {
 	s.serve(nil) // see release
 	first := r.peers.awaiting[s]
 	for _, c := range r.successors[s] {
+		c.owned = c.owned && c.era == r.era
 		first = append(first, (*takeOver)(c))
 	}
 	delete(r.peers.awaiting, s)

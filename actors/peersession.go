@@ -74,6 +74,9 @@ func (p *peerSession) rest(reservation *absence, room *waitingRoom) {
 	if reservation != nil || room != nil {
 		p.recess = &recess{reservation, room, nodes}
 	}
+	if !p.guarded && p.mailbox.backlog != nil {
+		p.noteNodes(p.mailbox.backlog.user) // they are about to wait
+	}
 }
 
 // reasonTakenOver is the reason in the close frame of a connection whose client has come back on another one.
@@ -128,8 +131,8 @@ func (p *peerSession) Receive(ctx actor.Context) {
 		if a := p.room(); a != nil {
 			p.passedOn(a, true)
 		}
-	case lost:
-		p.lost()
+	case evicted:
+		p.evicted(m)
 	case caughtUp:
 		m.connection.caughtUp()
 	case disconnected:

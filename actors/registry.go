@@ -23,6 +23,7 @@ type (
 		ending     *session       // in a succeed: the owner of the login
 		admitted   bool           // the link has counted the login
 		owned      bool           // the cluster has granted the id of a PeerJS client
+		era        uint64         // that of the registry then
 		ask        *ask           // for the id, if another node has it
 		moved      *Moved         // the state of the session on another node, or nil
 		proven     bool           // the secret was that of the owner; of a PeerJS client: the service has checked its token
@@ -128,8 +129,11 @@ func (r *registry) Receive(ctx actor.Context) {
 		m.connection.caughtUp()
 	case *restored:
 		r.restore(ctx, m)
-	case peerLost:
-		r.sayEvicted()
+	case peerEvicted:
+		if m.era == r.era {
+			r.left--
+			r.sayEvicted()
+		}
 	case *actor.Terminated:
 		r.release(ctx, m.Who)
 	case *actor.Stopping:

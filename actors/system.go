@@ -260,6 +260,8 @@ func (s *System) handBack(message any, reason messages.Code) {
 		}
 	case *evict:
 		m.ended()
+	case evicted:
+		s.root.Send(s.registry, peerEvicted(m))
 	case *handingOver:
 		m.answer(Ends, nil)
 	case *logout:

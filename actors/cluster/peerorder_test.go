@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"p2p-messaging/actors/cluster/routes"
 	"p2p-messaging/messages"
 	"p2p-messaging/messages/peerjs"
 )
@@ -230,6 +231,47 @@ func TestAPeersMessageThatMayHaveArrivedIsNotSentAgain(t *testing.T) {
 		if len(all.texts) != 1 {
 			t.Errorf("bob got %q", all.texts)
 		}
+		nodes[1].set(func(n *memNode) { n.frozen = false })
+	})
+}
+
+// A node freezes before it has taken anything for an id. Whatever is sent to the id waits behind the first message for a while, and then
+// each sender is told. What waits for all of a node's ids is bounded.
+func TestWhatWaitsBehindAPeersFirstMessageHasAnOutcome(t *testing.T) {
+	const expire = `{"type":"EXPIRE","src":%q,"dst":"alice"}`
+	in(t, 2, func(t *testing.T, nodes []*memNode) {
+		alice, _ := nodes[0].testNode.arrive(t, "alice", "a")
+		const ids, each, length = 100, 4, 60_000
+		for i := range ids {
+			nodes[1].testNode.arrive(t, fmt.Sprint("id", i), "b")
+		}
+		nodes[1].set(func(n *memNode) { n.frozen = true })
+		for i := range ids {
+			for range each {
+				m, _ := peerjs.Read(fmt.Appendf(nil, `{"type":"OFFER","dst":"id%d","payload":"%0*d"}`, i, length, 0), alice.ID())
+				alice.Peer.Receive(m)
+			}
+		}
+		r := nodes[0].cluster.relay
+		r.mu.Lock()
+		if r.waits > routes.MaxWaiting {
+			t.Errorf("%d bytes wait for a frozen node", r.waits)
+		}
+		r.mu.Unlock()
+		told := map[string]int{}
+		for range ids * each {
+			told[alice.next(t)]++
+		}
+		for i := range ids {
+			if n := told[fmt.Sprintf(expire, fmt.Sprint("id", i))]; n != each {
+				t.Errorf("of %d messages to id%d, %d were told of", each, i, n)
+			}
+		}
+		r.mu.Lock()
+		if r.waits != 0 {
+			t.Errorf("%d bytes wait, and nothing waits", r.waits)
+		}
+		r.mu.Unlock()
 		nodes[1].set(func(n *memNode) { n.frozen = false })
 	})
 }

@@ -15,7 +15,8 @@ import (
 const (
 	// keepTargets is how many logins of other nodes are remembered at most while nothing goes to them.
 	keepTargets = 1 << 16
-	// targetBytes is how much waits for one login at most while its owner is looked for.
+	// targetBytes is how much text waits for one login at most while its owner is looked for. For all logins together,
+	// [routes.MaxWaiting] of memory is the most.
 	targetBytes = 256 << 10
 	// settleAfter is how long a message was with its client's connection at least before its sender's node forgets it. When the
 	// node dies, what it had taken later than that is told to the senders.
@@ -46,6 +47,7 @@ type relay struct {
 	mu      sync.Mutex
 	targets map[string]*target
 	landed  uint64      // counts the logins that have come to this node
+	waits   int         // the memory of what waits for all targets
 	sent    sent        // what may have to be told to its sender
 	alive   *time.Timer // asks the nodes of sent whether they are there
 	asking  bool
@@ -68,7 +70,8 @@ type target struct {
 	finding bool
 	flying  int        // messages without an outcome
 	waiting []*sending // in their order, while the owner is looked for
-	bytes   int        // of those
+	bytes   int        // of their texts
+	memory  int        // of them
 	newest  uint64     // the number of the newest message that its owner has taken
 	flushes bool       // a goroutine sends what waits
 	landing bool       // the login is coming to this node
@@ -116,7 +119,7 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 	if t == nil {
 		t = r.target(string(key))
 	}
-	m = (*messages.Deliver)((*messages.Relay)(m).Slim()) // the key counts no more
+	m = (*messages.Deliver)((*messages.Relay)(m).Slim()) // the key may be a part of what this releases
 	for t.owner == "" && !t.landing && !t.pending() && !elsewhere(t.key, m) {
 		// The login may have come to this node since the directory was asked.
 		landed := r.landed
@@ -133,7 +136,7 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 	}
 	s := r.sending(t, m)
 	switch {
-	case t.returning > 0: // behind those
+	case t.returning > 0 && len(t.waiting) == 0: // behind those
 		r.letWait(t, []*sending{s})
 		return
 	case t.owner != "" && t.streams() && len(t.waiting) == 0 && !t.finding && !t.flushes && !t.behind:
@@ -141,13 +144,14 @@ func (r *relay) Deliver(key []byte, m *messages.Deliver) {
 		r.mu.Unlock()
 		r.carrier.Post(s.owner, s)
 		return
-	case t.bytes+len(m.Text) > targetBytes:
+	case t.bytes+len(m.Text) > targetBytes || r.waits+s.Memory() > routes.MaxWaiting:
+		s.message = nil
 		r.mu.Unlock()
 		r.refuse(m, messages.CodePeerOverloaded)
 		return
 	}
 	t.waiting = append(t.waiting, s)
-	t.bytes += len(m.Text)
+	r.counts(t, len(m.Text), s.Memory())
 	if t.landing {
 		r.fallBehind(t)
 	}
@@ -230,10 +234,10 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 	case owner == failed && messages.IsPeerKey(t.key):
 		r.drop(t, messages.CodePeerUnreachable)
 	case owner == failed:
-		waiting, bytes := t.waiting, t.bytes
-		t.waiting, t.bytes = nil, 0
+		memory := t.memory
+		waiting := r.takeWaiting(t)
 		r.mu.Unlock()
-		r.peers.verdict(owner, bytes+len(waiting)*sendingBytes, func(code messages.Code) {
+		r.peers.verdict(owner, memory, func(code messages.Code) {
 			for _, s := range waiting {
 				r.refuse(s.message, code)
 			}
@@ -255,7 +259,7 @@ func (r *relay) pass(t *target) bool {
 	t.flushes = true
 	for len(t.waiting) > 0 {
 		s := t.waiting[0]
-		length := len(s.message.Text)
+		text, memory := len(s.message.Text), s.Memory()
 		r.mu.Unlock()
 		ok := true
 		if s.number <= t.stale {
@@ -268,8 +272,9 @@ func (r *relay) pass(t *target) bool {
 			t.flushes = false
 			return false
 		}
+		s.message = nil
 		t.waiting = t.waiting[1:]
-		t.bytes -= length
+		r.counts(t, -text, -memory)
 		t.newest = max(t.newest, s.number)
 	}
 	t.flushes = false
@@ -285,7 +290,7 @@ func (r *relay) flush(t *target) {
 	for len(t.waiting) > 0 && t.owner != "" && t.streams() {
 		s := t.waiting[0]
 		t.waiting = t.waiting[1:]
-		t.bytes -= len(s.message.Text)
+		r.counts(t, -len(s.message.Text), -s.Memory())
 		if s.number < t.newest { // it was put back, and what came behind it has arrived
 			r.mu.Unlock()
 			r.refuse(s.message, messages.CodePeerUnavailable)
@@ -307,10 +312,25 @@ func (r *relay) flush(t *target) {
 	r.mu.Unlock()
 }
 
-// drop tells the senders of what waits for a login that it was not delivered. The caller holds mu, and drop gives it up.
-func (r *relay) drop(t *target, code messages.Code) {
+// counts notes that more waits for a login, or less. The caller holds mu.
+func (r *relay) counts(t *target, text, memory int) {
+	t.bytes += text
+	t.memory += memory
+	r.waits += memory
+}
+
+// takeWaiting takes out what waits for a login. The caller holds mu.
+func (r *relay) takeWaiting(t *target) []*sending {
 	waiting := t.waiting
-	t.waiting, t.bytes = nil, 0
+	t.waiting = nil
+	r.counts(t, -t.bytes, -t.memory)
+	return waiting
+}
+
+// drop tells the senders of what waits for a login that it was not delivered. What waits for a PeerJS id waits on, with a session of this
+// node. The caller holds mu, and drop gives it up.
+func (r *relay) drop(t *target, code messages.Code) {
+	waiting := r.takeWaiting(t)
 	if messages.IsPeerKey(t.key) {
 		r.letWait(t, waiting)
 		return
@@ -377,12 +397,17 @@ func (s *sending) Done(outcome routes.Outcome) {
 		}
 	}
 	peer := messages.IsPeerKey(t.key)
-	if peer && !told && (outcome == routes.Gone || outcome == routes.NoNode) {
-		s.message = m
-		r.letWait(t, []*sending{s})
+	if peer && !told && (outcome == routes.Gone || outcome == routes.NoNode) && m.Type != messages.TypeToken {
+		s.message, s.gone = m, false
+		if t.flying > 0 { // what is on its way may come back, and goes behind this one
+			r.letWait(t, []*sending{s})
+			return
+		}
+		r.requeue(t, s)
+		r.drop(t, messages.CodePeerUnavailable) // all of them wait here, in their order
 		return
 	}
-	if len(t.waiting) > 0 && t.owner == "" {
+	if len(t.waiting) > 0 {
 		r.find(t)
 	}
 	r.tidy(t)
@@ -424,5 +449,5 @@ func (r *relay) requeue(t *target, s *sending) {
 		return 1
 	})
 	t.waiting = slices.Insert(t.waiting, i, s)
-	t.bytes += len(s.message.Text)
+	r.counts(t, len(s.message.Text), s.Memory())
 }
