@@ -273,7 +273,9 @@ func (s *scene) readOnlyTruth(p *page, trouble trouble) {
 // trueAnyway matches what may be read in any trouble. Numbers are written as N.
 var trueAnyway = regexp.MustCompile(`^(` + strings.Join([]string{
 	`Connection (connected|connecting…|connecting again in N s|offline, connecting…|offline, connecting again in N s)` +
-		`( \| (Waiting for the service…|((Connected|Connecting|Reconnecting|Not connected) to|Calling) (alice|bob)( …)?))?`,
+		// Where the machine has no time for the browser, the page says that its storage is slow, and it is.
+		`( \| (Waiting for the service…|This browser is slow to open what it keeps for this page\..*|` +
+		`((Connected|Connecting|Reconnecting|Not connected) to|Calling) (alice|bob)( …)?))?`,
 	`(Connected|Connecting|Reconnecting|Calling|Not connected) to (alice|bob)( …)?`,
 	`Calling (alice|bob) …`,
 	`Connected to (alice|bob)`,

@@ -135,7 +135,7 @@ export class Messenger {
 
   /** The device has a network again, or another one. */
   networkChanged(): void {
-    this.#service.hurry();
+    this.#service.hurry(true);
     this.#switchboard?.calls.networkChanged();
   }
 

@@ -188,6 +188,24 @@ test("a network that is back shortens a wait and revives nothing that was stoppe
   assert.equal(FakeSocket.all.length, 3, "the person may still connect");
 });
 
+test("a network that has changed makes the waits short again", () => {
+  for (const [changed, waits] of [[true, 1_000], [false, 8_000]] as const) {
+    const { service } = connected(new Backoff(1_000, 8_000, () => 1));
+    for (const wait of [1_000, 2_000, 4_000]) {
+      latest().ends(1006);
+      mock.timers.tick(wait);
+    }
+    latest().ends(1006);
+    service.hurry(changed);
+    latest().ends(1006); // The first attempt may come before the network is ready.
+    const attempts = FakeSocket.all.length;
+    mock.timers.tick(waits - 1);
+    assert.equal(FakeSocket.all.length, attempts);
+    mock.timers.tick(1);
+    assert.equal(FakeSocket.all.length, attempts + 1);
+  }
+});
+
 /** Joins as alice, loses the connection and is back, with the login asked for again. */
 async function back() {
   const page = connected();

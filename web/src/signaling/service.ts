@@ -135,8 +135,10 @@ export class ServiceConnection {
   /**
    * Something gives a reason to doubt the connection: a call is in trouble, the network has changed, the page was asleep. Asks the service
    * for a sign of life. Without one, the page connects anew. If the page waits for its next attempt, it connects now.
+   * @param changed the network has changed, so attempts that have failed before do not make the next wait longer
    */
-  hurry(): void {
+  hurry(changed = false): void {
+    if (changed && this.#connection?.open !== true) this.backoff.reset();
     if (this.#state.kind === "waiting") this.connect();
     const connection = this.#connection;
     if (connection?.open === true) connection.liveness?.ask();
