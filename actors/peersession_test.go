@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -382,10 +383,15 @@ func talkingPeers(t testing.TB, s *System, n int32) (from *Peer) {
 func BenchmarkPeerRelay(b *testing.B) {
 	s := newTestSystem(b, Options{PeerJS: &PeerJS{}})
 	b.ReportAllocs()
-	var pair atomic.Int32
+	var pairs atomic.Int32
+	clients := make([]*Peer, runtime.GOMAXPROCS(0)) // one for each goroutine of RunParallel
+	for n := range clients {
+		clients[n] = talkingPeers(b, s, int32(n))
+	}
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
-		n := pair.Add(1)
-		from := talkingPeers(b, s, n)
+		n := pairs.Add(1) - 1
+		from := clients[n]
 		text := fmt.Appendf(nil, `{"type":"OFFER","dst":"to%d","payload":{"sdp":"%0200d"}}`, n, 0)
 		for pb.Next() {
 			m, _ := peerjs.Read(text, "from")
