@@ -171,10 +171,10 @@ func (p *peerSession) lost() {
 	p.giveUp(messages.CloseServiceRestart, p.system().retryReason())
 }
 
-// evicted does the same, and says so.
+// evicted does the same, and says so. If it fails, handBack says so.
 func (p *peerSession) evicted(m evicted) {
-	defer p.system().root.Send(p.system().registry, peerEvicted(m))
 	p.lost()
+	p.system().root.Send(p.system().registry, peerEvicted(m))
 }
 
 // returned tells the client that a message was not delivered, although another node had taken it.

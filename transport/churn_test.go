@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -101,7 +102,7 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 		return false, err
 	}
 	defer socket.Close()
-	_ = socket.SetDeadline(time.Time{}) // how long one of many takes says nothing; the time of the whole test bounds it
+	_ = socket.SetDeadline(time.Now().Add(2 * time.Minute)) // far more than one of many takes on a busy machine
 	tcp := socket.(*takingConn).tcp()
 	message := rawws.Message(`{"type":"login","login":"` + login + `"}`)
 	way := random.IntN(9)
@@ -155,20 +156,23 @@ func (s *service) live(random *rand.Rand, login, other string) (loggedIn bool, e
 		<-sent
 		sent <- nil
 		_ = tcp.CloseWrite()
-		_, _ = io.Copy(io.Discard, socket)
+		_, err = io.Copy(io.Discard, socket)
 	case 5: // reads nothing for a while
 		time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
 	case 6: // ends with a close frame
 		<-sent
 		sent <- nil
 		_, _ = c.Write(rawws.CloseFrame(1000, ""))
-		_, _ = io.Copy(io.Discard, socket)
+		_, err = io.Copy(io.Discard, socket)
 	case 7: // breaks RFC 6455, and does not read the answer
 		_, _ = c.Write([]byte{0xFF})
 	case 8: // ends in the middle of a frame
 		<-sent
 		sent <- nil
 		_, _ = c.Write(rawws.Message(login)[:5])
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return loggedIn, fmt.Errorf("the service has not ended the connection: %w", err)
 	}
 	return loggedIn, nil
 }

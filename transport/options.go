@@ -17,7 +17,7 @@ type Options struct {
 	// finds wrong with a request or its socket. Nil means slog.Default(). Connections, contents and logins are never logged.
 	Logger *slog.Logger
 
-	// Measure counts what is relayed and how long that takes, for [Server.Figures]. It costs less than a hundredth of a relay.
+	// Measure counts what is relayed and how long that takes, for [Server.Figures].
 	Measure bool
 
 	// Page has the files of the client's page, index.html among them. New reads them once. Nil means no page: GET /
