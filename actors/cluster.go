@@ -31,7 +31,8 @@ type Cluster interface {
 	Owns() bool
 	// Deliver passes a message on to the session that has a login on another node, and owns the message from then on. It keeps the
 	// order of the calls for one login. It does not keep the key, which may be a part of the message. When another node has taken the
-	// message, [System.Taken] is called. If the message reaches nobody, its sender is told by [System.Refuse].
+	// message, [System.Taken] is called. If the message reaches nobody, its sender is told by [System.Refuse]. What is for a PeerJS id that
+	// no node has waits at this node, by [System.LetWait].
 	Deliver(key []byte, m *messages.Deliver)
 	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
 	// [System.Arrive]. Return owns the message from then on.
@@ -49,7 +50,8 @@ type Cluster interface {
 	// Landing says that a login comes to a session of this node, and Landed that the session has it from now on.
 	Landing(key string)
 	Landed(key string)
-	// Settled says that a message of another node needs no Return any more. Its client has it.
+	// Settled says that a message of another node needs no Return any more: its client has it, this node answers for it now, or it was
+	// dropped.
 	Settled(origin string)
 }
 

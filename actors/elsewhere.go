@@ -1,5 +1,10 @@
 package actors
 
+import (
+	"maps"
+	"slices"
+)
+
 // elsewhere is what is known of a watched login at other nodes.
 type elsewhere struct {
 	online bool
@@ -49,10 +54,7 @@ func (s *System) Changed(key string, online bool) {
 func (s *System) Follows() {
 	p := &s.presence
 	p.mu.Lock()
-	keys := make([]string, 0, len(p.watchers))
-	for key := range p.watchers {
-		keys = append(keys, key)
-	}
+	keys := slices.Collect(maps.Keys(p.watchers))
 	p.mu.Unlock()
 	if len(keys) > 0 {
 		s.locate(keys, func() {})

@@ -10,12 +10,10 @@ import (
 	"p2p-messaging/messages"
 )
 
-const (
-	// never is later than any time.
-	never = math.MaxInt64
-)
+// never is later than any time.
+const never = math.MaxInt64
 
-// session is what a connection hands its messages to: *[actors.Connection].
+// session is what a connection hands its messages to: an *[actors.Connection], or an *[actors.Peer] for a PeerJS client.
 type session interface {
 	Receive(*messages.Relay) (next bool)
 	LoggedIn() bool

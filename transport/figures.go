@@ -2,6 +2,7 @@ package transport
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"maps"
 	"net/http"
 	"sync/atomic"
@@ -120,7 +121,7 @@ func (n *counts) sealed(payload []byte, byClient bool) {
 	case byClient:
 		n.closedByClient.Add(1)
 	case len(payload) >= 2:
-		n.closed(messages.CloseCode(payload[0])<<8 | messages.CloseCode(payload[1]))
+		n.closed(messages.CloseCode(binary.BigEndian.Uint16(payload)))
 	default:
 		n.closed(messages.CloseNoStatus)
 	}

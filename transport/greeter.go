@@ -50,7 +50,7 @@ func newGreeter(s *Server, l net.Listener) *greeter {
 		server:   s,
 		config:   configForTLS(s.options),
 		faults:   acceptFaults{server: s},
-		firsts:   sync.Pool{New: func() any { return newFirstBytes() }},
+		firsts:   sync.Pool{New: func() any { return new(firstBytes) }},
 		ready:    make(chan net.Conn),
 		failed:   make(chan error),
 	}

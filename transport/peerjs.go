@@ -98,7 +98,11 @@ func newPeers(system *actors.System, o PeerJS, pingInterval time.Duration) *peer
 
 // hasSocket reports whether the WebSockets of PeerJS clients are opened at a path.
 func (p *peers) hasSocket(path string) bool {
-	return p != nil && len(path) == len(p.Path)+len("peerjs") && strings.HasPrefix(path, p.Path) && strings.HasSuffix(path, "peerjs")
+	if p == nil {
+		return false
+	}
+	rest, ok := strings.CutPrefix(path, p.Path)
+	return ok && rest == "peerjs"
 }
 
 // checkPeerHandshake is checkHandshake for a PeerJS client. Its refusals have the status codes of a PeerJS server.

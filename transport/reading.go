@@ -20,8 +20,8 @@ const (
 	reasonFailed      = "the service failed on this connection: please come back"
 )
 
-// maxAnonymousMessage is the size in bytes of the longest message that a client without a login may send. The longest login
-// is much shorter, even with a token. The limit bounds what the service keeps for a client that it does not know.
+// maxAnonymousMessage is the size in bytes of the longest message that a client without a login may send. The longest login,
+// with a token of 8 KiB, takes about half of that. The limit bounds what the service keeps for a client that it does not know.
 const maxAnonymousMessage = 16 << 10
 
 // pongSize is the size of a pong that answers a ping of [conn.Ping] to a kept session.

@@ -51,7 +51,7 @@ func newReception(s *Server, l net.Listener) net.Listener {
 		}
 		return l
 	}
-	return &reception{Listener: listener, server: s, faults: acceptFaults{server: s}, first: newFirstBytes()}
+	return &reception{Listener: listener, server: s, faults: acceptFaults{server: s}, first: new(firstBytes)}
 }
 
 // Accept implements net.Listener.
@@ -176,8 +176,6 @@ type firstBytes struct {
 	bytes [maxFirst]byte
 	head  headReader
 }
-
-func newFirstBytes() *firstBytes { return new(firstBytes) }
 
 // handshake looks for a whole handshake at the start of head. It returns what it says, its client and its size. The size is 0 if there
 // is none, or if it would not be accepted after net/http had looked at it. Requests that net/http may refuse or treat in a way

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// prefix stands before each key of the service in etcd.
+// These stand before the keys of the service in etcd.
 const (
 	loginPrefix = "/p2p-messaging/logins/"
 	nodePrefix  = "/p2p-messaging/nodes/"

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"log/slog"
 	"slices"
 	"sync"
@@ -200,7 +201,12 @@ func (r *relay) find(t *target) {
 		return
 	}
 	t.finding = true
-	go r.owners.find(t.key, func(value string, err error) { r.found(t, routes.Address(addressIn(value)), err) })
+	go r.look(t)
+}
+
+// look asks the store for the owner of a login.
+func (r *relay) look(t *target) {
+	r.owners.find(t.key, func(value string, err error) { r.found(t, routes.Address(addressIn(value)), err) })
 }
 
 // found sends what waits to the owner of a login, or tells the senders why not.
@@ -217,9 +223,7 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 			t.failed = "" // the owner may have the session by then
 			t.finding = true
 			r.mu.Unlock()
-			time.AfterFunc(findAgainAfter, func() {
-				r.owners.find(t.key, func(value string, err error) { r.found(t, routes.Address(addressIn(value)), err) })
-			})
+			time.AfterFunc(findAgainAfter, func() { r.look(t) })
 			return
 		}
 	}
@@ -227,9 +231,7 @@ func (r *relay) found(t *target, owner routes.Address, err error) {
 	switch {
 	case err != nil:
 		r.drop(t, messages.CodePeerUnreachable)
-	case owner == "" || here:
-		r.drop(t, messages.CodePeerUnavailable)
-	case owner == failed && t.outcome == routes.Gone:
+	case owner == "" || here || owner == failed && t.outcome == routes.Gone:
 		r.drop(t, messages.CodePeerUnavailable)
 	case owner == failed && messages.IsPeerKey(t.key):
 		r.drop(t, messages.CodePeerUnreachable)
@@ -443,10 +445,7 @@ func (t *target) owned(owner routes.Address) {
 // requeue puts a message back that was not received, in front of those that came after it. The caller holds mu.
 func (r *relay) requeue(t *target, s *sending) {
 	i, _ := slices.BinarySearchFunc(t.waiting, s, func(a, b *sending) int {
-		if a.number < b.number {
-			return -1
-		}
-		return 1
+		return cmp.Compare(a.number, b.number)
 	})
 	t.waiting = slices.Insert(t.waiting, i, s)
 	r.counts(t, len(s.message.Text), s.Memory())

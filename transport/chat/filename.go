@@ -17,12 +17,10 @@ const maxSavedBytes = 200
 func safeName(name string) string {
 	safe := strings.Map(func(c rune) rune {
 		switch {
-		case c == '\n', c == '\r', c == utf8.RuneError, unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+		case c == utf8.RuneError, unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
 			return -1
 		case strings.ContainsRune(`/\:*?"<>|`, c):
 			return '_'
-		case unicode.IsSpace(c):
-			return ' '
 		}
 		return c
 	}, name)

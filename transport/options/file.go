@@ -3,6 +3,7 @@ package options
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -78,12 +79,7 @@ func readFile(path string, flags []*kong.Flag) (*file, error) {
 		return nil, fmt.Errorf("%s is no TOML: %v", path, err)
 	}
 	read := &file{path, string(text), values}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names) // so that the same file always has the same first fault
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // so that the same file always has the same first fault
 		i := slices.IndexFunc(flags, func(flag *kong.Flag) bool { return flag.Name == name })
 		switch {
 		case i < 0:
