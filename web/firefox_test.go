@@ -165,7 +165,18 @@ func TestFirefoxKeepsItsIdentityAndHistoryOverAReload(t *testing.T) {
 		if visit == 0 {
 			alice.reload()
 			bob.shows("log", "Discussion", "alice left")
-			alice.join("alice")
+			alice.until("the form, or joined already", func(ctx context.Context) (bool, error) {
+				form, err := alice.present(ctx, "button", "Join")
+				if form == 1 || err != nil {
+					return form == 1, err
+				}
+				joined, err := alice.present(ctx, "button", "Sign out")
+				return joined == 1, err
+			})
+			// A page that was about to log in again when it was reloaded leaves that to the next one.
+			if joined, err := alice.present(t.Context(), "button", "Sign out"); err != nil || joined == 0 {
+				alice.join("alice")
+			}
 		}
 	}
 	bob.absent("alertdialog", "")

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,35 @@ func TestACallFollowsRelayOnly(t *testing.T) {
 		one.shownHow("direct")
 		one.say("directly again")
 		other.hears(one.name, "directly again")
+	}
+}
+
+// A relay sends to no private address, so ICE fails at once for whoever may use only relays, until a candidate comes that has another one.
+func TestACandidateThatComesLateCountsToo(t *testing.T) {
+	needRelays(t)
+	t.Parallel()
+	n := internetworkFor(t)
+	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
+	alice, bob := n.join(t, plainURL)
+	bob.toggle("Relay only")
+	eval[bool](alice, `(() => {
+		const { send } = WebSocket.prototype;
+		WebSocket.prototype.send = function (text) {
+			if (!text.includes(" typ relay")) send.call(this, text);
+			else setTimeout(() => send.call(this, text), 1_500);
+		};
+		return true;
+	})()`)
+	alice.meets(bob)
+	bob.shownHow("through a relay, which this end reaches by ")
+	failed := slices.ContainsFunc(bob.diary(), func(e diaryEntry) bool {
+		return e.Kind == "ice" && strings.HasSuffix(e.Text, "connectionState failed")
+	})
+	if !failed {
+		t.Error("bob's connection has not failed meanwhile, so this test shows nothing")
+	}
+	for _, p := range []*page{alice, bob} {
+		p.absent("alert", "")
 	}
 }
 

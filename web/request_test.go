@@ -23,15 +23,25 @@ func TestARequestIsAcceptedByNobodyWhoWasAboutToDoSomethingElse(t *testing.T) {
 		t.Errorf("the page has sent %d answers, want none yet", answers)
 	}
 
-	// A double click is for the first of two.
+	// A double click is for the first of two. The test holds the timer after which the second takes decisions.
 	s.peer("dave").offer("alice")
 	alice.untilIt("button", "Accept", "function() { return !this.disabled }")
+	eval[bool](alice, `(() => {
+		const real = setTimeout;
+		const held = [];
+		globalThis.setTimeout = (act, delay, ...more) => delay === 500 ? held.push(act) : real(act, delay, ...more);
+		testing.time = () => { globalThis.setTimeout = real; for (const act of held) act(); return held.length; };
+		return true;
+	})()`)
 	x, y := alice.position(alice.find("button", "Accept"))
 	alice.clickAt(x, y, 1)
 	alice.clickAt(x, y, 2)
 	alice.sees("dialog", "Incoming request from dave")
 	alice.clickAt(x, y, 1)
 	alice.sees("dialog", "Incoming request from dave")
+	if held := eval[int](alice, "testing.time()"); held != 1 {
+		t.Errorf("the page waits %d times before it takes decisions, want once", held)
+	}
 	alice.click("button", "Decline")
 	// What she had opened is still there.
 	alice.sees("dialog", "Settings")

@@ -245,6 +245,39 @@ test("a restart that finds no way is followed by others, for as long as one may 
   assert.deepEqual(ends, ["lost"]);
 });
 
+test("a connection that fails while candidates may still come goes on", async () => {
+  for (const saved of [true, false]) {
+    const { call, connection, sent, ends } = made(true);
+    call.offer();
+    await settled();
+    await pass(10_000);
+    call.receiveAnswer(sdp("01"), false);
+    await settled();
+    connection.becomes("failed"); // The relay has refused the first candidate.
+    await pass(3_750);
+    assert.deepEqual([call.phase, ends], ["connecting", []]);
+    if (saved) connection.becomes("connected");
+    await pass(500);
+    assert.deepEqual(ends, saved ? [] : ["no-connection"]);
+    assert.deepEqual(types(sent), saved ? ["offer"] : ["offer", "bye"]);
+    call.end("hung-up");
+  }
+});
+
+test("a restart that fails while candidates may still come is followed by no other", async () => {
+  const { call, connection, sent } = await open(true);
+  connection.becomes("disconnected");
+  await settled();
+  call.receiveAnswer(sdp("01", "new"), false);
+  await settled();
+  connection.becomes("failed");
+  await pass(3_750);
+  connection.becomes("connected");
+  await pass(1_000);
+  assert.deepEqual([types(sent), call.reconnecting], [["offer"], false]);
+  call.end("hung-up");
+});
+
 test("a channel that the browser ends is a loss, whether the restart was answered or not", async () => {
   for (const answered of [false, true]) {
     const { call, connection, ends } = await open(true);
@@ -494,6 +527,7 @@ test("in a session that goes on nothing is sent twice", async () => {
   assert.deepEqual(types(sent), ["offer"]);
   call.receiveAnswer(sdp("01"), false);
   await settled();
+  await pass(4_750);
   connection.becomes("failed"); // Some browsers look for a way for 5 s only.
   await settled();
   assert.deepEqual([types(sent), ends], [["offer", "offer"], []], "the network was away");

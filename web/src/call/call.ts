@@ -11,6 +11,7 @@ import { closeAfter, connect, reconfigure, statsOf } from "./connection.js";
 import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
 import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
+import { NoRoute } from "./noroute.js";
 import { Outage } from "./outage.js";
 import { type ConnectionFigures, figuresOf, peerCertificateOf, pulseOf } from "./stats.js";
 
@@ -104,6 +105,7 @@ export class Call {
   readonly journal = new Journal();
   readonly #connection: RTCPeerConnection;
   readonly #negotiation: Negotiation;
+  readonly #noRoute: NoRoute;
   #channels: Channels;
   /** Ends a call that is not set up in time, or that a client without framing has ended. */
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -120,6 +122,7 @@ export class Call {
     this.phase = options.outgoing ? "calling" : "connecting";
     const connection = connect(options.configuration());
     this.#connection = connection;
+    this.#noRoute = new NoRoute(connection, () => this.#withoutRoute());
     this.#negotiation = new Negotiation({
       connection,
       outgoing: options.outgoing,
@@ -128,7 +131,10 @@ export class Call {
       canSignal: options.canSignal,
       gathering: () => reconfigure(connection, options.configuration()),
       send: (frame) => this.#send(frame),
-      described: () => this.#outage?.respond(),
+      described: () => {
+        this.#noRoute.described();
+        this.#outage?.respond();
+      },
       failed: (error) => this.#negotiationFailed(error),
     });
     connection.onconnectionstatechange = () => this.#connectionChanged();
@@ -351,6 +357,7 @@ export class Call {
     this.phase = "over";
     clearTimeout(this.#timer);
     clearTimeout(this.#repeatTimer);
+    this.#noRoute.stop();
     this.#lastOutage?.stop();
     this.#channels.files?.detach();
     if (farewell !== undefined) this.#send(byeFrame(farewell));
@@ -398,11 +405,15 @@ export class Call {
       case "disconnected":
         return this.#inTrouble();
       case "failed":
-        if (this.settingUp && !this.bare && this.#wasAway) this.#negotiation.restart();
-        else if (this.phase !== "open") this.end("no-connection");
-        else if (this.reconnecting) this.restart(); // No route was there yet when ICE looked for one: Firefox gives up after 5 s.
-        else this.#inTrouble();
+        if (this.phase === "open" && !this.reconnecting) this.#inTrouble();
+        else this.#noRoute.failed();
     }
+  }
+
+  #withoutRoute(): void {
+    if (this.settingUp && !this.bare && this.#wasAway) this.#negotiation.restart();
+    else if (this.phase !== "open") this.end("no-connection");
+    else if (this.reconnecting) this.restart(); // None was there yet when ICE looked for one.
   }
 
   /** Whether this side's network is away, or was until a moment ago. */
