@@ -31,8 +31,9 @@ const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
-// can hold back what comes from the service.
+// can hold back what comes from the service. A second counts as a change, because the accessibility tree follows the document.
 const watch = `(() => {
+	const { setTimeout } = globalThis;
 	const faults = [];
 	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
 	addEventListener("error", (e) => faults.push("error: " + e.message));
@@ -64,7 +65,11 @@ const watch = `(() => {
 		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
 		changed,
 		get changes() { return changes; },
-		after: (n) => new Promise((resolve) => changes > n ? resolve(changes) : wake.push(() => resolve(changes))),
+		after: (n) => new Promise((resolve) => {
+			if (changes > n) return resolve(changes);
+			wake.push(() => resolve(changes));
+			setTimeout(() => resolve(changes), 1_000);
+		}),
 	};
 })()`
 
