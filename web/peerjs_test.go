@@ -53,11 +53,15 @@ func TestPeerJSClientsWorkUnmodified(t *testing.T) {
 	for name, p := range pages {
 		try(t, p, fmt.Sprintf("serve('%s-serves')", name))
 	}
+	reconnects := 20
+	if long() {
+		reconnects = 200
+	}
 	for name, p := range pages {
 		own := name + "-serves"
 		for _, c := range []string{
 			"visit('chromium-serves')", "visit('firefox-serves')", "taken('" + name + "')", "wrongKey()", "unavailable('" + own + "')", "disconnects('" + own + "')",
-			"destroys('" + own + "', '" + name + "')", "lists('" + own + "')", "reconnects(200)",
+			"destroys('" + own + "', '" + name + "')", "lists('" + own + "')", fmt.Sprintf("reconnects(%d)", reconnects),
 		} {
 			began := time.Now()
 			try(t, p, c)

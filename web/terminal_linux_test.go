@@ -141,7 +141,7 @@ func TestSomebodyInATerminalChatsWithAPage(t *testing.T) {
 	bob.shows(strings.Join(groups[:6], " "))
 	bob.shows(strings.Join(groups[6:], " "))
 
-	path, want := onDisk(t, "to the terminal.bin", 3<<20+17)
+	path, want := onDisk(t, "to the terminal.bin", 1<<20+17)
 	alice.choose(path)
 	bob.shows("received to the terminal.bin from alice")
 	alice.shows("log", "Discussion", "Delivered and checked.")
@@ -149,7 +149,7 @@ func TestSomebodyInATerminalChatsWithAPage(t *testing.T) {
 	if err != nil || sha256.Sum256(content) != want {
 		t.Errorf("what arrives in the terminal is not what the page sent: %v", err)
 	}
-	path, want = onDisk(t, "to the page.bin", 2<<20+1)
+	path, want = onDisk(t, "to the page.bin", 1<<20+1)
 	bob.types("/send " + path)
 	alice.click("button", "Accept to the page.bin")
 	if _, sum := alice.save("to the page.bin"); sum != want {
