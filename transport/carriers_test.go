@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/internal/rawws"
@@ -103,11 +101,7 @@ func FuzzCarriers(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for begun := time.Now(); s.system.Sessions() > 0; runtime.Gosched() {
-				if time.Since(begun) > patience {
-					t.Fatal("a session outlives its connection")
-				}
-			}
+			s.empties(t)
 		}
 		if !bytes.Equal(answers[0], answers[1]) {
 			t.Errorf("on a loop the answers are\n%sby goroutines they are\n%s", framesOf(t, answers[0]), framesOf(t, answers[1]))

@@ -92,9 +92,7 @@ func TestTLSIsOfVersion12AtLeast(t *testing.T) {
 				t.Errorf("behind the close frame: %v, want close_notify", err)
 			}
 			c.Close()
-			for s.system.Sessions() > 0 { // the next one has the same login
-				time.Sleep(time.Millisecond)
-			}
+			s.empties(t) // the next one has the same login
 		})
 	}
 }

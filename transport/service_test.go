@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -300,6 +301,16 @@ func (s *service) wantRelays(t testing.TB) {
 		write(t, c, rawws.CloseFrame(1000, ""))
 		wantClose(t, c, 1000)
 		c.Close()
+	}
+}
+
+// empties waits until nobody has a login. A session may end a moment after its client was told.
+func (s *service) empties(t testing.TB) {
+	t.Helper()
+	for begun := time.Now(); s.system.Sessions() > 0; runtime.Gosched() {
+		if time.Since(begun) > patience {
+			t.Fatalf("%d sessions outlive their connections", s.system.Sessions())
+		}
 	}
 }
 
