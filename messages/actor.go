@@ -60,6 +60,14 @@ func NewRelay(text []byte) (*Relay, error) {
 	return r, nil
 }
 
+// NewArrived returns a message that [NewRelay] of another service has decoded. Text and rawTo are copied. From and To are not there.
+func NewArrived(of Type, text, rawTo []byte) *Relay {
+	r := relays.Get().(*Relay)
+	r.text = append(append(r.text[:0], text...), rawTo...)
+	r.Type, r.Text, r.RawTo = of, r.text[:len(text):len(text)], r.text[len(text):]
+	return r
+}
+
 // NewBuilt returns a message without a type, for a dialect that builds the text itself. The dialect appends to Room and calls Built.
 func NewBuilt() *Relay { return relays.Get().(*Relay) }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/binary"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,12 +59,12 @@ func (r *relay) Receive(from routes.Address, body []byte) routes.Outcome {
 
 // arrive gives a message of another node to the session that has its login.
 func (r *relay) arrive(from routes.Address, in *reader) routes.Outcome {
-	number, sender, key := in.number(), in.part(), in.part()
+	of, number, sender, key, rawTo := in.number(), in.number(), in.part(), in.part(), in.part()
 	if in.fault || !r.owns() {
 		return routes.Gone
 	}
-	m, err := decode(key, in.rest)
-	if err != nil {
+	m := arrived(of, key, rawTo, in.rest)
+	if m == nil {
 		r.logger.Warn("another node has sent a message that this one cannot read", slog.String("node", string(from)))
 		return routes.Gone
 	}
@@ -89,12 +90,16 @@ func parseOrigin(origin string) (from routes.Address, number uint64, sender stri
 	return routes.Address(address), number, sender
 }
 
-// decode returns the message for the login, or the PeerJS id, with a key.
-func decode(key, text []byte) (*messages.Relay, error) {
+// arrived returns the message for the login, or the PeerJS id, with a key. It is nil if it has no type of such a message. The sender's node has
+// read its text.
+func arrived(of uint64, key, rawTo, text []byte) *messages.Relay {
 	if messages.IsPeerKey(key) {
-		return peerjs.Arrived(key, text), nil
+		return peerjs.Arrived(key, text)
 	}
-	return messages.NewRelay(text)
+	if of > math.MaxUint8 || !messages.Type(of).Relayed() {
+		return nil
+	}
+	return messages.NewArrived(messages.Type(of), text, rawTo)
 }
 
 // Return implements [actors.Cluster].

@@ -13,6 +13,7 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/actors/cluster/routes"
+	"p2p-messaging/messages"
 )
 
 // network carries messages between nodes in memory.
@@ -338,7 +339,8 @@ func TestANodeWithoutTheStoreLetsItsLoginsGo(t *testing.T) {
 
 // Nothing that another node sends ends this one.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte("m\x01\x02$1\x05alice" + offer("bob", "alice", 1)))
+	f.Add([]byte("p\x03\x01\x02$1\x05alice\x07\"alice\"" + offer("bob", "alice", 1)))
+	f.Add([]byte("p\x01\x01\x02$1\x05alice\x07\"alice\"" + offer("bob", "alice", 1))) // a login is not passed on
 	f.Add([]byte("s\x01\x02\xff"))
 	f.Add([]byte("r\x00\x01\x02$1\x10peer-unavailable\x05alice"))
 	f.Add([]byte("a"))
@@ -349,4 +351,17 @@ func FuzzReceive(f *testing.F) {
 		r.start(s, nil, nil, nil, func() bool { return true }, slog.New(slog.DiscardHandler))
 		r.Receive("n2-x", body)
 	})
+}
+
+func TestOnlyMessagesForALoginArrive(t *testing.T) {
+	for of := range uint64(300) {
+		m := arrived(of, []byte("alice"), []byte(`"Alice"`), []byte(`{"type":"offer"}`))
+		relayed := of >= uint64(messages.TypeOffer) && of <= uint64(messages.TypeBye)
+		if (m != nil) != relayed {
+			t.Errorf("a message of type %d has arrived: %t, want %t", of, m != nil, relayed)
+		}
+		if m != nil && (m.Type != messages.Type(of) || string(m.Text) != `{"type":"offer"}` || string(m.RawTo) != `"Alice"`) {
+			t.Errorf("type %d, text %s, to %s", m.Type, m.Text, m.RawTo)
+		}
+	}
 }

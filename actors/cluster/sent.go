@@ -133,7 +133,7 @@ func (s *sent) takenBy(owner routes.Address) (taken []*sending) {
 
 // Size implements [routes.Message].
 func (s *sending) Size() int {
-	return 1 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + len(s.message.Text)
+	return 2 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + partSize(s.rawTo) + len(s.message.Text)
 }
 
 // sendingBytes is about what a sending occupies besides the text of its message.
@@ -144,8 +144,9 @@ func (s *sending) Memory() int { return (*messages.Relay)(s.message).Memory() + 
 
 // Append implements [routes.Message].
 func (s *sending) Append(data []byte) []byte {
-	data = binary.AppendUvarint(append(data, kindRelay), s.number)
+	data = binary.AppendUvarint(append(data, kindRelay, byte(s.message.Type)), s.number)
 	data = appendPart(data, s.sender)
 	data = appendPart(data, s.target.key)
+	data = appendPart(data, s.rawTo)
 	return append(data, s.message.Text...)
 }

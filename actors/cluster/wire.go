@@ -7,7 +7,7 @@ import (
 
 // What one node sends to another is one of these, by its first byte.
 const (
-	kindRelay   = 'm' // a message for a login
+	kindRelay   = 'p' // a message for a login, with what its sender's node has read of it
 	kindSettled = 's' // the numbers of messages that need no answer any more
 	kindReturn  = 'r' // a message was not delivered; a 1 follows if it was said before
 	// These move a session from one node to another.
