@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -253,5 +255,16 @@ func TestTheLoadTrustsOnlyTheCertificateOfTheRun(t *testing.T) {
 		if f, err := generate(t.Context(), j); (err == nil) != good {
 			t.Errorf("with a certificate that is the service's (%v): %+v, %v", good, f, err)
 		}
+	}
+}
+
+func TestMetricsThatCannotBeReadAreAFault(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	if err := scrapeUntilDone(t.Context(), s.URL); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("the fault is %v, want the status 404", err)
+	}
+	if err := scraping(t.Context(), "")(); err != nil {
+		t.Errorf("without metrics: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -65,23 +66,49 @@ func newToken(secret []byte, expires time.Time) string {
 	return token + "." + encode(mac.Sum(nil))
 }
 
-// scrape reads the metrics at a URL over and over, as Prometheus does, until ctx ends.
-func scrape(ctx context.Context, url string) {
+// scraping reads the metrics at a URL over and over, as Prometheus does, until what it returns is called. That returns the first fault:
+// without the scrapes the figures would not be those of a service with everything on.
+func scraping(ctx context.Context, url string) (end func() error) {
+	if url == "" {
+		return func() error { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- scrapeUntilDone(ctx, url) }()
+	return func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+func scrapeUntilDone(ctx context.Context, url string) error {
 	ticker := time.NewTicker(scrapeInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-ticker.C:
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return // the URL is that of an address
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			_, _ = io.Copy(io.Discard, response.Body)
-			_ = response.Body.Close()
+		if err := scrape(ctx, url); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("read the metrics: %w", err)
 		}
 	}
+}
+
+func scrape(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }

@@ -240,12 +240,7 @@ func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]
 	if sc.TLS {
 		command = slices.Concat(command, s.secure)
 	}
-	if s.metrics != "" {
-		scraping, cancel := context.WithCancel(ctx)
-		defer cancel()
-		go scrape(scraping, s.metrics)
-	}
-	f, err := measure(ctx, command, j)
+	f, err := measure(ctx, command, s.metrics, j)
 	if err != nil {
 		m.Failed = err.Error()
 	}
@@ -253,7 +248,8 @@ func (o *options) measure(ctx context.Context, s service, sc scenario, cores [2]
 	return m
 }
 
-func measure(ctx context.Context, command []string, j job) (f outcome, err error) {
+// measure starts a service with a command, and measures it. It scrapes the metrics meanwhile, unless the URL is empty.
+func measure(ctx context.Context, command []string, metrics string, j job) (f outcome, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server, err := start(ctx, j.Cores[0], command)
@@ -277,9 +273,11 @@ func measure(ctx context.Context, command []string, j job) (f outcome, err error
 	if err != nil {
 		return f, err
 	}
+	scraped := scraping(ctx, metrics)
 	unread := json.NewDecoder(load.out).Decode(&f)
+	fault := scraped()
 	if err := load.end(false); err != nil {
 		return f, err
 	}
-	return f, unread
+	return f, errors.Join(unread, fault)
 }
