@@ -31,7 +31,8 @@ const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
-// can hold back what comes from the service. A second counts as a change, because the accessibility tree follows the document.
+// can hold back what comes from the service. A wait ends after a second too: the accessibility tree changes a little
+// later than the document.
 const watch = `(() => {
 	const { setTimeout } = globalThis;
 	const faults = [];

@@ -29,7 +29,7 @@ func TestARequestIsAcceptedByNobodyWhoWasAboutToDoSomethingElse(t *testing.T) {
 	eval[bool](alice, `(() => {
 		const real = setTimeout;
 		const held = [];
-		globalThis.setTimeout = (act, delay, ...more) => delay === 500 ? held.push(act) : real(act, delay, ...more);
+		globalThis.setTimeout = (act, delay, ...more) => delay === 500 ? (held.push(act), 0) : real(act, delay, ...more);
 		testing.time = () => { globalThis.setTimeout = real; for (const act of held) act(); return held.length; };
 		return true;
 	})()`)

@@ -236,6 +236,7 @@ test("a restart that finds no way is followed by others, for as long as one may 
     assert.deepEqual([types(sent).length, connection.restarts], [attempts, attempts]);
     call.receiveAnswer(sdp("01", `new${attempts}`), false);
     await settled();
+    connection.becomes("connecting");
     await pass(4_750);
     connection.becomes("failed");
     await settled();
@@ -276,6 +277,32 @@ test("a restart that fails while candidates may still come is followed by no oth
   await pass(1_000);
   assert.deepEqual([types(sent), call.reconnecting], [["offer"], false]);
   call.end("hung-up");
+});
+
+test("a connection that has failed is restarted once at a time", async () => {
+  for (const why of ["the network has changed", "it was up meanwhile", "it stays as it was"] as const) {
+    const { call, connection, sent } = await open(true);
+    connection.becomes("disconnected");
+    await settled();
+    call.receiveAnswer(sdp("01", "new"), false);
+    await settled();
+    connection.becomes("failed");
+    await pass(1_000);
+    if (why === "the network has changed") call.restart();
+    if (why === "it was up meanwhile") {
+      connection.becomes("connected");
+      connection.becomes("failed");
+    }
+    await pass(3_250);
+    assert.deepEqual(types(sent), ["offer", "offer"], why);
+    call.receiveAnswer(sdp("01", "newer"), false);
+    await settled();
+    await pass(3_750);
+    assert.equal(sent.length, 2, why);
+    await pass(500);
+    assert.deepEqual(types(sent), ["offer", "offer", "offer"], `${why}: nobody says that it still has no route`);
+    call.end("hung-up");
+  }
 });
 
 test("a channel that the browser ends is a loss, whether the restart was answered or not", async () => {

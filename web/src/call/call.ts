@@ -122,17 +122,17 @@ export class Call {
     this.phase = options.outgoing ? "calling" : "connecting";
     const connection = connect(options.configuration());
     this.#connection = connection;
-    this.#noRoute = new NoRoute(connection, () => this.#withoutRoute());
+    this.#noRoute = new NoRoute(connection, (failed) => this.#withoutRoute(failed));
     this.#negotiation = new Negotiation({
       connection,
       outgoing: options.outgoing,
       restores: options.restores,
       bare: () => this.bare,
       canSignal: options.canSignal,
-      gathering: () => reconfigure(connection, options.configuration()),
+      gathering: () => (this.#noRoute.stop(), reconfigure(connection, options.configuration())),
       send: (frame) => this.#send(frame),
       described: () => {
-        this.#noRoute.described();
+        if (this.phase !== "over") this.#noRoute.described();
         this.#outage?.respond();
       },
       failed: (error) => this.#negotiationFailed(error),
@@ -401,6 +401,7 @@ export class Call {
   #connectionChanged(): void {
     switch (this.#connection.connectionState) {
       case "connected":
+        this.#noRoute.stop();
         return this.#reconnected();
       case "disconnected":
         return this.#inTrouble();
@@ -410,16 +411,16 @@ export class Call {
     }
   }
 
-  #withoutRoute(): void {
-    if (this.settingUp && !this.bare && this.#wasAway) this.#negotiation.restart();
+  /** @param failed when the connection has failed, in ms of `performance.now()` */
+  #withoutRoute(failed: number): void {
+    if (this.settingUp && !this.bare && this.#wasAway(failed)) this.#negotiation.restart();
     else if (this.phase !== "open") this.end("no-connection");
-    else if (this.reconnecting) this.restart(); // None was there yet when ICE looked for one.
+    else if (this.reconnecting) this.restart(); // ICE found no route yet.
   }
 
-  /** Whether this side's network is away, or was until a moment ago. */
-  get #wasAway(): boolean {
-    const { canSignal, doubted } = this.options;
-    return !canSignal() || doubted() || performance.now() - this.#serviceBack < PEER_BACK_WITHIN;
+  /** Whether this side's network is away, or was until a moment before `then`. */
+  #wasAway(then: number): boolean {
+    return !this.options.canSignal() || this.options.doubted() || then - this.#serviceBack < PEER_BACK_WITHIN;
   }
 
   #inTrouble(): void {
