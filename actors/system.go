@@ -234,7 +234,7 @@ func (s *System) abandon(message any) {
 func (s *System) handBack(message any, reason messages.Code) {
 	switch m := message.(type) {
 	case *messages.Deliver:
-		if messages.IsPeerKey(m.To) {
+		if messages.IsPeerKey(m.To) { // a message of another node for a login has no To
 			s.handBackPeer(m, reason)
 			return
 		}

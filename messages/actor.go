@@ -60,7 +60,8 @@ func NewRelay(text []byte) (*Relay, error) {
 	return r, nil
 }
 
-// NewArrived returns a message that [NewRelay] of another service has decoded. Text and rawTo are copied. From and To are not there.
+// NewArrived returns a message that [NewRelay] of another service has decoded. It copies text and rawTo, and does not check the text. From and
+// To are nil.
 func NewArrived(of Type, text, rawTo []byte) *Relay {
 	r := relays.Get().(*Relay)
 	r.text = append(append(r.text[:0], text...), rawTo...)

@@ -20,6 +20,7 @@ const (
 // The values are unescaped. A value that was written without escapes aliases
 // Text. Nearly all are. A value that was written with escapes is a copy. A
 // member that the message's type does not need is nil and was not checked.
+// From and To are nil in a message of [NewArrived].
 type Envelope struct {
 	Type  Type
 	From  []byte // of a relayed message

@@ -51,6 +51,7 @@ func (r *relay) Receive(from routes.Address, body []byte) routes.Outcome {
 			(&informing{relay: r, key: string(key), sender: string(sender), code: messages.Code(code), rawTo: slices.Clone(rawTo)}).find()
 		}
 	default:
+		r.unreadable.Add(1)
 		r.logger.Warn("another node has sent what this one cannot read", slog.String("node", string(from)))
 		return routes.Gone
 	}
@@ -65,6 +66,7 @@ func (r *relay) arrive(from routes.Address, in *reader) routes.Outcome {
 	}
 	m := arrived(of, key, rawTo, in.rest)
 	if m == nil {
+		r.unreadable.Add(1)
 		r.logger.Warn("another node has sent a message that this one cannot read", slog.String("node", string(from)))
 		return routes.Gone
 	}
@@ -90,13 +92,13 @@ func parseOrigin(origin string) (from routes.Address, number uint64, sender stri
 	return routes.Address(address), number, sender
 }
 
-// arrived returns the message for the login, or the PeerJS id, with a key. It is nil if it has no type of such a message. The sender's node has
-// read its text.
+// arrived returns the message for the login, or the PeerJS id, with a key. It is nil if no client sends such a message to another. The sender's
+// node has read the text.
 func arrived(of uint64, key, rawTo, text []byte) *messages.Relay {
 	if messages.IsPeerKey(key) {
 		return peerjs.Arrived(key, text)
 	}
-	if of > math.MaxUint8 || !messages.Type(of).Relayed() {
+	if of > math.MaxUint8 || !messages.Type(of).Relayed() || len(rawTo) == 0 {
 		return nil
 	}
 	return messages.NewArrived(messages.Type(of), text, rawTo)

@@ -218,6 +218,7 @@ func (c *Cluster) Figures() Figures {
 		Claims: c.ownership.claims.Load(), Finds: c.ownership.finds.Load(), Retries: c.ownership.retries.Load(),
 		Received: c.relay.received.Load(), Relays: f.Relays, Routes: c.routes.Figures(),
 	}
+	f.Routes.Unreadable += c.relay.unreadable.Load()
 	f.Owned, f.Waiting = c.ownership.counts()
 	f.Unsettled = c.relay.unsettled()
 	for i := range c.relay.outcomes {

@@ -66,7 +66,7 @@ var errEnded = errors.New("the connection has ended")
 func dial(ctx context.Context, address string) error {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return err
+		return dialed(err)
 	}
 	defer c.Close()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -76,6 +76,15 @@ func dial(ctx context.Context, address string) error {
 		return nil
 	}
 	return errEnded
+}
+
+// dialed returns what a connection that was not made says of the other end. The kernel of a process that is just being killed may accept a
+// connection and reset it before the dialer has looked at it.
+func dialed(err error) error {
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE) {
+		return errEnded
+	}
+	return err
 }
 
 // node returns what is known of a node. The caller holds mu.

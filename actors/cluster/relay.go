@@ -59,6 +59,8 @@ type relay struct {
 	behind   atomic.Int64 // how many targets are behind
 	outcomes [routes.Closed + 1]atomic.Uint64
 	received atomic.Uint64
+	// unreadable counts what other nodes have sent and this one cannot read.
+	unreadable atomic.Uint64
 }
 
 // target is a login that another node may have. The relay's mutex guards it.

@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -362,6 +365,24 @@ func TestOnlyMessagesForALoginArrive(t *testing.T) {
 		}
 		if m != nil && (m.Type != messages.Type(of) || string(m.Text) != `{"type":"offer"}` || string(m.RawTo) != `"Alice"`) {
 			t.Errorf("type %d, text %s, to %s", m.Type, m.Text, m.RawTo)
+		}
+	}
+	if arrived(uint64(messages.TypeOffer), []byte("alice"), nil, []byte(`{"type":"offer"}`)) != nil {
+		t.Error("a message for nobody has arrived")
+	}
+}
+
+// A process that is being killed resets connections.
+func TestAConnectionThatIsResetHasEnded(t *testing.T) {
+	for err, ended := range map[syscall.Errno]bool{
+		syscall.ECONNRESET: true, syscall.ECONNABORTED: true, syscall.EPIPE: true, syscall.ECONNREFUSED: false, syscall.EHOSTUNREACH: false,
+	} {
+		fault := dialed(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", err)})
+		if errors.Is(fault, errEnded) != ended {
+			t.Errorf("%v: %v", err, fault)
+		}
+		if !ended && !errors.Is(fault, err) {
+			t.Errorf("%v is lost: %v", err, fault)
 		}
 	}
 }

@@ -133,7 +133,15 @@ func (s *sent) takenBy(owner routes.Address) (taken []*sending) {
 
 // Size implements [routes.Message].
 func (s *sending) Size() int {
-	return 2 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + partSize(s.rawTo) + len(s.message.Text)
+	return 2 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + partSize(s.sentTo()) + len(s.message.Text)
+}
+
+// sentTo returns the addressee as the sender has spelled it. The node of a PeerJS client needs it not.
+func (s *sending) sentTo() string {
+	if messages.IsPeerKey(s.target.key) {
+		return ""
+	}
+	return s.rawTo
 }
 
 // sendingBytes is about what a sending occupies besides the text of its message.
@@ -147,6 +155,6 @@ func (s *sending) Append(data []byte) []byte {
 	data = binary.AppendUvarint(append(data, kindRelay, byte(s.message.Type)), s.number)
 	data = appendPart(data, s.sender)
 	data = appendPart(data, s.target.key)
-	data = appendPart(data, s.rawTo)
+	data = appendPart(data, s.sentTo())
 	return append(data, s.message.Text...)
 }

@@ -20,6 +20,9 @@ import (
 // scrapeInterval is how often the metrics of a service are read while it is measured.
 const scrapeInterval = time.Second
 
+// scrapeTimeout is how long a service may take to tell its metrics. It is that of Prometheus.
+const scrapeTimeout = 10 * time.Second
+
 // fully returns the service of a program with everything on that an operator may want: tokens, limits and metrics. The limits are
 // such that no client meets them.
 func fully(s service, program, scratch string) (service, error) {
@@ -66,7 +69,7 @@ func newToken(secret []byte, expires time.Time) string {
 	return token + "." + encode(mac.Sum(nil))
 }
 
-// scraping reads the metrics at a URL over and over, as Prometheus does, until what it returns is called. That returns the first fault:
+// scraping reads the metrics at a URL over and over, as Prometheus does, until end is called. End returns the first fault:
 // without the scrapes the figures would not be those of a service with everything on.
 func scraping(ctx context.Context, url string) (end func() error) {
 	if url == "" {
@@ -97,6 +100,8 @@ func scrapeUntilDone(ctx context.Context, url string) error {
 }
 
 func scrape(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

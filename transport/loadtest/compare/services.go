@@ -277,7 +277,7 @@ func measure(ctx context.Context, command []string, metrics string, j job) (f ou
 	unread := json.NewDecoder(load.out).Decode(&f)
 	fault := scraped()
 	if err := load.end(false); err != nil {
-		return f, err
+		return f, errors.Join(err, fault)
 	}
 	return f, errors.Join(unread, fault)
 }
