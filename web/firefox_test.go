@@ -185,6 +185,24 @@ func TestFirefoxKeepsItsIdentityAndHistoryOverAReload(t *testing.T) {
 	}
 }
 
+// Firefox tells nothing of a connection that is closed, and the page has to restore it: the other one has come back meanwhile, and calls anew.
+func TestFirefoxTakesTheCallOfWhoHasComeBack(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, robot := s.openInFirefox("alice"), s.peer("robot")
+	gate := robot.behindGate()
+	robot.call("alice")
+	alice.connected("robot")
+	gate.shut.Store(true)
+	robot.api = nil // the next call goes through other sockets
+	again := robot.call("alice")
+	alice.shows("log", "Discussion", "The connection to robot is back")
+	alice.say("still here")
+	if got := again.hears(); got != "still here" {
+		t.Errorf("the robot got %q", got)
+	}
+}
+
 func TestFirefoxIsDarkAndFrenchWhenToldAndStaysSo(t *testing.T) {
 	t.Parallel()
 	s := startService(t)

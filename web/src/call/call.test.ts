@@ -81,7 +81,13 @@ class FakeConnection {
   async getStats() {
     return new Map();
   }
-  close() {}
+  /** As in Firefox, a closed connection has no descriptions. */
+  close() {
+    const get = () => {
+      throw new DOMException("Peer connection is closed", "InvalidStateError");
+    };
+    Object.defineProperties(this, { localDescription: { get }, remoteDescription: { get } });
+  }
 
   finds(candidate: string): void {
     this.onicecandidate?.({ candidate: { candidate, toJSON: () => ({ candidate }) } });
@@ -277,6 +283,17 @@ test("a restart that fails while candidates may still come is followed by no oth
   await pass(1_000);
   assert.deepEqual([types(sent), call.reconnecting], [["offer"], false]);
   call.end("hung-up");
+});
+
+test("a call that is over still says who its ends were", async () => {
+  for (const end of ["lost", "rerouted", "superseded", "no-connection"] as const) {
+    const { call } = await open(true);
+    const { fingerprints } = call;
+    assert.notEqual(fingerprints, undefined);
+    call.end(end);
+    assert.deepEqual(call.fingerprints, fingerprints, end);
+    assert.equal(call.continues(sdp("01", "late")), true, end);
+  }
 });
 
 test("a connection that has failed is restarted once at a time", async () => {

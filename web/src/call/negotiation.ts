@@ -51,6 +51,8 @@ type OwnOffer =
  */
 export class Negotiation {
   #closed = false;
+  /** What the two ends have proven to be. It is kept for when the connection is closed: Firefox tells nothing of it then. */
+  #proven: Fingerprints | undefined;
   #own: OwnOffer = { kind: "none" };
   /** Candidates of this side, until the other side has shown that it is there and has our description; then undefined. */
   #held: RTCIceCandidateInit[] | undefined = [];
@@ -76,6 +78,7 @@ export class Negotiation {
 
   /** What the two ends prove to be, once both descriptions are there. */
   get fingerprints(): Fingerprints | undefined {
+    if (this.#closed) return this.#proven;
     const { localDescription, remoteDescription } = this.options.connection;
     const own = fingerprintOf(localDescription?.sdp);
     const peer = fingerprintOf(remoteDescription?.sdp);
@@ -168,6 +171,7 @@ export class Negotiation {
 
   /** Ends the negotiation. Steps that wait do not run: an operation on a closed RTCPeerConnection may never settle. */
   close(): void {
+    this.#proven = this.fingerprints;
     this.#closed = true;
   }
 
