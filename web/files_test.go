@@ -290,13 +290,21 @@ func TestAFileGoesOnWhereItWasWhenTheConnectionBroke(t *testing.T) {
 					});
 				} });
 			})() ?? true`)
+			// What is shown until then may be gone before the test looks.
+			for _, p := range []*page{alice, bob} {
+				eval[bool](p, `(() => {
+					const look = () => { globalThis.interrupted ||= document.querySelector("[role=log]").textContent.includes("Interrupted."); };
+					new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+				})() ?? true`)
+			}
 			if how == "somebody disconnects" {
 				bob.click("button", "Disconnect from alice")
 			} else {
 				eval[bool](bob, "testing.breakConnections() ?? true")
 			}
-			alice.shows("log", "Discussion", "Interrupted.")
-			bob.shows("log", "Discussion", "Interrupted.")
+			for _, p := range []*page{alice, bob} {
+				p.until("the file is interrupted", func(context.Context) (bool, error) { return eval[bool](p, "globalThis.interrupted === true"), nil })
+			}
 			if how == "somebody disconnects" {
 				alice.vanish("button", "Disconnect from bob")
 				bob.vanish("button", "Disconnect from alice")
