@@ -230,12 +230,18 @@ func (p *page) shownHow(path string) {
 	p.vanish("dialog", "How am I connected?")
 }
 
+// joinWithRelay has alice and bob join a service that offers a relay, in a network that blocks nothing.
+func joinWithRelay(t *testing.T) (alice, bob *page) {
+	t.Helper()
+	n := internetworkFor(t)
+	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
+	return n.join(t, plainURL)
+}
+
 func TestACallFollowsRelayOnly(t *testing.T) {
 	needRelays(t)
 	t.Parallel()
-	n := internetworkFor(t)
-	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
-	alice, bob := n.join(t, plainURL)
+	alice, bob := joinWithRelay(t)
 	alice.meets(bob)
 	// Each end turns it on and off, because one of them nominates the pair of candidates (RFC 8445, section 7.2.2).
 	for _, pair := range [][2]*page{{alice, bob}, {bob, alice}} {
@@ -257,9 +263,7 @@ func TestACallFollowsRelayOnly(t *testing.T) {
 func TestACandidateThatComesLateCountsToo(t *testing.T) {
 	needRelays(t)
 	t.Parallel()
-	n := internetworkFor(t)
-	n.service.runs(t, program(t), "--turn-public-ip", n.service.ownAddress())
-	alice, bob := n.join(t, plainURL)
+	alice, bob := joinWithRelay(t)
 	bob.toggle("Relay only")
 	eval[bool](alice, `(() => {
 		const { send } = WebSocket.prototype;

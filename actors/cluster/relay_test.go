@@ -372,6 +372,23 @@ func TestOnlyMessagesForALoginArrive(t *testing.T) {
 	}
 }
 
+// The alert on nodes of different versions counts what cannot be read.
+func TestWhatCannotBeReadIsCounted(t *testing.T) {
+	r := newRelay()
+	r.start(nil, nil, nil, nil, func() bool { return true }, slog.New(slog.DiscardHandler))
+	for i, body := range []string{
+		"m\x01\x02$1\x05alice" + offer("bob", "alice", 1), // of an older version
+		"p\x01\x01\x02$1\x05alice\x07\"alice\"" + offer("bob", "alice", 1),
+	} {
+		if outcome := r.Receive("n2-x", []byte(body)); outcome != routes.Gone {
+			t.Errorf("%q is answered with %v", body, outcome)
+		}
+		if n := r.unreadable.Load(); n != uint64(i+1) {
+			t.Errorf("%d are counted, want %d", n, i+1)
+		}
+	}
+}
+
 // A process that is being killed resets connections.
 func TestAConnectionThatIsResetHasEnded(t *testing.T) {
 	for err, ended := range map[syscall.Errno]bool{

@@ -29,7 +29,7 @@ func clusterMetrics() []*family {
 			func(f *figures) float64 { return float64(f.cluster.Routes.Received) }),
 		metric(counter, "p2p_cluster_batches_total", "Batches of messages and answers that this node has sent to others.",
 			func(f *figures) float64 { return float64(f.cluster.Routes.Published) }),
-		metric(counter, "p2p_cluster_unreadable_total", "Batches of other nodes that this version cannot read.",
+		metric(counter, "p2p_cluster_unreadable_total", "Batches and messages of other nodes that this version cannot read.",
 			func(f *figures) float64 { return float64(f.cluster.Routes.Unreadable) }),
 		labeled(counter, "p2p_cluster_sends_total", "Messages to other nodes, by what became of them.", []string{"outcome"},
 			func(f *figures, set func(float64, ...string)) {

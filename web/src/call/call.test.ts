@@ -181,6 +181,17 @@ async function open(outgoing: boolean, bare = false) {
   return { call, connection, sent, ends, service, hears };
 }
 
+/** An open call whose restart was answered, and has failed since. */
+async function failedRestart() {
+  const opened = await open(true);
+  opened.connection.becomes("disconnected");
+  await settled();
+  opened.call.receiveAnswer(sdp("01", "new"), false);
+  await settled();
+  opened.connection.becomes("failed");
+  return opened;
+}
+
 function types(sent: Outgoing[]): string[] {
   return sent.map(({ type }) => type);
 }
@@ -272,12 +283,7 @@ test("a connection that fails while candidates may still come goes on", async ()
 });
 
 test("a restart that fails while candidates may still come is followed by no other", async () => {
-  const { call, connection, sent } = await open(true);
-  connection.becomes("disconnected");
-  await settled();
-  call.receiveAnswer(sdp("01", "new"), false);
-  await settled();
-  connection.becomes("failed");
+  const { call, connection, sent } = await failedRestart();
   await pass(3_750);
   connection.becomes("connected");
   await pass(1_000);
@@ -298,12 +304,7 @@ test("a call that is over still says who its ends were", async () => {
 
 test("a connection that has failed is restarted once at a time", async () => {
   for (const why of ["the network has changed", "it was up meanwhile", "it stays as it was"] as const) {
-    const { call, connection, sent } = await open(true);
-    connection.becomes("disconnected");
-    await settled();
-    call.receiveAnswer(sdp("01", "new"), false);
-    await settled();
-    connection.becomes("failed");
+    const { call, connection, sent } = await failedRestart();
     await pass(1_000);
     if (why === "the network has changed") call.restart();
     if (why === "it was up meanwhile") {
