@@ -1,0 +1,6 @@
+//go:build !linux
+
+package service
+
+// forgetStart does nothing. It is written for Linux alone.
+func forgetStart() {}
