@@ -34,8 +34,8 @@ const (
 )
 
 // SetCollector sets Go's garbage collector for a process that only serves, until the result is called. While clients come and go, the
-// collector runs seldom. When that is over, the garbage goes, and its memory returns to the system. With GOGC in the environment,
-// SetCollector does nothing.
+// collector runs seldom. When that is over, the garbage goes. Its memory returns to the system, as does the memory in which the
+// program itself is. With GOGC in the environment, SetCollector does nothing.
 func SetCollector() (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
@@ -105,6 +105,7 @@ func (c *collector) tidy() {
 		before := m.allocated
 		if m.read(); m.wastes(m.allocated - before) {
 			debug.FreeOSMemory()
+			forgetProgram()
 			m.read()
 			m.rest = m.dead()
 		}

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgetStart gives up the memory in which the process has its program. A start runs much code that never
-// runs again, because each package registers what it has. What still runs is in memory again as soon as it runs: the system
-// has kept it, or reads it from the file. Where the system does not tell what is in memory, forgetStart does nothing.
-func forgetStart() {
+// forgetProgram gives up the memory in which the process has its program. Most of it is used once, when
+// the process starts and each package registers what it has, and would stay in memory for good. What is used again is in memory again: the
+// system has kept it, or reads it from the file. Where the system does not tell what is in memory, forgetProgram does nothing.
+func forgetProgram() {
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return

@@ -50,7 +50,7 @@ func TestWhatTheStartNeededOfTheProgramIsForgotten(t *testing.T) {
 	if before == 0 {
 		t.Skip("this system does not say how much memory the program takes")
 	}
-	forgetStart()
+	forgetProgram()
 	if after := programInMemory(t); after >= before {
 		t.Errorf("the program takes %d kB, and took %d before", after, before)
 	}

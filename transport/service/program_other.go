@@ -2,5 +2,5 @@
 
 package service
 
-// forgetStart does nothing. It is written for Linux alone.
-func forgetStart() {}
+// forgetProgram does nothing. It is written for Linux alone.
+func forgetProgram() {}

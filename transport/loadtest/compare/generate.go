@@ -199,7 +199,8 @@ func (g *generator) measure() (outcome, error) {
 	g.do(func() {
 		after, err = lookAt(g.job)
 		f = after.since(before)
-		f.Count, f.Sessions, f.RSS = g.count, int64(g.opened), after.rss
+		f.Count, f.Sessions, f.RSS = g.count, int64(g.opened), after.memory.resident
+		f.Anonymous = after.memory.anonymous
 		f.P50, f.P99 = micro(g.latency.Percentile(50)), micro(g.latency.Percentile(99))
 		f.LeastShare = leastShare(g.pairs)
 	})
@@ -320,14 +321,20 @@ func (g *generator) hold() (outcome, error) {
 	if err != nil {
 		return f, err
 	}
-	f.FreshRSS = fresh
+	f.Fresh = fresh
 	g.do(func() { f.Pings = int64(g.loop.Pings() - pings) })
 	return f, nil
 }
 
-// settled waits until the memory of the service no longer changes, but not longer than settling. It returns the memory
-// in bytes.
-func (g *generator) settled() (rss int64, err error) {
+// memory is what a process has in memory, in bytes.
+type memory struct {
+	resident  int64
+	anonymous int64 // without what is a file's, as the program is
+}
+
+// settled waits until the memory of the service no longer changes, but not longer than settling. It returns the anonymous
+// memory in bytes.
+func (g *generator) settled() (int64, error) {
 	for end := time.Now().Add(settling); ; {
 		before, err := lookAt(g.job)
 		if err != nil {
@@ -340,8 +347,8 @@ func (g *generator) settled() (rss int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if change := math.Abs(float64(after.rss - before.rss)); change < 0.002*float64(after.rss) || time.Now().After(end) {
-			return after.rss, nil
+		if change := math.Abs(float64(after.memory.anonymous - before.memory.anonymous)); change < 0.002*float64(after.memory.anonymous) || time.Now().After(end) {
+			return after.memory.anonymous, nil
 		}
 	}
 }

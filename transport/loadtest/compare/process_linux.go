@@ -64,7 +64,7 @@ type usage struct {
 	service time.Duration // processor time of all threads
 	own     time.Duration
 	busy    [2]time.Duration // time for which each of the two cores was busy, for any program
-	rss     int64            // of the service, in bytes
+	memory  memory           // of the service
 }
 
 // lookAt measures the service of a job and this process.
@@ -77,7 +77,7 @@ func lookAt(j job) (u usage, err error) {
 	}
 	u.at = time.Now()
 	u.busy = busyTime(j.Cores)
-	u.rss, err = residentSize(j.PID)
+	u.memory, err = memoryOf(j.PID)
 	return u, err
 }
 
@@ -138,15 +138,23 @@ func waitForCalm(ctx context.Context, cores [2]int, limit time.Duration) {
 	}
 }
 
-func residentSize(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+func memoryOf(pid int) (m memory, err error) {
+	failed := func(why any) (memory, error) {
+		return memory{}, fmt.Errorf("read the memory of process %d: %v", pid, why)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+		return failed(err)
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("read the memory of process %d: /proc has no such line", pid)
+	for name, value := range map[string]*int64{"VmRSS": &m.resident, "RssAnon": &m.anonymous} {
+		_, rest, ok := strings.Cut(string(text), "\n"+name+":")
+		if !ok {
+			return failed("/proc has no " + name)
+		}
+		if _, err := fmt.Sscanf(rest, "%d kB", value); err != nil {
+			return failed(err)
+		}
+		*value <<= 10
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize()), err
+	return m, nil
 }

@@ -13,7 +13,7 @@ import (
 
 var errNeedsLinux = errors.New("this needs Linux")
 
-type usage struct{ rss int64 }
+type usage struct{ memory memory }
 
 func twoCores() ([2]int, error)                     { return [2]int{}, errNeedsLinux }
 func startOn(int, *exec.Cmd, <-chan struct{}) error { return errNeedsLinux }

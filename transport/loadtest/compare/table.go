@@ -46,7 +46,7 @@ func (m measurement) String() string {
 		return "failed: " + m.Failed
 	}
 	var b strings.Builder
-	if m.FreshRSS > 0 {
+	if m.Fresh > 0 {
 		fmt.Fprintf(&b, "%s bytes a session", figures.FormatRate(m.bytesPerSession()))
 	} else {
 		fmt.Fprintf(&b, "%s/s, %s of CPU each, p99 %s", figures.FormatRate(m.rate()), formatSeconds(m.cpuPerUnit()), formatMicro(m.P99))
@@ -81,7 +81,7 @@ func rows(s scenario) []row {
 		}
 	}
 	return []row{
-		{"resident bytes a session", outcome.bytesPerSession, figures.FormatRate, false},
+		{"bytes a session", outcome.bytesPerSession, figures.FormatRate, false},
 		{"resident memory in all", func(f outcome) float64 { return float64(f.RSS) }, figures.FormatBytes, false},
 		{"CPU, of one core", outcome.serviceShare, formatShare, false},
 		{"pings sent", func(f outcome) float64 { return float64(f.Pings) }, formatPings, false},

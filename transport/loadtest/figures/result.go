@@ -128,8 +128,10 @@ type ServiceFigures struct {
 	CPUPerRelay time.Duration // CPU divided by the relays delivered in the measured phase; 0: there were none
 	IdleRSS     int64         // bytes, before the first session
 	PeakRSS     int64         // bytes
-	// BytesPerSession is the growth of RSS divided by the sessions, when all were logged in; 0: unknown. It only means
-	// something if the service was freshly started: otherwise the service reuses memory that it has.
+	// IdleAnonymous is IdleRSS without what is a file's, as the program is: that comes and goes whatever the sessions do.
+	IdleAnonymous int64
+	// BytesPerSession is the growth of the anonymous memory divided by the sessions, when all were logged in; 0: unknown. It only
+	// means something if the service was freshly started: otherwise the service reuses memory that it has.
 	BytesPerSession float64
 	PeakFiles       int64 // open files
 	FileLimit       int64 // limit of open files; 0: unknown

@@ -50,7 +50,7 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 	r.Generator.Cores = min(runtime.GOMAXPROCS(0)*prototype.Processes, runtime.NumCPU())
 	if c.service != nil {
 		if s, ok := c.service.Look(); ok {
-			r.Service = c.service.Figures(s.RSS)
+			r.Service = c.service.Figures(s)
 		}
 	}
 	workers, err := startWorkers(prototype)
@@ -252,7 +252,7 @@ func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Dura
 		}
 	}
 	if phase == figures.PhaseSetUp && sessions > 0 && parts[0].Last {
-		f.BytesPerSession = max(0, float64(s.RSS-f.IdleRSS)/float64(sessions))
+		f.BytesPerSession = max(0, float64(s.Anonymous-f.IdleAnonymous)/float64(sessions))
 	}
 }
 

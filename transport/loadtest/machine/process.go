@@ -44,9 +44,10 @@ type Process struct {
 
 // Sample is what [Process.Look] found.
 type Sample struct {
-	CPU   time.Duration // used since the last call of Look
-	RSS   int64
-	Files int64
+	CPU       time.Duration // used since the last call of Look
+	RSS       int64
+	Anonymous int64 // RSS without what is a file's, as the program is; 0: unknown
+	Files     int64
 }
 
 // Find returns the process with this number. If the number is 0, Find returns the process that listens at the address.
@@ -121,6 +122,9 @@ func (o *Process) Look() (Sample, bool) {
 		// A process may have inherited files whose numbers are beyond its limit. They take none of its places.
 		s.Files = min(s.Files, o.limit)
 	}
+	if status, err := o.process.NewStatus(); err == nil {
+		s.Anonymous = int64(status.RssAnon)
+	}
 	o.used = used
 	return s, true
 }
@@ -138,9 +142,9 @@ func (o *Process) files() int64 {
 	return int64(n)
 }
 
-// Figures returns what is known of the process before the load begins. Idle is its resident memory then, in bytes.
-func (o *Process) Figures(idle int64) *figures.ServiceFigures {
-	f := &figures.ServiceFigures{PID: o.process.PID, IdleRSS: idle, FileLimit: o.limit}
+// Figures returns what is known of the process before the load begins.
+func (o *Process) Figures(idle Sample) *figures.ServiceFigures {
+	f := &figures.ServiceFigures{PID: o.process.PID, IdleRSS: idle.RSS, IdleAnonymous: idle.Anonymous, FileLimit: o.limit}
 	f.Command, _ = o.process.Comm()
 	return f
 }

@@ -21,13 +21,13 @@ func TestAProcessIsFoundByTheAddressThatItListensAt(t *testing.T) {
 	if p == nil {
 		t.Fatalf("nobody listens at %v; wanted this process", address)
 	}
-	f := p.Figures(5)
-	if f.PID != os.Getpid() || f.Command == "" || f.FileLimit == 0 || f.IdleRSS != 5 {
+	f := p.Figures(Sample{RSS: 5, Anonymous: 4})
+	if f.PID != os.Getpid() || f.Command == "" || f.FileLimit == 0 || f.IdleRSS != 5 || f.IdleAnonymous != 4 {
 		t.Errorf("%+v; wanted process %d with a name and a limit of files", f, os.Getpid())
 	}
 	_ = listener.Close()
 	if p := Find(0, address); p != nil {
-		t.Errorf("process %d listens at %v; wanted nobody", p.Figures(0).PID, address)
+		t.Errorf("process %d listens at %v; wanted nobody", p.Figures(Sample{}).PID, address)
 	}
 }
 
@@ -49,7 +49,7 @@ func TestALookSaysWhatWasUsedSinceTheLastOne(t *testing.T) {
 	for CPUTime()-before < 50*time.Millisecond { // the kernel counts in steps of 10 ms
 	}
 	s, ok := p.Look()
-	if !ok || s.CPU <= 0 || s.CPU > CPUTime() || s.RSS <= 0 || s.Files <= 0 {
+	if !ok || s.CPU <= 0 || s.CPU > CPUTime() || s.Anonymous <= 0 || s.RSS <= s.Anonymous || s.Files <= 0 {
 		t.Errorf("%+v, %v; wanted CPU, memory and files of a process that has worked", s, ok)
 	}
 	if again, ok := p.Look(); !ok || again.CPU > s.CPU {
