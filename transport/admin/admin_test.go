@@ -251,7 +251,7 @@ func TestPagesInABrowserGetNothing(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]int{
-		"evil.test": 403, "evil.test:7778": 403, "127.0.0.1.evil.test": 403, "": 403, "localhost.evil.test": 403, "a b": 403,
+		"evil.test": 403, "evil.test:7778": 403, "127.0.0.1.evil.test": 403, "localhost.evil.test": 403, "a b": 403,
 		"127.0.0.1": 200, "127.0.0.1:7778": 200, "[::1]:7778": 200, "[::1]": 200, "localhost:7778": 200, "LOCALHOST": 200, "admin.test:7778": 200,
 	} {
 		for _, path := range paths {
@@ -263,6 +263,14 @@ func TestPagesInABrowserGetNothing(t *testing.T) {
 		for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/sessions": want, "/debug/pprof/": want} {
 			if status, _ := open.ask("GET", path, "Host", host); status != want {
 				t.Errorf("GET %s of the host %q on an open port is answered with %d, want %d", path, host, status, want)
+			}
+		}
+	}
+	// A request of HTTP/1.0 need not name a host.
+	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/sessions": 403, "/debug/pprof/": 403} {
+		for _, r := range []*running{loopback, open} {
+			if status, _ := r.ask("GET", path, "Host", ""); status != want {
+				t.Errorf("GET %s of no host is answered with %d, want %d", path, status, want)
 			}
 		}
 	}

@@ -15,7 +15,8 @@ type guard struct {
 }
 
 // foreign refuses what a page of another site sends. Browsers say so: with the header Origin, or with Sec-Fetch-Site (Fetch Metadata
-// Request Headers, section 2.3). Programs send neither. On a loopback address it also refuses other names than protect does.
+// Request Headers, section 2.3). Programs send neither. On a loopback address it also refuses the
+// names that protect refuses. Every browser names the host. HTTP/1.0 need not: HAProxy asks so whether a node is ready.
 func (g guard) foreign(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Sec-Fetch-Site") {
@@ -28,7 +29,7 @@ func (g guard) foreign(next http.Handler) http.Handler {
 			refuse(w)
 			return
 		}
-		if g.loopback && !g.names(r.Host) {
+		if g.loopback && r.Host != "" && !g.names(r.Host) {
 			tellHost(w)
 			return
 		}

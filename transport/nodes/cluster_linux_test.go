@@ -171,13 +171,16 @@ func (g *group) crowd(t *testing.T, people int, pace time.Duration) *crowd {
 		addresses = append(addresses, n.address())
 	}
 	c := assemble(g.network, addresses, people, pace)
-	t.Cleanup(func() {
-		c.ending()
-		c.senders.Wait()
-		c.all.Wait()
-	})
+	t.Cleanup(c.end)
 	c.gather(t)
 	return c
+}
+
+// end has the people leave.
+func (c *crowd) end() {
+	c.ending()
+	c.senders.Wait()
+	c.all.Wait()
 }
 
 // gather waits until all people are here.
