@@ -39,29 +39,39 @@ func TestADeadlineThatCountsFromTheReplyIsFound(t *testing.T) {
 	n := g.nodes[0]
 	n.restartBehind(t, slow)
 	c := g.crowd(t, 6, 10*time.Millisecond)
-	slow.late.Store(int64(600 * time.Millisecond)) // a node waits for an answer for TTL/4, which is 750 ms
-	time.Sleep(ttl)                                // so that each renewal under way has a late answer
-	slow.silent.Store(true)
-	eventually(t, 4*ttl, "the node has lost its lease", func() bool { return !n.ready() })
-	slow.late.Store(0)
-	slow.silent.Store(false)
-	n.wait(t)
-	c.gather(t)
-	found(t, g.check(t, c).Faults, "acted as an owner", "its deadline had passed")
+	acted := []string{"acted as an owner", "its deadline had passed"}
+	for range 5 { // on a machine that is starved, an answer may come too late to be believed
+		slow.late.Store(int64(600 * time.Millisecond)) // a node waits for an answer for TTL/4, which is 750 ms
+		time.Sleep(ttl)                                // so that each renewal under way has a late answer
+		slow.silent.Store(true)
+		eventually(t, 4*ttl, "the node has lost its lease", func() bool { return !n.ready() })
+		slow.late.Store(0)
+		slow.silent.Store(false)
+		n.wait(t)
+		c.gather(t)
+		if first(proof.Check(g.events(t)).Faults, acted) != "" {
+			break
+		}
+	}
+	found(t, g.check(t, c).Faults, acted...)
+}
+
+// first returns the first fault that says all of this.
+func first(faults, words []string) string {
+	for _, fault := range faults {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(fault, w) }) {
+			return fault
+		}
+	}
+	return ""
 }
 
 // found fails the test if no fault says all of this.
 func found(t *testing.T, faults []string, words ...string) {
 	t.Helper()
-	for _, fault := range faults {
-		all := true
-		for _, w := range words {
-			all = all && strings.Contains(fault, w)
-		}
-		if all {
-			t.Logf("found, among %d: %s", len(faults), fault)
-			return
-		}
+	if fault := first(faults, words); fault != "" {
+		t.Logf("found, among %d: %s", len(faults), fault)
+		return
 	}
 	t.Errorf("the check has found nothing of that in %d faults: %q", len(faults), faults)
 }
