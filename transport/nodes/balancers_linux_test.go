@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"p2p-messaging/transport/internal/rawws"
 )
 
-// TestNodesBehindABalancerAreRestartedOneAfterTheOther restarts nodes behind the load balancers that operators are shown, in
-// their configurations. After each restart all people are back soon, and nothing is lost.
+// TestNodesBehindABalancerAreRestartedOneAfterTheOther restarts nodes behind load balancers with the configurations that operators
+// are shown. After each restart all people are back soon, and nothing is lost.
 func TestNodesBehindABalancerAreRestartedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"haproxy", "nginx"} {
@@ -24,6 +26,17 @@ func TestNodesBehindABalancerAreRestartedOneAfterTheOther(t *testing.T) {
 			network := onLoopback(append(all(), balancer)...)
 			g := form(t, network, "", members, names)
 			front := g.balance(t, program, network.hosts[balancer])
+			// A page of the balancer may connect. No other page may, and none may say otherwise.
+			for origin, want := range map[string]bool{"https://" + front: true, "http://" + front: false, "https://evil.test": false} {
+				conn, err := net.Dial("tcp", front)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = rawws.Open(conn, rawws.Request("/ws", front, "Origin: "+origin, "X-Forwarded-Host: evil.test", "Forwarded: host=evil.test"))
+				if _ = conn.Close(); err == nil != want {
+					t.Errorf("a page of %s opens a WebSocket: %v, want %v", origin, err, want)
+				}
+			}
 			c := assemble(network, []string{front}, 24, 40*time.Millisecond)
 			t.Cleanup(c.end)
 			c.gather(t)
@@ -53,8 +66,9 @@ func (g *group) balance(t *testing.T, program string, h *host) string {
 	}
 	// Clients of this test come without TLS.
 	text = regexp.MustCompile(`(?m)^ *ssl_certificate.*$`).ReplaceAllLiteralString(text, "")
-	text = regexp.MustCompile(`bind :443 .*`).ReplaceAllLiteralString(text, "bind "+address)
+	text = regexp.MustCompile(`bind :443.*`).ReplaceAllLiteralString(text, "bind "+address)
 	text = strings.ReplaceAll(text, "listen 443 ssl;", "listen "+address+";")
+	text = strings.ReplaceAll(text, "listen [::]:443 ssl;", "")
 	folder := t.TempDir()
 	file := filepath.Join(folder, name)
 	arguments := []string{"-db", "-f", file}
@@ -84,7 +98,7 @@ func (g *group) balance(t *testing.T, program string, h *host) string {
 	return address
 }
 
-// find finds a program for operators. Users do not search its folder. CI must have it.
+// find finds a program, also in /usr/sbin, which is not in the PATH of users. CI must have it.
 func find(t *testing.T, program string) string {
 	t.Helper()
 	for _, name := range []string{program, "/usr/sbin/" + program} {

@@ -81,7 +81,7 @@ func (n *node) start(t *testing.T) {
 		eventsVariable + "=" + filepath.Join(n.group.folder, n.life()), faultVariable + "=" + n.group.fault,
 	}, os.Args[0],
 		"--host", n.host.address, "--port", "7777", "--admin", n.host.address+":7778", "--retry-spread", "500ms",
-		"--rate", "0", "--byte-rate", "0", "--connections-per-address", "0", "--logins-per-address", "0",
+		"--trusted-proxy", "127.0.0.1", "--rate", "0", "--byte-rate", "0", "--connections-per-address", "0", "--logins-per-address", "0",
 		"--cluster", "--node-id", n.host.name, "--etcd", n.etcd, "--lease-ttl", ttl.String(),
 		"--cluster-listen", n.host.address+":6222", "--cluster-peers", strings.Join(peers, ","),
 		"--cluster-cert", file(n.host.name+".pem"), "--cluster-key", file(n.host.name+".key"), "--cluster-ca", file("ca.pem"))

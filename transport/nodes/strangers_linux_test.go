@@ -98,7 +98,7 @@ func TestAFrozenNodeCostsItsPeersNoMore(t *testing.T) {
 		return time.Since(began)
 	}
 	relay()
-	before := n.status(t, "VmRSS")
+	before := n.status(t, "RssAnon")
 	// flood floods a login and relays to the neighbour meanwhile. It returns the most memory that the senders' node had.
 	flood := func(login int) (most int) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -128,7 +128,7 @@ func TestAFrozenNodeCostsItsPeersNoMore(t *testing.T) {
 		slowest, relays := time.Duration(0), 0
 		for began := time.Now(); time.Since(began) < time.Duration(rounds(3))*ttl*2/3; relays++ {
 			slowest = max(slowest, relay())
-			most = max(most, n.status(t, "VmRSS"))
+			most = max(most, n.status(t, "RssAnon"))
 			time.Sleep(20 * time.Millisecond) // the pace of the relays
 		}
 		cancel()
@@ -142,12 +142,12 @@ func TestAFrozenNodeCostsItsPeersNoMore(t *testing.T) {
 		}
 		return most
 	}
-	whatever := flood(nobody)
+	baseline := flood(nobody)
 	frozen.freeze()
 	most := flood(standing)
 	frozen.thaw()
-	if most > whatever+floodBound {
+	if most > baseline+floodBound {
 		t.Errorf("the node takes %d MB flooded for a node that stands still, and %d MB flooded for nobody; wanted %d MB more at most",
-			most>>20, whatever>>20, floodBound>>20)
+			most>>20, baseline>>20, floodBound>>20)
 	}
 }

@@ -34,8 +34,8 @@ const (
 )
 
 // SetCollector sets Go's garbage collector for a process that only serves, until the result is called. While clients come and go, the
-// collector runs seldom. When that is over, the garbage goes. Its memory returns to the system, as does the memory in which the
-// program itself is. With GOGC in the environment, SetCollector does nothing.
+// collector runs seldom. When that is over, the garbage goes, and its memory returns to the system. The pages of the program leave
+// the memory of the process then, too. With GOGC in the environment, SetCollector does nothing.
 func SetCollector() (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgetProgram gives up the memory in which the process has its program. Most of it is used once, when
-// the process starts and each package registers what it has, and would stay in memory for good. What is used again is in memory again: the
-// system has kept it, or reads it from the file. Where the system does not tell what is in memory, forgetProgram does nothing.
+// forgetProgram takes the pages of the program's file out of the memory of the process. Most of them are used once, when the process
+// starts and each package registers what it has, and would count as its resident memory for good. A page that is used again comes from
+// the system's cache, or from the file. Where the system does not tell what is in memory, forgetProgram does nothing.
 func forgetProgram() {
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -33,17 +33,27 @@ func forgetProgram() {
 type mapping struct{ start, end uintptr }
 
 // unchangedMappings returns where the file at path is mapped and the memory is as the file is. smaps has the format of /proc/PID/smaps
-// (proc_pid_smaps(5)). A mapping that can be written to is not among them. Neither is one in which a page was changed: a dynamic
-// linker changes pages before it makes them read-only.
+// (proc_pid_smaps(5)). A mapping that can be written to is not among them. Neither is one in which a page was changed, and may have been
+// swapped out since: a dynamic linker changes pages before it makes them read-only. QEMU says that nothing is in memory, whatever is.
 func unchangedMappings(smaps io.Reader, path string) (found []mapping) {
 	var m mapping
-	readOnly := false
+	var readOnly, inMemory, unchanged bool
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
-		line := lines.Text()
-		if size, ok := strings.CutPrefix(line, "Anonymous:"); ok && readOnly && strings.TrimSpace(size) == "0 kB" {
-			found = append(found, m)
-		} else if next, permissions, ok := parseMapping(line); ok {
-			m, readOnly = next, strings.HasPrefix(permissions, "r-") && strings.HasSuffix(line, " "+path)
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		none := strings.TrimSpace(value) == "0 kB"
+		switch {
+		case name == "Rss":
+			inMemory = !none
+		case name == "Anonymous":
+			unchanged = none
+		case name == "Swap":
+			if readOnly && inMemory && unchanged && none {
+				found = append(found, m)
+			}
+		case strings.Contains(name, " "): // the line with which a mapping begins
+			next, permissions, ok := parseMapping(lines.Text())
+			m, readOnly = next, ok && strings.HasPrefix(permissions, "r-") && strings.HasSuffix(lines.Text(), " "+path)
+			inMemory, unchanged = false, false
 		}
 	}
 	return found

@@ -1,18 +1,26 @@
 package service
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestOnlyMappingsThatAreAsTheFileIsAreForgotten(t *testing.T) {
 	t.Parallel()
-	entry := func(header, anonymous string) string {
-		return header + "\nSize:                400 kB\nRss:                 400 kB\nAnonymous:          " + anonymous + " kB\nVmFlags: rd mr mw me sd\n"
+	sizes := func(rss, anonymous, swap string) string {
+		return "Size:                400 kB\nRss:                 " + rss + " kB\nAnonymous:          " + anonymous +
+			" kB\nAnonHugePages:         0 kB\nSwap:                " + swap + " kB\nSwapPss:               0 kB\nVmFlags: rd mr mw me sd\n"
 	}
+	entry := func(header, anonymous string) string { return header + "\n" + sizes("400", anonymous, "0") }
 	const code = "00400000-02aaf000 r-xp 00000000 fe:01 41                                 /opt/the service"
 	for _, test := range []struct {
 		name, smaps string
@@ -28,7 +36,12 @@ func TestOnlyMappingsThatAreAsTheFileIsAreForgotten(t *testing.T) {
 		{"memory without a file", entry("c000000000-c000400000 r--p 00000000 00:00 0", "0"), false},
 		{"memory that the system names", entry("7ffc0000-7ffd0000 r-xp 00000000 00:00 0      [vdso]", "0"), false},
 		{"no address", entry("0040000x-02aaf000 r-xp 00000000 fe:01 41     /opt/the service", "0"), false},
-		{"nothing is said of changes", code + "\nRss: 4 kB\n", false},
+		{"code that was changed and swapped out", code + "\n" + sizes("396", "0", "4"), false},
+		{"nothing of it is in memory", code + "\n" + sizes("0", "0", "0"), false},
+		{"nothing is said of changes", code + "\nRss: 4 kB\nSwap: 0 kB\n", false},
+		{"nothing is said of what is in memory", code + "\nAnonymous: 0 kB\nSwap: 0 kB\n", false},
+		{"nothing is said of what was swapped out", code + "\nRss: 4 kB\nAnonymous: 0 kB\n", false},
+		{"the next mapping cannot be read", code + "\nRss: 4 kB\nAnonymous: 8 kB\n" + entry("0040000x-02aaf000 r-xp 00000000 fe:01 41     /opt/the service", "0"), false},
 		{"nothing", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -45,28 +58,78 @@ func TestOnlyMappingsThatAreAsTheFileIsAreForgotten(t *testing.T) {
 	}
 }
 
-func TestWhatTheStartNeededOfTheProgramIsForgotten(t *testing.T) {
-	before := programInMemory(t)
-	if before == 0 {
-		t.Skip("this system does not say how much memory the program takes")
-	}
-	forgetProgram()
-	if after := programInMemory(t); after >= before {
-		t.Errorf("the program takes %d kB, and took %d before", after, before)
+func TestWhatTheStartNeededOfTheProgramLeavesMemory(t *testing.T) {
+	for name, act := range map[string]func(t *testing.T){
+		"when the start is over": func(t *testing.T) {
+			s, _ := start(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			t.Cleanup(func() {
+				if err := s.Stop(); err != nil {
+					t.Error(err)
+				}
+			})
+			s.Wait(ctx)
+		},
+		"when clients come and go no more": func(t *testing.T) {
+			t.Setenv("GOGC", "")
+			synctest.Test(t, func(t *testing.T) {
+				defer SetCollector()()
+				k := kept{make([]byte, 4<<20)}
+				time.Sleep(lookInterval + time.Second)
+				runtime.KeepAlive(k)
+				time.Sleep(3 * lookInterval)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := programInMemory(t)
+			act(t)
+			after := residentFiles(t)
+			if after > before*3/4 { // what goes on running is in memory again
+				t.Errorf("%d kB of the program are in memory, and %d kB were; wanted three quarters at most", after, before)
+			}
+		})
 	}
 }
 
-// programInMemory returns how many kilobytes of files the process has in memory.
+// programInMemory has the whole program in memory, and returns how many kilobytes of files that makes.
 func programInMemory(t *testing.T) (kilobytes int) {
+	t.Helper()
+	path, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := os.Open("/proc/self/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	for _, m := range unchangedMappings(bytes.NewReader(smaps), path) {
+		if _, err := io.Copy(io.Discard, io.NewSectionReader(memory, int64(m.start), int64(m.end-m.start))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return residentFiles(t)
+}
+
+// residentFiles returns how many kilobytes of files the process has in memory.
+func residentFiles(t *testing.T) (kilobytes int) {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if n, _ := fmt.Sscanf(line, "RssFile: %d kB", &kilobytes); n == 1 {
-			return kilobytes
-		}
+	_, size, ok := strings.Cut(string(status), "\nRssFile:")
+	if !ok {
+		t.Skip("this system does not say how much of files is in memory")
 	}
-	return 0
+	if _, err := fmt.Sscanf(size, "%d kB", &kilobytes); err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes
 }

@@ -56,8 +56,8 @@ func Start(logger *slog.Logger, system *actors.System, server *transport.Server,
 	return s
 }
 
-// Wait returns when ctx is done or serving has failed. Clients stay connected in both cases. Whoever waits has
-// started everything: Wait gives up the memory that only the start needed.
+// Wait returns when ctx is done or serving has failed. Clients stay connected in both cases. Call it when
+// everything has started: it gives up the memory that only the start needed.
 func (s *Service) Wait(ctx context.Context) {
 	forgetProgram()
 	select {

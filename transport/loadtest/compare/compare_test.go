@@ -118,7 +118,7 @@ func TestAComparison(t *testing.T) {
 		case m.Seconds <= 0 || m.RSS <= 0 || m.GeneratorCPU <= 0:
 			t.Errorf("%s, %s: nothing was measured: %+v", m.Service, m.Scenario, m.outcome)
 		case m.Scenario == "idle" || m.Scenario == "tlsidle":
-			if m.Sessions != sessions || m.Fresh <= 0 {
+			if m.Sessions != sessions || m.FreshAnonymous <= 0 {
 				t.Errorf("%s: held %d sessions; want %d: %+v", m.Service, m.Sessions, sessions, m.outcome)
 			}
 		case (m.Count == 0 || m.ServiceCPU <= 0) && m.disturbed():

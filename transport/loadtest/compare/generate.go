@@ -321,7 +321,7 @@ func (g *generator) hold() (outcome, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Fresh = fresh
+	f.FreshAnonymous = fresh
 	g.do(func() { f.Pings = int64(g.loop.Pings() - pings) })
 	return f, nil
 }
@@ -329,7 +329,7 @@ func (g *generator) hold() (outcome, error) {
 // memory is what a process has in memory, in bytes.
 type memory struct {
 	resident  int64
-	anonymous int64 // without what is a file's, as the program is
+	anonymous int64 // resident without the pages of files, such as the program
 }
 
 // settled waits until the memory of the service no longer changes, but not longer than settling. It returns the anonymous
@@ -347,7 +347,7 @@ func (g *generator) settled() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if change := math.Abs(float64(after.memory.anonymous - before.memory.anonymous)); change < 0.002*float64(after.memory.anonymous) || time.Now().After(end) {
+		if change := math.Abs(float64(after.memory.anonymous - before.memory.anonymous)); change < max(64<<10, 0.002*float64(after.memory.anonymous)) || time.Now().After(end) {
 			return after.memory.anonymous, nil
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -139,8 +140,8 @@ func waitForCalm(ctx context.Context, cores [2]int, limit time.Duration) {
 }
 
 func memoryOf(pid int) (m memory, err error) {
-	failed := func(why any) (memory, error) {
-		return memory{}, fmt.Errorf("read the memory of process %d: %v", pid, why)
+	failed := func(why error) (memory, error) {
+		return memory{}, fmt.Errorf("read the memory of process %d: %w", pid, why)
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -149,7 +150,7 @@ func memoryOf(pid int) (m memory, err error) {
 	for name, value := range map[string]*int64{"VmRSS": &m.resident, "RssAnon": &m.anonymous} {
 		_, rest, ok := strings.Cut(string(text), "\n"+name+":")
 		if !ok {
-			return failed("/proc has no " + name)
+			return failed(errors.New("/proc has no " + name))
 		}
 		if _, err := fmt.Sscanf(rest, "%d kB", value); err != nil {
 			return failed(err)

@@ -77,11 +77,11 @@ type outcome struct {
 	LeastShare    float64 `json:"least_share"` // relays of the slowest pair divided by the mean over all pairs
 	Verified      int64   `json:"verified"`    // frames compared byte for byte, or sessions that were resumed if the service keeps any
 
-	Sessions  int64 `json:"sessions"`              // sessions held
-	RSS       int64 `json:"rss_bytes"`             // memory of the service
-	Anonymous int64 `json:"anonymous_bytes"`       // without what is a file's
-	Fresh     int64 `json:"fresh_anonymous_bytes"` // before these sessions
-	Pings     int64 `json:"pings"`                 // pings from the service
+	Sessions       int64 `json:"sessions"`              // sessions held
+	RSS            int64 `json:"rss_bytes"`             // resident memory of the service
+	Anonymous      int64 `json:"anonymous_bytes"`       // its resident memory without the pages of files
+	FreshAnonymous int64 `json:"fresh_anonymous_bytes"` // the same before these sessions
+	Pings          int64 `json:"pings"`                 // pings from the service
 }
 
 func (f outcome) rate() float64           { return float64(f.Count) / f.Seconds }
@@ -90,5 +90,5 @@ func (f outcome) serviceShare() float64   { return f.ServiceCPU / f.Seconds }
 func (f outcome) generatorShare() float64 { return f.GeneratorCPU / f.Seconds }
 func (f outcome) disturbed() bool         { return max(f.OthersService, f.OthersOwn) > disturbance }
 func (f outcome) bytesPerSession() float64 {
-	return float64(f.Anonymous-f.Fresh) / float64(f.Sessions)
+	return float64(f.Anonymous-f.FreshAnonymous) / float64(f.Sessions)
 }

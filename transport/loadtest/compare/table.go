@@ -46,7 +46,7 @@ func (m measurement) String() string {
 		return "failed: " + m.Failed
 	}
 	var b strings.Builder
-	if m.Fresh > 0 {
+	if m.FreshAnonymous > 0 {
 		fmt.Fprintf(&b, "%s bytes a session", figures.FormatRate(m.bytesPerSession()))
 	} else {
 		fmt.Fprintf(&b, "%s/s, %s of CPU each, p99 %s", figures.FormatRate(m.rate()), formatSeconds(m.cpuPerUnit()), formatMicro(m.P99))

@@ -14,7 +14,7 @@ func TestTable(t *testing.T) {
 	}
 	idle := func(service string, rss int64) measurement {
 		return measurement{Service: service, Scenario: "idle", Round: 1, outcome: outcome{
-			Seconds: 30, ServiceCPU: 0.03, RSS: rss, Anonymous: rss - 4e6, Fresh: 6e6, Sessions: 1000, Pings: 1000,
+			Seconds: 30, ServiceCPU: 0.03, RSS: rss, Anonymous: rss - 4e6, FreshAnonymous: 6e6, Sessions: 1000, Pings: 1000,
 		}}
 	}
 	d := document{

@@ -102,6 +102,7 @@ type ServiceDocument struct {
 	PeakCores       float64 `json:"peak_cores"`
 	CPUPerRelayUS   float64 `json:"cpu_per_relay_us"`
 	IdleRSSBytes    int64   `json:"idle_rss_bytes"`
+	IdleAnonymous   int64   `json:"idle_anonymous_bytes"`
 	PeakRSSBytes    int64   `json:"peak_rss_bytes"`
 	PerSessionBytes float64 `json:"per_session_bytes"`
 	PeakFiles       int64   `json:"peak_files"`
@@ -193,7 +194,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 	if s := r.Service; s != nil {
 		d.Service = &ServiceDocument{
 			PID: s.PID, Command: s.Command, CPUS: seconds(s.CPU), PeakCores: round(s.PeakCPU, 3),
-			CPUPerRelayUS: round(float64(s.CPUPerRelay)/float64(time.Microsecond), 3), IdleRSSBytes: s.IdleRSS, PeakRSSBytes: s.PeakRSS,
+			CPUPerRelayUS: round(float64(s.CPUPerRelay)/float64(time.Microsecond), 3), IdleRSSBytes: s.IdleRSS, IdleAnonymous: s.IdleAnonymous, PeakRSSBytes: s.PeakRSS,
 			PerSessionBytes: round(s.BytesPerSession, 0), PeakFiles: s.PeakFiles, FileLimit: s.FileLimit,
 		}
 		if r.Measured > 0 {

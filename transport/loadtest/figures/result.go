@@ -128,7 +128,7 @@ type ServiceFigures struct {
 	CPUPerRelay time.Duration // CPU divided by the relays delivered in the measured phase; 0: there were none
 	IdleRSS     int64         // bytes, before the first session
 	PeakRSS     int64         // bytes
-	// IdleAnonymous is IdleRSS without what is a file's, as the program is: that comes and goes whatever the sessions do.
+	// IdleAnonymous is IdleRSS without the pages of files, such as the program: they come and go whatever the sessions do.
 	IdleAnonymous int64
 	// BytesPerSession is the growth of the anonymous memory divided by the sessions, when all were logged in; 0: unknown. It only
 	// means something if the service was freshly started: otherwise the service reuses memory that it has.

@@ -251,7 +251,7 @@ func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Dura
 			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
 		}
 	}
-	if phase == figures.PhaseSetUp && sessions > 0 && parts[0].Last {
+	if phase == figures.PhaseSetUp && sessions > 0 && parts[0].Last && s.Anonymous > 0 && f.IdleAnonymous > 0 {
 		f.BytesPerSession = max(0, float64(s.Anonymous-f.IdleAnonymous)/float64(sessions))
 	}
 }

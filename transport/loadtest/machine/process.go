@@ -46,7 +46,7 @@ type Process struct {
 type Sample struct {
 	CPU       time.Duration // used since the last call of Look
 	RSS       int64
-	Anonymous int64 // RSS without what is a file's, as the program is; 0: unknown
+	Anonymous int64 // RSS without the pages of files, such as the program; 0: unknown
 	Files     int64
 }
 
