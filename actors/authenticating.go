@@ -68,13 +68,13 @@ func (c *Connection) authenticate(login messages.Login, token []byte, decided fu
 	})
 }
 
-// prove asks for a login if its token holds. It reports whether that is decided already.
-func (c *Connection) prove(question *claim, token []byte) bool {
+// prove asks for a login if its token holds, and otherwise calls refuse with the reason. It reports whether that is decided already.
+func (c *Connection) prove(question *claim, token []byte, refuse func(reason string)) bool {
 	c.decision.Store(asked)
 	c.authenticate(question.login, token, func(v Verdict) {
 		switch {
 		case v.Refusal != "":
-			c.refuseBrought(question.secret != nil, messages.CodeAuthFailed, v.Refusal)
+			refuse(v.Refusal)
 			c.decide()
 		case c.decision.Load() == moot:
 			c.decide()

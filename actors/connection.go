@@ -200,7 +200,7 @@ func (c *Connection) login(m *messages.Relay) (next bool) {
 		c.refuse(messages.CodeTooMany, "")
 		return true
 	default:
-		return c.prove(question, token)
+		return c.prove(question, token, func(reason string) { c.refuseBrought(brings, messages.CodeAuthFailed, reason) })
 	}
 	return c.ask(c.system.registry, question)
 }

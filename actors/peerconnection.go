@@ -40,20 +40,8 @@ func (p *Peer) Begin(h peerjs.Hello, key string) (next bool) {
 	if p.system.authenticate == nil {
 		return p.ask(p.system.registry, question)
 	}
-	p.decision.Store(asked)
-	p.authenticate(question.login, []byte(h.Token), func(v Verdict) {
-		switch {
-		case v.Refusal != "":
-			p.turnAway(messages.CodeAuthFailed, peerjs.ErrorToken+": "+v.Refusal)
-			p.decide()
-		case p.decision.Load() == moot:
-			p.decide()
-		default:
-			question.ends, question.proven = v.Ends, true
-			p.system.root.Send(p.system.registry, question)
-		}
-	})
-	return !p.decision.CompareAndSwap(asked, awaited)
+	question.proven = true
+	return p.prove(question, []byte(h.Token), func(reason string) { p.turnAway(messages.CodeAuthFailed, peerjs.ErrorToken+": "+reason) })
 }
 
 // hashOf returns what is kept of a token.

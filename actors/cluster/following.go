@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"sync"
-	"time"
 
 	"p2p-messaging/actors"
 )
@@ -39,12 +38,7 @@ func (c *Cluster) follow(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		_ = c.ownership.store.Follow(ctx, c.relay.system.Follows, changed) // what was missed is asked for again
-		timer := time.NewTimer(retryPause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+		pause(ctx)
 	}
 }
 

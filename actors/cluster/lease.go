@@ -89,7 +89,7 @@ func (l *lease) run(ctx context.Context) {
 
 // grant gets a lease, as soon as the store gives one.
 func (l *lease) grant(ctx context.Context) (id int64, deadline time.Duration, ok bool) {
-	for told := false; ctx.Err() == nil; l.pause(ctx) {
+	for told := false; ctx.Err() == nil; pause(ctx) {
 		sent := l.now()
 		id, err := l.try(ctx, func(ctx context.Context) (int64, error) {
 			if err := l.store.Check(ctx); err != nil {
@@ -184,11 +184,12 @@ func (l *lease) revoke(ctx context.Context, id int64) {
 		if _, err := l.try(ctx, func(ctx context.Context) (int64, error) { return 0, l.store.Revoke(ctx, id) }); err == nil {
 			return
 		}
-		l.pause(ctx)
+		pause(ctx)
 	}
 }
 
-func (l *lease) pause(ctx context.Context) {
+// pause waits for retryPause, or until ctx is done.
+func pause(ctx context.Context) {
 	timer := time.NewTimer(retryPause)
 	defer timer.Stop()
 	select {

@@ -297,12 +297,7 @@ func (o *ownership) failed(requests []*request, lease int64, err error) {
 		o.leaseEnded()
 	}
 	o.retries.Add(uint64(len(requests)))
-	timer := time.NewTimer(retryPause)
-	select {
-	case <-timer.C:
-	case <-o.stopped.Done():
-		timer.Stop()
-	}
+	pause(o.stopped)
 	var told []func()
 	o.mu.Lock()
 	late := o.now() - patience
