@@ -73,6 +73,9 @@ func (c *chat) after(wait time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(wait, func() { c.post(f) })
 }
 
+// errInterrupted says that a signal has ended the chat.
+var errInterrupted = errors.New("interrupted")
+
 // run is the chat, until the person ends it, there is nothing left to do, or ctx ends.
 func (c *chat) run(ctx context.Context) error {
 	var running sync.WaitGroup
@@ -90,7 +93,7 @@ func (c *chat) run(ctx context.Context) error {
 		case action := <-c.actions:
 			action()
 		case <-ctx.Done():
-			c.finish(fmt.Errorf("interrupted: %w", ctx.Err()))
+			c.finish(errInterrupted)
 		}
 	}
 	for _, timer := range timers {

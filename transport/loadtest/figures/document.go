@@ -102,7 +102,7 @@ type ServiceDocument struct {
 	PeakCores       float64 `json:"peak_cores"`
 	CPUPerRelayUS   float64 `json:"cpu_per_relay_us"`
 	IdleRSSBytes    int64   `json:"idle_rss_bytes"`
-	IdleAnonymous   int64   `json:"idle_anonymous_bytes"`
+	IdleAnonymous   int64   `json:"idle_anonymous_bytes"` // resident memory without the pages of files
 	PeakRSSBytes    int64   `json:"peak_rss_bytes"`
 	PerSessionBytes float64 `json:"per_session_bytes"`
 	PeakFiles       int64   `json:"peak_files"`

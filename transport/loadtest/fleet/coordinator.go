@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"time"
@@ -28,6 +29,7 @@ type coordinator struct {
 	phase   figures.Phase
 	entered time.Time // when the phase began
 	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
+	all     int64     // sessions when all were logged in; 0: not yet
 	relays  int64     // delivered in the measured phase, without those that arrived afterwards
 
 	staysOpen bool // the service does not end a connection after a close frame
@@ -251,9 +253,22 @@ func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Dura
 			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
 		}
 	}
-	if phase == figures.PhaseSetUp && sessions > 0 && parts[0].Last && s.Anonymous > 0 && f.IdleAnonymous > 0 {
-		f.BytesPerSession = max(0, float64(s.Anonymous-f.IdleAnonymous)/float64(sessions))
+	if phase == figures.PhaseSetUp && parts[0].Last {
+		c.all = sessions
 	}
+	if c.all > 0 && sessions >= c.all {
+		f.BytesPerSession = lessPerSession(f.BytesPerSession, f.IdleAnonymous, s.Anonymous, sessions)
+	}
+}
+
+// lessPerSession returns what a session takes, in bytes, by what the memory was before all sessions and is now, or by what was
+// found so far, if that is less. 0 means unknown everywhere.
+func lessPerSession(found float64, before, now, sessions int64) float64 {
+	if before <= 0 || now <= before || sessions <= 0 {
+		return found
+	}
+	each := float64(now-before) / float64(sessions)
+	return min(each, cmp.Or(found, each))
 }
 
 func (c *coordinator) tell(p figures.Point) {
