@@ -73,8 +73,11 @@ func (c *chat) after(wait time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(wait, func() { c.post(f) })
 }
 
-// errInterrupted says that a signal has ended the chat.
-var errInterrupted = errors.New("interrupted")
+// interrupted says that a signal has ended the chat. For programs it is [context.Canceled].
+type interrupted struct{}
+
+func (interrupted) Error() string        { return "interrupted" }
+func (interrupted) Is(target error) bool { return target == context.Canceled }
 
 // run is the chat, until the person ends it, there is nothing left to do, or ctx ends.
 func (c *chat) run(ctx context.Context) error {
@@ -93,7 +96,7 @@ func (c *chat) run(ctx context.Context) error {
 		case action := <-c.actions:
 			action()
 		case <-ctx.Done():
-			c.finish(errInterrupted)
+			c.finish(interrupted{})
 		}
 	}
 	for _, timer := range timers {

@@ -197,7 +197,7 @@ func (c *chat) logIn(ctx context.Context) error {
 	case isRefused:
 		return &EndError{arguments.StatusFailure, "the service refuses the login: " + oneLine(cmp.Or(refused.Message, refused.Error()))}
 	case ctx.Err() != nil:
-		return errInterrupted
+		return interrupted{}
 	}
 	return &EndError{arguments.StatusFailure, fmt.Sprintf("the service at %s cannot be reached: %s", withoutPassword(c.address), oneLine(err.Error()))}
 }

@@ -232,7 +232,7 @@ func TestSomebodyElseGetsNothing(t *testing.T) {
 	}
 	bob.shows("alerts: The disk is full.")
 	bob.end()
-	if err := bob.ends(); !errors.Is(err, errInterrupted) {
+	if err := bob.ends(); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	other := flags(t, service, "bob") // with another certificate

@@ -60,7 +60,7 @@ func TestCtrlCEndsAChatThatDoesNotReachItsService(t *testing.T) {
 		t.Error("Ctrl-C is no signal while the chat connects, and nobody reads it")
 	}
 	interrupt()
-	if err := <-over; !errors.Is(err, errInterrupted) {
+	if err := <-over; !errors.Is(err, context.Canceled) {
 		t.Errorf("the chat ends with %v", err)
 	}
 }
