@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,7 +188,7 @@ func TestWhoseAnswersStillCrowdIsNotRead(t *testing.T) {
 type watchful struct {
 	descriptor
 	t        *testing.T
-	posts    int
+	posts    atomic.Int32 // anybody may post
 	opened   bool
 	closed   bool
 	writable bool
@@ -199,7 +200,7 @@ func (w *watchful) used(as string) {
 	}
 }
 
-func (w *watchful) Post(t epoll.Task) { w.posts++; w.descriptor.Post(t) }
+func (w *watchful) Post(t epoll.Task) { w.posts.Add(1); w.descriptor.Post(t) }
 func (w *watchful) Open() error       { w.opened = true; return w.descriptor.Open() }
 func (w *watchful) CloseWrite() error { w.used("CloseWrite"); return w.descriptor.CloseWrite() }
 func (w *watchful) Shutdown()         { w.used("Shutdown"); w.descriptor.Shutdown() }
@@ -278,10 +279,10 @@ func TestWhatOneReadBringsIsWrittenByItsLoop(t *testing.T) {
 		other.server = l.server
 		posted := &watchful{descriptor: w.descriptor, t: t}
 		other.socket = posted
-		w.posts = 0
+		w.posts.Store(0)
 		c.deliver(l, "other", 1, 10, other)
-		if posted.posts != 1 || w.posts != 0 {
-			t.Errorf("%d tasks for the sender's loop and %d for the own, want one and none", posted.posts, w.posts)
+		if posted.posts.Load() != 1 || w.posts.Load() != 0 {
+			t.Errorf("%d tasks for the sender's loop and %d for the own, want one and none", posted.posts.Load(), w.posts.Load())
 		}
 		synctest.Wait()
 		c.ends(t)
