@@ -15,8 +15,8 @@ type guard struct {
 }
 
 // foreign refuses what a page of another site sends. Browsers say so: with the header Origin, or with Sec-Fetch-Site (Fetch Metadata
-// Request Headers, section 2.3). Programs send neither. On a loopback address it also refuses the
-// names that protect refuses. A browser always names the host. HAProxy's health check names none (HTTP/1.0), and passes.
+// Request Headers, section 2.3). Programs send neither. On a loopback address it also refuses the names that
+// protect refuses. A browser always names the host. HAProxy's health check names none (HTTP/1.0), and passes.
 func (g guard) foreign(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Sec-Fetch-Site") {

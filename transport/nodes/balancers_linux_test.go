@@ -40,12 +40,7 @@ func TestNodesBehindABalancerAreRestartedOneAfterTheOther(t *testing.T) {
 			c := assemble(network, []string{front}, 24, 40*time.Millisecond)
 			t.Cleanup(c.end)
 			c.gather(t)
-			for range rounds(2) {
-				for _, n := range g.nodes {
-					n.restart(t)
-					c.gather(t)
-				}
-			}
+			g.restartEach(t, c, rounds(2))
 			right(t, c, g.check(t, c))
 		})
 	}

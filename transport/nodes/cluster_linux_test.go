@@ -139,6 +139,17 @@ func (n *node) restart(t *testing.T) {
 	n.wait(t)
 }
 
+// restartEach restarts the nodes one after the other, several times. After each restart all people come back.
+func (g *group) restartEach(t *testing.T, c *crowd, times int) {
+	t.Helper()
+	for range times {
+		for _, n := range g.nodes {
+			n.restart(t)
+			c.gather(t)
+		}
+	}
+}
+
 // events returns what the nodes have written down.
 func (g *group) events(t *testing.T) []proof.Event {
 	t.Helper()

@@ -62,12 +62,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		n.wait(t)
 		c.gather(t)
 	}
-	for range rounds(10) {
-		for _, n := range g.nodes {
-			n.restart(t)
-			c.gather(t)
-		}
-	}
+	g.restartEach(t, c, rounds(10))
 	right(t, c, g.check(t, c))
 }
 

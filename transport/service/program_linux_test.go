@@ -3,7 +3,6 @@ package service
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -12,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 func TestOnlyMappingsThatAreAsTheFileIsAreForgotten(t *testing.T) {
@@ -87,14 +88,14 @@ func TestWhatTheStartNeededOfTheProgramLeavesMemory(t *testing.T) {
 			act(t)
 			after := residentFiles(t)
 			if after > before*3/4 { // what goes on running is in memory again
-				t.Errorf("%d kB of the program are in memory, and %d kB were; wanted three quarters at most", after, before)
+				t.Errorf("%d bytes of the program are in memory, and %d were; wanted three quarters at most", after, before)
 			}
 		})
 	}
 }
 
-// programInMemory has the whole program in memory, and returns how many kilobytes of files that makes.
-func programInMemory(t *testing.T) (kilobytes int) {
+// programInMemory has the whole program in memory, and returns how many bytes of files that makes.
+func programInMemory(t *testing.T) uint64 {
 	t.Helper()
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -117,19 +118,19 @@ func programInMemory(t *testing.T) (kilobytes int) {
 	return residentFiles(t)
 }
 
-// residentFiles returns how many kilobytes of files the process has in memory.
-func residentFiles(t *testing.T) (kilobytes int) {
+// residentFiles returns how many bytes of files the process has in memory.
+func residentFiles(t *testing.T) uint64 {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	self, err := procfs.Self()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, size, ok := strings.Cut(string(status), "\nRssFile:")
-	if !ok {
-		t.Skip("this system does not say how much of files is in memory")
-	}
-	if _, err := fmt.Sscanf(size, "%d kB", &kilobytes); err != nil {
+	status, err := self.NewStatus()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return kilobytes
+	if status.RssFile == 0 {
+		t.Skip("this system does not say how much of files is in memory")
+	}
+	return status.RssFile
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"p2p-messaging/transport/turn"
@@ -171,16 +171,15 @@ func cpuTime(t testing.TB, process int) time.Duration {
 // anonymousSize returns the resident memory of a process without the pages of files, in bytes.
 func anonymousSize(t testing.TB, process int) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process))
+	p, err := procfs.NewProc(process)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, size, _ := strings.Cut(string(text), "\nRssAnon:")
-	var kilobytes int
-	if _, err := fmt.Sscanf(size, "%d kB", &kilobytes); err != nil {
+	status, err := p.NewStatus()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return kilobytes << 10
+	return int(status.RssAnon)
 }
 
 // connect makes an allocation at a server, and a channel of it to a peer.

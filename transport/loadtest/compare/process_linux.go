@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -139,23 +139,14 @@ func waitForCalm(ctx context.Context, cores [2]int, limit time.Duration) {
 	}
 }
 
-func memoryOf(pid int) (m memory, err error) {
-	failed := func(why error) (memory, error) {
-		return memory{}, fmt.Errorf("read the memory of process %d: %w", pid, why)
-	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func memoryOf(pid int) (memory, error) {
+	process, err := procfs.NewProc(pid)
 	if err != nil {
-		return failed(err)
+		return memory{}, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
-	for name, value := range map[string]*int64{"VmRSS": &m.resident, "RssAnon": &m.anonymous} {
-		_, rest, ok := strings.Cut(string(text), "\n"+name+":")
-		if !ok {
-			return failed(errors.New("/proc has no " + name))
-		}
-		if _, err := fmt.Sscanf(rest, "%d kB", value); err != nil {
-			return failed(err)
-		}
-		*value <<= 10
+	status, err := process.NewStatus()
+	if err != nil {
+		return memory{}, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
-	return m, nil
+	return memory{resident: int64(status.VmRSS), anonymous: int64(status.RssAnon)}, nil
 }
