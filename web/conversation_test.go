@@ -186,15 +186,20 @@ func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
 	}
 }
 
+// longLetter returns a text of many lines that takes so many bytes at least.
+func longLetter(bytes int) string {
+	var text strings.Builder
+	for i := 0; text.Len() < bytes; i++ {
+		fmt.Fprintf(&text, "Line %d of a long letter, with Grüße, 漢字, an 👩🏽‍🚀 and <b>no markup</b>.\n", i)
+	}
+	return text.String() + "The end."
+}
+
 func TestATextOfOneMegabyteArrives(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	var text strings.Builder
-	for i := 0; text.Len() < 1<<20; i++ {
-		fmt.Fprintf(&text, "Line %d of a long letter, with Grüße, 漢字, an 👩🏽‍🚀 and <b>no markup</b>.\n", i)
-	}
-	long := text.String() + "The end."
+	long := longLetter(1 << 20)
 	// As a paste does it: typing a megabyte takes the browser minutes.
 	alice.fill("Message", "")
 	eval[bool](alice, fmt.Sprintf(`(() => {

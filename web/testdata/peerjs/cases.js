@@ -55,8 +55,8 @@ const bytesOf = async (value) => new Uint8Array(value instanceof Blob ? await va
 
 const pattern = (size) => Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
 
-// values returns what is sent with a serialization.
-const values = (serialization) => {
+// values returns what is sent with a serialization. The largest has so many bytes.
+const values = (serialization, largest) => {
 	const texts = ["Grüße, 漢字, 👩🏽‍🚀", ""];
 	const objects = [{ a: [1, 2.5, -3, null, true, "x"], b: { c: {} } }, 42, false, [[]]];
 	switch (serialization) {
@@ -65,7 +65,7 @@ const values = (serialization) => {
 	case "json":
 		return [...texts, ...objects, "long ".repeat(3_000)];
 	}
-	return [...texts, ...objects, "long ".repeat(60_000), pattern(1 << 20), new Blob([pattern(1 << 20)])];
+	return [...texts, ...objects, "long ".repeat(60_000), pattern(largest), new Blob([pattern(largest)])];
 };
 
 const isBytes = (value) => value instanceof Blob || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
@@ -76,14 +76,14 @@ const same = async (got, want) => {
 	if (a.length !== b.length || a.some((byte, i) => byte !== b[i])) throw new Error(`${a.length} bytes come back; wanted the same ${b.length}`);
 };
 
-const conversation = async (peer, other, serialization) => {
+const conversation = async (peer, other, serialization, largest) => {
 	const label = `label ${serialization}`, metadata = { é: ["✓", 1] };
 	const connection = peer.connect(other, { serialization, reliable: true, label, metadata });
 	await happens(connection, "open");
 	const next = () => happens(connection, "data");
 	const seenThere = next();
 	expect(await seenThere, JSON.stringify({ label, metadata, serialization: connection.serialization, peer: peer.id }), "what the other side sees of the connection");
-	for (const value of values(serialization)) {
+	for (const value of values(serialization, largest)) {
 		const back = next();
 		connection.send(value);
 		await same(await back, value);
@@ -106,10 +106,10 @@ globalThis.cases = {
 	},
 
 	// visit has a conversation of each serialization with a peer that serves, and calls it.
-	async visit(other) {
+	async visit(other, largest) {
 		const peer = await open();
 		if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(peer.id)) throw new Error(`the id that the service has given is ${peer.id}`);
-		for (const serialization of ["binary", "binary-utf8", "json", "raw"]) (await conversation(peer, other, serialization)).close();
+		for (const serialization of ["binary", "binary-utf8", "json", "raw"]) (await conversation(peer, other, serialization, largest)).close();
 		const call = peer.call(other, moving(), { metadata: { of: "a call" } });
 		await seen(await happens(call, "stream"));
 		call.close();
