@@ -260,7 +260,7 @@ type foxPage struct {
 type foxWindow struct {
 	user    string // its user context
 	context string // its browsing context
-	// origins are those whose pages it has shown. It shows no page of them again: their data is in the user context still.
+	// origins are those whose pages it has shown. It shows no page of them in another test: their data is in the user context still.
 	origins map[string]bool
 }
 
@@ -279,6 +279,7 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	spend(url)
 	p := &foxPage{browser: browser}
 	p.person = person{browserTab: p, t: t, ctx: context.Background(), name: name}
 	var ok bool

@@ -196,6 +196,8 @@ type page struct {
 	marked bool
 	// large is set once the page may keep files, which take much memory in the browser.
 	large bool
+	// opened are the origins whose pages it has shown in this test.
+	opened map[string]bool
 	// document is the page's document. It is nil if the browser must be asked for it.
 	document *runtime.RemoteObject
 }
@@ -208,7 +210,11 @@ func newPage(t testing.TB, name, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tab, ok := tabs.take(func(t *tab) bool { return !t.origins[origin] })
+	// A tab that has shown the page at this address has its scripts compiled.
+	tab, ok := tabs.take(hasShown(origin))
+	if !ok {
+		tab, ok = tabs.take(anyTab)
+	}
 	if !ok {
 		if tab, err = openTab(parent, chromedp.WithNewBrowserContext()); err != nil {
 			t.Fatal(err)
@@ -235,6 +241,7 @@ func newPageOnDisk(t testing.TB, name, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
+	spend(url) // What it keeps stays in the context.
 	return open(t, tab, name, url, func(*page) { tab.end() })
 }
 
@@ -273,7 +280,7 @@ func missing(t testing.TB, what any) {
 func open(t testing.TB, tab *tab, name, url string, done func(*page)) *page {
 	t.Helper()
 	ctx, cancel := context.WithCancel(tab.ctx)
-	p := &page{tab: tab}
+	p := &page{tab: tab, opened: map[string]bool{}}
 	p.person = person{browserTab: p, t: t, ctx: ctx, name: name}
 	t.Cleanup(func() {
 		cancel()
@@ -295,12 +302,18 @@ func (p *page) navigate(url string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.tab.origins[origin] = true
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+	load := func() error { return chromedp.Do(ctx, chromedp.Navigate(url)) }
+	if p.opened[origin] {
+		err = load()
+	} else {
+		err = p.tab.forget(ctx, origin, load)
+	}
+	if err != nil {
 		p.t.Fatalf("%s: open %s: %v", p.name, url, err)
 	}
+	p.opened[origin], p.tab.origins[origin] = true, true
 }
 
 // do runs f against the tab.

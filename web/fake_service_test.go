@@ -52,7 +52,12 @@ func startFakeService(t testing.TB) *fakeService {
 		}
 		reading.Go(socket.ReadLoop)
 	})
-	f.server = httptest.NewServer(mux)
+	listener, err := net.Listen("tcp", reusedAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
+	f.server.Start()
 	t.Cleanup(func() {
 		f.mu.Lock()
 		for _, socket := range f.clients {

@@ -45,7 +45,45 @@ func startServiceWith(t testing.TB, sessions actors.Options) *service {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	return startServiceAt(t, "127.0.0.1:0", net.Listen, sessions)
+	return startServiceAt(t, reusedAddress(t), net.Listen, sessions)
+}
+
+// addresses are those at which services of earlier tests have been. The next services are there again, because a tab that has shown the
+// page at an address shows it there a second time in two thirds of the processor time.
+var addresses pool[string]
+
+// spent are the addresses that no other test uses, because a browser keeps the data of their pages.
+var spent sync.Map
+
+// spend gives up the address in a URL when the test ends.
+func spend(url string) {
+	if origin, err := originOf(url); err == nil {
+		spent.Store(strings.TrimPrefix(origin, "http://"), true)
+	}
+}
+
+// reusedAddress returns the address of an earlier service, or one with a port that the system chooses. When the test ends, by which time
+// its pages are gone, the address is for other tests.
+func reusedAddress(t testing.TB) string {
+	t.Helper()
+	address, ok := addresses.take(func(address string) bool {
+		listener, err := net.Listen("tcp", address) // Another program may have it meanwhile.
+		return err == nil && listener.Close() == nil
+	})
+	if !ok {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = listener.Addr().String()
+		_ = listener.Close()
+	}
+	t.Cleanup(func() {
+		if _, ok := spent.Load(address); !ok && !t.Failed() {
+			addresses.put(address)
+		}
+	})
+	return address
 }
 
 // startKeepingService starts a service that keeps sessions for so long.

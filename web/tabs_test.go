@@ -27,12 +27,12 @@ type tab struct {
 	ctx context.Context
 	// end closes the tab and disposes of its browser context.
 	end context.CancelFunc
-	// origins are those whose data is in the browser context still. The tab shows no page of them in another test. To delete the data
-	// would take a tenth of a second for each page.
+	// origins are those whose pages it has shown. The value says whether the browser context has their data still. Before another test
+	// shows a page of them, forget deletes it.
 	origins map[string]bool
 }
 
-// pool holds the tabs that no test uses. Two pages of one test never share a tab.
+// pool holds what no test uses. Two pages of one test never share a tab.
 type pool[T any] struct {
 	mu   sync.Mutex
 	free []T
@@ -57,6 +57,16 @@ func (p *pool[T]) put(tab T) {
 	defer p.mu.Unlock()
 	p.free = append(p.free, tab)
 }
+
+// hasShown fits tabs that have shown a page of an origin.
+func hasShown(origin string) func(*tab) bool {
+	return func(t *tab) bool {
+		_, shown := t.origins[origin]
+		return shown
+	}
+}
+
+func anyTab(*tab) bool { return true }
 
 // openTab opens a new, empty tab.
 func openTab(parent context.Context, options ...chromedp.ContextOption) (*tab, error) {
@@ -93,6 +103,45 @@ func (t *tab) prepare() error {
 	}))
 }
 
+// forget deletes what pages of an origin have kept in earlier tests. open opens the first page of the origin in this test.
+func (t *tab) forget(ctx context.Context, origin string, open func() error) error {
+	kept, shown := t.origins[origin]
+	if !shown {
+		return open()
+	}
+	var script cdppage.AddScriptToEvaluateOnNewDocumentResult
+	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
+		if kept {
+			if err := t.delete(ctx, target, origin); err != nil {
+				return err
+			}
+		}
+		// What a tab keeps by itself can be deleted only from within.
+		script, err = cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument,
+			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: "sessionStorage.clear()"})
+		return err
+	})); err != nil {
+		return err
+	}
+	if err := open(); err != nil {
+		return err
+	}
+	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		return target.Call(ctx, cdppage.RemoveScriptToEvaluateOnNewDocument.Method,
+			cdppage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: script.Identifier}, nil)
+	}))
+}
+
+// delete deletes what pages of an origin have kept in the browser context.
+func (t *tab) delete(ctx context.Context, target *chromedp.Target, origin string) error {
+	_, err := cdp.Call(ctx, target, storage.ClearDataForOrigin,
+		storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "indexeddb,local_storage,file_systems"})
+	if err == nil {
+		t.origins[origin] = false
+	}
+	return err
+}
+
 // clear leaves the page without a question and undoes what a test may have set. It deletes what pages from disk have kept, because all
 // of them have one origin. If all is true it deletes what the others have kept, too.
 func (t *tab) clear(all bool) error {
@@ -119,15 +168,13 @@ func (t *tab) clear(all bool) error {
 				return fmt.Errorf("%s: %w", step.method, err)
 			}
 		}
-		for origin := range t.origins {
-			if !all && origin != filesOrigin {
+		for origin, kept := range t.origins {
+			if !kept || (!all && origin != filesOrigin) {
 				continue
 			}
-			if _, err := cdp.Call(ctx, target, storage.ClearDataForOrigin,
-				storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "all"}); err != nil {
+			if err := t.delete(ctx, target, origin); err != nil {
 				return err
 			}
-			delete(t.origins, origin)
 		}
 		return nil
 	}))
