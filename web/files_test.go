@@ -663,11 +663,17 @@ func TestAClientWithoutFilesIsExplained(t *testing.T) {
 func TestFilesAreAccessible(t *testing.T) {
 	t.Parallel()
 	rules := axeRules(t)
-	for _, screen := range []struct {
+	type screen struct {
 		scheme string
 		width  int64
-	}{{"light", 360}, {"dark", 1000}} {
-		t.Run(fmt.Sprintf("%s %d", screen.scheme, screen.width), func(t *testing.T) {
+	}
+	// The sender's screen, and the receiver's. With P2P_TEST_LONG each has both.
+	rows := [][2]screen{{{"light", 360}, {"dark", 1000}}}
+	if long() {
+		rows = append(rows, [2]screen{rows[0][1], rows[0][0]})
+	}
+	for _, row := range rows {
+		t.Run(fmt.Sprintf("%s %d", row[0].scheme, row[0].width), func(t *testing.T) {
 			s := startService(t)
 			alice, bob := s.filePair()
 			waiting, _ := onDisk(t, strings.Repeat("a very long name ", 10)+".bin", 1000)
@@ -678,7 +684,8 @@ func TestFilesAreAccessible(t *testing.T) {
 			bob.click("button", "Accept done.bin")
 			bob.find("link", "Save done.bin")
 			bob.click("button", "Accept under way.bin")
-			for _, p := range []*page{alice, bob} {
+			for i, p := range []*page{alice, bob} {
+				screen := row[i]
 				p.progressed("under way.bin")
 				p.view(screen.width, 700, screen.scheme)
 				eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,7 +214,11 @@ func TestEveryViewIsAccessibleAndFitsItsScreen(t *testing.T) {
 			look := func(what string) {
 				t.Helper()
 				views++
-				for _, scheme := range []string{"light", "dark"} {
+				schemes := []string{"light", "dark"}
+				if views%2 == 0 {
+					slices.Reverse(schemes) // The page has the scheme of the view before.
+				}
+				for _, scheme := range schemes {
 					p.name = what + ", " + scheme
 					p.view(screen.width, screen.height, scheme)
 					p.untilTheme(scheme)

@@ -140,7 +140,7 @@ func (p *person) absent(role, name string) {
 func (p *person) join(login string) {
 	p.t.Helper()
 	p.fill("Login", login)
-	p.click("button", "Join")
+	p.enter()
 	p.sees("button", "Sign out")
 }
 
