@@ -52,11 +52,7 @@ func startFakeService(t testing.TB) *fakeService {
 		}
 		reading.Go(socket.ReadLoop)
 	})
-	listener, err := net.Listen("tcp", reusedAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
+	f.server = &httptest.Server{Listener: listenAgain(t), Config: &http.Server{Handler: mux}}
 	f.server.Start()
 	t.Cleanup(func() {
 		f.mu.Lock()

@@ -45,11 +45,18 @@ func startServiceWith(t testing.TB, sessions actors.Options) *service {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
-	return startServiceAt(t, reusedAddress(t), net.Listen, sessions)
+	first := listenAgain(t)
+	listen := func(network, address string) (listener net.Listener, err error) {
+		if listener, first = first, nil; listener != nil {
+			return listener, nil
+		}
+		return net.Listen(network, address)
+	}
+	return startServiceAt(t, first.Addr().String(), listen, sessions)
 }
 
-// addresses are those at which services of earlier tests have been. The next services are there again, because a tab that has shown the
-// page at an address shows it there a second time in two thirds of the processor time.
+// addresses are those at which services of earlier tests have been. The next services are there again. A tab that has shown the page at
+// an address shows it there once more in two thirds of the processor time.
 var addresses pool[string]
 
 // spent are the addresses that no other test uses, because a browser keeps the data of their pages.
@@ -62,28 +69,28 @@ func spend(url string) {
 	}
 }
 
-// reusedAddress returns the address of an earlier service, or one with a port that the system chooses. When the test ends, by which time
-// its pages are gone, the address is for other tests.
-func reusedAddress(t testing.TB) string {
+// listenAgain listens where an earlier service was, or at a port that the system chooses. Other tests get the address when the test has
+// ended and its pages are gone.
+func listenAgain(t testing.TB) (listener net.Listener) {
 	t.Helper()
-	address, ok := addresses.take(func(address string) bool {
-		listener, err := net.Listen("tcp", address) // Another program may have it meanwhile.
-		return err == nil && listener.Close() == nil
+	_, ok := addresses.take(func(address string) (ok bool) {
+		var err error
+		listener, err = net.Listen("tcp", address) // Another program may have it meanwhile.
+		return err == nil
 	})
 	if !ok {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
-		address = listener.Addr().String()
-		_ = listener.Close()
 	}
+	address := listener.Addr().String()
 	t.Cleanup(func() {
 		if _, ok := spent.Load(address); !ok && !t.Failed() {
 			addresses.put(address)
 		}
 	})
-	return address
+	return listener
 }
 
 // startKeepingService starts a service that keeps sessions for so long.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -140,6 +141,39 @@ func (t *tab) delete(ctx context.Context, target *chromedp.Target, origin string
 		t.origins[origin] = false
 	}
 	return err
+}
+
+// Services of later tests are where those of earlier ones were.
+func TestATabForgetsWhatPagesOfEarlierTestsHaveKept(t *testing.T) {
+	s := startService(t)
+	const kept = `(async () => [localStorage.length, sessionStorage.length, (await indexedDB.databases()).length,
+		(await Array.fromAsync((await navigator.storage.getDirectory()).keys())).length].join())()`
+	var tab *tab
+	t.Run("earlier", func(t *testing.T) {
+		p := newPage(t, "earlier", s.url()+"icon.svg")
+		tab = p.tab
+		eval[any](p, `localStorage.kept = sessionStorage.kept = 1`)
+		eval[any](p, `new Promise((resolve) => { indexedDB.open("kept").onsuccess = () => resolve() })`)
+		eval[any](p, `navigator.storage.getDirectory().then((folder) => folder.getFileHandle("kept", { create: true })).then(() => null)`)
+		if got := eval[string](p, kept); got != "1,1,1,1" {
+			t.Errorf("the page has kept %s things, want one of each kind", got)
+		}
+	})
+	t.Run("later", func(t *testing.T) {
+		p := newPage(t, "later", s.url()+"icon.svg")
+		if p.tab != tab {
+			t.Error("the tab that has shown the page was not taken")
+		}
+		if got := eval[string](p, kept); got != "0,0,0,0" {
+			t.Errorf("%s things of the earlier page are there", got)
+		}
+		// What this test keeps stays.
+		eval[any](p, `sessionStorage.kept = 1`)
+		p.navigate(s.url() + "icon.svg")
+		if got := eval[string](p, kept); got != "0,1,0,0" {
+			t.Errorf("after a reload there are %s things, want what this page has kept", got)
+		}
+	})
 }
 
 // clear leaves the page without a question and undoes what a test may have set. It deletes what pages from disk have kept, because all
