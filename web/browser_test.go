@@ -304,13 +304,10 @@ func (p *page) navigate(url string) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	load := func() error { return chromedp.Do(ctx, chromedp.Navigate(url)) }
-	if p.opened[origin] {
-		err = load()
-	} else {
-		err = p.tab.forget(ctx, origin, load)
+	if p.tab.origins[origin] && !p.opened[origin] { // An earlier test has shown a page of it.
+		p.do(func(ctx context.Context, target *chromedp.Target) error { return p.tab.forget(ctx, target, origin) })
 	}
-	if err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		p.t.Fatalf("%s: open %s: %v", p.name, url, err)
 	}
 	p.opened[origin], p.tab.origins[origin] = true, true

@@ -28,8 +28,7 @@ type tab struct {
 	ctx context.Context
 	// end closes the tab and disposes of its browser context.
 	end context.CancelFunc
-	// origins are those whose pages it has shown. The value says whether the browser context has their data still. Before another test
-	// shows a page of them, forget deletes it.
+	// origins are those whose pages it has shown. The value says whether the browser context has their data still.
 	origins map[string]bool
 }
 
@@ -104,37 +103,8 @@ func (t *tab) prepare() error {
 	}))
 }
 
-// forget deletes what pages of an origin have kept in earlier tests. open opens the first page of the origin in this test.
-func (t *tab) forget(ctx context.Context, origin string, open func() error) error {
-	kept, shown := t.origins[origin]
-	if !shown {
-		return open()
-	}
-	var script cdppage.AddScriptToEvaluateOnNewDocumentResult
-	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
-		if kept {
-			if err := t.delete(ctx, target, origin); err != nil {
-				return err
-			}
-		}
-		// What a tab keeps by itself can be deleted only from within.
-		script, err = cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument,
-			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: "sessionStorage.clear()"})
-		return err
-	})); err != nil {
-		return err
-	}
-	if err := open(); err != nil {
-		return err
-	}
-	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		return target.Call(ctx, cdppage.RemoveScriptToEvaluateOnNewDocument.Method,
-			cdppage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: script.Identifier}, nil)
-	}))
-}
-
-// delete deletes what pages of an origin have kept in the browser context.
-func (t *tab) delete(ctx context.Context, target *chromedp.Target, origin string) error {
+// forget deletes what pages of an origin have kept in the browser context. Session storage goes by itself when the tab is left.
+func (t *tab) forget(ctx context.Context, target *chromedp.Target, origin string) error {
 	_, err := cdp.Call(ctx, target, storage.ClearDataForOrigin,
 		storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "indexeddb,local_storage,file_systems"})
 	if err == nil {
@@ -206,7 +176,7 @@ func (t *tab) clear(all bool) error {
 			if !kept || (!all && origin != filesOrigin) {
 				continue
 			}
-			if err := t.delete(ctx, target, origin); err != nil {
+			if err := t.forget(ctx, target, origin); err != nil {
 				return err
 			}
 		}
