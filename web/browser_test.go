@@ -305,7 +305,9 @@ func (p *page) navigate(url string) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if p.tab.origins[origin] && !p.opened[origin] { // An earlier test has shown a page of it.
-		p.do(func(ctx context.Context, target *chromedp.Target) error { return p.tab.forget(ctx, target, origin) })
+		if err := p.tab.forget(ctx, origin); err != nil {
+			p.t.Fatalf("%s: delete what earlier tests have kept: %v", p.name, err)
+		}
 	}
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		p.t.Fatalf("%s: open %s: %v", p.name, url, err)

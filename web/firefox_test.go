@@ -86,7 +86,7 @@ func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
 	carol.vanish("button", "Disconnect from bob")
 }
 
-// The text is of one megabyte with P2P_TEST_LONG. By default it is of a quarter, which is in several frames, too.
+// With P2P_TEST_LONG the text has one megabyte. By default it has a quarter of that, which still takes several frames.
 func TestALongTextPassesBetweenFirefoxAndChromium(t *testing.T) {
 	t.Parallel()
 	s := startService(t)

@@ -55,14 +55,14 @@ func startServiceWith(t testing.TB, sessions actors.Options) *service {
 	return startServiceAt(t, first.Addr().String(), listen, sessions)
 }
 
-// addresses are those at which services of earlier tests have been. The next services are there again. A tab that has shown the page at
-// an address shows it there once more in two thirds of the processor time.
+// addresses are those at which services of earlier tests have listened. Services of later tests listen there again: a tab that has shown
+// the page at an address shows it there once more in two thirds of the processor time.
 var addresses pool[string]
 
 // spent are the addresses that no other test uses, because a browser keeps the data of their pages.
 var spent sync.Map
 
-// spend gives up the address in a URL when the test ends.
+// spend keeps the address in a URL from later tests.
 func spend(url string) {
 	if origin, err := originOf(url); err == nil {
 		spent.Store(strings.TrimPrefix(origin, "http://"), true)

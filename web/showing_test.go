@@ -157,8 +157,12 @@ func TestTheDiscussionIsReadableOnEveryMedium(t *testing.T) {
 	s := startService(t)
 	alice, bob := s.pair()
 	chat(alice, bob)
-	for n := range 8 {
-		alice.say(strings.Repeat(fmt.Sprintf("A line with some words in it, of message %d.\n", n), 8))
+	messages, lines := 8, 8
+	if long() {
+		messages, lines = 40, 1
+	}
+	for n := range messages {
+		alice.say(strings.Repeat(fmt.Sprintf("A line with some words in it, of message %d.\n", n), lines))
 	}
 	alice.delivered()
 

@@ -38,24 +38,24 @@ type pool[T any] struct {
 	free []T
 }
 
-// take returns a free tab that fits, or false if there is none.
-func (p *pool[T]) take(fits func(T) bool) (tab T, ok bool) {
+// take returns a free item that fits, or false if there is none.
+func (p *pool[T]) take(fits func(T) bool) (item T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := len(p.free) - 1; i >= 0; i-- {
 		if fits(p.free[i]) {
-			tab = p.free[i]
+			item = p.free[i]
 			p.free = slices.Delete(p.free, i, i+1)
-			return tab, true
+			return item, true
 		}
 	}
-	return tab, false
+	return item, false
 }
 
-func (p *pool[T]) put(tab T) {
+func (p *pool[T]) put(item T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, tab)
+	p.free = append(p.free, item)
 }
 
 // hasShown fits tabs that have shown a page of an origin.
@@ -103,9 +103,9 @@ func (t *tab) prepare() error {
 	}))
 }
 
-// forget deletes what pages of an origin have kept in the browser context. Session storage goes by itself when the tab is left.
-func (t *tab) forget(ctx context.Context, target *chromedp.Target, origin string) error {
-	_, err := cdp.Call(ctx, target, storage.ClearDataForOrigin,
+// forget deletes what pages of an origin have kept in the browser context. Their session storage has not outlived the empty page.
+func (t *tab) forget(ctx context.Context, origin string) error {
+	_, err := chromedp.Call(ctx, storage.ClearDataForOrigin,
 		storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "indexeddb,local_storage,file_systems"})
 	if err == nil {
 		t.origins[origin] = false
@@ -113,37 +113,44 @@ func (t *tab) forget(ctx context.Context, target *chromedp.Target, origin string
 	return err
 }
 
-// Services of later tests are where those of earlier ones were.
+// Services of later tests listen at the addresses of earlier ones.
 func TestATabForgetsWhatPagesOfEarlierTestsHaveKept(t *testing.T) {
-	s := startService(t)
-	const kept = `(async () => [localStorage.length, sessionStorage.length, (await indexedDB.databases()).length,
-		(await Array.fromAsync((await navigator.storage.getDirectory()).keys())).length].join())()`
-	var tab *tab
-	t.Run("earlier", func(t *testing.T) {
-		p := newPage(t, "earlier", s.url()+"icon.svg")
-		tab = p.tab
-		eval[any](p, `localStorage.kept = sessionStorage.kept = 1`)
-		eval[any](p, `new Promise((resolve) => { indexedDB.open("kept").onsuccess = () => resolve() })`)
-		eval[any](p, `navigator.storage.getDirectory().then((folder) => folder.getFileHandle("kept", { create: true })).then(() => null)`)
-		if got := eval[string](p, kept); got != "1,1,1,1" {
-			t.Errorf("the page has kept %s things, want one of each kind", got)
-		}
-	})
-	t.Run("later", func(t *testing.T) {
-		p := newPage(t, "later", s.url()+"icon.svg")
-		if p.tab != tab {
-			t.Error("the tab that has shown the page was not taken")
-		}
-		if got := eval[string](p, kept); got != "0,0,0,0" {
-			t.Errorf("%s things of the earlier page are there", got)
-		}
-		// What this test keeps stays.
-		eval[any](p, `sessionStorage.kept = 1`)
-		p.navigate(s.url() + "icon.svg")
-		if got := eval[string](p, kept); got != "0,1,0,0" {
-			t.Errorf("after a reload there are %s things, want what this page has kept", got)
-		}
-	})
+	for name, start := range map[string]func(t *testing.T) (url string){
+		"of the service":    func(t *testing.T) string { return startService(t).url() },
+		"of a fake service": func(t *testing.T) string { return startFakeService(t).server.URL + "/" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := start(t) + "icon.svg"
+			const kept = `(async () => [localStorage.length, sessionStorage.length, (await indexedDB.databases()).length,
+				(await Array.fromAsync((await navigator.storage.getDirectory()).keys())).length].join())()`
+			var first *tab
+			t.Run("earlier", func(t *testing.T) {
+				p := newPage(t, "earlier", url)
+				first = p.tab
+				eval[any](p, `localStorage.kept = sessionStorage.kept = 1`)
+				eval[any](p, `new Promise((resolve) => { indexedDB.open("kept").onsuccess = () => resolve() })`)
+				eval[any](p, `navigator.storage.getDirectory().then((folder) => folder.getFileHandle("kept", { create: true })).then(() => null)`)
+				if got := eval[string](p, kept); got != "1,1,1,1" {
+					t.Errorf("the page has kept %s things, want one of each kind", got)
+				}
+			})
+			t.Run("later", func(t *testing.T) {
+				p := newPage(t, "later", url)
+				if p.tab != first {
+					t.Error("the tab that has shown the page was not taken")
+				}
+				if got := eval[string](p, kept); got != "0,0,0,0" {
+					t.Errorf("%s things of the earlier page are there", got)
+				}
+				// What this test keeps stays.
+				eval[any](p, `sessionStorage.kept = 1`)
+				p.navigate(url)
+				if got := eval[string](p, kept); got != "0,1,0,0" {
+					t.Errorf("after a reload there are %s things, want what this page has kept", got)
+				}
+			})
+		})
+	}
 }
 
 // clear leaves the page without a question and undoes what a test may have set. It deletes what pages from disk have kept, because all
@@ -176,7 +183,7 @@ func (t *tab) clear(all bool) error {
 			if !kept || (!all && origin != filesOrigin) {
 				continue
 			}
-			if err := t.forget(ctx, target, origin); err != nil {
+			if err := t.forget(ctx, origin); err != nil {
 				return err
 			}
 		}
