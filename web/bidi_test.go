@@ -279,7 +279,7 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spend(url)
+	spend(url) // What it keeps stays in its user context.
 	p := &foxPage{browser: browser}
 	p.person = person{browserTab: p, t: t, ctx: context.Background(), name: name}
 	var ok bool

@@ -210,7 +210,6 @@ func newPage(t testing.TB, name, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A tab that has shown the page at this address has its scripts compiled.
 	tab, ok := tabs.take(hasShown(origin))
 	if !ok {
 		tab, ok = tabs.take(anyTab)

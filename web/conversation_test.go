@@ -186,6 +186,16 @@ func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
 	}
 }
 
+// paste puts text into the field for messages at once, as a paste does. To type a megabyte takes Chromium minutes.
+func (p *person) paste(text string) {
+	p.t.Helper()
+	p.fill("Message", "")
+	eval[bool](p, fmt.Sprintf(`(() => {
+		document.activeElement.value = %q;
+		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
+	})()`, text))
+}
+
 // longLetter returns a text of many lines that takes so many bytes at least.
 func longLetter(bytes int) string {
 	var text strings.Builder
@@ -200,12 +210,7 @@ func TestATextOfOneMegabyteArrives(t *testing.T) {
 	s := startService(t)
 	alice, bob := s.pair()
 	long := longLetter(1 << 20)
-	// As a paste does it: typing a megabyte takes the browser minutes.
-	alice.fill("Message", "")
-	eval[bool](alice, fmt.Sprintf(`(() => {
-		document.activeElement.value = %q;
-		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
-	})()`, long))
+	alice.paste(long)
 	alice.press(kb.Enter)
 	bob.say("meanwhile")
 	alice.hears("bob", "meanwhile")

@@ -56,7 +56,7 @@ func startServiceWith(t testing.TB, sessions actors.Options) *service {
 }
 
 // addresses are those at which services of earlier tests have listened. Services of later tests listen there again: a tab that has shown
-// the page at an address shows it there once more in two thirds of the processor time.
+// the page at an address has its scripts compiled.
 var addresses pool[string]
 
 // spent are the addresses that no other test uses, because a browser keeps the data of their pages.
