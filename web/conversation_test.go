@@ -196,8 +196,13 @@ func (p *person) paste(text string) {
 	})()`, text))
 }
 
-// longLetter returns a text of many lines that takes so many bytes at least.
-func longLetter(bytes int) string {
+// longLetter returns a text of many lines. It takes one megabyte with P2P_TEST_LONG, and by default a quarter of that, which still takes
+// several frames.
+func longLetter() string {
+	bytes := 1 << 18
+	if long() {
+		bytes = 1 << 20
+	}
 	var text strings.Builder
 	for i := 0; text.Len() < bytes; i++ {
 		fmt.Fprintf(&text, "Line %d of a long letter, with Grüße, 漢字, an 👩🏽‍🚀 and <b>no markup</b>.\n", i)
@@ -205,24 +210,24 @@ func longLetter(bytes int) string {
 	return text.String() + "The end."
 }
 
-func TestATextOfOneMegabyteArrives(t *testing.T) {
+func TestALongTextArrives(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.pair()
-	long := longLetter(1 << 20)
-	alice.paste(long)
+	letter := longLetter()
+	alice.paste(letter)
 	alice.press(kb.Enter)
 	bob.say("meanwhile")
 	alice.hears("bob", "meanwhile")
 	alice.delivered()
-	if got := bob.texts("alice"); len(got) != 1 || got[0] != long {
-		t.Errorf("bob got %d texts of together %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(long))
+	if got := bob.texts("alice"); len(got) != 1 || got[0] != letter {
+		t.Errorf("bob got %d texts of together %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(letter))
 	}
 	for _, p := range []*page{alice, bob} {
 		p.until("the newest message in view", func(context.Context) (bool, error) { return eval[bool](p, atEnd), nil })
 		// Who copies the text gets it as it was sent.
-		if shown := eval[string](p, `[...document.querySelectorAll(".bubble")].find((b) => b.textContent.length > 1e5).innerText`); shown != long {
-			t.Errorf("%s: the text is shown with %d bytes, want %d", p.name, len(shown), len(long))
+		if shown := eval[string](p, `[...document.querySelectorAll(".bubble")].find((b) => b.textContent.length > 1e5).innerText`); shown != letter {
+			t.Errorf("%s: the text is shown with %d bytes, want %d", p.name, len(shown), len(letter))
 		}
 		if _, err := chromedp.Call(p.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}); err != nil {
 			t.Errorf("%s: read the accessibility tree: %v", p.name, err)
@@ -236,8 +241,8 @@ func TestATextOfOneMegabyteArrives(t *testing.T) {
 	}
 }
 
-// maxRendererBytes is what a page with a text of 1 MB may take, the accessibility tree of its lines included; about 450 MB
-// have been seen.
+// maxRendererBytes is what a page with a text of 1 MB, as it has at full length, may take, the accessibility tree of its lines included.
+// About 450 MB have been seen.
 const maxRendererBytes = 1 << 30
 
 // largestRenderer returns the most memory, in bytes, that any page of the browser has had so far, and false where the

@@ -86,17 +86,12 @@ func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
 	carol.vanish("button", "Disconnect from bob")
 }
 
-// With P2P_TEST_LONG the text has one megabyte. By default it has a quarter of that, which still takes several frames.
 func TestALongTextPassesBetweenFirefoxAndChromium(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openInFirefox("alice"), s.open("bob")
 	alice.meets(bob)
-	size := 1 << 18
-	if long() {
-		size = 1 << 20
-	}
-	letter := longLetter(size)
+	letter := longLetter()
 	alice.say(letter)
 	bob.hears("alice", letter)
 	alice.delivered()
