@@ -186,16 +186,6 @@ func TestTextStaysTextAndLinksAreLinks(t *testing.T) {
 	}
 }
 
-// paste puts text into the field for messages at once, as a paste does. To type a megabyte takes Chromium minutes.
-func (p *person) paste(text string) {
-	p.t.Helper()
-	p.fill("Message", "")
-	eval[bool](p, fmt.Sprintf(`(() => {
-		document.activeElement.value = %q;
-		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
-	})()`, text))
-}
-
 // longLetter returns a text of many lines. It takes one megabyte with P2P_TEST_LONG, and by default a quarter of that, which still takes
 // several frames.
 func longLetter() string {

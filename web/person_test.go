@@ -217,6 +217,16 @@ func (p *person) say(text string) {
 	p.enter()
 }
 
+// paste puts text into the field for messages at once, as a paste does. To type a megabyte takes Chromium minutes.
+func (p *person) paste(text string) {
+	p.t.Helper()
+	p.fill("Message", "")
+	eval[bool](p, fmt.Sprintf(`(() => {
+		document.activeElement.value = %q;
+		return document.activeElement.dispatchEvent(new InputEvent("input", { bubbles: true }));
+	})()`, text))
+}
+
 // hears waits for a message of author with this text.
 func (p *person) hears(author, text string) {
 	p.t.Helper()
