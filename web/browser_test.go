@@ -32,7 +32,8 @@ const patience = 60 * time.Second
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
 // can hold back what comes from the service. A wait ends after a second too: the accessibility tree changes a little
-// later than the document.
+// later than the document. The page is laid out but not drawn until draw is called: to draw takes a tenth of the tests' processor time, and few
+// tests look at a picture (page.draw).
 const watch = `(() => {
 	const { setTimeout } = globalThis;
 	const faults = [];
@@ -51,6 +52,9 @@ const watch = `(() => {
 	Object.defineProperty(WebSocket.prototype, "onmessage", { set(listener) {
 		set.call(this, (event) => held ? held.push(() => listener.call(this, event)) : listener.call(this, event));
 	} });
+	const undrawn = new CSSStyleSheet();
+	undrawn.replaceSync("@media screen { :root { opacity: 0 } }");
+	document.adoptedStyleSheets.push(undrawn);
 	let leaving = false;
 	addEventListener("beforeunload", (e) => leaving && e.stopImmediatePropagation());
 	let changes = 0;
@@ -62,6 +66,7 @@ const watch = `(() => {
 		faults,
 		sent,
 		hold() { held = []; },
+		draw() { document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== undrawn); },
 		leave() { leaving = true; },
 		release() { const waiting = held; held = undefined; waiting.forEach((deliver) => deliver()); },
 		changed,

@@ -56,8 +56,15 @@ func (p *page) viewScaled(width, height int64, scale float64, scheme string) {
 	})
 }
 
+// draw has the browser draw the page, as long as the document lasts. A test calls it before it looks at colours or at a picture.
+func (p *page) draw() {
+	p.t.Helper()
+	eval[any](p, "testing.draw()")
+}
+
 func (p *page) screenshot() []byte {
 	p.t.Helper()
+	p.draw()
 	eval[bool](p, "Promise.allSettled(document.getAnimations().map((a) => a.finished)).then(() => true)")
 	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
@@ -128,6 +135,7 @@ func axeRules(t testing.TB) string {
 // axe checks the page as it is now against the rules of axe-core.
 func (p *page) axe(rules string) {
 	p.t.Helper()
+	p.draw() // axe compares colours.
 	if !eval[bool](p, `"axe" in globalThis`) {
 		if err := chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](rules)); err != nil {
 			p.t.Fatalf("%s: load axe: %v", p.name, err)
