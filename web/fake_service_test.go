@@ -20,7 +20,6 @@ import (
 // what the real one does not know yet, or what no honest one would.
 type fakeService struct {
 	gws.BuiltinEventHandler
-	t      testing.TB
 	server *httptest.Server
 	// iceServers goes with each accepted login, if not nil.
 	iceServers []map[string]any
@@ -28,6 +27,7 @@ type fakeService struct {
 	relay func(text string) []string
 
 	mu      sync.Mutex
+	t       testing.TB
 	clients map[string]*gws.Conn // by login
 	// reply, if not nil, is what the next login gets in place of an answer.
 	reply func(socket *gws.Conn, login string)
@@ -68,13 +68,13 @@ func startFakeService(t testing.TB) *fakeService {
 
 func (f *fakeService) OnMessage(socket *gws.Conn, message *gws.Message) {
 	defer message.Close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var frame map[string]any
 	if err := json.Unmarshal(message.Bytes(), &frame); err != nil {
 		f.t.Errorf("a page has sent %.200q: %v", message.Bytes(), err)
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.got = append(f.got, frame)
 	select {
 	case f.changed <- struct{}{}:
@@ -124,6 +124,13 @@ func (f *fakeService) write(socket *gws.Conn, fields map[string]any) {
 		return
 	}
 	_ = socket.WriteMessage(gws.OpcodeText, text) // Who is gone hears nothing.
+}
+
+// serve has what goes wrong from now on fail t: a test of several, which share the service.
+func (f *fakeService) serve(t testing.TB) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.t = t
 }
 
 // frames returns what has come of a type so far.

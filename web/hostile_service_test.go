@@ -24,10 +24,41 @@ func goesOn(alice, bob *page, text string) {
 	}
 }
 
-func TestNonsenseFromTheServiceIsIgnored(t *testing.T) {
+// A service that says what no honest one would neither ends nor changes the conversation of two pages. The cases share the pages.
+func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 	t.Parallel()
 	s := startFakeService(t)
 	alice, bob := s.pair()
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, s *fakeService, alice, bob *page)
+	}{
+		{"nonsense", nonsenseIsIgnored},
+		{"a forged call", aForgedCallDoesNotTakeItsPlace},
+		{"frames that nobody asked for", framesThatNobodyAskedForChangeNothing},
+		{"login replies that nobody asked for", loginRepliesThatNobodyAskedForEndNothing},
+		{"the end of its connection", itGoesOnWhateverTheServiceClosesWith},
+		{"offers that cannot be read", offersThatCannotBeReadLeaveItAlone},
+		{"offers in a flood", offersInAFloodLeaveItAlone},
+	} {
+		passed := t.Run(c.name, func(t *testing.T) {
+			share(t, s, alice, bob)
+			c.run(t, s, alice, bob)
+		})
+		share(t, s, alice, bob)
+		if !passed {
+			return // Nobody knows how the pages are now.
+		}
+	}
+}
+
+// share has what goes wrong from now on fail t.
+func share(t testing.TB, s *fakeService, alice, bob *page) {
+	s.serve(t)
+	alice.t, bob.t = t, t
+}
+
+func nonsenseIsIgnored(t *testing.T, s *fakeService, alice, bob *page) {
 	for _, text := range []string{
 		"", " ", "hello", "null", "true", "7", `"offer"`, "[]", "{}", "{", `{"type":`, `{"type":null}`, `{"type":7}`, `{"type":"offer"}`,
 		`{"type":"__proto__"}`, `{"__proto__":{"type":"offer"}}`, `{"type":"constructor","from":"bob"}`, `{"type":"login"}`,
@@ -57,10 +88,7 @@ func TestNonsenseFromTheServiceIsIgnored(t *testing.T) {
 }
 
 // The page gives a login that it did not ask for back, with the connection, and comes again.
-func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func loginRepliesThatNobodyAskedForEndNothing(t *testing.T, s *fakeService, alice, bob *page) {
 	for _, reply := range []string{
 		`{"type":"login","success":true}`,
 		`{"type":"login","success":true,"login":"mallory","iceServers":"none","resume":7,"window":-1}`,
@@ -78,10 +106,7 @@ func TestLoginRepliesThatNobodyAskedForEndNoConversation(t *testing.T) {
 	goesOn(alice, bob, "still alice")
 }
 
-func TestFramesThatNobodyAskedForChangeNoConversation(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func framesThatNobodyAskedForChangeNothing(t *testing.T, s *fakeService, alice, bob *page) {
 	call := s.relayed("offer", "alice")["call"]
 	answer := s.relayed("answer", "bob")
 	candidate := map[string]any{"candidate": "candidate:1 1 udp 2113937151 127.0.0.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
@@ -117,10 +142,7 @@ func TestFramesThatNobodyAskedForChangeNoConversation(t *testing.T) {
 	alice.absent("alert", "")
 }
 
-func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func offersInAFloodLeaveItAlone(t *testing.T, s *fakeService, alice, bob *page) {
 	sdp := s.relayed("offer", "alice")["offer"]
 	for i := range 400 {
 		s.frame("alice", map[string]any{"type": "offer", "offer": sdp, "from": fmt.Sprintf("stranger %d", i), "to": "alice", "call": fmt.Sprintf("flood %d", i)})
@@ -136,10 +158,7 @@ func TestOffersInAFloodLeaveAnOpenConversationAlone(t *testing.T) {
 	goesOn(alice, bob, "that was a lot")
 }
 
-func TestAForgedCallDoesNotTakeThePlaceOfAConversationThatIsOn(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func aForgedCallDoesNotTakeItsPlace(t *testing.T, s *fakeService, alice, bob *page) {
 	sdp := s.relayed("offer", "alice")["offer"]
 	for _, call := range []any{"forged", "forged too", nil} {
 		frame := map[string]any{"type": "offer", "offer": sdp, "from": "bob", "to": "alice"}
@@ -160,10 +179,7 @@ func TestAForgedCallDoesNotTakeThePlaceOfAConversationThatIsOn(t *testing.T) {
 	}
 }
 
-func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func offersThatCannotBeReadLeaveItAlone(t *testing.T, s *fakeService, alice, bob *page) {
 	sdp := s.relayed("offer", "alice")["offer"].(map[string]any)["sdp"].(string)
 	for i, broken := range []string{"", "nonsense", sdp[:len(sdp)/2], strings.ReplaceAll(sdp, "a=fingerprint", "a=finger"),
 		strings.ReplaceAll(sdp, "m=application", "m=video"), strings.Repeat(sdp, 20), strings.ReplaceAll(sdp, "\r\n", "\n\n")} {
@@ -182,10 +198,7 @@ func TestAnOfferThatCannotBeReadLeavesAnOpenConversationAlone(t *testing.T) {
 	}
 }
 
-func TestAConversationGoesOnWhateverTheServiceClosesWith(t *testing.T) {
-	t.Parallel()
-	s := startFakeService(t)
-	alice, bob := s.pair()
+func itGoesOnWhateverTheServiceClosesWith(t *testing.T, s *fakeService, alice, bob *page) {
 	for _, c := range []struct {
 		code    uint16
 		reason  string
