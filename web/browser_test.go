@@ -215,10 +215,7 @@ func newPage(t testing.TB, name, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tab, ok := tabs.take(hasShown(origin))
-	if !ok {
-		tab, ok = tabs.take(anyTab)
-	}
+	tab, ok := freeTab(origin)
 	if !ok {
 		if tab, err = openTab(parent, chromedp.WithNewBrowserContext()); err != nil {
 			t.Fatal(err)
@@ -317,6 +314,7 @@ func (p *page) navigate(url string) {
 		p.t.Fatalf("%s: open %s: %v", p.name, url, err)
 	}
 	p.opened[origin], p.tab.origins[origin] = true, true
+	p.tab.fromDisk = origin == filesOrigin
 }
 
 // do runs f against the tab.
@@ -570,9 +568,15 @@ func (p *page) crash() {
 // fromDisk is the page's address as a file that talks to the service at address (host:port).
 func fromDisk(t testing.TB, file, address string) string {
 	t.Helper()
-	path, err := filepath.Abs(file)
+	url, err := fileURL(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "file://" + filepath.ToSlash(path) + "?service=ws://" + address
+	return url + "?service=ws://" + address
+}
+
+// fileURL is the address of a file in this folder.
+func fileURL(file string) (string, error) {
+	path, err := filepath.Abs(file)
+	return filesOrigin + filepath.ToSlash(path), err
 }

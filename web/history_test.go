@@ -50,9 +50,9 @@ func (p *page) untilStored(what string, condition func(stored map[string]int) bo
 // beforeEachLoad has a script run in the page before its own, from its next load on.
 func (p *page) beforeEachLoad(script string) {
 	p.t.Helper()
-	p.marked = true
 	p.do(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		added, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		p.tab.scripts = append(p.tab.scripts, added.Identifier)
 		return err
 	})
 }

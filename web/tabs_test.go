@@ -30,6 +30,10 @@ type tab struct {
 	end context.CancelFunc
 	// origins are those whose pages it has shown. The value says whether the browser context has their data still.
 	origins map[string]bool
+	// fromDisk says that its process shows pages from disk, which the browser keeps apart from all others.
+	fromDisk bool
+	// scripts are those that a test has run in each page before its own.
+	scripts []cdppage.ScriptIdentifier
 }
 
 // pool holds what no test uses. Two pages of one test never share a tab.
@@ -38,15 +42,18 @@ type pool[T any] struct {
 	free []T
 }
 
-// take returns a free item that fits, or false if there is none.
-func (p *pool[T]) take(fits func(T) bool) (item T, ok bool) {
+// take returns the free item that fits best: the first of wishes says which, the next one if there is none, and so on. It returns false
+// if none fits.
+func (p *pool[T]) take(wishes ...func(T) bool) (item T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := len(p.free) - 1; i >= 0; i-- {
-		if fits(p.free[i]) {
-			item = p.free[i]
-			p.free = slices.Delete(p.free, i, i+1)
-			return item, true
+	for _, fits := range wishes {
+		for i := len(p.free) - 1; i >= 0; i-- {
+			if fits(p.free[i]) {
+				item = p.free[i]
+				p.free = slices.Delete(p.free, i, i+1)
+				return item, true
+			}
 		}
 	}
 	return item, false
@@ -58,20 +65,24 @@ func (p *pool[T]) put(item T) {
 	p.free = append(p.free, item)
 }
 
-// hasShown fits tabs that have shown a page of an origin.
-func hasShown(origin string) func(*tab) bool {
-	return func(t *tab) bool {
-		_, shown := t.origins[origin]
-		return shown
-	}
+// freeTab returns the free tab that takes least to show a page of an origin: one that has shown such a page, or at least one that has the
+// process for it. To start a process and have it learn the page takes longer than most tests.
+func freeTab(origin string) (*tab, bool) {
+	hasProcess := func(t *tab) bool { return t.fromDisk == (origin == filesOrigin) }
+	return tabs.take(
+		func(t *tab) bool {
+			_, shown := t.origins[origin]
+			return shown && hasProcess(t)
+		},
+		hasProcess,
+		func(*tab) bool { return true },
+	)
 }
-
-func anyTab(*tab) bool { return true }
 
 // openTab opens a new, empty tab.
 func openTab(parent context.Context, options ...chromedp.ContextOption) (*tab, error) {
 	ctx, end := chromedp.NewContext(parent, options...)
-	t := &tab{ctx, end, map[string]bool{}}
+	t := &tab{ctx: ctx, end: end, origins: map[string]bool{}}
 	if err := t.prepare(); err != nil {
 		end()
 		return nil, err
@@ -162,9 +173,23 @@ func (t *tab) clear(all bool) error {
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void]("globalThis.testing?.leave()")); err != nil {
 			return err
 		}
-		if err := chromedp.Do(ctx, chromedp.Navigate(emptyPage())); err != nil {
+		empty := emptyPage()
+		if t.fromDisk {
+			var err error
+			if empty, err = fileURL("testdata/empty.html"); err != nil {
+				return err
+			}
+		}
+		if err := chromedp.Do(ctx, chromedp.Navigate(empty)); err != nil {
 			return err
 		}
+		for _, id := range t.scripts {
+			if err := target.Call(ctx, cdppage.RemoveScriptToEvaluateOnNewDocument.Method,
+				cdppage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: id}, nil); err != nil {
+				return err
+			}
+		}
+		t.scripts = nil
 		for _, step := range []struct {
 			method string
 			params any
