@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,10 +83,11 @@ const watch = `(() => {
 // chromium is the one browser that all tests share; each page gets a browser context of its own.
 var chromium = sync.OnceValues(startChromium)
 
-// parallel is how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
-// waits for time-outs, for the network and for its other pages most of the time. A test that waits long for one of these calls
-// t.Parallel when only that is left to do: until all tests have begun, and while others run, it waits without taking their place.
-const parallel = 6
+// parallel returns how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
+// waits for time-outs, for the network and for its other pages much of the time. Still more of them would only open more tabs, each of which
+// has to learn the page. A test that waits long for one of these calls t.Parallel when only that is left to do: until all tests have begun, and
+// while others run, it waits without taking their place.
+func parallel() int { return min(2*goruntime.GOMAXPROCS(0), 8) }
 
 // long reports whether tests have their full length, as they do in .ci/run.
 func long() bool { return os.Getenv("P2P_TEST_LONG") != "" }
@@ -95,7 +97,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
+		if err := flag.Set("test.parallel", strconv.Itoa(parallel())); err != nil {
 			panic(err) // Package testing has this flag.
 		}
 	}
