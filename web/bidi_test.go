@@ -31,7 +31,7 @@ var stopFirefox func()
 var errNoFirefox = errors.New("no Firefox in PATH (firefox-esr or firefox)")
 
 // firefoxPreferences let two pages connect on a machine that has no network but loopback, and have the browser itself ask nothing
-// of any network.
+// of any network and start no process ahead of need.
 const firefoxPreferences = `
 user_pref("media.peerconnection.ice.loopback", true);
 user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);

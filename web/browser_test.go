@@ -33,8 +33,10 @@ const patience = 60 * time.Second
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
 // can hold back what comes from the service. A wait ends after a second too: the accessibility tree changes a little
-// later than the document. The page is laid out but not drawn until draw is called: to draw takes a tenth of the tests' processor time, and few
-// tests look at a picture (page.draw).
+// later than the document.
+//
+// But for its dialogs the page is laid out and not drawn until draw is called. To draw takes a tenth of the tests' processor time,
+// and few tests look at a picture.
 const watch = `(() => {
 	const { setTimeout } = globalThis;
 	const faults = [];
@@ -84,9 +86,9 @@ const watch = `(() => {
 var chromium = sync.OnceValues(startChromium)
 
 // parallel returns how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
-// waits for time-outs, for the network and for its other pages much of the time. Still more of them would only open more tabs, each of which
-// has to learn the page. A test that waits long for one of these calls t.Parallel when only that is left to do: until all tests have begun, and
-// while others run, it waits without taking their place.
+// waits for time-outs, for the network and for its other pages much of the time. A test that waits long for one of these calls t.Parallel
+// when only that is left to do: until all tests have begun, and while others run, it waits without taking their place. More tests at once
+// would open more tabs. Each tab has a process, which takes memory and has to compile the page first.
 func parallel() int { return min(2*goruntime.GOMAXPROCS(0), 8) }
 
 // long reports whether tests have their full length, as they do in .ci/run.
@@ -167,11 +169,13 @@ func launchChromium(names []string, more ...chromedp.ExecAllocatorOption) (ctx c
 		chromedp.Flag("disable-quic", true),
 		// The shell puts no page aside unless it is told so.
 		chromedp.Flag("enable-bfcache", true),
-		// What moves is drawn many times.
+		// What moves takes many frames.
 		chromedp.Flag("force-prefers-reduced-motion", true),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
+		// Otherwise a page takes no input until something of it has been drawn, or half a second has passed.
+		chromedp.Flag("allow-pre-commit-input", true),
 		chromedp.Flag("disable-dev-shm-usage", !hasSharedMemory()),
 		chromedp.Flag("disable-features", strings.Join(disabledFeatures, ",")),
 		// Several pages share one machine and one browser: none of them is in the background.

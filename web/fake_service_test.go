@@ -126,8 +126,8 @@ func (f *fakeService) write(socket *gws.Conn, fields map[string]any) {
 	_ = socket.WriteMessage(gws.OpcodeText, text) // Who is gone hears nothing.
 }
 
-// serve has what goes wrong from now on fail t: a test of several, which share the service.
-func (f *fakeService) serve(t testing.TB) {
+// failing has t fail from now on if something goes wrong. Several tests may share the service, one after the other.
+func (f *fakeService) failing(t testing.TB) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.t = t

@@ -391,8 +391,8 @@ func transferOf(name, mime, base64 string) string {
 	})()`, base64, name, mime)
 }
 
-// drawn waits until a picture is shown, and returns its natural size.
-func (p *page) drawn(name string) {
+// pictured waits until a picture is shown.
+func (p *page) pictured(name string) {
 	p.t.Helper()
 	p.untilIt("image", name, "function() { return this.complete && this.naturalWidth > 0 }")
 }
@@ -404,11 +404,11 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 	alice.mayAttach()
 	eval[bool](alice, `document.querySelector("textarea").dispatchEvent(
 		new ClipboardEvent("paste", { clipboardData: `+transferOf("image.png", "image/png", pixel)+`, bubbles: true, cancelable: true })) || true`)
-	alice.drawn("image.png")
+	alice.pictured("image.png")
 	bob.find("button", "Accept image.png")
 	bob.absent("image", "image.png")
 	bob.click("button", "Accept image.png")
-	bob.drawn("image.png")
+	bob.pictured("image.png")
 
 	// Anywhere on the conversation.
 	drop := func(data string) bool {
@@ -427,12 +427,12 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 		t.Error("the browser would open the file that was dropped in the page's place")
 	}
 	bob.click("button", "Accept drop.png")
-	bob.drawn("drop.png")
+	bob.pictured("drop.png")
 
 	// A picture by its bytes, whatever it says it is; and what can hold a script is none.
 	drop(transferOf("odd.txt", "text/plain", pixel))
 	bob.click("button", "Accept odd.txt")
-	bob.drawn("odd.txt")
+	bob.pictured("odd.txt")
 	drop(transferOf("evil.png", "image/png", "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="))
 	bob.click("button", "Accept evil.png")
 	bob.find("link", "Save evil.png")
@@ -455,7 +455,7 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 	})()`); pasted {
 		t.Error("a file's name is pasted in its place")
 	}
-	alice.drawn("holiday.png")
+	alice.pictured("holiday.png")
 
 	// A folder is left out, and that is said.
 	eval[any](alice, `DataTransferItem.prototype.webkitGetAsEntry = function () {
@@ -467,7 +467,7 @@ func TestPicturesArePastedDroppedAndShown(t *testing.T) {
 		data.items.add(new File([], "folder"));
 		return data;
 	})()`)
-	alice.drawn("beside.png")
+	alice.pictured("beside.png")
 	alice.shows("alert", "", "Folders cannot be sent: folder. Choose the files in them instead. The other files were offered.")
 	drop(`(() => {
 		const data = new DataTransfer();
@@ -517,6 +517,9 @@ func TestALargePictureIsShownSmallOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.filePair()
+	for _, p := range []*page{alice, bob} {
+		p.draw() // A browser decodes a picture when it draws it.
+	}
 	alice.mayAttach()
 	for _, picture := range []struct {
 		name          string
@@ -536,7 +539,7 @@ func TestALargePictureIsShownSmallOrNotAtAll(t *testing.T) {
 	for _, p := range []*page{alice, bob} {
 		// The copy of a photo has 1,280 pixels on its longer side.
 		p.untilIt("image", "photo.png", "function() { return this.naturalWidth === 1280 && this.naturalHeight === 1024 }")
-		p.drawn("pixel.png")
+		p.pictured("pixel.png")
 		p.absent("image", "huge.png")
 		p.absent("image", "wide.png")
 		p.until("words about the pictures that are too large", func(context.Context) (bool, error) {

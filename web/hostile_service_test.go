@@ -24,7 +24,8 @@ func goesOn(alice, bob *page, text string) {
 	}
 }
 
-// A service that says what no honest one would neither ends nor changes the conversation of two pages. The cases share the pages.
+// A service that says what no honest one would neither ends nor changes the conversation of two pages. The cases share the pages. Their order
+// matters: the last ones leave strangers in alice's page.
 func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 	t.Parallel()
 	s := startFakeService(t)
@@ -41,21 +42,27 @@ func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 		{"offers that cannot be read", offersThatCannotBeReadLeaveItAlone},
 		{"offers in a flood", offersInAFloodLeaveItAlone},
 	} {
-		passed := t.Run(c.name, func(t *testing.T) {
-			share(t, s, alice, bob)
-			c.run(t, s, alice, bob)
-		})
-		share(t, s, alice, bob)
-		if !passed {
+		failing := func(t testing.TB) {
+			s.failing(t)
+			alice.t, bob.t = t, t
+		}
+		if !t.Run(c.name, func(one *testing.T) {
+			failing(one)
+			defer failing(t)
+			c.run(one, s, alice, bob)
+			for _, p := range []*page{alice, bob} {
+				p.checkFaults()
+			}
+			// A page that has lost its call makes another by itself.
+			for p, want := range map[*page]int{alice: 1, bob: 0} {
+				if calls := eval[int](p, `new Set(testing.sent.filter(({ type }) => type === "offer").map(({ call }) => call)).size`); calls != want {
+					one.Errorf("%s has made %d calls since the beginning, want %d", p.name, calls, want)
+				}
+			}
+		}) {
 			return // Nobody knows how the pages are now.
 		}
 	}
-}
-
-// share has what goes wrong from now on fail t.
-func share(t testing.TB, s *fakeService, alice, bob *page) {
-	s.serve(t)
-	alice.t, bob.t = t, t
 }
 
 func nonsenseIsIgnored(t *testing.T, s *fakeService, alice, bob *page) {

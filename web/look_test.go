@@ -56,7 +56,8 @@ func (p *page) viewScaled(width, height int64, scale float64, scheme string) {
 	})
 }
 
-// draw has the browser draw the page, as long as the document lasts. A test calls it before it looks at colours or at a picture.
+// draw has the browser draw the page until the next one is loaded. Whatever looks at what is drawn calls it first. Computed styles do
+// not need it.
 func (p *page) draw() {
 	p.t.Helper()
 	eval[any](p, "testing.draw()")

@@ -281,7 +281,7 @@ func (p *person) texts(author string) []string {
 // delivered waits until every own message has been delivered; it may have been read, too.
 func (p *person) delivered() {
 	p.t.Helper()
-	// What was sent just now is in the discussion once the page has been drawn again. The view waits for the next frame, too.
+	// What was sent just now is in the discussion at the page's next frame, which the view waits for, too.
 	eval[bool](p, "new Promise((resolve) => requestAnimationFrame(() => resolve(true)))")
 	p.until("every message delivered", func(context.Context) (bool, error) {
 		for _, m := range p.messages() {

@@ -42,6 +42,7 @@ func TestWhatIsShownHasBounds(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	alice := s.open("alice")
+	alice.draw()
 	l := s.peer("bob").call("alice")
 	alice.connected("bob")
 

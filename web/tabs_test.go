@@ -42,8 +42,8 @@ type pool[T any] struct {
 	free []T
 }
 
-// take returns the free item that fits best: the first of wishes says which, the next one if there is none, and so on. It returns false
-// if none fits.
+// take returns a free item that fits the first wish. If none does, it looks for one that fits the next wish, and so on. It returns false if
+// there is none for any wish.
 func (p *pool[T]) take(wishes ...func(T) bool) (item T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,8 +65,8 @@ func (p *pool[T]) put(item T) {
 	p.free = append(p.free, item)
 }
 
-// freeTab returns the free tab that takes least to show a page of an origin: one that has shown such a page, or at least one that has the
-// process for it. To start a process and have it learn the page takes longer than most tests.
+// freeTab returns the free tab that takes least to show a page of an origin: one that has shown such a page, or else one that has the process
+// for it, or else any. To start a process, which compiles the page anew, takes longer than most tests.
 func freeTab(origin string) (*tab, bool) {
 	hasProcess := func(t *tab) bool { return t.fromDisk == (origin == filesOrigin) }
 	return tabs.take(
@@ -126,23 +126,37 @@ func (t *tab) forget(ctx context.Context, origin string) error {
 
 // Services of later tests listen at the addresses of earlier ones.
 func TestATabForgetsWhatPagesOfEarlierTestsHaveKept(t *testing.T) {
-	for name, start := range map[string]func(t *testing.T) (url string){
-		"of the service":    func(t *testing.T) string { return startService(t).url() },
-		"of a fake service": func(t *testing.T) string { return startFakeService(t).server.URL + "/" },
+	for name, c := range map[string]struct {
+		start func(t *testing.T) (url string)
+		files int // that it can keep
+	}{
+		"of the service":    {func(t *testing.T) string { return startService(t).url() + "icon.svg" }, 1},
+		"of a fake service": {func(t *testing.T) string { return startFakeService(t).server.URL + "/icon.svg" }, 1},
+		"from disk":         {func(t *testing.T) string { return fromDisk(t, "icon.svg", "127.0.0.1:9") }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := start(t) + "icon.svg"
-			const kept = `(async () => [localStorage.length, sessionStorage.length, (await indexedDB.databases()).length,
-				(await Array.fromAsync((await navigator.storage.getDirectory()).keys())).length].join())()`
+			url := c.start(t)
+			const kept = `(async () => {
+				const folder = await navigator.storage?.getDirectory().catch(() => undefined);
+				const files = folder === undefined ? [] : await Array.fromAsync(folder.keys());
+				return [localStorage.length, sessionStorage.length, (await indexedDB.databases()).length, files.length].join();
+			})()`
 			var first *tab
 			t.Run("earlier", func(t *testing.T) {
 				p := newPage(t, "earlier", url)
 				first = p.tab
 				eval[any](p, `localStorage.kept = sessionStorage.kept = 1`)
 				eval[any](p, `new Promise((resolve) => { indexedDB.open("kept").onsuccess = () => resolve() })`)
-				eval[any](p, `navigator.storage.getDirectory().then((folder) => folder.getFileHandle("kept", { create: true })).then(() => null)`)
-				if got := eval[string](p, kept); got != "1,1,1,1" {
-					t.Errorf("the page has kept %s things, want one of each kind", got)
+				if c.files > 0 {
+					eval[any](p, `navigator.storage.getDirectory().then((folder) => folder.getFileHandle("kept", { create: true })).then(() => null)`)
+				}
+				if got, want := eval[string](p, kept), fmt.Sprintf("1,1,1,%d", c.files); got != want {
+					t.Errorf("the page has kept %s things, want %s", got, want)
+				}
+				p.beforeEachLoad(`globalThis.scripted = true`)
+				p.navigate(url)
+				if !eval[bool](p, "globalThis.scripted === true") {
+					t.Error("the script of the test was not run")
 				}
 			})
 			t.Run("later", func(t *testing.T) {
@@ -152,6 +166,9 @@ func TestATabForgetsWhatPagesOfEarlierTestsHaveKept(t *testing.T) {
 				}
 				if got := eval[string](p, kept); got != "0,0,0,0" {
 					t.Errorf("%s things of the earlier page are there", got)
+				}
+				if eval[bool](p, "globalThis.scripted === true") {
+					t.Error("the script of the earlier test was run")
 				}
 				// What this test keeps stays.
 				eval[any](p, `sessionStorage.kept = 1`)
@@ -173,6 +190,14 @@ func (t *tab) clear(all bool) error {
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void]("globalThis.testing?.leave()")); err != nil {
 			return err
 		}
+		// The empty page must not run them.
+		for _, id := range t.scripts {
+			if err := target.Call(ctx, cdppage.RemoveScriptToEvaluateOnNewDocument.Method,
+				cdppage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: id}, nil); err != nil {
+				return err
+			}
+		}
+		t.scripts = nil
 		empty := emptyPage()
 		if t.fromDisk {
 			var err error
@@ -183,13 +208,6 @@ func (t *tab) clear(all bool) error {
 		if err := chromedp.Do(ctx, chromedp.Navigate(empty)); err != nil {
 			return err
 		}
-		for _, id := range t.scripts {
-			if err := target.Call(ctx, cdppage.RemoveScriptToEvaluateOnNewDocument.Method,
-				cdppage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: id}, nil); err != nil {
-				return err
-			}
-		}
-		t.scripts = nil
 		for _, step := range []struct {
 			method string
 			params any
