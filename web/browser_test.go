@@ -133,7 +133,7 @@ var errNoChromium = errors.New("no Chromium in PATH (chromium, chromium-browser 
 // whole names Chromium, the browser that people have.
 var whole = []string{"chromium", "chromium-browser", "google-chrome"}
 
-// shell names Chromium without its own windows, which shows pages in the same way. The tests take a fifth less processor time in it.
+// shell names Chromium without its own windows, which shows pages in the same way. The tests take a quarter less processor time in it.
 var shell = []string{"chromium-headless-shell", "chrome-headless-shell"}
 
 func startChromium() (context.Context, error) {
