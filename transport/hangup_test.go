@@ -113,8 +113,10 @@ func TestWhatTheRateAllowsArrivesAlthoughItsSenderHasGone(t *testing.T) {
 			bob := s.login(t, "bob")
 			for round := range 20 {
 				c := s.connect(t)
-				stream := rawws.Message(loginFrame)
-				text := fmt.Sprintf(`{"type":"bye","number":%d,"from":"alice","to":"bob"}`, round)
+				// Each has a login of its own: the goodbye may be answered a moment before the login is free.
+				login := fmt.Sprintf("alice %d", round)
+				stream := rawws.Message(fmt.Sprintf(`{"type":"login","login":%q}`, login))
+				text := fmt.Sprintf(`{"type":"bye","from":%q,"to":"bob"}`, login)
 				for range 3 {
 					stream = append(stream, rawws.Message(text)...)
 				}
