@@ -30,6 +30,10 @@ func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 	t.Parallel()
 	s := startFakeService(t)
 	alice, bob := s.pair()
+	failing := func(t testing.TB) {
+		s.failing(t)
+		alice.t, bob.t = t, t
+	}
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, s *fakeService, alice, bob *page)
@@ -42,10 +46,6 @@ func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 		{"offers that cannot be read", offersThatCannotBeReadLeaveItAlone},
 		{"offers in a flood", offersInAFloodLeaveItAlone},
 	} {
-		failing := func(t testing.TB) {
-			s.failing(t)
-			alice.t, bob.t = t, t
-		}
 		if !t.Run(c.name, func(one *testing.T) {
 			failing(one)
 			defer failing(t)

@@ -235,7 +235,7 @@ func (t *tab) clear(all bool) error {
 }
 
 // emptyPage is the address of a page without anything. It is of the same site as the services' pages, so that the tab keeps its
-// process.
+// process. For the same reason tabs that show pages from disk have testdata/empty.html.
 var emptyPage = sync.OnceValue(func() string {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
