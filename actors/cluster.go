@@ -129,8 +129,15 @@ func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	if outcome == Undecided {
 		code = messages.CodeCapacity
 	}
-	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
-		m.claims[0].connection.refused(code)
+	for first := true; len(m.claims) > 0; m.claims, first = m.claims[1:], false {
+		switch c := m.claims[0]; {
+		case first || outcome != Taken || c.secret == nil:
+			c.connection.refused(code)
+		case c.connection.gone(): // so each connection has one question in the row at most
+			c.connection.decide()
+		default: // only the secret of the first was asked about
+			r.claim(ctx, c)
+		}
 	}
 }
 
