@@ -20,9 +20,10 @@ type Cluster interface {
 	// claim that cannot be decided in time ends with Undecided. The cluster gives up what it gets afterwards. If the login brings a
 	// secret, Resumption is not nil. Then the claim takes over the session of another node, whose state comes with the decision.
 	Claim(key string, resumption *Resumption, decided func(Claimed, *Moved))
-	// Reclaim asks whether this node still owns a login whose session it has handed over. If so, no other node gets it any more by
-	// the handing over.
-	Reclaim(key string, decided func(owns bool))
+	// Reclaim asks whether this node still owns a login whose session it has handed over. If it does, the hand-over is void: no node
+	// can take the login with it any more. Taken means that another node owns the login, and Undecided that nobody does, or that the
+	// cluster could not say.
+	Reclaim(key string, decided func(Claimed))
 	// Release gives up a login that was granted. Freed is called when other nodes may have the login, or when this node has lost
 	// it in any case.
 	Release(key string, freed func())

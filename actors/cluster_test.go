@@ -42,7 +42,7 @@ func (f *fakeCluster) Behind(string) bool { return false }
 func (f *fakeCluster) Landing(string)     {}
 func (f *fakeCluster) Landed(string)      {}
 
-func (f *fakeCluster) Reclaim(_ string, decided func(bool)) { decided(true) }
+func (f *fakeCluster) Reclaim(_ string, decided func(Claimed)) { decided(Granted) }
 
 func (f *fakeCluster) Claim(key string, r *Resumption, decided func(Claimed, *Moved)) {
 	f.mu.Lock()

@@ -139,7 +139,7 @@ func (s *session) takeOver(ctx actor.Context, c *claim) {
 	if k != nil && k.moving.Load() { // its client has asked another node for it, and soon one of the two has it
 		c.ending = s
 		ctx.Send(s.system().registry, (*succeed)(c))
-		s.unmoved()
+		s.unmoved(unmoved{})
 		return
 	}
 	from, held := s.show(k, Resumption{c.secret, c.received})
@@ -277,6 +277,9 @@ func (s *session) letGo() {
 		return
 	}
 	k.letGo(s.returns)
+	if k.moving.Load() { // another node may have it by now
+		s.system().departures.note(s.pid().Id, s.system().away.window+movedFor)
+	}
 	k.underway.Load().stop()
 	if k.absence != nil {
 		k.absence.end()

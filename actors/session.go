@@ -109,7 +109,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case moved:
 		s.moved(ctx)
 	case unmoved:
-		s.unmoved()
+		s.unmoved(m)
 	case stays:
 		s.stays(ctx, m)
 	case *actor.Stopping:

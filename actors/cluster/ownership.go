@@ -141,13 +141,18 @@ func (o *ownership) claim(key, instead string, claimed func(outcome actors.Claim
 	o.mu.Unlock()
 }
 
-// reclaim gives a login of this node another value, and reports whether it was still the node's. Who has seen the value before
-// cannot replace it any more.
-func (o *ownership) reclaim(key string, decided func(owns bool)) {
+// reclaim gives a login of this node another value, if it is still the node's. Who has seen the value before cannot replace it any
+// more. If the login is nobody's, nothing is decided.
+func (o *ownership) reclaim(key string, decided func(actors.Claimed)) {
 	o.mu.Lock()
 	value := o.value(o.held[key])
 	o.mu.Unlock()
-	o.claim(key, value, func(outcome actors.Claimed, _ string) { decided(outcome == actors.Granted) })
+	o.claim(key, value, func(outcome actors.Claimed, owner string) {
+		if outcome == actors.Taken && owner == "" { // who took it has given it up
+			outcome = actors.Undecided
+		}
+		decided(outcome)
+	})
 }
 
 // release gives up a login.
