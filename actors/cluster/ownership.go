@@ -37,7 +37,7 @@ type ownership struct {
 	store   Store
 	address string // of this node
 	now     func() time.Duration
-	// leaseEnded is called when the store says that the lease has ended.
+	// leaseEnded is called when the store says that the lease has ended. It must not block.
 	leaseEnded func()
 
 	mu      sync.Mutex
@@ -297,10 +297,11 @@ func (o *ownership) take() (requests []*request, lease int64) {
 
 // failed does requests again whose outcome is unknown. Who has waited too long is told.
 func (o *ownership) failed(requests []*request, lease int64, err error) {
-	ended := errors.Is(err, errLeaseEnded)
-	if ended {
+	o.mu.Lock()
+	if errors.Is(err, errLeaseEnded) && lease == o.lease { // a member that was frozen may speak of the lease before
 		o.leaseEnded()
 	}
+	o.mu.Unlock()
 	o.retries.Add(uint64(len(requests)))
 	pause(o.stopped)
 	var told []func()
