@@ -107,6 +107,19 @@ func (r *registry) obtain(ctx actor.Context, c *claim) {
 	})
 }
 
+// admits reports whether a login may be tried that brings a secret which no session here has. A session of another node may have it.
+// So in a cluster the login is counted when it has resumed nothing: see count.
+func (r *registry) admits(link Link) bool {
+	return r.system.cluster != nil && !link.Exhausted() || link.Admit(true)
+}
+
+// count counts a login that the cluster has decided, if it has brought a secret and resumed nothing.
+func (r *registry) count(c *claim) {
+	if c.admitted && !c.proven && !c.connection.link.Admit(true) {
+		c.connection.link.CountLogin() // many have come at once
+	}
+}
+
 // claimed decides all claims on a login for which the cluster was asked.
 func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	asked := r.claiming[m.key]
@@ -133,8 +146,10 @@ func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	for first := true; len(m.claims) > 0; m.claims, first = m.claims[1:], false {
 		switch c := m.claims[0]; {
 		case first || outcome != Taken || c.secret == nil:
+			r.count(c)
 			c.connection.refused(code)
 		case c.connection.gone(): // so each connection has one question in the row at most
+			r.count(c)
 			c.connection.decide()
 		default: // only the secret of the first was asked about
 			r.claim(ctx, c)
@@ -152,6 +167,9 @@ func (r *registry) grant(ctx actor.Context, m *claimed) {
 		case !c.keep && c.connection.gone():
 			c.connection.decide()
 		default:
+			if c.moved == nil {
+				r.count(c)
+			}
 			r.spawn(ctx, c, nil)
 			granted = true
 		}

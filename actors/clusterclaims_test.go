@@ -57,6 +57,70 @@ func TestARefusedClaimDoesNotDecideOnTheSecretsBehindIt(t *testing.T) {
 	}
 }
 
+// Only what becomes of a login says whether it has resumed a session of another node. A login that has does not count.
+func TestALoginThatResumesNothingAtAnotherNodeCounts(t *testing.T) {
+	for name, row := range map[string]struct {
+		outcome Claimed
+		moved   *Moved
+		many    bool // too many logins have come by the time of the decision
+		admits  []bool
+		counted int
+	}{
+		"a session of another node":             {Granted, &Moved{Shown: "alice"}, false, nil, 0},
+		"a secret that nobody has":              {Granted, nil, false, []bool{true}, 0},
+		"another secret":                        {Taken, nil, false, []bool{true}, 0},
+		"a cluster that cannot decide":          {Undecided, nil, false, []bool{true}, 0},
+		"a secret that nobody has, among many":  {Granted, nil, true, []bool{true}, 1},
+		"another secret, among many":            {Taken, nil, true, []bool{true}, 1},
+		"a session of another node, among many": {Granted, &Moved{Shown: "alice"}, true, nil, 0},
+	} {
+		for _, first := range []bool{true, false} {
+			s, f := clusterSystem(t, false)
+			if !first {
+				asks(t, s, "")
+			}
+			alice := asks(t, s, firstSecret)
+			alice.link.wantAdmits(t)
+			if !first {
+				f.decide("alice", Taken)
+			}
+			alice.link.mu.Lock()
+			alice.link.refuses = row.many
+			alice.link.mu.Unlock()
+			f.decideWith("alice", row.outcome, row.moved)
+			alice.link.next(t)
+			alice.link.wantAdmits(t, row.admits...)
+			if alice.link.counted != row.counted {
+				t.Errorf("%s, the first: %t: CountLogin was called %d times, want %d", name, first, alice.link.counted, row.counted)
+			}
+		}
+	}
+}
+
+// While too many logins come from an address, no other node is asked about what it brings.
+func TestTheClusterIsNotAskedWhileTooManyLoginsComeFromTheAddress(t *testing.T) {
+	s, f := clusterSystem(t, true)
+	p := connect(s)
+	p.link.refuses = true
+	p.send(t, `{"type":"login","login":"alice","keep":true`+resumes(firstSecret, 0)+`}`)
+	wantRefused(t, p.link.next(t), messages.CodeTooMany)
+	f.wantEvents(t)
+}
+
+// Who leaves before the decision is counted all the same, once.
+func TestALoginOfAConnectionThatHasEndedCounts(t *testing.T) {
+	s, f := clusterSystem(t, false)
+	asks(t, s, "")
+	gone := asks(t, s, wrongSecret)
+	gone.Closed(false)
+	f.decide("alice", Taken)
+	gone.link.wantAdmits(t, true)
+	alone := asks(t, s, wrongSecret)
+	alone.Closed(false)
+	f.decide("alice", Taken)
+	alone.link.wantAdmits(t, true)
+}
+
 // Who leaves keeps nobody behind waiting for an answer. So the row is no longer than there are connections.
 func TestASecretOfAConnectionThatHasEndedIsNotAskedAbout(t *testing.T) {
 	s, f := clusterSystem(t, false)
