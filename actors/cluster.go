@@ -38,8 +38,8 @@ type Cluster interface {
 	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
 	// [System.Arrive]. Return owns the message from then on.
 	Return(origin string, m *messages.Return)
-	// Online asks which logins any node has. Told is called once.
-	Online(keys []string, told func(online []bool))
+	// Online asks which logins any node has. Told is called once, and learns for which logins that is known.
+	Online(keys []string, told func(online, known []bool))
 	// Follow makes the cluster call [System.Changed] for each login that comes or goes at any node, and [System.Follows] when it
 	// has begun to, or not any more.
 	Follow(on bool)

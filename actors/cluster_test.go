@@ -30,8 +30,11 @@ func newFakeCluster() *fakeCluster {
 	return &fakeCluster{claims: map[string]func(Claimed, *Moved){}, frees: map[string]func(){}}
 }
 
-func (f *fakeCluster) Online(keys []string, told func([]bool)) { told(make([]bool, len(keys))) }
-func (f *fakeCluster) Follow(bool)                             {}
+func (f *fakeCluster) Online(keys []string, told func(online, known []bool)) {
+	told(make([]bool, len(keys)), slices.Repeat([]bool{true}, len(keys)))
+}
+
+func (f *fakeCluster) Follow(bool) {}
 
 func (f *fakeCluster) Inform(key, _ string, code messages.Code, _ []byte) {
 	f.mu.Lock()

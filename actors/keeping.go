@@ -206,7 +206,7 @@ func (s *session) resume(k *kept, c *claim, received uint64) {
 		s.link().Deliver(m.(*messages.Deliver))
 	}
 	k.queued.Store(k.sent)
-	if w := s.system().presence.of(s); w != nil {
+	if w := s.system().presence.of(s); w != nil && w.told { // otherwise located tells all
 		s.tellPresence(w)
 	}
 	s.system().counts.resumed.Add(1)
