@@ -80,28 +80,23 @@ func (c chunk) release() {
 	}
 }
 
-// post is [Routes.Post] to this peer. It returns false, and does nothing, if the peer was removed.
-func (p *peer) post(m Message) bool {
+// post is [Routes.post] to this peer. It does nothing if the peer was removed.
+func (p *peer) post(m Message) (outcome Outcome, waits, removed bool) {
 	size, memory := m.Size()+perMessage, m.Memory()+perMessage
 	p.mu.Lock()
-	if p.removed {
-		p.mu.Unlock()
-		return false
-	}
-	if p.silent || !p.waiting.takes(size, memory) {
-		refusal := Overloaded
-		if p.silent {
-			refusal = Silent
-		}
-		p.mu.Unlock()
-		p.routes.refuse(m, refusal)
-		return true
+	defer p.mu.Unlock()
+	switch {
+	case p.removed:
+		return 0, false, true
+	case p.silent:
+		return Silent, false, false
+	case !p.waiting.takes(size, memory):
+		return Overloaded, false, false
 	}
 	p.waiting.put(m, size, memory)
 	p.unsent += size
 	p.wake()
-	p.mu.Unlock()
-	return true
+	return 0, true, false
 }
 
 // perMessage is what a message counts more than its body.
