@@ -241,9 +241,6 @@ func (s *session) owned(ctx actor.Context) bool {
 
 // lost ends the session, because the node has lost its login.
 func (s *session) lost(ctx actor.Context) {
-	if s.departing {
-		return
-	}
 	s.link().Close(messages.CloseServiceRestart, s.system().retryReason())
 	s.depart(ctx)
 }

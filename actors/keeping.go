@@ -130,7 +130,7 @@ func (s *session) tellKept(ctx actor.Context, k *kept, text []byte) {
 
 // takeOver decides a claim on this session's login that brings a secret.
 func (s *session) takeOver(ctx actor.Context, c *claim) {
-	if !s.owned(ctx) || s.departing {
+	if !s.owned(ctx) {
 		c.ending = s
 		ctx.Send(s.system().registry, (*succeed)(c))
 		return
@@ -227,7 +227,7 @@ func (s *session) disconnected(ctx actor.Context, m disconnected) {
 		return // it was taken over
 	}
 	k := s.kept()
-	if k == nil || m.final || s.departing {
+	if k == nil || m.final {
 		s.depart(ctx)
 		return
 	}

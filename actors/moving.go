@@ -115,7 +115,7 @@ func (s *System) Drain() {
 
 // handOver stops the session, if a secret holds, and hands it over. It is that of takeOver, for a connection of another node.
 func (s *session) handOver(ctx actor.Context, m *handingOver) {
-	if !s.owned(ctx) || s.departing {
+	if !s.owned(ctx) {
 		m.answer(Ends, nil)
 		return
 	}
@@ -178,7 +178,7 @@ func (s *session) snapshot(k *kept, from uint64) *Moved {
 // moved ends the session, because it goes on at another node. What its client has not confirmed is with that node.
 func (s *session) moved(ctx actor.Context) {
 	k := s.kept()
-	if k == nil || !k.moving.Load() || s.departing {
+	if k == nil || !k.moving.Load() {
 		return
 	}
 	k.letGo(func(m *messages.Deliver) { (*messages.Relay)(m).Release() })
@@ -187,7 +187,7 @@ func (s *session) moved(ctx actor.Context) {
 
 // unmoved takes the session back if it was not fetched.
 func (s *session) unmoved(m unmoved) {
-	if k := s.kept(); k == nil || !k.moving.Load() || s.departing {
+	if k := s.kept(); k == nil || !k.moving.Load() {
 		return
 	}
 	root, self := s.system().root, s.pid()
