@@ -161,7 +161,7 @@ func (s *session) takeOver(ctx actor.Context, c *claim) {
 	}
 }
 
-// show says what a login proves that brings a secret. If the secret holds, show notes that it was brought, and returns how many
+// show says what the secret of a login proves. If it holds, show notes that it was brought, and returns how many
 // messages the client has. K is nil if the session is not kept.
 func (s *session) show(k *kept, r Resumption) (from uint64, held proof) {
 	if k == nil {

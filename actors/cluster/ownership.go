@@ -48,7 +48,7 @@ type ownership struct {
 	busy    map[string]*request // the newest request about a login, while it is not done
 	queue   []*request
 	flying  int
-	slow    int           // of those that fly
+	slow    int           // flights that take longer than slowAnswer
 	heard   time.Duration // when the store has answered last
 	stopped context.Context
 

@@ -226,8 +226,8 @@ func (p *peer) look() {
 	}
 }
 
-// timeOut notes the outcome of the messages that were published before a time. They go on counting as messages that wait. What was
-// not published will not be. The caller holds mu.
+// timeOut gives messages that were published before a time the outcome Lost. They still count against the bound. Messages that were not
+// published get Silent, and are never sent. The caller holds mu.
 func (p *peer) timeOut(before time.Time, told *results) {
 	p.silent = true
 	through := uint64(0)
