@@ -309,7 +309,8 @@ func (p *peerSession) expired(m expired) {
 	}
 }
 
-// unreserve ends the reservation of an id that becomes vacant. If another id has got the room of this one, it counts once more until then.
+// unreserve ends the reservation of an id that becomes vacant. If another id has taken this one's room, the caller is about to subtract it a
+// second time. So it is added here once.
 func (p *peerSession) unreserve() {
 	if p.reservation().end() {
 		p.system().peers.taken.Add(1)
