@@ -24,7 +24,7 @@ type kept struct {
 
 	// retained holds the messages behind confirmed. It is nil if there are none.
 	retained *queue
-	bytes    atomic.Int64 // of retained
+	bytes    atomic.Int64 // the sizes of what is retained, see heldSize
 
 	// mark stands in front of queued in a WebSocket ping. An answer to a ping that was for another session, because the client has
 	// logged in again on its connection, confirms nothing.
@@ -76,20 +76,23 @@ func (k *kept) retain(m *messages.Deliver) {
 	}
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
 	k.retained.put(m)
-	k.grow(len(m.Text), 1)
+	k.grow(heldSize(m))
 }
 
 // heldBytes is about what a retained message occupies besides its text.
 const heldBytes = 320
 
-// memory returns how many bytes what is retained occupies.
-func (k *kept) memory() int { return int(k.bytes.Load()) + int(k.sent-k.confirmed)*heldBytes }
+// heldSize returns how many bytes a retained message counts. It occupies hardly more than twice as many, see [messages.Relay.Compact].
+func heldSize(m *messages.Deliver) int { return len(m.Text) + heldBytes }
 
-// grow counts the bytes of the texts of messages that are retained from now on. Both may be negative.
-func (k *kept) grow(bytes, messages int) {
+// memory returns how many bytes count for what is retained.
+func (k *kept) memory() int { return int(k.bytes.Load()) }
+
+// grow counts bytes of messages that are retained from now on, or of such that are not any more.
+func (k *kept) grow(bytes int) {
 	k.bytes.Add(int64(bytes))
 	if k.absence != nil {
-		k.absence.grow(bytes + messages*heldBytes)
+		k.absence.grow(bytes)
 	}
 }
 
@@ -102,7 +105,7 @@ func (k *kept) confirm(count uint64, system *System) {
 	for k.confirmed < count {
 		k.confirmed++
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text), -1)
+		k.grow(-heldSize(m))
 		system.settled(m)
 	}
 	if k.retained.len() == 0 {
@@ -118,7 +121,7 @@ func (k *kept) letGo(f func(*messages.Deliver)) {
 	k.confirmed = k.sent
 	for k.retained.len() > 0 {
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text), -1)
+		k.grow(-heldSize(m))
 		f(m)
 	}
 	k.release()

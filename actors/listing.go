@@ -14,7 +14,7 @@ type SessionState struct {
 	Login   string // as its client has typed it
 	Away    bool   // the session is kept and has no connection now
 	Kept    bool   // the session would outlive its connection
-	Waiting int    // bytes that wait for the client
+	Waiting int    // bytes that wait for the client, as [Options.QueueLimit] counts them
 	PeerJS  bool   // Login is the id of a PeerJS client
 }
 
