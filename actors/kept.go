@@ -24,7 +24,7 @@ type kept struct {
 
 	// retained holds the messages behind confirmed. It is nil if there are none.
 	retained *queue
-	bytes    atomic.Int64 // the sizes of what is retained, see heldSize
+	bytes    atomic.Int64 // what is retained counts so many bytes against the bound of what waits, see weight
 
 	// mark stands in front of queued in a WebSocket ping. An answer to a ping that was for another session, because the client has
 	// logged in again on its connection, confirms nothing.
@@ -76,23 +76,40 @@ func (k *kept) retain(m *messages.Deliver) {
 	}
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
 	k.retained.put(m)
-	k.grow(heldSize(m))
+	k.grow(m)
 }
 
 // heldBytes is about what a retained message occupies besides its text.
 const heldBytes = 320
 
-// heldSize returns how many bytes a retained message counts. It occupies hardly more than twice as many, see [messages.Relay.Compact].
+// heldSize returns about how many bytes a retained message occupies. It may be twice as many, see [messages.Relay.Compact].
 func heldSize(m *messages.Deliver) int { return len(m.Text) + heldBytes }
 
-// memory returns how many bytes count for what is retained.
-func (k *kept) memory() int { return int(k.bytes.Load()) }
+// weight returns how many bytes a retained message counts against the bound of what waits: its text, or half of what it occupies if
+// that is more. So short messages do not occupy many times the bound.
+func weight(m *messages.Deliver) int { return max(len(m.Text), heldSize(m)/2) }
 
-// grow counts bytes of messages that are retained from now on, or of such that are not any more.
-func (k *kept) grow(bytes int) {
-	k.bytes.Add(int64(bytes))
+// memory returns about how many bytes what is retained occupies.
+func (k *kept) memory() (bytes int) {
+	for _, m := range k.behind(k.confirmed) {
+		bytes += heldSize(m.(*messages.Deliver))
+	}
+	return bytes
+}
+
+// grow counts a message that is retained from now on.
+func (k *kept) grow(m *messages.Deliver) {
+	k.bytes.Add(int64(weight(m)))
 	if k.absence != nil {
-		k.absence.grow(bytes)
+		k.absence.grow(heldSize(m))
+	}
+}
+
+// shrink counts a message that is not retained any more.
+func (k *kept) shrink(m *messages.Deliver) {
+	k.bytes.Add(-int64(weight(m)))
+	if k.absence != nil {
+		k.absence.grow(-heldSize(m))
 	}
 }
 
@@ -105,7 +122,7 @@ func (k *kept) confirm(count uint64, system *System) {
 	for k.confirmed < count {
 		k.confirmed++
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-heldSize(m))
+		k.shrink(m)
 		system.settled(m)
 	}
 	if k.retained.len() == 0 {
@@ -121,7 +138,7 @@ func (k *kept) letGo(f func(*messages.Deliver)) {
 	k.confirmed = k.sent
 	for k.retained.len() > 0 {
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-heldSize(m))
+		k.shrink(m)
 		f(m)
 	}
 	k.release()

@@ -474,7 +474,7 @@ func TestWhatIsUnconfirmedIsBounded(t *testing.T) {
 	bob := join(t, s, "bob")
 	alice, first := keep(t, s, "alice", "")
 	text := offerOf(bob, "alice", 1000)
-	fits := (MinQueueLimit-len(text))/(len(text)+heldBytes) + 1
+	fits := MinQueueLimit / len(text)
 	for range fits {
 		bob.send(t, text)
 	}

@@ -133,7 +133,7 @@ func (s *session) fail(ctx actor.Context) {
 func (s *session) waiting() int {
 	waiting := s.link().Waiting()
 	if k := s.kept(); k != nil {
-		waiting = max(waiting, k.memory())
+		waiting = max(waiting, int(k.bytes.Load()))
 	}
 	return waiting
 }
