@@ -149,7 +149,7 @@ type absentee struct {
 }
 
 // size returns how many bytes the message occupies.
-func (a *absentee) size() int64 { return int64(len(a.message.Text) + heldBytes) }
+func (a *absentee) size() int64 { return int64(heldSize(a.message)) }
 
 // tell tells the cluster, once, that the message is passed on.
 func (a *absentee) tell() {
