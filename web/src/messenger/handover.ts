@@ -24,7 +24,7 @@ export interface HandoverOptions {
  * that holds the session claims it among the pages of this browser.
  */
 export class Handover {
-  /** The session and the open conversations, as the tab keeps them; undefined: it does not. */
+  /** The session and the open conversations, as the tab keeps them; undefined: it does not. A session that the page before has left counts. */
   #session: string | undefined;
   #open: string | undefined;
   #unloading = false;
@@ -32,6 +32,7 @@ export class Handover {
   token: string | undefined;
 
   constructor(private readonly options: HandoverOptions) {
+    this.#session = options.tab.read(SESSION);
     this.token = options.tab.read(TOKEN);
   }
 
@@ -82,8 +83,9 @@ export class Handover {
     this.options.tab.write(OPEN, (this.#open = open));
   }
 
-  /** The person may have changed what the tab may keep. The session has been kept again. */
+  /** The person may have changed what the tab may keep. */
   settingsChanged(): void {
+    if (!this.options.tab.write(SESSION, this.#session)) this.#session = undefined;
     this.keepToken(this.token);
     if (!this.possible) this.#keepOpen(undefined);
   }

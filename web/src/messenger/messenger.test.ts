@@ -87,23 +87,24 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string; restores?: string; received?: number; resume?: string; token?: string };
 
-/** A service that accepts every login, unless it refuses them or does not answer. */
+/** A service that accepts every login, unless it refuses them, does not answer, or is not there. */
 class FakeSocket {
   static answers = true;
+  static opens = true;
   static readonly OPEN = 1;
   static refusing = false;
   static iceServers: RTCIceServer[] | undefined;
   /** What it adds to its answer where it keeps sessions. */
   static keeps: object = {};
   static latest: FakeSocket;
-  readyState = 1;
+  readyState = FakeSocket.opens ? 1 : 0;
   readonly sent: Sent[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
   onclose: ((event: { code: number; reason: string }) => void) | undefined;
   constructor() {
     FakeSocket.latest = this;
-    queueMicrotask(() => this.onopen?.());
+    if (FakeSocket.opens) queueMicrotask(() => this.onopen?.());
   }
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
@@ -126,7 +127,7 @@ const givenUp = new Set<string>();
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
-  FakeSocket.answers = true;
+  FakeSocket.answers = FakeSocket.opens = true;
   FakeSocket.refusing = false;
   FakeSocket.iceServers = undefined;
   FakeSocket.keeps = {};
@@ -609,6 +610,24 @@ test("a call that was being made when the page was loaded again is made again", 
   mock.timers.tick(1_000);
   await settled();
   assert.deepEqual(sentTypes(), ["login", "offer"]);
+});
+
+test("a page that is loaded again before it has the session back leaves it to the next one", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  messenger.leavePage();
+  const left = new Map(tab);
+  FakeSocket.opens = false;
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, messenger.serviceReady], ["alice", false]);
+  messenger.leavePage();
+  assert.deepEqual(tab, left);
+  FakeSocket.opens = true;
+  keeps(true);
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, messenger.front?.peer, messenger.front?.phase], ["alice", "bob", "reconnecting"]);
+  assert.equal(FakeSocket.latest.sent[0]!.resume, "a-secret-of-the-service");
 });
 
 test("where the session has ended meanwhile the person is joined, and nobody is called", async () => {
