@@ -641,6 +641,26 @@ test("where the session has ended meanwhile the person is joined, and nobody is 
   assert.deepEqual([messenger.login, messenger.front?.phase, sentTypes(), said()], ["alice", "off", ["login"], ["noteNotRestored"]]);
 });
 
+test("a page that was signed out while it took the session over restores calls of the next login like any other page", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  FakeSocket.answers = false;
+  await loadedAgain(tab);
+  messenger.signOut();
+  FakeSocket.answers = true;
+  FakeSocket.latest.says({ type: "login", success: true, ...FakeSocket.keeps });
+  await settled();
+  await messenger.join("alice");
+  const channel = await calls("bob", "bob", "01");
+  await settled();
+  channel.onclose?.();
+  FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual([messenger.serviceReady, messenger.front?.phase, said()], [true, "reconnecting", ["noteConnected", "noteInterrupted"]]);
+});
+
 test("a tab that is a copy offers Join, and leaves the session to its original", async () => {
   keeps(false);
   const { tab } = await alice();

@@ -304,6 +304,7 @@ export class Messenger {
   }
 
   #leave(): void {
+    this.#resuming = false;
     this.#switchboard?.end();
     this.#switchboard = undefined;
     this.#service.leave();
