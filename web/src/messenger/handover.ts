@@ -28,6 +28,8 @@ export class Handover {
   #session: string | undefined;
   #open: string | undefined;
   #unloading = false;
+  /** Resolves when it is known whether another page holds the session. */
+  claimed = Promise.resolve(false);
   /** The token of the person. It begins as the page before has left it. */
   token: string | undefined;
 
@@ -55,7 +57,7 @@ export class Handover {
 
   /** Claims a session that the page before has left. Returns false if another page holds it: then this tab is a copy. */
   claim(session: KeptSession): Promise<boolean> {
-    return this.options.claim.take(session.id);
+    return (this.claimed = this.options.claim.take(session.id));
   }
 
   /** The next page needs this to go on with the session; undefined: there is none. */

@@ -115,18 +115,26 @@ class FakeSocket {
     this.onmessage?.({ data: JSON.stringify(frame) });
   }
   close() {}
+  /** The service accepts the connection. */
+  opened() {
+    this.readyState = 1;
+    this.onopen?.();
+  }
 }
 
 const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: globalThis.WebSocket };
 let messenger: Messenger;
 /** All pages of a test. */
 const pages: Messenger[] = [];
+/** The device can be read then. */
+let device: Promise<void>;
 /** What this browser remembers of sessions that were given up. */
 const givenUp = new Set<string>();
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
+  device = Promise.resolve();
   FakeSocket.answers = FakeSocket.opens = true;
   FakeSocket.refusing = false;
   FakeSocket.iceServers = undefined;
@@ -178,7 +186,7 @@ function newPage(tab = new Map<string, string>()) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
-  const claim = { free: true };
+  const claim = { free: true, answered: Promise.resolve() };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
@@ -192,16 +200,16 @@ function newPage(tab = new Map<string, string>()) {
       delete: async () => {},
     } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
-    identity: { own: async () => undefined } as Partial<Identity> as Identity,
+    identity: { own: () => device } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
-    claim: { take: async () => claim.free, release() {} },
+    claim: { take: () => claim.answered.then(() => claim.free), release() {} },
     givenUp: { has: (id) => givenUp.has(id), add: (id) => givenUp.add(id) },
     changed() {},
     arrived() {},
   });
   pages.push(messenger);
-  return { reading, contacts, settings, saved, progress, claim, tab };
+  return { messenger, reading, contacts, settings, saved, progress, claim, tab };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -639,6 +647,91 @@ test("where the session has ended meanwhile the person is joined, and nobody is 
   mock.timers.tick(20_000);
   await settled();
   assert.deepEqual([messenger.login, messenger.front?.phase, sentTypes(), said()], ["alice", "off", ["login"], ["noteNotRestored"]]);
+});
+
+/** A promise, and what keeps it. */
+function later(): [promise: Promise<void>, now: () => void] {
+  let now = () => {};
+  return [new Promise((resolve) => (now = resolve)), () => now()];
+}
+
+test("whoever cancels while the page takes the session over gives the login up, and keeps the token", async () => {
+  keeps(false);
+  const { tab } = newPage();
+  messenger.takeToken("token");
+  await alice(tab);
+  for (const opens of [true, false]) {
+    messenger.leavePage();
+    const copy = new Map(tab);
+    let read: () => void;
+    [device, read] = later();
+    FakeSocket.opens = opens;
+    keeps(true);
+    const page = newPage(tab);
+    messenger.connectToService();
+    const resumed = messenger.resume();
+    await settled();
+    assert.equal(messenger.joining, true);
+    messenger.cancelJoin();
+    messenger.cancelJoin();
+    read();
+    await resumed;
+    assert.deepEqual([messenger.joining, messenger.login, [...tab.keys()]], [false, undefined, ["token"]]);
+    FakeSocket.opens = true;
+    if (!opens) FakeSocket.latest.opened();
+    await settled();
+    assert.deepEqual(sentTypes(), ["login", "logout"]);
+    const [given] = FakeSocket.latest.sent;
+    assert.deepEqual([given!.resume, given!.token], ["a-secret-of-the-service", "token"]);
+    const socket = FakeSocket.latest;
+    await loadedAgain(copy);
+    assert.deepEqual([messenger.login, messenger.joining], [undefined, false], "a copy of the tab does not join either");
+    messenger = page.messenger;
+    FakeSocket.latest = socket;
+    keeps(false);
+    await messenger.join("alice");
+    assert.deepEqual([messenger.login, lastToken()], ["alice", "token"]);
+  }
+});
+
+test("whoever deletes everything while the page takes the session over is not joined, and gives the login up", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  let read: () => void;
+  [device, read] = later();
+  newPage(tab);
+  messenger.connectToService();
+  const resumed = messenger.resume();
+  await settled();
+  await messenger.forget();
+  read();
+  await resumed;
+  await settled();
+  assert.deepEqual([messenger.login, messenger.joining, messenger.recognition, tab.size, sentTypes()], [undefined, false, undefined, 0, ["login", "logout"]]);
+});
+
+test("whoever joins before it is known whether the tab is a copy gives the session before up, unless it is one", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  for (const free of [false, true]) {
+    messenger.leavePage();
+    const page = newPage(free ? tab : new Map(tab));
+    const [answered, answer] = later();
+    Object.assign(page.claim, { free, answered });
+    messenger.connectToService();
+    await settled();
+    const resumed = messenger.resume();
+    const joined = messenger.join("alice");
+    await settled();
+    assert.deepEqual(sentTypes(), []);
+    answer();
+    await Promise.all([resumed, joined]);
+    assert.deepEqual([messenger.login, messenger.alert], ["alice", undefined]);
+    assert.deepEqual(sentTypes(), free ? ["login", "logout", "login"] : ["login"]);
+    const secrets = FakeSocket.latest.sent.flatMap(({ resume }) => resume ?? []);
+    assert.deepEqual(secrets.map((secret) => secret === "a-secret-of-the-service"), free ? [true, false] : [false]);
+  }
 });
 
 test("a page that was signed out while it took the session over restores calls of the next login like any other page", async () => {

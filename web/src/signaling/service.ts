@@ -171,6 +171,7 @@ export class ServiceConnection {
   resume(kept: KeptSession): void {
     this.login = kept.login;
     this.#session = new Session(kept.login, kept);
+    this.#session.token = this.#token;
     if (this.#connection?.open !== true) return this.connect();
     this.#setState({ kind: "connecting" });
     this.#sendLogin(this.#connection);
