@@ -156,9 +156,10 @@ export class Account {
     return conversation?.has(call) === true ? conversation : undefined;
   }
 
-  /** Brings a conversation to the front, or none. */
-  show(conversation: LiveConversation | undefined): void {
-    if (conversation === this.#front) return;
+  /** Brings the conversation with the same login to the front, or none. If there is no such conversation any more, nothing changes. */
+  show(asked: LiveConversation | undefined): void {
+    const conversation = asked && this.find(asked.peer);
+    if (conversation === this.#front || (asked !== undefined && conversation === undefined)) return;
     this.#front?.call?.typing(false);
     this.#front = conversation;
     this.writing = false;

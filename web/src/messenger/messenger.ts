@@ -374,9 +374,9 @@ export class Messenger {
     this.#changed();
   }
 
-  /** Brings a conversation to the front, or none. */
+  /** Brings a conversation to the front, or none. A notification may ask for one that is gone, or after Sign out. */
   show(conversation: LiveConversation | undefined): void {
-    this.#account?.show(conversation);
+    if (this.#switchboard !== undefined) this.#account?.show(conversation);
     this.#changed();
   }
 
