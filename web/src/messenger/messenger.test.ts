@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
 import type { Delivery } from "../conversation/conversation.js";
-import type { Keeper } from "../conversation/history.js";
+import { databaseInMemory, fakeKeyRanges } from "../conversation/database.fixture.js";
+import { History, type Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
 import type { Identity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
+import type { LiveConversation } from "./liveconversation.js";
 import { Messenger } from "./messenger.js";
 
 /** The fingerprint of the certificate `byte`. */
@@ -173,25 +175,26 @@ async function loadedAgain(tab: Map<string, string>, kind?: "copy") {
 }
 
 /** Alice's page. Her contacts can be read when the test says so. */
-async function alice(tab?: Map<string, string>) {
-  const page = newPage(tab);
+async function alice(tab?: Map<string, string>, keeper?: Keeper) {
+  const page = newPage(tab, keeper);
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
   return page;
 }
 
-/** A page whose tab keeps this. */
-function newPage(tab = new Map<string, string>()) {
+/** A page whose tab keeps this. `keeper` is its device if something is kept there. */
+function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
+  const arrived: LiveConversation[] = [];
   const progress = new Map<number, Delivery>();
   const claim = { free: true, answered: Promise.resolve() };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: {
+    keeper: keeper ?? {
       keeping: false,
       load: async () => [],
       progress: async () => progress,
@@ -206,10 +209,10 @@ function newPage(tab = new Map<string, string>()) {
     claim: { take: () => claim.answered.then(() => claim.free), release() {} },
     givenUp: { has: (id) => givenUp.has(id), add: (id) => givenUp.add(id) },
     changed() {},
-    arrived() {},
+    arrived: (conversation) => void arrived.push(conversation),
   });
   pages.push(messenger);
-  return { messenger, reading, contacts, settings, saved, progress, claim, tab };
+  return { messenger, reading, contacts, settings, arrived, saved, progress, claim, tab };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -414,6 +417,45 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.equal(front?.phase, "off");
   theirs("new");
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
+});
+
+/** Somebody whom alice does not know wants to connect. */
+const carolAsks = () => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("02") }, from: "carol", to: "alice", call: "of carol" });
+
+test("a notification brings the conversation of now to the front, or none", async () => {
+  const { settings, arrived } = await alice();
+  settings.choose({ askFirst: true });
+  carolAsks();
+  const [told] = arrived;
+  messenger.accept(messenger.requests[0]!);
+  const { front } = messenger;
+  assert.deepEqual([front?.peer, front?.phase, front === told], ["carol", "connecting", false]);
+  messenger.show(undefined);
+  messenger.show(told);
+  assert.equal(messenger.front, front);
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.hears({ kind: "hello", instance: "page of carol", received: undefined });
+  await settled();
+  messenger.signOut();
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+  await messenger.join("bob");
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+});
+
+test("that somebody was declined is kept", async () => {
+  fakeKeyRanges();
+  const { database } = databaseInMemory();
+  const { settings } = await alice(undefined, new History(Promise.resolve(database), () => false, () => {}, () => {}));
+  settings.choose({ askFirst: true });
+  carolAsks();
+  await settled();
+  messenger.decline(messenger.requests[0]!);
+  await settled();
+  assert.deepEqual(messenger.conversations.map(({ entries }) => entries.map((entry) => entry.kind === "note" && entry.phrase.key)), [["noteDeclined"]]);
+  assert.deepEqual([(await database.all("conversations")).length, (await database.all("entries")).length], [1, 1]);
 });
 
 test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {

@@ -187,8 +187,9 @@ export class Switchboard implements CallsListener {
 
   /** Declines somebody who waits. */
   decline(request: Request): void {
-    this.calls.decline(request);
+    // This comes first: an empty conversation goes with the request, from the device too.
     this.account.note(this.account.with(request.peer), phrase("noteDeclined", request.peer));
+    this.calls.decline(request);
   }
 
   /** Ends the call of a conversation, or stops restoring it. */
