@@ -1,7 +1,7 @@
 import { loginKey } from "../signaling/logins.js";
 import { Newest } from "./newest.js";
 
-/** Most calls for which candidates are kept: a bound against a peer that sends only candidates. */
+/** Most calls for which candidates are kept. So many requests may wait for the person (calllimits.ts): 8 of people who are known, and 8 of strangers. */
 const MAX_CALLS = 16;
 /** Most candidates that are kept for each of them. */
 const MAX_CANDIDATES = 64;
