@@ -6,7 +6,7 @@ import { databaseInMemory, fakeKeyRanges } from "../conversation/database.fixtur
 import { History, type Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
-import type { Identity } from "../identity/identity.js";
+import type { Identity, OwnIdentity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
 import type { LiveConversation } from "./liveconversation.js";
 import { Messenger } from "./messenger.js";
@@ -128,8 +128,9 @@ const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: g
 let messenger: Messenger;
 /** All pages of a test. */
 const pages: Messenger[] = [];
-/** The device can be read then. */
+/** When the device can be read, and the identity that it keeps. */
 let device: Promise<void>;
+let own: OwnIdentity | undefined;
 /** What this browser remembers of sessions that were given up. */
 const givenUp = new Set<string>();
 
@@ -137,6 +138,7 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
   device = Promise.resolve();
+  own = undefined;
   FakeSocket.answers = FakeSocket.opens = true;
   FakeSocket.refusing = false;
   FakeSocket.iceServers = undefined;
@@ -203,7 +205,7 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
       delete: async () => {},
     } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
-    identity: { own: () => device } as Partial<Identity> as Identity,
+    identity: { own: () => device.then(() => own) } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
     claim: { take: () => claim.answered.then(() => claim.free), release() {} },
@@ -774,6 +776,22 @@ test("whoever joins before it is known whether the tab is a copy gives the sessi
     const secrets = FakeSocket.latest.sent.flatMap(({ resume }) => resume ?? []);
     assert.deepEqual(secrets.map((secret) => secret === "a-secret-of-the-service"), free ? [true, false] : [false]);
   }
+});
+
+test("a page that stays open longer than its certificate lasts takes the next one", async () => {
+  const certificate = (expires: number) => ({ certificate: { expires } as RTCCertificate, next: undefined, kept: true });
+  own = certificate(1);
+  await alice();
+  own = certificate(2);
+  messenger.woke();
+  await settled();
+  await calls("bob", "bob", "01");
+  assert.deepEqual(FakeConnection.all.at(-1)!.getConfiguration().certificates, [own.certificate]);
+  messenger.signOut();
+  let read = 0;
+  mock.method(device, "then", () => read++);
+  messenger.woke();
+  assert.equal(read, 0, "before Join nothing is read");
 });
 
 test("a page that was signed out while it took the session over restores calls of the next login like any other page", async () => {

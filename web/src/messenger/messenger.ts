@@ -152,6 +152,7 @@ export class Messenger {
   woke(): void {
     this.#service.hurry();
     this.#switchboard?.calls.check();
+    if (this.login !== undefined) void this.#prove(); // A page that stays open may outlive its certificate.
   }
 
   get service(): ServiceState {

@@ -69,12 +69,15 @@ const malformed = { type: "error", code: "malformed", message: "The message is n
 /** A connection of which the service has accepted the socket, and what it has told its listener. */
 function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   const heard: string[] = [];
-  const state = { urgent: false, pending: false, stored: 0, token: undefined as string | undefined, kept: undefined as KeptSession | undefined };
+  const state = { urgent: false, pending: false, fails: false, stored: 0, token: undefined as string | undefined, kept: undefined as KeptSession | undefined };
   const service = new ServiceConnection(
     "ws://host/ws",
     {
       stateChanged: () => {},
-      received: (frame) => heard.push(frame.type === "error" ? frame.code : frame.type),
+      received: (frame) => {
+        if (state.fails) throw new Error("the page fails");
+        heard.push(frame.type === "error" ? frame.code : frame.type);
+      },
       presence: (online, offline) => heard.push(`presence: ${online.join()} | ${offline.join()}`),
       loginLost: (code) => heard.push(`lost: ${code}`),
       loginRegained: (kept) => heard.push(kept ? "regained" : "regained anew"),
@@ -732,6 +735,16 @@ test("what has come is stored once in a turn of the event loop, and before it is
   latest().says(bye);
   service.keep();
   assert.equal(state.kept?.received, 65, "the page is unloaded");
+});
+
+test("a message on which the page fails counts all the same", async () => {
+  const { state } = await joinedAndKept();
+  state.fails = true;
+  assert.throws(() => latest().says(bye), /fails/u);
+  state.fails = false;
+  latest().says(bye);
+  mock.timers.tick(1);
+  assert.equal(state.kept?.received, 2);
 });
 
 test("a service that keeps nothing gets nothing more than before", async () => {

@@ -412,12 +412,17 @@ export class ServiceConnection {
     const fields = parseFields(data);
     const session = connection.loggedIn && this.#session?.on === true && counts(fields) ? this.#session : undefined;
     if (session?.isNew() === false) return;
-    if (fields !== undefined) this.#act(connection, fields, data);
-    if (session === undefined || session !== this.#session) return;
-    session.acted(data);
-    if (!this.listener.pending()) session.settle();
-    this.#keepSoon();
-    this.#confirm();
+    try {
+      if (fields !== undefined) this.#act(connection, fields, data);
+    } finally {
+      // A message on which this page fails would fail again. The service has counted it.
+      if (session !== undefined && session === this.#session) {
+        session.acted(data);
+        if (!this.listener.pending()) session.settle();
+        this.#keepSoon();
+        this.#confirm();
+      }
+    }
   }
 
   /** @param data the frame as it was on the wire */
