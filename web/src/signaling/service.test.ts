@@ -461,6 +461,39 @@ test("a login that an earlier connection of the page may still hold is asked for
   mock.restoreAll();
 });
 
+test("a login that somebody else holds is asked for again and again, on other connections before the service ends one for that", async () => {
+  const { service, heard } = await back();
+  const before = FakeSocket.all.length;
+  let clock = performance.now();
+  mock.method(performance, "now", () => clock);
+  const refused = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      latest().says(taken);
+      clock += 31_000;
+      mock.timers.tick(31_000);
+      if (latest().readyState === 0) latest().open();
+    }
+  };
+  await refused(100);
+  const asked = FakeSocket.all.slice(before - 1).map(({ sent }) => sent.filter(({ type }) => type === "login").length);
+  assert.deepEqual(asked, [19, 19, 19, 19, 19, 6]);
+  assert.deepEqual([service.state.kind, service.login], ["connected", "alice"]);
+  const news = heard.length;
+  await refused(13);
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 13, "waiting"]);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 14, "connected"], "nobody believes that an earlier connection holds it");
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 14, "connecting"], "now one may");
+  mock.restoreAll();
+});
+
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
   const { service, heard } = await watching(["bob"]);
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });

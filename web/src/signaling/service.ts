@@ -400,7 +400,8 @@ export class ServiceConnection {
   #refused(connection: Connection, code: string): void {
     // The same token would be refused again.
     if (tokenFault(code) !== undefined) return this.#drop(connection, TOKEN_ENDED, phrase("tokenRefused"));
-    const { wait, held } = this.#refusals.add(code, this.listener.urgent());
+    const { wait, held, leave } = this.#refusals.add(code, this.listener.urgent());
+    if (leave) return this.#drop(connection);
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
     if (held) return;
     this.#connected();
