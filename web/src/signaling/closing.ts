@@ -6,6 +6,10 @@ export const REFUSED = 1008;
 export const TOKEN_ENDED = 4002;
 /** … and the one of a session that another connection has taken over. */
 export const TAKEN_OVER = 4100;
+/** The code with which a service that is full closes connections. */
+const FULL = 1013;
+/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms. */
+const URGENT_RETRY = 2_000;
 /** The shortest wait before this page connects again, even if the service asks for a shorter one, in ms. */
 const MIN_RETRY = 250;
 
@@ -13,6 +17,11 @@ const MIN_RETRY = 250;
 export function retryAfter(reason: string): number | undefined {
   const match = /^retry=(\d{1,7})$/u.exec(reason);
   return match === null ? undefined : Math.min(Math.max(Number(match[1]), MIN_RETRY), 3_600_000);
+}
+
+/** The longest wait after a close code, in ms. A service that is full is not hurried. @param urgent whether somebody waits for the service */
+export function retryWithin(code: number, urgent: boolean): number | undefined {
+  return urgent && code !== FULL ? URGENT_RETRY : undefined;
 }
 
 /** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */

@@ -166,6 +166,35 @@ test("the wait that the service asks for is kept, but for none at all", () => {
   }
 });
 
+test("a service that is full is not hurried", () => {
+  for (const [code, wait] of [[1006, 2_000], [1013, 20_000]] as const) {
+    const { state } = connected(new Backoff(20_000, 20_000, () => 1));
+    state.urgent = true;
+    latest().ends(code);
+    const sockets = FakeSocket.all.length;
+    mock.timers.tick(wait - 1);
+    assert.equal(FakeSocket.all.length, sockets, `${code}`);
+    mock.timers.tick(1);
+    assert.equal(FakeSocket.all.length, sockets + 1, `${code}`);
+  }
+});
+
+test("a Join at an address that is none ends at once", async () => {
+  const { service } = connected();
+  latest().ends(1006);
+  Object.assign(globalThis, {
+    WebSocket: class {
+      constructor() {
+        throw new DOMException("no", "SyntaxError");
+      }
+    },
+  });
+  const reason = phrase("stopAddress", "ws://host/ws");
+  const joined = service.join("alice");
+  mock.timers.tick(10_000); // A Join that waits ends by then.
+  assert.deepEqual([await joined, service.state], [{ joined: false, code: "stopped", message: "", reason }, { kind: "stopped", reason }]);
+});
+
 test("the clock of the device does not count in the wait until the next attempt", () => {
   mock.timers.setTime(Date.UTC(2126, 0)); // It is set back some time.
   const { service } = connected();
@@ -948,6 +977,18 @@ test("whoever signs out has no token any more, and a session that is being given
   latest().says(keeps(1, { resumed: true, received: 0 }));
   void service.join("alice");
   assert.equal("token" in latest().sent.at(-1)!, false);
+});
+
+test("the answer to a fresh token that comes after Sign out does not bring the token back", async () => {
+  for (const success of [true, false, undefined]) {
+    const { service, state, heard } = await joinedWithToken();
+    service.takeToken("token-2");
+    service.leave();
+    service.setToken(undefined);
+    if (success === undefined) latest().ends(1006);
+    else latest().says({ type: "token", success, code: "auth-failed" });
+    assert.deepEqual([state.token, heard], [undefined, []]);
+  }
 });
 
 test("a dead connection makes the page resume at once", async () => {

@@ -1,6 +1,6 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
-import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, stopReason } from "./closing.js";
+import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, retryWithin, stopReason } from "./closing.js";
 import { Connection, type Timer } from "./connection.js";
 import { type Fields, parseFields } from "./fields.js";
 import { type LoginReply, type Outgoing, readFrame } from "./frames.js";
@@ -21,8 +21,6 @@ const JOIN_TIMEOUT = 10_000;
 const CONNECT_TIMEOUT = 10_000;
 /** The same while somebody waits for the service, in ms. TCP sends its SYN again after 1, 3, 7 and 15 s (RFC 6298), which may be late. */
 const URGENT_CONNECT_TIMEOUT = 5_000;
-/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms. */
-const URGENT_RETRY = 2_000;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
 const STALE_ATTEMPT = 1_000;
 /** How long the service keeps a session without a connection, unless it has said something else, in s. */
@@ -308,6 +306,7 @@ export class ServiceConnection {
   }
 
   #setState(state: ServiceState): void {
+    if (state.kind === "stopped") this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: state.reason });
     this.#state = state;
     this.listener.stateChanged();
   }
@@ -446,7 +445,7 @@ export class ServiceConnection {
       if (connection.loggedIn) this.iceServers.renewed(frame.iceServers);
     } else if (frame.type === "token") {
       const token = connection.renewals.shift();
-      if (token === undefined) return;
+      if (token === undefined || this.login === undefined) return; // After Sign out the page keeps no token.
       if (!frame.success) return this.listener.tokenRefused(frame.code);
       this.setToken(token);
       if (this.#session !== undefined) this.#session.token = token;
@@ -480,7 +479,7 @@ export class ServiceConnection {
     this.iceServers.stop();
     if (!connection.opened) this.#obstacle.failed();
     const fresh = connection.renewals.at(-1);
-    if (fresh !== undefined) this.setToken(fresh);
+    if (fresh !== undefined && this.login !== undefined) this.setToken(fresh);
     // The person has another token by now.
     if (code === TOKEN_ENDED && this.#token !== this.#session?.token) stop = undefined;
     // Perhaps an attempt of this page has come late, and has taken its own session over.
@@ -490,10 +489,9 @@ export class ServiceConnection {
     } else if (connection.replies.length > 0) this.#vainLogin = connection.asked;
     if (stop !== undefined) {
       if ((code !== REFUSED && code !== TOKEN_ENDED) || this.login === undefined) this.#forget();
-      this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
       return this.#setState({ kind: "stopped", reason: stop });
     }
-    const wait = retryAfter(reason) ?? this.backoff.next(this.listener.urgent() ? URGENT_RETRY : undefined);
+    const wait = retryAfter(reason) ?? this.backoff.next(retryWithin(code, this.listener.urgent()));
     this.#retryTimer = setTimeout(() => this.connect(), wait);
     this.#setState({ kind: "waiting", until: performance.now() + wait });
   }
