@@ -203,7 +203,7 @@ export class Calls {
     if (call === undefined) return false;
     call.journal.add("received", "error", JSON.stringify(error));
     if (error.code === "peer-unavailable") call.peerUnavailable();
-    // An open call does not need the service, unless it is reconnecting.
+    // An open call does not need the service.
     else if (call.phase !== "open") call.end("undeliverable");
     return true;
   }

@@ -94,7 +94,7 @@ export class ServiceConnection {
     return this.#connection?.loggedIn === true;
   }
 
-  /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
+  /** Whether there is a doubt that frames arrive at the service. It ends when an answer comes or the connection is dropped. */
   get doubted(): boolean {
     return this.#connection?.liveness?.doubted === true;
   }
@@ -187,7 +187,7 @@ export class ServiceConnection {
     if (this.#state.kind === "stopped" && this.#session !== undefined) this.connect();
   }
 
-  /** The next login brings this token, and one that is being given up the one before. */
+  /** The next login brings this token. A session that is being given up keeps the one before. */
   setToken(token: string | undefined): void {
     this.#token = token;
     this.listener.keepToken(token);
@@ -260,7 +260,7 @@ export class ServiceConnection {
     if (this.#session?.on === true) this.listener.keep(this.#session.kept);
   }
 
-  /** Stores it once in a turn of the event loop, however many messages come in that. What is confirmed is stored before. */
+  /** Stores it at most once in each turn of the event loop. A ping confirms only what is stored. */
   #keepSoon(): void {
     this.#storeTimer ??= setTimeout(() => this.keep(), 0);
   }
