@@ -243,6 +243,20 @@ test("whatever others send, the candidates of an offer that waits for the person
   calls.end();
 });
 
+test("a candidate that comes before its offer waits for it", async () => {
+  for (const policy of ["take", "ask"] as const) {
+    const { calls } = callsOf("alice", policy);
+    added.length = 0;
+    calls.receive(candidate("bob", "of bob", "first"));
+    calls.receive({ type: "offer", from: "bob", call: "of bob", sdp: sdp("01") });
+    calls.receive(candidate("bob", "of bob", "second"));
+    if (policy === "ask") calls.accept(calls.requests[0]!);
+    await settled();
+    assert.deepEqual(added, ["first", "second"], policy);
+    calls.end();
+  }
+});
+
 test("the candidates of somebody about whom the device is asked wait too", async () => {
   const { calls } = callsOf("alice", "ask");
   for (let i = 0; i < 8; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });

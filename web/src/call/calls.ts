@@ -63,7 +63,7 @@ export class Calls {
   readonly #doubted: DoubtedOffers;
   /** The candidates of requests. Each request has its place. */
   readonly #early = new EarlyCandidates();
-  /** The candidates of offers that may come to nothing without the person: they are in doubt, or the device is asked about their senders. */
+  /** Other candidates: their offer has yet to come, is in doubt, or waits for the device. Anybody may make them up, and they push each other out. */
   readonly #unsure = new EarlyCandidates();
   readonly #ended = new EndedCalls();
   /** The calls of the page before in this tab. */
@@ -308,10 +308,10 @@ export class Calls {
       call.receiveCandidate(candidate);
       return;
     }
-    // The service keeps the order: a candidate whose offer does not wait here came too late, or was made up.
     const request = this.#requests.with(from);
     if (request !== undefined && (id === undefined || id === request.id)) this.#early.add(from, id, candidate);
-    else if (doubted || this.#recalling.has(id ?? "")) this.#unsure.add(from, id, candidate);
+    // Without a call's number, only a candidate that belongs to an offer can be told from one that came too late.
+    else if (id === undefined ? doubted : this.#ended.farewell(id) === undefined) this.#unsure.add(from, id, candidate);
   }
 
   /** Makes a call of an offer. */

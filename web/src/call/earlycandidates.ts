@@ -6,7 +6,7 @@ const MAX_CALLS = 16;
 /** Most candidates that are kept for each of them. */
 const MAX_CANDIDATES = 64;
 
-/** Candidates that came before a call was made of their offer. A client that does not number its calls has one at a time. */
+/** Candidates that came before a call was made of their offer, or even before the offer. A client that does not number its calls has one at a time. */
 export class EarlyCandidates {
   readonly #calls = new Newest<RTCIceCandidateInit[]>(MAX_CALLS);
 
