@@ -755,6 +755,18 @@ test("whoever deletes everything while the page takes the session over is not jo
   assert.deepEqual([messenger.login, messenger.joining, messenger.recognition, tab.size, sentTypes()], [undefined, false, undefined, 0, ["login", "logout"]]);
 });
 
+test("whoever deletes everything after that, before the service has answered, brings the session back once", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  FakeSocket.answers = false;
+  await loadedAgain(tab);
+  await messenger.forget();
+  assert.deepEqual(sentTypes(), ["login"]);
+  FakeSocket.latest.says({ type: "login", success: true, ...FakeSocket.keeps, resumed: true, received: 0 });
+  assert.deepEqual([messenger.login, tab.size, sentTypes()], [undefined, 0, ["login", "logout"]]);
+});
+
 test("whoever joins before it is known whether the tab is a copy gives the session before up, unless it is one", async () => {
   keeps(false);
   const { tab } = await alice();

@@ -342,7 +342,7 @@ export class Messenger {
 
   /** Signs out and forgets all conversations in this page. The caller deletes what the device keeps. Resolves when files are deleted. */
   async forget(): Promise<void> {
-    this.cancelJoin();
+    if (this.joining) this.cancelJoin();
     this.signOut();
     const closed = this.#account?.close();
     this.#account = undefined;
