@@ -128,6 +128,10 @@ const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: g
 let messenger: Messenger;
 /** All pages of a test. */
 const pages: Messenger[] = [];
+/** What has arrived that the person does not see. */
+const arrived: LiveConversation[] = [];
+/** When it is known whether another page holds the session. */
+let claimed: Promise<void>;
 /** When the device can be read, and the identity that it keeps. */
 let device: Promise<void>;
 let own: OwnIdentity | undefined;
@@ -137,7 +141,8 @@ const givenUp = new Set<string>();
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
-  device = Promise.resolve();
+  arrived.length = 0;
+  claimed = device = Promise.resolve();
   own = undefined;
   FakeSocket.answers = FakeSocket.opens = true;
   FakeSocket.refusing = false;
@@ -189,9 +194,8 @@ async function alice(tab?: Map<string, string>, keeper?: Keeper) {
 function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
-  const arrived: LiveConversation[] = [];
   const progress = new Map<number, Delivery>();
-  const claim = { free: true, answered: Promise.resolve() };
+  const claim = { free: true };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
@@ -208,13 +212,13 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
     identity: { own: () => device.then(() => own) } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
-    claim: { take: () => claim.answered.then(() => claim.free), release() {} },
+    claim: { take: () => claimed.then(() => claim.free), release() {} },
     givenUp: { has: (id) => givenUp.has(id), add: (id) => givenUp.add(id) },
     changed() {},
     arrived: (conversation) => void arrived.push(conversation),
   });
   pages.push(messenger);
-  return { messenger, reading, contacts, settings, arrived, saved, progress, claim, tab };
+  return { reading, contacts, settings, saved, progress, claim, tab };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -421,45 +425,6 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
 });
 
-/** Somebody whom alice does not know wants to connect. */
-const carolAsks = () => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("02") }, from: "carol", to: "alice", call: "of carol" });
-
-test("a notification brings the conversation of now to the front, or none", async () => {
-  const { settings, arrived } = await alice();
-  settings.choose({ askFirst: true });
-  carolAsks();
-  const [told] = arrived;
-  messenger.accept(messenger.requests[0]!);
-  const { front } = messenger;
-  assert.deepEqual([front?.peer, front?.phase, front === told], ["carol", "connecting", false]);
-  messenger.show(undefined);
-  messenger.show(told);
-  assert.equal(messenger.front, front);
-  const channel = FakeConnection.all.at(-1)!.channels[0]!;
-  channel.open();
-  channel.hears({ kind: "hello", instance: "page of carol", received: undefined });
-  await settled();
-  messenger.signOut();
-  messenger.show(told);
-  assert.equal(messenger.front, undefined);
-  await messenger.join("bob");
-  messenger.show(told);
-  assert.equal(messenger.front, undefined);
-});
-
-test("that somebody was declined is kept", async () => {
-  fakeKeyRanges();
-  const { database } = databaseInMemory();
-  const { settings } = await alice(undefined, new History(Promise.resolve(database), () => false, () => {}, () => {}));
-  settings.choose({ askFirst: true });
-  carolAsks();
-  await settled();
-  messenger.decline(messenger.requests[0]!);
-  await settled();
-  assert.deepEqual(messenger.conversations.map(({ entries }) => entries.map((entry) => entry.kind === "note" && entry.phrase.key)), [["noteDeclined"]]);
-  assert.deepEqual([(await database.all("conversations")).length, (await database.all("entries")).length], [1, 1]);
-});
-
 test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
   const { saved } = await knowsCarol();
   const { front } = messenger;
@@ -573,6 +538,45 @@ test("a text in which nothing can be seen is not sent, and the person is told wh
   assert.deepEqual([messenger.send(""), messenger.alert], [false, undefined]);
   messenger.send("\u200b.");
   assert.deepEqual(channel.texts, ["\u200b."]);
+});
+
+/** Somebody whom alice does not know wants to connect. */
+const carolAsks = () => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("02") }, from: "carol", to: "alice", call: "of carol" });
+
+test("a notification brings the conversation of now to the front, or none", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  carolAsks();
+  const [told] = arrived;
+  messenger.accept(messenger.requests[0]!);
+  const { front } = messenger;
+  assert.deepEqual([front?.peer, front?.phase, front === told], ["carol", "connecting", false]);
+  messenger.show(undefined);
+  messenger.show(told);
+  assert.equal(messenger.front, front);
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.hears({ kind: "hello", instance: "page of carol", received: undefined });
+  await settled();
+  messenger.signOut();
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+  await messenger.join("bob");
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+});
+
+test("that somebody was declined is kept", async () => {
+  fakeKeyRanges();
+  const { database } = databaseInMemory();
+  const { settings } = await alice(undefined, new History(Promise.resolve(database), () => false, () => {}, () => {}));
+  settings.choose({ askFirst: true });
+  carolAsks();
+  await settled();
+  messenger.decline(messenger.requests[0]!);
+  await settled();
+  assert.deepEqual(messenger.conversations.map(({ entries }) => entries.map((entry) => entry.kind === "note" && entry.phrase.key)), [["noteDeclined"]]);
+  assert.deepEqual([(await database.all("conversations")).length, (await database.all("entries")).length], [1, 1]);
 });
 
 test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
@@ -711,7 +715,8 @@ test("whoever cancels while the page takes the session over gives the login up, 
     [device, read] = later();
     FakeSocket.opens = opens;
     keeps(true);
-    const page = newPage(tab);
+    newPage(tab);
+    const page = messenger;
     messenger.connectToService();
     const resumed = messenger.resume();
     await settled();
@@ -730,7 +735,7 @@ test("whoever cancels while the page takes the session over gives the login up, 
     const socket = FakeSocket.latest;
     await loadedAgain(copy);
     assert.deepEqual([messenger.login, messenger.joining], [undefined, false], "a copy of the tab does not join either");
-    messenger = page.messenger;
+    messenger = page;
     FakeSocket.latest = socket;
     keeps(false);
     await messenger.join("alice");
@@ -772,9 +777,9 @@ test("whoever joins before it is known whether the tab is a copy gives the sessi
   const { tab } = await alice();
   for (const free of [false, true]) {
     messenger.leavePage();
-    const page = newPage(free ? tab : new Map(tab));
-    const [answered, answer] = later();
-    Object.assign(page.claim, { free, answered });
+    newPage(free ? tab : new Map(tab)).claim.free = free;
+    let answer: () => void;
+    [claimed, answer] = later();
     messenger.connectToService();
     await settled();
     const resumed = messenger.resume();
