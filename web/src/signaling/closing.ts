@@ -29,8 +29,8 @@ const UNFINISHED = "a message begun and not finished";
 /** … and the one of a connection on which nobody has logged in. */
 const NO_LOGIN = "no login came in time";
 
-/** Why a client must not connect again by itself after a close code; undefined: it should. */
-export function stopReason(code: number, reason = ""): Phrase | undefined {
+/** Why a client must not connect again by itself after a close code; undefined: it should. @param wants whether it wants to log in */
+export function stopReason(code: number, reason = "", wants = false): Phrase | undefined {
   switch (code) {
     case 1000:
       return phrase("stopEnded");
@@ -40,8 +40,8 @@ export function stopReason(code: number, reason = ""): Phrase | undefined {
     case 1009:
       return phrase("stopMisunderstood");
     case REFUSED:
-      // The network was probably away in the middle of a message.
-      if (reason === UNFINISHED) return undefined;
+      // The network was probably away in the middle of a message, or the login is still refused.
+      if (reason === UNFINISHED || (wants && reason === NO_LOGIN)) return undefined;
       return phrase(reason === NO_LOGIN ? "stopEnded" : "stopRefused");
     case TOKEN_ENDED:
       return phrase("tokenEnded");

@@ -523,6 +523,13 @@ test("a login that somebody else holds is asked for again and again, on other co
   mock.restoreAll();
 });
 
+test("a connection that ends because the login is refused for long is followed by another one", async () => {
+  const { service } = await back();
+  latest().says(taken);
+  latest().ends(1008, "no login came in time");
+  assert.equal(service.state.kind, "waiting");
+});
+
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
   const { service, heard } = await watching(["bob"]);
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });

@@ -472,7 +472,7 @@ export class ServiceConnection {
     this.#closed(connection, code, "", stop);
   }
 
-  #closed(connection: Connection, code: number, reason: string, stop = stopReason(code, reason)): void {
+  #closed(connection: Connection, code: number, reason: string, stop = stopReason(code, reason, this.login !== undefined)): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.stopTimers();
