@@ -198,6 +198,16 @@ test("what comes late to a conversation that is deleted is not written to the de
   assert.deepEqual([device.saved, device.deleted], [[], ["bob"]]);
 });
 
+test("what is gone does not come to the front, and what is there stays in front", async () => {
+  const { account } = page();
+  const bob = account.with("bob");
+  const carol = account.with("carol");
+  account.show(bob);
+  await account.delete(carol);
+  account.show(carol);
+  assert.equal(account.front, bob);
+});
+
 test("what the device cannot delete is said", async () => {
   const { account, device, state } = page();
   device.fails = true;
