@@ -64,6 +64,24 @@ func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
 	}
 }
 
+// Nobody came back from the storm, and no cycle was complete. What else was measured must not stand in for it.
+func TestTheMainLatencyIsNoOtherIfItWasNotMeasured(t *testing.T) {
+	for scenario, other := range map[options.Scenario]Metric{
+		options.ScenarioStorm: MetricStormDuring, options.ScenarioSlow: MetricSlowBefore, options.ScenarioChurn: MetricLogin, options.ScenarioCall: MetricMessage,
+	} {
+		r := &Result{Options: options.Options{Scenarios: []options.Scenario{scenario, options.ScenarioRelay}}}
+		r.Snapshot.Observe(other, time.Millisecond)
+		r.Snapshot.Observe(MetricRelay, time.Millisecond)
+		c, err := ParseCheck("p99<5s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := c.Evaluate(r)[0]; o.Held || o.Value != "not measured" {
+			t.Errorf("%s: %+v; wanted p99 to be not measured", scenario, o)
+		}
+	}
+}
+
 func TestSessionsThatAreMissingFailARun(t *testing.T) {
 	const relay, churn, idle = options.ScenarioRelay, options.ScenarioChurn, options.ScenarioIdle
 	for name, c := range map[string]struct {

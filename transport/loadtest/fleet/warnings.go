@@ -67,18 +67,21 @@ type lateness struct {
 	lag     *figures.Distribution
 	late    string         // what was late, for people
 	metric  figures.Metric // the latency that includes the lag
-	latency time.Duration
+	latency time.Duration  // 0: it was not measured
 	cpu     float64 // processor cores that the generator used meanwhile
 }
 
 func (l lateness) matters() bool {
 	late := l.lag.Percentile(99)
-	return l.lag.Count() >= enoughSamples && late > leastLag && (late > lagLimit || float64(late) > lagShare*float64(l.latency))
+	return l.lag.Count() >= enoughSamples && late > leastLag && (late > lagLimit || l.latency > 0 && float64(late) > lagShare*float64(l.latency))
 }
 
 func (l lateness) String() string {
-	return fmt.Sprintf("1 %% of %s %s or more after they were due (which is a part of the latency; its 99th percentile, %s: %s)",
-		l.late, figures.FormatDuration(l.lag.Percentile(99)), l.metric.Title(), figures.FormatDuration(l.latency))
+	text := fmt.Sprintf("1 %% of %s %s or more after they were due", l.late, figures.FormatDuration(l.lag.Percentile(99)))
+	if l.latency > 0 {
+		text += fmt.Sprintf(" (which is a part of the latency; its 99th percentile, %s: %s)", l.metric.Title(), figures.FormatDuration(l.latency))
+	}
+	return text
 }
 
 // lags returns how late the generator was. If it sent frames, their lag counts; otherwise the lag of its event loops

@@ -56,6 +56,9 @@ func TestAGeneratorThatWasLateIsSaid(t *testing.T) {
 		"bystanders of a storm": {
 			lateRun(1.5, durations{figures.MetricReturn: time.Second, figures.MetricStormDuring: 4 * ms, figures.MetricSendLag: ms}, options.ScenarioStorm), figures.WarningGenerator, "bystanders",
 		},
+		"churn without a complete cycle": {
+			lateRun(1.5, durations{figures.MetricLogin: 10 * ms, figures.MetricLoopLag: ms}, options.ScenarioChurn), "", "",
+		},
 		"all cores": {lateRun(1.9, durations{figures.MetricRelay: 40 * ms, figures.MetricSendLag: ms}, options.ScenarioRelay), figures.WarningGenerator, "1.90 of the 2"},
 	} {
 		t.Run(name, func(t *testing.T) { wantWarning(t, tc.run, tc.want, tc.part) })
