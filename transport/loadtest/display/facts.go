@@ -140,9 +140,13 @@ func Facts(r *figures.Result) []Fact {
 		if r.Options.Keep {
 			add("", "%s resumed", figures.FormatCount(r.Snapshot.Count(figures.CounterResumed)))
 		}
-		if missing := r.Snapshot.Count(figures.CounterDropped) - r.Snapshot.Count(figures.CounterReturned); missing > 0 {
-			add("", "%s of %s did not come back", figures.FormatCount(missing), figures.FormatCount(r.Snapshot.Count(figures.CounterDropped)))
+	}
+	if missing := r.NotBack(); missing > 0 {
+		label := ""
+		if r.Snapshot.Distribution(figures.MetricReturn).Count() == 0 {
+			label = "back"
 		}
+		add(label, "%s of %s did not come back", figures.FormatCount(missing), figures.FormatCount(r.Snapshot.Count(figures.CounterDropped)))
 	}
 	if started := r.Snapshot.Count(figures.CounterCallsStarted); started > 0 {
 		add("calls", "%s of %s connected, %s failed; %s messages sent, %s echoed", figures.FormatCount(r.Snapshot.Count(figures.CounterCallsConnected)),

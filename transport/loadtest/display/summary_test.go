@@ -57,6 +57,15 @@ func TestTheSummaryOfAStormSaysHowManyResumed(t *testing.T) {
 	}
 }
 
+func TestTheSummaryOfAStormSaysThatNobodyCameBack(t *testing.T) {
+	r := &figures.Result{Options: sample.Result().Options}
+	r.Options.Scenarios = []options.Scenario{options.ScenarioStorm}
+	r.Snapshot.Add(figures.CounterDropped, 1000)
+	if text, want := Summary(r, nil), "back       1,000 of 1,000 did not come back"; !strings.Contains(text, want) {
+		t.Errorf("%s\nwanted %q in it", text, want)
+	}
+}
+
 func TestControlCharactersOfAServiceDoNotReachTheTerminal(t *testing.T) {
 	r := sample.Broken()
 	r.Failed = "the service said \x1b]0;owned\x07\u202e"

@@ -93,6 +93,11 @@ func (r *Result) WantedSessions() int64 {
 	return int64(wanted)
 }
 
+// NotBack returns how many sessions of a storm did not come back.
+func (r *Result) NotBack() int64 {
+	return r.Snapshot.Count(CounterDropped) - r.Snapshot.Count(CounterReturned)
+}
+
 // Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
 // over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
 // measured.
@@ -163,5 +168,6 @@ const (
 	WarningGenerator   = "generator-limit" // the generator, not the service, was the limit
 	WarningMachine     = "machine-busy"    // the generator was late, but not because of its own work
 	WarningFewSessions = "few-sessions"    // not all of the wanted sessions could be opened
+	WarningNotBack     = "not-back"        // not all sessions came back from a storm
 	WarningOther       = "note"
 )

@@ -53,6 +53,9 @@ func (c *coordinator) warnings() []figures.Warning {
 	if wanted := r.WantedSessions(); r.PeakSessions < wanted {
 		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.PeakSessions, wanted, c.why())
 	}
+	if missing := r.NotBack(); missing > 0 && !r.Interrupted && r.Failed == "" {
+		warn(figures.WarningNotBack, "%d of %d dropped sessions did not come back before the run ended. Give them more time: a longer --duration.", missing, r.Snapshot.Count(figures.CounterDropped))
+	}
 	if c.pace > 0 {
 		warn(figures.WarningOther, "Every connection came to about %.0f frames a second: that looks like a rate limit of the service's for each connection. Use more pairs, or lift it (this project's service: --rate 0).", c.pace)
 	}
@@ -68,7 +71,7 @@ type lateness struct {
 	late    string         // what was late, for people
 	metric  figures.Metric // the latency that includes the lag
 	latency time.Duration  // 0: it was not measured
-	cpu     float64 // processor cores that the generator used meanwhile
+	cpu     float64        // processor cores that the generator used meanwhile
 }
 
 func (l lateness) matters() bool {

@@ -78,6 +78,15 @@ func TestAGeneratorThatWasLateWithLoginsIsSaid(t *testing.T) {
 	}
 }
 
+func TestSessionsThatDoNotComeBackAreSaid(t *testing.T) {
+	c := lateRun(0, nil, options.ScenarioStorm)
+	c.result.Snapshot.Add(figures.CounterDropped, 1000)
+	c.result.Snapshot.Add(figures.CounterReturned, 990)
+	wantWarning(t, c, figures.WarningNotBack, "10 of 1000 dropped")
+	c.result.Interrupted = true
+	wantWarning(t, c, "", "")
+}
+
 // rawDuration matches durations as Go writes them, with more digits than a person needs.
 var rawDuration = regexp.MustCompile(`\d\.\d{3,}|\d(ms|µs|s)\b`)
 
