@@ -17,8 +17,8 @@ const (
 	CounterLoggedOut                       // sessions ended, by a logout or with their connection
 	CounterCycles                          // churn: complete cycles of connect, login, logout and close
 	CounterDropped                         // storm: sessions that were dropped
-	CounterReturned                        // storm: sessions that are back
-	CounterResumed                         // kept sessions that are back and go on where they were
+	CounterReturned                        // storm: dropped sessions that are back; one that must come back twice counts once
+	CounterResumed                         // storm: those that are back and go on where they were, because they are kept
 	CounterRelaysSent                      // frames given to the service to be relayed
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
 	CounterRelaysRefused                   // frames that the service answered with an error

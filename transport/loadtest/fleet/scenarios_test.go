@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lxzan/gws"
+
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/internal/services"
@@ -71,6 +73,48 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 	}
 	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() != 50 {
 		t.Errorf("of %d it is said how long they took to be back; want 50", back.Count())
+	}
+}
+
+// The service ends each session's connection again once it is back.
+func TestASessionThatReturnsTwiceIsBackOnce(t *testing.T) {
+	t.Parallel()
+	const sessions, others = 5, 4
+	var asking *gws.Conn
+	logins := map[string]int{}
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.LoggingIn = func(c *gws.Conn) { asking = c }
+		s.Rules.AnswerLogin = func(login string) string {
+			if logins[login]++; logins[login] == 2 {
+				back := asking
+				s.Serving.Go(func() {
+					s.Count() // returns when the answer is written
+					_ = back.NetConn().Close()
+				})
+			}
+			return `{"type":"login","success":true}`
+		}
+	})
+	o := briefly(s.URL, options.ScenarioStorm)
+	o.Sessions, o.Pairs, o.Duration = sessions, others/2, time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterLoggedIn) == 3*sessions+others {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	if n := r.Snapshot.Count(figures.CounterLoggedIn); n != 3*sessions+others {
+		t.Fatalf("%d logins; wanted each of %d sessions to log in three times, and %d others", n, sessions, others)
+	}
+	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterReturned); d != sessions || b != sessions {
+		t.Errorf("%d dropped and %d are back; wanted %d each", d, b, sessions)
+	}
+	if n := r.Snapshot.Distribution(figures.MetricReturn).Count(); n != sessions {
+		t.Errorf("of %d it is said how long they took to be back; wanted %d", n, sessions)
 	}
 }
 
