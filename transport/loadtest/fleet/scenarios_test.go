@@ -220,13 +220,16 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 	for _, tc := range []struct {
 		scenario  options.Scenario
 		processes int
-	}{{options.ScenarioRelay, 1}, {options.ScenarioIdle, 2}, {options.ScenarioChurn, 1}} {
+	}{{options.ScenarioRelay, 1}, {options.ScenarioIdle, 2}, {options.ScenarioChurn, 1}, {options.ScenarioSlow, 1}} {
 		url, stop := services.Stoppable(t)
 		o := briefly(url, tc.scenario)
 		o.Duration, o.Processes = time.Hour, tc.processes
-		if tc.scenario == options.ScenarioRelay {
+		switch tc.scenario {
+		case options.ScenarioRelay:
 			o.Pairs = 4
-		} else {
+		case options.ScenarioSlow:
+			o.Pairs, o.SlowShare = 4, 1
+		default:
 			o.Sessions = 10
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
@@ -246,6 +249,25 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 		if n := r.Verification.Count(); n != 0 {
 			t.Errorf("%s: %+v", tc.scenario, r.Verification)
 		}
+	}
+}
+
+// The run ends before the tool looks after its sessions for the first time.
+func TestAServiceThatGoesAwayInTheLastSecondIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.Relay = func([]byte) bool {
+			if s.Counted.Taken == 1 {
+				s.Serving.Go(s.Vanish)
+			}
+			return true
+		}
+	})
+	o := briefly(s.URL, options.ScenarioRelay)
+	o.Pairs = 2
+	r, err := run(t.Context(), o, nil, load.Plan{Every: time.Hour, Grace: services.Patience, Loops: 2})
+	if err != nil || !strings.Contains(r.Failed, "the service went away") {
+		t.Errorf("failed %q, %v; wanted the service gone", r.Failed, err)
 	}
 }
 

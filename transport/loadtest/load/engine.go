@@ -146,6 +146,9 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 	})
 	<-ended
 	e.finishPhase()
+	if failed == "" && ctx.Err() == nil {
+		failed = e.failure() // of the last second
+	}
 	return failed
 }
 
