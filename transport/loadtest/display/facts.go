@@ -129,7 +129,7 @@ func Facts(r *figures.Result) []Fact {
 		if c == figures.CounterRelaysDelivered && len(r.Options.Scenarios) > 1 {
 			of = " in all scenarios"
 		}
-		add(label, "%s %s/s%s (%s)", figures.FormatRate(r.Rate(c)), c.Noun(), of, figures.FormatCount(r.Snapshot.Count(c)))
+		add(label, "%s %s/s%s (%s)", figures.FormatRate(r.Rate(c)), c.Noun(), of, figures.FormatCount(r.Rated(c)))
 	}
 	if !r.Options.OnlyChurn() {
 		add("sessions", "%s at most, %s wanted", figures.FormatCount(r.PeakSessions), figures.FormatCount(int64(r.Options.TotalSessions())))

@@ -21,8 +21,9 @@ func checkedResult() *Result {
 	r.Add(CounterCallsConnected, 100) // one of them failed later
 	r.Add(CounterCallsFailed, 1)
 	r.Error("peer-overloaded")
+	taken := *r.Take()
 	return &Result{
-		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: *r.Take(), Measured: 10 * time.Second, PeakSessions: 200,
+		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: taken, During: taken, Measured: 10 * time.Second, PeakSessions: 200,
 		Verification: Verification{Done: true, Checked: 10, Findings: map[Violation]Finding{ViolationLost: {2, "x"}}},
 		Service:      &ServiceFigures{CPUPerRelay: 8 * time.Microsecond, BytesPerSession: 2000},
 	}

@@ -21,6 +21,7 @@ const (
 	CounterResumed                         // storm: those that are back and go on where they were, because they are kept
 	CounterRelaysSent                      // frames given to the service to be relayed
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
+	CounterRelaysFromWarmup                // frames that arrived in the measured phase or later, but were due before it; not among those delivered
 	CounterRelaysRefused                   // frames that the service answered with an error
 	CounterCallsStarted                    // call: pairs of peers that began to set up a call
 	CounterCallsConnected                  // call: data channels open at both ends
@@ -36,7 +37,7 @@ const (
 func (c Counter) String() string {
 	return [counters]string{
 		"dials", "opened", "closed", "logins_sent", "logged_in", "logged_out", "cycles", "dropped", "returned", "resumed",
-		"relays_sent", "relays_delivered", "relays_refused", "calls_started", "calls_connected", "calls_failed",
+		"relays_sent", "relays_delivered", "relays_from_warmup", "relays_refused", "calls_started", "calls_connected", "calls_failed",
 		"messages_sent", "messages_received", "bytes_sent", "bytes_received",
 	}[c]
 }

@@ -1,7 +1,6 @@
 package figures
 
 import (
-	"slices"
 	"time"
 
 	"p2p-messaging/transport/loadtest/options"
@@ -18,6 +17,7 @@ type Result struct {
 	Elapsed  time.Duration // length of the whole run
 
 	Snapshot Snapshot // of the measured phase, with the connections and logins before it; see [Snapshot.MergeWarmup]
+	During   Snapshot // the counters of the measured phase alone; Snapshot also has what ended after it
 	// PeakSessions is the most sessions logged in at once. If sessions come and go, it is the sum over all loops of the most
 	// that each loop had within a second.
 	PeakSessions int64
@@ -98,23 +98,35 @@ func (r *Result) NotBack() int64 {
 	return r.Snapshot.Count(CounterDropped) - r.Snapshot.Count(CounterReturned)
 }
 
-// Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
-// over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
+// Rate returns the number of c per second of the measured phase. What happened after it, when frames under way could still
+// arrive, does not count: a service that falls behind would seem to keep up. Connections and logins are an exception: their
+// rate is over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
 // measured.
 func (r *Result) Rate(c Counter) float64 {
-	span := r.Measured
-	switch c {
-	case CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn:
-		if !slices.Contains(r.Options.Scenarios, options.ScenarioChurn) && !slices.Contains(r.Options.Scenarios, options.ScenarioStorm) {
-			span = r.SetUp
-		} else {
-			span = r.Elapsed
-		}
-	}
+	n, span := r.rated(c)
 	if span <= 0 {
 		return 0
 	}
-	return float64(r.Snapshot.Count(c)) / span.Seconds()
+	return float64(n) / span.Seconds()
+}
+
+// Rated returns the number behind [Result.Rate].
+func (r *Result) Rated(c Counter) int64 {
+	n, _ := r.rated(c)
+	return n
+}
+
+func (r *Result) rated(c Counter) (n int64, span time.Duration) {
+	switch c {
+	case CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn:
+		if !r.Options.Has(options.ScenarioChurn) && !r.Options.Has(options.ScenarioStorm) {
+			return r.Snapshot.Count(c), r.SetUp
+		}
+		return r.Snapshot.Count(c), r.Elapsed
+	case CounterRelaysDelivered:
+		return r.During.delivered(), r.Measured
+	}
+	return r.During.Count(c), r.Measured
 }
 
 // ServiceFigures is what the run observed of the service's process. The process must be on this machine.

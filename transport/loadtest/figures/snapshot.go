@@ -43,10 +43,20 @@ func (s *Snapshot) Merge(o *Snapshot) {
 	for _, m := range Metrics() {
 		s.mergeMetric(o, m)
 	}
+	s.MergeCounters(o)
+	s.mergeErrors(o)
+}
+
+// MergeCounters adds the counters of o, and nothing else.
+func (s *Snapshot) MergeCounters(o *Snapshot) {
 	for _, c := range Counters() {
 		s.counts[c] += o.counts[c]
 	}
-	s.mergeErrors(o)
+}
+
+// delivered returns how many frames arrived, whenever they were due.
+func (s *Snapshot) delivered() int64 {
+	return s.counts[CounterRelaysDelivered] + s.counts[CounterRelaysFromWarmup]
 }
 
 // MergeWarmup adds what counts even if it happened before the measured phase: connections, logins and errors. It leaves

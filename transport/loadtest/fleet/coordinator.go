@@ -30,7 +30,6 @@ type coordinator struct {
 	entered time.Time // when the phase began
 	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
 	all     int64     // sessions when all were logged in; 0: not yet
-	relays  int64     // delivered in the measured phase, without those that arrived afterwards
 
 	staysOpen bool // the service does not end a connection after a close frame
 
@@ -216,7 +215,7 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 	g.PeakRSS = max(g.PeakRSS, rss)
 	if phase == figures.PhaseMeasuring {
 		r.Measured += span
-		c.relays += delta.Count(figures.CounterRelaysDelivered)
+		r.During.MergeCounters(&delta)
 		g.CPU += cpu
 		if span > c.every/2 {
 			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
@@ -293,8 +292,8 @@ func (c *coordinator) finish() {
 	if r.Measured > 0 {
 		r.Generator.MeanCPU = r.Generator.CPU.Seconds() / r.Measured.Seconds()
 	}
-	if f := r.Service; f != nil && c.relays > 0 {
-		f.CPUPerRelay = f.CPU / time.Duration(c.relays)
+	if n := r.Rated(figures.CounterRelaysDelivered); r.Service != nil && n > 0 {
+		r.Service.CPUPerRelay = r.Service.CPU / time.Duration(n)
 	}
 	r.Warnings = append(r.Warnings, c.warnings()...)
 }

@@ -84,6 +84,43 @@ func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
 	}
 }
 
+// The service does half of what it is offered, and the rest when nothing new comes any more.
+func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
+	in := func(phase figures.Phase, relays, fromWarmup int64) account {
+		s := new(figures.Snapshot)
+		s.Add(figures.CounterRelaysDelivered, relays)
+		s.Add(figures.CounterRelaysFromWarmup, fromWarmup)
+		s.Add(figures.CounterCycles, relays)
+		return account{Report: load.Report{Phase: phase, Span: 2 * time.Second, Last: true, Snapshot: s}}
+	}
+	o, err := options.Options{URL: "ws://localhost/ws", Verify: true, Duration: time.Second}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{Options: o}}
+	for _, a := range []account{in(figures.PhaseWarmUp, 700, 0), in(figures.PhaseMeasuring, 750, 250), in(figures.PhaseDraining, 1000, 0)} {
+		c.last = []account{a}
+		c.point(a.Phase, c.last)
+	}
+	r := c.result
+	r.Service = &figures.ServiceFigures{CPU: time.Second}
+	c.finish()
+	if n := r.Snapshot.Count(figures.CounterRelaysDelivered); n != 1750 {
+		t.Errorf("%d frames; wanted also those that came later", n)
+	}
+	for counter, want := range map[figures.Counter]float64{figures.CounterRelaysDelivered: 500, figures.CounterCycles: 375} {
+		if got := r.Rate(counter); got != want {
+			t.Errorf("%v: %v a second; wanted %v", counter, got, want)
+		}
+	}
+	if got := r.Timeline[1].Rates[figures.CounterRelaysDelivered]; got != 500 {
+		t.Errorf("the chart has %v relays a second; wanted 500", got)
+	}
+	if got := r.Service.CPUPerRelay; got != time.Millisecond {
+		t.Errorf("a relay takes %v of CPU; wanted 1 ms", got)
+	}
+}
+
 func TestIdleLogsInAllSessionsAndHoldsThem(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,40 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 			if n := r.Snapshot.Distribution(m).Count(); n != cycles {
 				t.Errorf("%d durations of %v, want %d", n, m, cycles)
 			}
+		}
+	}
+}
+
+// The service answers no login until the measured phase.
+func TestACycleOfTheWarmUpHasNoLatency(t *testing.T) {
+	t.Parallel()
+	const sessions = 3
+	answering := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answering) })
+	defer answer()
+	probed := false
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.LoggingIn = func(*gws.Conn) {
+			if probed {
+				<-answering
+			}
+			probed = true
+		}
+	})
+	o := briefly(s.URL, options.ScenarioChurn)
+	o.Sessions, o.Warmup = sessions, 100*time.Millisecond
+	r, err := run(t.Context(), o, func(p figures.Progress) {
+		if p.Phase.Order() >= figures.PhaseMeasuring.Order() {
+			answer()
+		}
+	}, load.Plan{Every: brisk, Grace: services.Patience, Loops: 2})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	cycles := r.Snapshot.Count(figures.CounterCycles)
+	for _, m := range []figures.Metric{figures.MetricClose, figures.MetricCycle} {
+		if n := r.Snapshot.Distribution(m).Count(); n != cycles-sessions {
+			t.Errorf("%d durations of %v in %d cycles; wanted none of the first %d", n, m, cycles, sessions)
 		}
 	}
 }

@@ -120,9 +120,11 @@ func (c *churner) ended(_ bool, code string) {
 		c.closing = 0
 		return
 	}
-	x.shard.observe(figures.MetricClose, now-c.closing)
-	x.shard.observe(figures.MetricCycle, now-c.due)
 	x.shard.count(figures.CounterCycles, 1)
+	if c.due >= x.shard.from {
+		x.shard.observe(figures.MetricClose, now-c.closing)
+		x.shard.observe(figures.MetricCycle, now-c.due)
+	}
 	c.closing = 0
 	x.free = append(x.free, c)
 }

@@ -8,6 +8,24 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
+// The service has fallen behind in the warm-up: its late frames are no figure of the measured phase, but its work.
+func TestAFrameOfTheWarmUpThatArrivesLaterIsCountedApart(t *testing.T) {
+	s := &shard{frames: newFrames(native{}, 1, 0), dialect: native{}, from: 2 * time.Second}
+	p := newPairs(s, kindRelay, figures.MetricRelay, 1, true, []uint32{3})
+	a, b := &p.all[0].sides[0], &p.all[0].sides[1]
+	for _, due := range []time.Duration{time.Second, 3 * time.Second} {
+		text := bytes.Clone(s.frames.make(identity{kindRelay, 3, 0, a.sent}))
+		a.grow()
+		a.dues[int(a.sent)&(len(a.dues)-1)] = due
+		a.sent++
+		b.text(text, 4*time.Second)
+	}
+	taken := s.take()
+	if late, all, latencies := taken.Count(figures.CounterRelaysFromWarmup), taken.Count(figures.CounterRelaysDelivered), taken.Distribution(figures.MetricRelay).Count(); late != 1 || all != 1 || latencies != 1 {
+		t.Errorf("%d of the warm-up, %d delivered, %d latencies; wanted one each", late, all, latencies)
+	}
+}
+
 func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
 	for name, verify := range map[string]bool{"verified": true, "not verified": false} {
 		t.Run(name, func(t *testing.T) {

@@ -78,6 +78,7 @@ func (d *side) take(now time.Duration) {
 func (d *side) count(due, now time.Duration) {
 	p := d.pair.of
 	if due < d.shard.from {
+		d.shard.count(figures.CounterRelaysFromWarmup, 1)
 		return
 	}
 	d.shard.count(figures.CounterRelaysDelivered, 1)

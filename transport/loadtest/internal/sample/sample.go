@@ -60,6 +60,7 @@ func Result() *figures.Result {
 		s := rec.Take()
 		if phase == figures.PhaseMeasuring {
 			r.Snapshot.Merge(s)
+			r.During.MergeCounters(s)
 		} else {
 			r.Snapshot.MergeWarmup(s)
 		}
