@@ -12,7 +12,7 @@ type Result struct {
 	Started time.Time
 	Machine Machine
 
-	SetUp    time.Duration // from the first connection to the last login
+	SetUp    time.Duration // from the first connection to the last login before the load
 	Measured time.Duration // length of the measured phase, which rates are over
 	Elapsed  time.Duration // length of the whole run
 

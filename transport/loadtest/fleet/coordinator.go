@@ -36,6 +36,8 @@ type coordinator struct {
 	setUpLag  figures.Distribution // lag of the event loops during the set-up
 	setUpCPU  time.Duration        // processor time that the generator used during the set-up
 	setUpTime time.Duration
+	firstDial int64 // Unix time in ns; 0: there was none yet
+	lastLogin int64
 }
 
 // arrival is a report of a worker. A nil report means that the worker has ended.
@@ -101,7 +103,6 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 			c.drain()
 			if ready == n {
 				ready = 0
-				r.SetUp = time.Since(c.began)
 				for _, w := range workers {
 					w.proceed()
 				}
@@ -210,6 +211,13 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		c.setUpLag.Merge(delta.Distribution(figures.MetricLoopLag))
 		c.setUpCPU += cpu
 		c.setUpTime += span
+		for _, p := range parts {
+			if c.firstDial == 0 || p.FirstDial > 0 && p.FirstDial < c.firstDial {
+				c.firstDial = p.FirstDial
+			}
+			c.lastLogin = max(c.lastLogin, p.LastLogin)
+		}
+		r.SetUp = max(0, time.Duration(c.lastLogin-c.firstDial))
 	}
 	g := &r.Generator
 	g.PeakRSS = max(g.PeakRSS, rss)

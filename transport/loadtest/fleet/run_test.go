@@ -121,6 +121,44 @@ func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
 	}
 }
 
+// The processes begin and end one after the other. The time that they take to start, and to wait for a login that is not answered,
+// is no part of the set-up.
+func TestTheSetUpIsFromTheFirstConnectionToTheLastLogin(t *testing.T) {
+	t.Parallel()
+	const second = int64(time.Second)
+	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{}, began: time.Now().Add(-time.Minute)}
+	for _, times := range [][2][2]int64{{{0, 0}, {0, 0}}, {{107 * second, 0}, {0, 0}}, {{107 * second, 109 * second}, {105 * second, 106 * second}}} {
+		c.last = nil
+		for _, p := range times {
+			c.last = append(c.last, account{Report: load.Report{Phase: figures.PhaseSetUp, Span: 20 * time.Second, Snapshot: new(figures.Snapshot), FirstDial: p[0], LastLogin: p[1]}})
+		}
+		c.point(figures.PhaseSetUp, c.last)
+	}
+	if c.result.SetUp != 4*time.Second {
+		t.Errorf("the set-up took %v; wanted 4 s", c.result.SetUp)
+	}
+
+	o := briefly(services.Serve(t), options.ScenarioIdle)
+	o.Sessions, o.Rate, o.Duration = 10_000, 200, time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	interrupted, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterLoggedIn) > 1 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = briefly(o.URL, options.ScenarioCall)
+	o.Pairs, o.Messages = 1, 1
+	for name, r := range map[string]*figures.Result{"interrupted while it opens sessions": interrupted, "call": mustRun(t, o)} {
+		if r.SetUp <= 0 || r.SetUp >= r.Elapsed || r.Rate(figures.CounterLoggedIn) == 0 {
+			t.Errorf("%s: a set-up of %v, %v logins/s; wanted both", name, r.SetUp, r.Rate(figures.CounterLoggedIn))
+		}
+	}
+}
+
 func TestIdleLogsInAllSessionsAndHoldsThem(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle)

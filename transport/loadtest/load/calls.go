@@ -30,8 +30,10 @@ type calls struct {
 
 	mu       sync.Mutex // guards the fields below; keeps counts that belong together in the same report
 	recorder figures.Recorder
-	dead     int   // pairs that could not be opened, or that have ended
-	last     error // the error that last ended a connection
+	dialed   time.Time // the first session
+	loggedIn time.Time // the last one
+	dead     int       // pairs that could not be opened, or that have ended
+	last     error     // the error that last ended a connection
 }
 
 func newCalls(p Plan) *calls {
@@ -58,6 +60,18 @@ func (c *calls) take() *figures.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.recorder.Take()
+}
+
+func (c *calls) opening(now time.Duration) (s span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dialed.IsZero() {
+		s.dialed = now - time.Since(c.dialed)
+	}
+	if !c.loggedIn.IsZero() {
+		s.loggedIn = now - time.Since(c.loggedIn)
+	}
+	return s
 }
 
 func (c *calls) sessions() int64 { return c.logins.Load() }

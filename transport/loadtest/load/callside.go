@@ -43,7 +43,12 @@ func (s *callSide) logIn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.plan.Patience)
 	defer cancel()
 	began := time.Now()
-	c.record(func(r *figures.Recorder) { r.Add(figures.CounterDials, 1) })
+	c.record(func(r *figures.Recorder) {
+		r.Add(figures.CounterDials, 1)
+		if c.dialed.IsZero() {
+			c.dialed = began
+		}
+	})
 	connection, err := c.dial(ctx, s.number())
 	if err != nil {
 		return err
@@ -62,6 +67,7 @@ func (s *callSide) logIn(ctx context.Context) error {
 	c.record(func(r *figures.Recorder) {
 		r.Add(figures.CounterLoggedIn, 1)
 		r.Observe(figures.MetricLogin, time.Since(connected))
+		c.loggedIn = time.Now()
 	})
 	c.logins.Add(1)
 	s.client, s.read = connection, make(chan struct{})

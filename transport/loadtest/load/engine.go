@@ -228,6 +228,7 @@ func (e *Engine) tell(last bool) {
 	r := Report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &figures.Snapshot{}}
 	var mu sync.Mutex
 	var seen pace
+	var opening span
 	e.each(func(s *shard) {
 		taken, sessions, most := s.take(), s.sessions, s.most
 		s.most = s.sessions
@@ -241,14 +242,17 @@ func (e *Engine) tell(last bool) {
 		r.Snapshot.Merge(&taken)
 		r.Sessions += sessions
 		r.Most += most
+		opening.merge(s.span)
 	})
 	for _, x := range e.outsiders {
 		r.Snapshot.Merge(x.take())
+		opening.merge(x.opening(e.swarm.Now()))
 		n := x.sessions()
 		r.Sessions += n
 		r.Most += n
 	}
 	now := e.swarm.Now()
+	r.FirstDial, r.LastLogin = opening.times(now)
 	r.Span = now - e.since
 	e.since = now
 	if e.phase == figures.PhaseMeasuring && !last {

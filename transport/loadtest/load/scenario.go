@@ -75,6 +75,8 @@ type outsider interface {
 	run(ctx context.Context)
 	// take returns what was counted since the last call.
 	take() *figures.Snapshot
+	// opening returns when it began to open sessions and when the last one was logged in. Now is the time on the swarm's clock.
+	opening(now time.Duration) span
 	// sessions returns how many sessions are logged in.
 	sessions() int64
 	// lasting returns how many sessions should last through the run, how many of them have ended, and the error that

@@ -46,6 +46,7 @@ const (
 func (c *session) dial(due time.Duration) {
 	c.step = stepConnecting
 	c.since = due
+	c.shard.span.merge(span{dialed: c.shard.loop.Now()})
 	c.shard.count(figures.CounterDials, 1)
 	c.conn = c.shard.loop.Dial(c)
 }
@@ -145,6 +146,7 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 		s.sessions++
 		s.most = max(s.most, s.sessions)
 		s.count(figures.CounterLoggedIn, 1)
+		s.span.merge(span{loggedIn: now})
 		s.observe(figures.MetricLogin, now-c.since)
 		if c.kept != nil {
 			c.keeps(r)

@@ -33,6 +33,7 @@ type shard struct {
 	lags      []time.Duration // due times of the frames sent since the last flush
 	beat      time.Duration   // when the next heartbeat is due
 	sessions  int64           // logged in now
+	span      span            // of the set-up
 	most      int64           // the most logged in at once since the last report
 	from      time.Duration   // start of the measured phase: frames that were due earlier belong to the warm-up and are not counted
 	over      bool            // the run is over, so connections end
@@ -40,6 +41,29 @@ type shard struct {
 	lastError error
 	verified  figures.Verification
 	scratch   []byte
+}
+
+// span is the time from the first connection to the last login, on the swarm's clock.
+type span struct{ dialed, loggedIn time.Duration }
+
+// merge makes s the span of both.
+func (s *span) merge(o span) {
+	if s.dialed == 0 || o.dialed > 0 && o.dialed < s.dialed {
+		s.dialed = o.dialed
+	}
+	s.loggedIn = max(s.loggedIn, o.loggedIn)
+}
+
+// times returns both ends as Unix times in ns. Now is the time on the swarm's clock.
+func (s span) times(now time.Duration) (dialed, loggedIn int64) {
+	clock := time.Now().UnixNano()
+	if s.dialed > 0 {
+		dialed = clock - int64(now-s.dialed)
+	}
+	if s.loggedIn > 0 {
+		loggedIn = clock - int64(now-s.loggedIn)
+	}
+	return dialed, loggedIn
 }
 
 func (s *shard) count(c figures.Counter, n int64) { s.figures.Add(c, n) }
