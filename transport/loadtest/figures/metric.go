@@ -19,7 +19,7 @@ const (
 	MetricCallSetup                 // call: from the start of a call until its data channels are open at both ends
 	MetricMessage                   // call: from a message over a data channel to its echo
 	MetricSendLag                   // generator: from when a frame was due to when it was sent
-	MetricLoopLag                   // generator: how much later than planned its event loops did their work
+	MetricLoopLag                   // generator: how much later than planned its event loops did their work, sampled all the time at even distances
 	metrics
 )
 

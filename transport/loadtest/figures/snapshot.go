@@ -54,6 +54,14 @@ func (s *Snapshot) MergeCounters(o *Snapshot) {
 	}
 }
 
+// MergeDrain adds what happened after the measured phase: what began in it and ended late. It leaves out how late the event
+// loops were, because the load was over.
+func (s *Snapshot) MergeDrain(o *Snapshot) {
+	rest := *o
+	rest.distributions[MetricLoopLag] = nil
+	s.Merge(&rest)
+}
+
 // delivered returns how many frames arrived, whenever they were due.
 func (s *Snapshot) delivered() int64 {
 	return s.counts[CounterRelaysDelivered] + s.counts[CounterRelaysFromWarmup]

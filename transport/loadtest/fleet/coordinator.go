@@ -195,10 +195,13 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		grown += l.Grown
 	}
 	c.totals.Merge(&delta)
-	if phase == figures.PhaseSetUp || phase == figures.PhaseWarmUp {
-		r.Snapshot.MergeWarmup(&delta)
-	} else {
+	switch phase {
+	case figures.PhaseMeasuring:
 		r.Snapshot.Merge(&delta)
+	case figures.PhaseDraining:
+		r.Snapshot.MergeDrain(&delta)
+	default:
+		r.Snapshot.MergeWarmup(&delta)
 	}
 	now := time.Since(c.began)
 	p := figures.NewPoint(now, span, &delta)

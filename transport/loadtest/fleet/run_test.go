@@ -91,6 +91,8 @@ func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
 		s.Add(figures.CounterRelaysDelivered, relays)
 		s.Add(figures.CounterRelaysFromWarmup, fromWarmup)
 		s.Add(figures.CounterCycles, relays)
+		s.Observe(figures.MetricRelay, time.Second)
+		s.Observe(figures.MetricLoopLag, time.Millisecond)
 		return account{Report: load.Report{Phase: phase, Span: 2 * time.Second, Last: true, Snapshot: s}}
 	}
 	o, err := options.Options{URL: "ws://localhost/ws", Verify: true, Duration: time.Second}.Resolve()
@@ -107,6 +109,11 @@ func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
 	c.finish()
 	if n := r.Snapshot.Count(figures.CounterRelaysDelivered); n != 1750 {
 		t.Errorf("%d frames; wanted also those that came later", n)
+	}
+	for m, want := range map[figures.Metric]int64{figures.MetricRelay: 2, figures.MetricLoopLag: 1} {
+		if got := r.Snapshot.Distribution(m).Count(); got != want {
+			t.Errorf("%d durations of %v; wanted %d", got, m, want)
+		}
 	}
 	for counter, want := range map[figures.Counter]float64{figures.CounterRelaysDelivered: 500, figures.CounterCycles: 375} {
 		if got := r.Rate(counter); got != want {

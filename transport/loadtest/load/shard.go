@@ -83,17 +83,23 @@ func (s *shard) keep() *kept {
 // tick does what is due. The loop calls it after every event.
 func (s *shard) tick(*swarm.Loop) time.Duration {
 	now := s.loop.Now()
-	if now >= s.beat {
-		if s.beat > 0 {
-			s.observe(figures.MetricLoopLag, now-s.beat)
-		}
-		s.beat = now + heartbeat
-	}
+	s.measureLag(now)
 	next := min(s.beat, s.opener.tick(now), s.alive.tick(now, (*session).beat))
 	for _, x := range s.scenarios {
 		next = min(next, x.tick(now))
 	}
 	return next
+}
+
+// measureLag measures how late the loop is. A loop that stalls misses heartbeats. Each of them counts: one long stall would
+// otherwise be a single late heartbeat among many in time.
+func (s *shard) measureLag(now time.Duration) {
+	if s.beat == 0 {
+		s.beat = now + heartbeat
+	}
+	for ; s.beat <= now; s.beat += heartbeat {
+		s.observe(figures.MetricLoopLag, now-s.beat)
+	}
 }
 
 // flushed measures the send lag. The loop calls it when sent frames have gone to the operating system.
