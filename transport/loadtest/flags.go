@@ -34,7 +34,7 @@ type Flags struct {
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
 	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant times between frames. Default: poisson."`
 	Size            count    `group:"relay" placeholder:"BYTES" help:"relay, slow: size of each frame. Default: the sizes of a browser's offer, answer and candidates."`
-	Verify          bool     `group:"relay" default:"true" negatable:"" help:"Check that each frame arrives once, in order, unmodified, at the right session. On by default; turn it off with --no-verify."`
+	Verify          bool     `group:"relay" default:"true" negatable:"" help:"relay, storm, slow: check that each frame of a pair arrives once, in order, unmodified, at the right session. On by default; turn it off with --no-verify."`
 
 	SlowReaders count    `group:"others" placeholder:"N" help:"slow: how many readers stop reading."`
 	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: share of all readers that stop reading, such as 0.1. Default: 0.1."`

@@ -211,6 +211,32 @@ func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 	}
 }
 
+func TestARunSaysWhetherItVerifies(t *testing.T) {
+	t.Parallel()
+	url := services.Serve(t)
+	for _, c := range []struct {
+		scenario options.Scenario
+		change   func(o *options.Options)
+		want     bool
+	}{
+		{options.ScenarioStorm, func(*options.Options) {}, true},
+		{options.ScenarioStorm, func(o *options.Options) { o.Verify = false }, false},
+		{options.ScenarioSlow, func(*options.Options) {}, true},
+		{options.ScenarioSlow, func(o *options.Options) { o.SlowShare = 1 }, false}, // no neighbours
+		{options.ScenarioIdle, func(*options.Options) {}, false},
+	} {
+		o := briefly(url, c.scenario)
+		c.change(&o)
+		if c.scenario == options.ScenarioIdle || c.scenario == options.ScenarioStorm {
+			o.Sessions = 3
+		}
+		r := mustRun(t, o)
+		if r.Verification.Done != c.want || (r.Verification.Checked > 0) != c.want {
+			t.Errorf("%s, %+v: verification is %+v; wanted it done: %v", c.scenario, o, r.Verification, c.want)
+		}
+	}
+}
+
 func TestScenariosRunBesideEachOther(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle, options.ScenarioRelay, options.ScenarioChurn, options.ScenarioStorm, options.ScenarioSlow)

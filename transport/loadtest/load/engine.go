@@ -81,7 +81,7 @@ func (e *Engine) prepare(loops []*swarm.Loop) {
 		}
 		s.alive.text = speaks.alive()
 		s.opener = opener{shard: s, rate: (o.Rate - o.CallRate()) / float64(parts), limit: max(1, opening/len(loops))}
-		s.verified.Done = o.Verify && o.Has(options.ScenarioRelay)
+		s.verified.Done = o.Verifies()
 		for _, x := range o.Scenarios {
 			if x := s.newScenario(x, part, parts); x != nil {
 				s.scenarios = append(s.scenarios, x)

@@ -75,7 +75,7 @@ type Options struct {
 	RelaysPerSecond float64  // relay: frames a second over all pairs, in an open loop; 0: closed loop
 	Arrivals        Arrivals // relay, open loop; default ArrivalsPoisson
 	Size            int      // bytes of each frame in relay and slow; 0: those of a browser's calls
-	Verify          bool     // relay: check that each frame arrives once, in order, unmodified, at the right session
+	Verify          bool     // relay, storm (bystanders), slow (neighbours): check that each frame arrives once, in order, unmodified, at the right session
 
 	SlowReaders int     // slow: how many readers stop reading
 	SlowShare   float64 // slow: the share of all readers that stop, above 0 and up to 1; excludes SlowReaders; default 0.1
@@ -104,6 +104,13 @@ func (o Options) Has(s Scenario) bool { return slices.Contains(o.Scenarios, s) }
 
 // OpenLoop reports whether frames are sent at a fixed rate, regardless of how fast the service answers.
 func (o Options) OpenLoop() bool { return o.RelaysPerSecond > 0 }
+
+// Verifies reports whether the run checks relayed frames: whether [Options.Verify] is on, and there are pairs that it is for.
+// o must be resolved.
+func (o Options) Verifies() bool {
+	neighbours := o.Has(ScenarioSlow) && o.SlowReaderCount() < o.PairsOf(ScenarioSlow)
+	return o.Verify && (o.Has(ScenarioRelay) || o.Has(ScenarioStorm) || neighbours)
+}
 
 // PairsOf returns how many pairs the scenario has, 0 if it has none. o must be resolved.
 func (o Options) PairsOf(s Scenario) int {

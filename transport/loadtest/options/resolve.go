@@ -202,7 +202,7 @@ func (o Options) checkCombinations() error {
 		{"--relays-per-second", o.RelaysPerSecond != 0, []Scenario{ScenarioRelay}},
 		{"--arrivals", o.Arrivals != "", []Scenario{ScenarioRelay}},
 		{"--size", o.Size != 0, []Scenario{ScenarioRelay, ScenarioSlow}},
-		{"--no-verify", !o.Verify, []Scenario{ScenarioRelay}},
+		{"--no-verify", !o.Verify, []Scenario{ScenarioRelay, ScenarioStorm, ScenarioSlow}},
 		{"--slow-readers", o.SlowReaders != 0, []Scenario{ScenarioSlow}},
 		{"--slow-share", o.SlowShare != 0, []Scenario{ScenarioSlow}},
 		{"--messages", o.Messages != 0, []Scenario{ScenarioCall}},
