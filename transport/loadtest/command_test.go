@@ -99,10 +99,10 @@ func TestTheEndOfARunSaysWhatItWas(t *testing.T) {
 		{"verification failed", "", clean(func(r *figures.Result) { r.Verification = sample.Broken().Verification }), nil, func(err error) bool {
 			return err != nil && err.Error() == "verification failed: 3 lost, 1 modified"
 		}},
-		{"sessions are missing", "p99<1us", clean(func(r *figures.Result) { r.PeakSessions -= 20 }), nil, func(err error) bool {
+		{"sessions are missing", "p99<1us", clean(func(r *figures.Result) { r.Opened -= 20 }), nil, func(err error) bool {
 			return err != nil && strings.HasPrefix(err.Error(), "only ") && strings.Contains(err.Error(), " sessions could be logged in: sessions>=") && strings.Contains(err.Error(), "p99<1us does not hold")
 		}},
-		{"sessions are missing, and may be", "sessions>1", clean(func(r *figures.Result) { r.PeakSessions -= 20 }), nil, func(err error) bool { return err == nil }},
+		{"sessions are missing, and may be", "sessions>1", clean(func(r *figures.Result) { r.Opened -= 20 }), nil, func(err error) bool { return err == nil }},
 		{"interrupted", "p99<1us", clean(func(r *figures.Result) { r.Interrupted = true }), nil, func(err error) bool { return errors.Is(err, ErrInterrupted) }},
 		{"verification failed before the interruption", "", clean(func(r *figures.Result) {
 			r.Interrupted, r.Verification = true, sample.Broken().Verification

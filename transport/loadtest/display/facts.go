@@ -131,8 +131,12 @@ func Facts(r *figures.Result) []Fact {
 		}
 		add(label, "%s %s/s%s (%s)", figures.FormatRate(r.Rate(c)), c.Noun(), of, figures.FormatCount(r.Rated(c)))
 	}
-	if !r.Options.OnlyChurn() {
-		add("sessions", "%s at most, %s wanted", figures.FormatCount(r.PeakSessions), figures.FormatCount(int64(r.Options.TotalSessions())))
+	switch total, churn := r.Options.TotalSessions(), r.Options.SessionsOf(options.ScenarioChurn); {
+	case churn == 0:
+		add("sessions", "%s at most, %s wanted", figures.FormatCount(r.PeakSessions), figures.FormatCount(int64(total)))
+	case total > churn:
+		add("sessions", "%s at most, those of churn among them; of the others %s, %s wanted", figures.FormatCount(r.PeakSessions),
+			figures.FormatCount(r.Opened), figures.FormatCount(int64(total-churn)))
 	}
 	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() > 0 {
 		add("back", "50 %% after %s, 90 %% after %s, 99 %% after %s, all %s after %s", figures.FormatDuration(back.Percentile(50)),

@@ -87,7 +87,7 @@ func TestSessionsThatAreMissingFailARun(t *testing.T) {
 	const relay, churn, idle = options.ScenarioRelay, options.ScenarioChurn, options.ScenarioIdle
 	for name, c := range map[string]struct {
 		scenarios []options.Scenario
-		peak      int64
+		opened    int64 // before sessions of churn came, too
 		loggedIn  int64
 		change    func(*Result)
 		check     string
@@ -108,7 +108,7 @@ func TestSessionsThatAreMissingFailARun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var recorder Recorder
 			recorder.Add(CounterLoggedIn, c.loggedIn)
-			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.peak, Snapshot: *recorder.Take()}
+			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.opened + 2000, Opened: c.opened, Snapshot: *recorder.Take()}
 			if c.change != nil {
 				c.change(r)
 			}

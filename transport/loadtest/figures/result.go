@@ -21,6 +21,7 @@ type Result struct {
 	// PeakSessions is the most sessions logged in at once. If sessions come and go, it is the sum over all loops of the most
 	// that each loop had within a second.
 	PeakSessions int64
+	Opened       int64 // the most sessions logged in at once before the load began: none of churn
 	Timeline     Timeline
 	Verification Verification
 	Service      *ServiceFigures // nil: it could not be observed

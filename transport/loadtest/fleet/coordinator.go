@@ -211,6 +211,7 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
 	}
 	if phase == figures.PhaseSetUp {
+		r.Opened = max(r.Opened, most)
 		c.setUpLag.Merge(delta.Distribution(figures.MetricLoopLag))
 		c.setUpCPU += cpu
 		c.setUpTime += span

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,6 +235,29 @@ func TestARunSaysWhetherItVerifies(t *testing.T) {
 		if r.Verification.Done != c.want || (r.Verification.Checked > 0) != c.want {
 			t.Errorf("%s, %+v: verification is %+v; wanted it done: %v", c.scenario, o, r.Verification, c.want)
 		}
+	}
+}
+
+// The service refuses every second session of idle. Those of churn do not take their place.
+func TestChurnDoesNotHideMissingSessions(t *testing.T) {
+	t.Parallel()
+	refused := false
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.AnswerLogin = func(login string) string {
+			if strings.Contains(login, "-i") {
+				if refused = !refused; refused {
+					return `{"type":"login","success":false,"code":"capacity"}`
+				}
+			}
+			return `{"type":"login","success":true}`
+		}
+	})
+	o := briefly(s.URL, options.ScenarioIdle, options.ScenarioChurn)
+	o.Sessions = 40
+	r := mustRun(t, o)
+	said := slices.ContainsFunc(r.Warnings, func(w figures.Warning) bool { return w.Code == figures.WarningFewSessions })
+	if r.Opened != 20 || r.WantedSessions() != 40 || !said {
+		t.Errorf("%d of %d sessions, the warnings are %+v; wanted 20 of 40, and a warning", r.Opened, r.WantedSessions(), r.Warnings)
 	}
 }
 

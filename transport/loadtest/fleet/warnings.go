@@ -50,8 +50,8 @@ func (c *coordinator) warnings() []figures.Warning {
 			warn(figures.WarningOther, "Service and generator share this machine, and used %s of its %d cores between them: each slows the other down. For the service's own limit run the generator on another machine.", figures.FormatSignificant(used), r.Machine.Cores)
 		}
 	}
-	if wanted := r.WantedSessions(); r.PeakSessions < wanted {
-		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.PeakSessions, wanted, c.why())
+	if wanted := r.WantedSessions(); r.Opened < wanted {
+		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.Opened, wanted, c.why())
 	}
 	if missing := r.NotBack(); missing > 0 && !r.Interrupted && r.Failed == "" {
 		warn(figures.WarningNotBack, "%d of %d dropped sessions did not come back before the run ended. Give them more time: a longer --duration.", missing, r.Snapshot.Count(figures.CounterDropped))

@@ -19,7 +19,7 @@ func lateRun(cpu float64, durations map[figures.Metric]time.Duration, scenarios 
 		}
 	}
 	return &coordinator{result: &figures.Result{
-		Options: options.Options{Scenarios: scenarios}, Snapshot: *r.Take(), Measured: 10 * time.Second, PeakSessions: 1000,
+		Options: options.Options{Scenarios: scenarios}, Snapshot: *r.Take(), Measured: 10 * time.Second, Opened: 1000,
 		Generator: figures.GeneratorFigures{Cores: 2, MeanCPU: cpu},
 	}}
 }

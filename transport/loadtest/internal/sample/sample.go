@@ -22,7 +22,7 @@ func Result() *figures.Result {
 		Options: o,
 		Started: time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC),
 		Machine: figures.Machine{Name: "bench-1", System: "Linux 6.12.0, amd64", CPU: "Example CPU 3.0 GHz", Cores: 8, Memory: 32 << 30, Go: "go1.26.0"},
-		SetUp:   412 * time.Millisecond, Measured: 10 * time.Second, Elapsed: 11800 * time.Millisecond, PeakSessions: 200,
+		SetUp:   412 * time.Millisecond, Measured: 10 * time.Second, Elapsed: 11800 * time.Millisecond, PeakSessions: 200, Opened: 200,
 		Verification: figures.Verification{Done: true, Checked: 11500},
 		Service: &figures.ServiceFigures{PID: 4242, Command: "p2p-messaging", CPU: 9500 * time.Millisecond, PeakCPU: 1.02, CPUPerRelay: 8300 * time.Nanosecond,
 			IdleRSS: 21e6, IdleAnonymous: 6e6, PeakRSS: 34e6, BytesPerSession: 3210, PeakFiles: 214, FileLimit: 20000},
