@@ -114,6 +114,7 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 	if failed = e.wait(ctx, swarm.Never, func() bool { return isClosed(e.proceed) }); failed != "" || ctx.Err() != nil {
 		return failed
 	}
+	e.tell(false) // so that the next span begins with the load
 
 	running, stop := context.WithCancel(ctx)
 	var outside sync.WaitGroup
