@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lxzan/gws"
+
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/internal/services"
 	"p2p-messaging/transport/loadtest/load"
@@ -198,11 +200,18 @@ func TestAServiceThatRefusesAllLoginsButTheFirstHasNoSessions(t *testing.T) {
 		"with a code": `{"type":"login","success":false,"code":"capacity"}`,
 		"without one": `{"type":"login","success":false}`,
 		"by nonsense": `{"type":"login","success":"yes"}`,
+		"and closes":  "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			first := true
 			s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+				s.Rules.LoggingIn = func(c *gws.Conn) {
+					if !first && answer == "" {
+						s.Write(c, `{"type":"login","success":false,"code":"capacity"}`)
+						_ = c.WriteClose(1008, nil)
+					}
+				}
 				s.Rules.AnswerLogin = func(string) string {
 					if first {
 						first = false

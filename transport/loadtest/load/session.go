@@ -23,6 +23,8 @@ type session struct {
 	kind  byte
 	side  byte
 	step  step
+	// refused says that the login was refused, which was counted: a service that then closes the connection is no second error.
+	refused bool
 }
 
 // user is the scenario's side of a session.
@@ -45,6 +47,7 @@ const (
 // dial begins the session's connection. Due is when the connection was due.
 func (c *session) dial(due time.Duration) {
 	c.step = stepConnecting
+	c.refused = false
 	c.since = due
 	c.shard.span.merge(span{dialed: c.shard.loop.Now()})
 	c.shard.count(figures.CounterDials, 1)
@@ -153,12 +156,16 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 		}
 		c.user.loggedIn(now)
 	case ok:
-		s.error(r.code())
-		c.conn.Close()
+		c.refuse(r.code())
 	default:
-		s.error("foreign-protocol")
-		c.conn.Close()
+		c.refuse("foreign-protocol")
 	}
+}
+
+func (c *session) refuse(code string) {
+	c.refused = true
+	c.shard.error(code)
+	c.conn.Close()
 }
 
 // Closed implements swarm.Handler.
@@ -172,10 +179,11 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 	if was != stepConnecting || err == nil {
 		s.count(figures.CounterClosed, 1)
 	}
-	if closed, ok := errors.AsType[*swarm.CloseError](err); ok {
+	closed, ok := errors.AsType[*swarm.CloseError](err)
+	if ok {
 		s.figures.AddCloses(int(closed.Code), 1)
 	}
-	if err != nil && !s.over {
+	if err != nil && !s.over && !(ok && c.refused) {
 		code = errorCode(err)
 		s.error(code)
 		s.lastError = err
