@@ -89,7 +89,7 @@ func (c *calls) open(ctx context.Context) error {
 	defer opening.Wait()
 	began := time.Now()
 	places := make(chan struct{}, openingCalls)
-	n := 0
+	rate, n := c.plan.Options.CallRate()/float64(c.plan.Processes), 0
 	var silent atomic.Int64 // sessions in a row to which the service did not answer
 	for _, p := range c.pairs {
 		for i := range p.sides {
@@ -98,7 +98,7 @@ func (c *calls) open(ctx context.Context) error {
 				continue
 			}
 			due := began
-			if rate := c.plan.Options.CallRate() / float64(c.plan.Processes); rate > 0 {
+			if rate > 0 {
 				due = began.Add(time.Duration(math.Round(float64(n) / rate * float64(time.Second))))
 			}
 			n++
@@ -112,8 +112,11 @@ func (c *calls) open(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			if rate == 0 {
+				due = time.Now()
+			}
 			opening.Go(func() {
-				if err := p.sides[i].open(ctx); errors.Is(err, context.DeadlineExceeded) {
+				if err := p.sides[i].open(ctx, due); errors.Is(err, context.DeadlineExceeded) {
 					silent.Add(1)
 				} else {
 					silent.Store(0)

@@ -27,8 +27,9 @@ type callSide struct {
 	peer  *peer         // this side's peer; nil: there is none yet
 }
 
-func (s *callSide) open(ctx context.Context) error {
-	err := s.logIn(ctx)
+// open logs the session in. Due is when its connection was due.
+func (s *callSide) open(ctx context.Context, due time.Time) error {
+	err := s.logIn(ctx, due)
 	if err != nil && ctx.Err() == nil {
 		s.pair.lost(err)
 	}
@@ -38,7 +39,7 @@ func (s *callSide) open(ctx context.Context) error {
 // errNotTried is why a session was not opened: the service had stopped to open sessions.
 var errNotTried = errors.New("the service does not answer any more")
 
-func (s *callSide) logIn(ctx context.Context) error {
+func (s *callSide) logIn(ctx context.Context, due time.Time) error {
 	c := s.pair.calls
 	ctx, cancel := context.WithTimeout(ctx, c.plan.Patience)
 	defer cancel()
@@ -56,7 +57,7 @@ func (s *callSide) logIn(ctx context.Context) error {
 	connected := time.Now()
 	c.record(func(r *figures.Recorder) {
 		r.Add(figures.CounterOpened, 1)
-		r.Observe(figures.MetricConnect, connected.Sub(began))
+		r.Observe(figures.MetricConnect, connected.Sub(due))
 		r.Add(figures.CounterLoginsSent, 1)
 	})
 	if err := connection.Login(ctx, s.login); err != nil {
