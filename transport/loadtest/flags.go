@@ -28,7 +28,7 @@ type Flags struct {
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
-	Seed     seed          `group:"load" placeholder:"N" help:"Seed of all random numbers, to repeat a run. Default: a new seed for each run, which the figures name."`
+	Seed     seed          `group:"load" placeholder:"N" help:"Seed of what is random in arrivals and back-off, to repeat them with as many processes and cores. Default: a new seed for each run, which the figures name."`
 
 	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, in both directions together. Default: 1."`
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`

@@ -68,7 +68,7 @@ type Options struct {
 
 	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
 	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers
-	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions, and come back to them with a resume
+	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions; those of a storm come back to them with a resume
 	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm and call 10
 
 	Window          int      // relay, closed loop: frames of one pair that may be under way, in both directions together; default 1
@@ -85,7 +85,7 @@ type Options struct {
 	Warmup    time.Duration // how long load runs before that, unmeasured; 0: not at all
 	Processes int           // processes of the generator; 0: as many as the sessions need
 	PID       int           // the service's process, whose CPU and memory are reported; 0: find it by its port, if it runs on this machine
-	Seed      uint64        // seed of all random numbers; 0: a different one for each run
+	Seed      uint64        // seed of the random arrivals and back-off; 0: a different one for each run
 }
 
 // DefaultOptions returns the options of a relay run against a service on this machine.

@@ -81,6 +81,9 @@ func (o Options) checkURL() error {
 		return UsageErrorf("--url: the protocol is WebSocket's: give %s", u.Redacted())
 	case u.Scheme != "ws" && u.Scheme != "wss":
 		return UsageErrorf("--url: %q does not begin with ws:// or wss://", o.URL)
+	case u.User != nil:
+		u.User = nil
+		return UsageErrorf("--url: a user and a password are not sent: give %s, which must want neither", u)
 	case u.Hostname() == "":
 		return UsageErrorf("--url: %q names no host", o.URL)
 	case !validPort(u.Port()):
