@@ -83,11 +83,39 @@ func TestADistributionIsAtMostATenthOfAPercentOff(t *testing.T) {
 			t.Errorf("of %v alone, the longest is %v and the mean %v", d, one.Max(), one.Mean())
 		}
 	}
+	for _, d := range []time.Duration{5400, 5500, 50_400} {
+		var one, two Distribution // of two, the longest does not bound the shorter
+		one.Observe(d)
+		two.Observe(d)
+		two.Observe(time.Second)
+		for _, got := range []time.Duration{one.Percentile(50), two.Percentile(50)} {
+			if (got - d).Abs() > resolution/2 {
+				t.Errorf("p50 of %v is %v; wanted it half a microsecond off at most", d, got)
+			}
+		}
+	}
 	var odd Distribution
 	odd.Observe(-time.Second)
 	odd.Observe(100 * time.Hour)
 	if odd.Count() != 2 || odd.Percentile(1) != 0 || odd.Max() != longest {
 		t.Errorf("of -1 s and 100 h there are %d from %v to %v; wanted both, as 0 and %v", odd.Count(), odd.Percentile(1), odd.Max(), longest)
+	}
+}
+
+func TestAPercentileIsNotExceededByMoreThanItSays(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 99, 100, 101, 149, 150, 151, 160, 199, 200, 201, 1000, 1999} {
+		var d Distribution
+		for i := range n {
+			d.Observe(time.Duration(i+1) * time.Microsecond)
+		}
+		for _, p := range []float64{1, 12.5, 50, 90, 99, 99.9, 99.99} {
+			got := d.Percentile(p)
+			share := func(v time.Duration) float64 { return 100 * float64(v/time.Microsecond) / float64(n) }
+			const inexact = 1e-9
+			if share(got) < p-inexact || share(got-time.Microsecond) >= p-inexact && got > time.Microsecond {
+				t.Errorf("p%v of 1 to %d µs is %v, which %.3f %% do not exceed; wanted the least that %v %% do not", p, n, got, share(got), p)
+			}
+		}
 	}
 }
 
