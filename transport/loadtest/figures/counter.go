@@ -11,10 +11,10 @@ type Counter uint8
 const (
 	CounterDials            Counter = iota // connections begun
 	CounterOpened                          // WebSocket handshakes done
-	CounterClosed                          // connections ended, for whatever reason
+	CounterClosed                          // connections that ended while the run went on, for whatever reason; not those that the tool ends with it
 	CounterLoginsSent                      // logins asked for
 	CounterLoggedIn                        // logins accepted
-	CounterLoggedOut                       // sessions ended, by a logout or with their connection
+	CounterLoggedOut                       // sessions that ended in the same way, by a logout or with their connection
 	CounterCycles                          // churn: complete cycles of connect, login, logout and close
 	CounterDropped                         // storm: sessions that were dropped
 	CounterReturned                        // storm: dropped sessions that are back; one that must come back twice counts once

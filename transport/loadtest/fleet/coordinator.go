@@ -302,7 +302,13 @@ func (c *coordinator) tell(p figures.Point) {
 func (c *coordinator) finish() {
 	r := c.result
 	if r.Measured > 0 {
-		r.Generator.MeanCPU = r.Generator.CPU.Seconds() / r.Measured.Seconds()
+		// The busiest second is at least the mean. A short run has no whole second.
+		g := &r.Generator
+		g.MeanCPU = g.CPU.Seconds() / r.Measured.Seconds()
+		g.PeakCPU = max(g.PeakCPU, g.MeanCPU)
+		if f := r.Service; f != nil {
+			f.PeakCPU = max(f.PeakCPU, f.CPU.Seconds()/r.Measured.Seconds())
+		}
 	}
 	if n := r.Rated(figures.CounterRelaysDelivered); r.Service != nil && n > 0 {
 		r.Service.CPUPerRelay = r.Service.CPU / time.Duration(n)

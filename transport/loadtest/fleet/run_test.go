@@ -123,6 +123,9 @@ func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
 	if got := r.Timeline[1].Rates[figures.CounterRelaysDelivered]; got != 500 {
 		t.Errorf("the chart has %v relays a second; wanted 500", got)
 	}
+	if got := r.Service.PeakCPU; got != 0.5 {
+		t.Errorf("%v cores at most; wanted no less than the mean", got)
+	}
 	if got := r.Service.CPUPerRelay; got != time.Millisecond {
 		t.Errorf("a relay takes %v of CPU; wanted 1 ms", got)
 	}

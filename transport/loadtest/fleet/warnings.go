@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"p2p-messaging/transport/loadtest/figures"
@@ -26,24 +27,22 @@ func (c *coordinator) warnings() []figures.Warning {
 		all = append(all, figures.Warning{Code: code, Text: fmt.Sprintf(format, arguments...)})
 	}
 	g := r.Generator
-	busy := false
-	for _, l := range c.lags() {
-		text, code := "", figures.WarningGenerator
-		if busy = g.Cores > 0 && l.cpu > busyShare*float64(g.Cores); busy {
-			text = fmt.Sprintf("The generator, not the service, was the limit: it used %s of the %d processor cores that it may use. Run it on a faster machine, or on several.",
-				figures.FormatSignificant(l.cpu), g.Cores)
-		} else if l.matters() {
-			text = "The generator, not the service, was the limit: " + l.String() + ". Ask for less load, or run it on a machine of its own."
-			if g.Cores > 0 && l.cpu < calmCPU*float64(g.Cores) {
-				code = figures.WarningMachine
-				text = fmt.Sprintf("This machine was busy: the generator used %s of %d cores only, and still %s. Run it on a machine of its own.",
-					figures.FormatSignificant(l.cpu), g.Cores, l)
-			}
-		}
-		if text != "" {
-			warn(code, "%s", text)
-			break
-		}
+	used := g.MeanCPU
+	if r.MainMetric() == figures.MetricLogin {
+		used = max(used, c.setUpCores())
+	}
+	busy := g.Cores > 0 && used > busyShare*float64(g.Cores)
+	lags := c.lags()
+	late := slices.IndexFunc(lags, lateness.matters)
+	switch {
+	case busy:
+		warn(figures.WarningGenerator, "The generator, not the service, was the limit: it used %s of the %d processor cores that it may use. Run it on a faster machine, or on several.",
+			figures.FormatSignificant(used), g.Cores)
+	case late >= 0 && g.Cores > 0 && lags[late].cpu < calmCPU*float64(g.Cores):
+		warn(figures.WarningMachine, "This machine was busy: the generator used %s of %d cores only, and still %s. Run it on a machine of its own.",
+			figures.FormatSignificant(lags[late].cpu), g.Cores, lags[late])
+	case late >= 0:
+		warn(figures.WarningGenerator, "The generator, not the service, was the limit: %s. Ask for less load, or run it on a machine of its own.", lags[late])
 	}
 	if f := r.Service; f != nil && !busy && r.Measured > 0 {
 		if used := g.MeanCPU + f.CPU.Seconds()/r.Measured.Seconds(); used > machineBusy*float64(r.Machine.Cores) {
@@ -108,9 +107,17 @@ func (c *coordinator) lags() []lateness {
 		add(r.Snapshot.Distribution(figures.MetricLoopLag), steps, main, r.Generator.MeanCPU)
 	}
 	if main == figures.MetricLogin && c.setUpTime > 0 {
-		add(&c.setUpLag, steps, main, c.setUpCPU.Seconds()/c.setUpTime.Seconds())
+		add(&c.setUpLag, steps, main, c.setUpCores())
 	}
 	return all
+}
+
+// setUpCores returns how many processor cores the generator used during the set-up.
+func (c *coordinator) setUpCores() float64 {
+	if c.setUpTime == 0 {
+		return 0
+	}
+	return c.setUpCPU.Seconds() / c.setUpTime.Seconds()
 }
 
 // why says what can be done about sessions that could not be opened.

@@ -59,7 +59,8 @@ func TestAGeneratorThatWasLateIsSaid(t *testing.T) {
 		"churn without a complete cycle": {
 			lateRun(1.5, durations{figures.MetricLogin: 10 * ms, figures.MetricLoopLag: ms}, options.ScenarioChurn), "", "",
 		},
-		"all cores": {lateRun(1.9, durations{figures.MetricRelay: 40 * ms, figures.MetricSendLag: ms}, options.ScenarioRelay), figures.WarningGenerator, "1.90 of the 2"},
+		"all cores, and nobody's latency": {lateRun(1.9, durations{figures.MetricSendLag: ms}, options.ScenarioSlow), figures.WarningGenerator, "1.90 of the 2"},
+		"all cores":                       {lateRun(1.9, durations{figures.MetricRelay: 40 * ms, figures.MetricSendLag: ms}, options.ScenarioRelay), figures.WarningGenerator, "1.90 of the 2"},
 	} {
 		t.Run(name, func(t *testing.T) { wantWarning(t, tc.run, tc.want, tc.part) })
 	}
