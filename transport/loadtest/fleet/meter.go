@@ -14,6 +14,8 @@ type account struct {
 	Grown int64         `json:"grown,omitempty"` // in the last report of the set-up: growth of the process since before the first session, in bytes
 	CPU   time.Duration `json:"cpu"`             // processor time used in the span
 	RSS   int64         `json:"rss"`
+
+	worker int // whose account this is; set where it arrives
 }
 
 // meter measures what this process uses.

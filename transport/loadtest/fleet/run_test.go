@@ -99,7 +99,7 @@ func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{Options: o}}
+	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{Options: o}, measured: make([]time.Duration, 1)}
 	for _, a := range []account{in(figures.PhaseWarmUp, 700, 0), in(figures.PhaseMeasuring, 750, 250), in(figures.PhaseDraining, 1000, 0)} {
 		c.last = []account{a}
 		c.point(a.Phase, c.last)
@@ -166,6 +166,41 @@ func TestTheSetUpIsFromTheFirstConnectionToTheLastLogin(t *testing.T) {
 		if r.SetUp <= 0 || r.SetUp >= r.Elapsed || r.Rate(figures.CounterLoggedIn) == 0 {
 			t.Errorf("%s: a set-up of %v, %v logins/s; wanted both", name, r.SetUp, r.Rate(figures.CounterLoggedIn))
 		}
+	}
+}
+
+func TestTheProcessesOfARunAreMeasuredTogether(t *testing.T) {
+	report := func(phase figures.Phase, span time.Duration, last bool) account {
+		return account{Report: load.Report{Phase: phase, Span: span, Last: last, Sessions: 1000, Snapshot: new(figures.Snapshot)}}
+	}
+	quick, slow := report(figures.PhaseSetUp, time.Second, true), report(figures.PhaseSetUp, time.Second, true)
+	quick.Grown, slow.Grown = 1_000_000, 3_000_000
+	queues := [][]account{{quick, report(figures.PhaseSetUp, time.Second, false)}, {report(figures.PhaseSetUp, time.Second, false), slow}}
+	for i := range 10 {
+		if i != 4 { // the machine has not run this process for a second
+			queues[0] = append(queues[0], report(figures.PhaseMeasuring, time.Second, i == 9))
+		}
+		queues[1] = append(queues[1], report(figures.PhaseMeasuring, time.Second, i == 9))
+	}
+	queues[0][6].Span = 2 * time.Second
+	for worker, q := range queues {
+		for i := range q {
+			q[i].worker = worker
+		}
+	}
+	c := &coordinator{
+		observe: func(figures.Progress) {}, result: &figures.Result{}, queues: queues,
+		last: make([]account, 2), measured: make([]time.Duration, 2), done: []bool{true, true},
+	}
+	c.drain()
+	if got := c.result.Measured; got != 10*time.Second {
+		t.Errorf("%v were measured; wanted 10 s", got)
+	}
+	if got := c.result.Generator.BytesPerSession; got != 2000 {
+		t.Errorf("a session takes %v bytes; wanted those of both processes, 2000", got)
+	}
+	if c.all != 2000 {
+		t.Errorf("all were logged in with %d sessions; wanted 2000", c.all)
 	}
 }
 

@@ -26,6 +26,7 @@ type Engine struct {
 	phase     figures.Phase
 	number    int
 	since     time.Duration // start of the next report's span, on the swarm's clock
+	slot      time.Duration // start of the present second of the phase; reports end with it, so that those of all processes keep step
 	limits    rateLimit
 
 	away   atomic.Int64 // storm: sessions that dropped and are not back yet
@@ -115,6 +116,7 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 		return failed
 	}
 	e.tell(false) // so that the next span begins with the load
+	e.slot = e.since
 
 	running, stop := context.WithCancel(ctx)
 	var outside sync.WaitGroup
@@ -174,13 +176,16 @@ func (e *Engine) wait(ctx context.Context, until time.Duration, condition func()
 		if now >= until || ctx.Err() != nil {
 			return ""
 		}
-		if now >= e.since+e.plan.Every {
+		if now >= e.slot+e.plan.Every {
 			e.tell(false)
+			for now >= e.slot+e.plan.Every {
+				e.slot += e.plan.Every
+			}
 			if failed := e.failure(); failed != "" {
 				return failed
 			}
 		}
-		next := min(until, e.since+e.plan.Every)
+		next := min(until, e.slot+e.plan.Every)
 		if condition != nil {
 			next = min(next, now+look)
 		}
@@ -208,7 +213,7 @@ func (e *Engine) enter(p figures.Phase) {
 // finishPhase reports the rest of a phase.
 func (e *Engine) finishPhase() {
 	e.tell(true)
-	e.number = 0
+	e.number, e.slot = 0, e.since
 }
 
 // each calls f for each shard, on the shard's loop, and waits until all calls have returned.
