@@ -23,7 +23,7 @@ const (
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
 	CounterRelaysFromWarmup                // frames that arrived in the measured phase or later, but were due before it; not among those delivered
 	CounterRelaysRefused                   // frames that the service answered with an error
-	CounterCallsStarted                    // call: pairs of peers that began to set up a call
+	CounterCallsStarted                    // call: calls whose set-up has ended, whether or not it went through
 	CounterCallsConnected                  // call: data channels open at both ends
 	CounterCallsFailed                     // call: calls that were given up
 	CounterMessagesSent                    // call: messages over data channels whose echo came, or is overdue

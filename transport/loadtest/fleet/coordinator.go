@@ -28,7 +28,7 @@ type coordinator struct {
 	every   time.Duration // time between two reports
 	phase   figures.Phase
 	entered time.Time // when the phase began
-	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
+	limit   float64   // frames a second that the service seems to hold each connection to; 0: none
 	ready   int       // processes that have ended the set-up
 	grown   int64     // by how many bytes these have grown since before the first session
 	all     int64     // sessions when all were logged in; 0: not yet
@@ -188,7 +188,7 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		if p.Verification != nil {
 			r.Verification.Merge(*p.Verification)
 		}
-		c.pace = max(c.pace, p.RateLimit)
+		c.limit = max(c.limit, p.RateLimit)
 	}
 	if phase != c.phase {
 		c.phase, c.entered = phase, time.Now()

@@ -84,7 +84,7 @@ func (c *calls) lasting() (opened, ended int, last error) {
 
 // open logs all sessions in. A session that fails is counted as an error. After many in a row without an answer, the rest is
 // not tried any more.
-func (c *calls) open(ctx context.Context) error {
+func (c *calls) open(ctx context.Context) {
 	var opening sync.WaitGroup
 	defer opening.Wait()
 	began := time.Now()
@@ -105,12 +105,12 @@ func (c *calls) open(ctx context.Context) error {
 			select {
 			case <-time.After(time.Until(due)):
 			case <-ctx.Done():
-				return ctx.Err()
+				return
 			}
 			select {
 			case places <- struct{}{}:
 			case <-ctx.Done():
-				return ctx.Err()
+				return
 			}
 			if rate == 0 {
 				due = time.Now()
@@ -125,7 +125,6 @@ func (c *calls) open(ctx context.Context) error {
 			})
 		}
 	}
-	return nil
 }
 
 // run makes all pairs call each other until ctx ends. Each pair calls at least once. Calls under way then have

@@ -100,12 +100,8 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 			x.open()
 		}
 	})
-	if len(e.outsiders) > 0 {
-		for _, x := range e.outsiders {
-			if err := x.open(ctx); err != nil && ctx.Err() == nil {
-				return err.Error()
-			}
-		}
+	for _, x := range e.outsiders {
+		x.open(ctx)
 	}
 	if failed = e.wait(ctx, swarm.Never, e.opened); failed != "" || ctx.Err() != nil {
 		e.finishPhase()

@@ -28,15 +28,14 @@ type pairs struct {
 	silent bool           // the latency is not counted
 	window int            // closed loop: frames of a pair that may be under way
 
-	rate     float64 // open loop: frames a second on this shard; 0: closed loop
-	poisson  bool
-	next     time.Duration // when the next frame is due
-	late     []*pair       // pairs with frames that could not be sent yet
-	verify   bool
-	running  bool
-	swept    time.Duration
-	failed   int // pairs that could not be opened, or that have ended
-	expected int
+	rate    float64 // open loop: frames a second on this shard; 0: closed loop
+	poisson bool
+	next    time.Duration // when the next frame is due
+	late    []*pair       // pairs with frames that could not be sent yet
+	verify  bool
+	running bool
+	swept   time.Duration
+	failed  int // pairs that could not be opened, or that have ended
 }
 
 // pair is two sessions. The frames of each direction are numbered from 0.
@@ -66,7 +65,7 @@ type side struct {
 }
 
 func newPairs(s *shard, kind byte, metric figures.Metric, window int, verify bool, indices []uint32) *pairs {
-	p := &pairs{shard: s, kind: kind, metric: metric, window: window, verify: verify, expected: len(indices)}
+	p := &pairs{shard: s, kind: kind, metric: metric, window: window, verify: verify}
 	for _, i := range indices {
 		q := &pair{of: p, index: i}
 		for n := range q.sides {

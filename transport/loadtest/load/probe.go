@@ -55,7 +55,7 @@ func Probe(ctx context.Context, o options.Options, run uint32, tokens Tokens) (F
 		return Found{}, noService(address, err)
 	}
 	defer s.Stop()
-	login := appendLogin(nil, run, 'p', 0, 0)
+	login := appendLogin(nil, run, kindProbe, 0, 0)
 	c := &probing{dialect: dialectOf(o), login: login, token: tokens.of(0, login), outcome: make(chan error, 1)}
 	s.Loops()[0].Do(func() { s.Loops()[0].Dial(c) })
 	select {

@@ -69,8 +69,8 @@ func (s *shard) newScenario(x options.Scenario, part, parts int) scenario {
 
 // outsider is a scenario whose connections are not the swarm's.
 type outsider interface {
-	// open opens the sessions. Nothing is measured yet.
-	open(ctx context.Context) error
+	// open opens the sessions, until ctx ends. Nothing is measured yet.
+	open(ctx context.Context)
 	// run produces the load. It returns when ctx has ended and nothing is under way any more.
 	run(ctx context.Context)
 	// take returns what was counted since the last call.

@@ -103,7 +103,7 @@ func (l *Loop) Dial(h Handler) *Conn {
 		return c
 	}
 	l.driver.dial(c)
-	l.waits.add(&l.waits.handshakes, c, l.Now()+l.swarm.options.HandshakeTimeout)
+	l.waits.handshakes.add(c, l.Now()+l.swarm.options.HandshakeTimeout)
 	return c
 }
 
@@ -214,7 +214,7 @@ type deadline struct {
 	conn *Conn
 }
 
-func (*waits) add(w *waiting, c *Conn, at time.Duration) {
+func (w *waiting) add(c *Conn, at time.Duration) {
 	w.list = append(w.list, deadline{at, c})
 }
 
