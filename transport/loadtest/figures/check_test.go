@@ -11,7 +11,7 @@ import (
 
 // checkedResult has figures of every kind.
 func checkedResult() *Result {
-	var r Recorder
+	var r Snapshot
 	for i := range 1000 {
 		r.Observe(MetricRelay, time.Duration(i+1)*time.Millisecond)
 	}
@@ -20,10 +20,9 @@ func checkedResult() *Result {
 	r.Add(CounterCallsStarted, 100)
 	r.Add(CounterCallsConnected, 100) // one of them failed later
 	r.Add(CounterCallsFailed, 1)
-	r.Error("peer-overloaded")
-	taken := *r.Take()
+	r.AddErrors("peer-overloaded", 1)
 	return &Result{
-		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: taken, During: taken, Measured: 10 * time.Second, PeakSessions: 200,
+		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: r, During: r, Measured: 10 * time.Second, PeakSessions: 200,
 		Verification: Verification{Done: true, Checked: 10, Findings: map[Violation]Finding{ViolationLost: {2, "x"}}},
 		Service:      &ServiceFigures{CPUPerRelay: 8 * time.Microsecond, BytesPerSession: 2000},
 	}
@@ -106,9 +105,9 @@ func TestSessionsThatAreMissingFailARun(t *testing.T) {
 		"the service went away":      {[]options.Scenario{idle}, 500, 500, func(r *Result) { r.Failed = "it went away" }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var recorder Recorder
-			recorder.Add(CounterLoggedIn, c.loggedIn)
-			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.opened + 2000, Opened: c.opened, Snapshot: *recorder.Take()}
+			var counted Snapshot
+			counted.Add(CounterLoggedIn, c.loggedIn)
+			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.opened + 2000, Opened: c.opened, Snapshot: counted}
 			if c.change != nil {
 				c.change(r)
 			}

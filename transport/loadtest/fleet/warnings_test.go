@@ -12,14 +12,14 @@ import (
 
 // lateRun is a run on 2 cores, where the generator used cpu cores. Each metric has the same duration 1000 times.
 func lateRun(cpu float64, durations map[figures.Metric]time.Duration, scenarios ...options.Scenario) *coordinator {
-	var r figures.Recorder
+	var r figures.Snapshot
 	for m, d := range durations {
 		for range 1000 {
 			r.Observe(m, d)
 		}
 	}
 	return &coordinator{result: &figures.Result{
-		Options: options.Options{Scenarios: scenarios}, Snapshot: *r.Take(), Measured: 10 * time.Second, Opened: 1000,
+		Options: options.Options{Scenarios: scenarios}, Snapshot: r, Measured: 10 * time.Second, Opened: 1000,
 		Generator: figures.GeneratorFigures{Cores: 2, MeanCPU: cpu},
 	}}
 }

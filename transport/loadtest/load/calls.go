@@ -29,7 +29,7 @@ type calls struct {
 	over    atomic.Bool  // the run is over, so connections end
 
 	mu       sync.Mutex // guards the fields below; keeps counts that belong together in the same report
-	recorder figures.Recorder
+	figures  figures.Snapshot
 	dialed   time.Time // the first session
 	loggedIn time.Time // the last one
 	dead     int       // pairs that could not be opened, or that have ended
@@ -50,16 +50,18 @@ func newCalls(p Plan) *calls {
 }
 
 // record calls f under the lock, so that all counts of f appear in the same report.
-func (c *calls) record(f func(r *figures.Recorder)) {
+func (c *calls) record(f func(r *figures.Snapshot)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f(&c.recorder)
+	f(&c.figures)
 }
 
 func (c *calls) take() *figures.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.recorder.Take()
+	taken := c.figures
+	c.figures = figures.Snapshot{}
+	return &taken
 }
 
 func (c *calls) opening(now time.Duration) (s span) {

@@ -44,7 +44,7 @@ func (s *callSide) logIn(ctx context.Context, due time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, c.plan.Patience)
 	defer cancel()
 	began := time.Now()
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterDials, 1)
 		if c.dialed.IsZero() {
 			c.dialed = began
@@ -55,17 +55,17 @@ func (s *callSide) logIn(ctx context.Context, due time.Time) error {
 		return err
 	}
 	connected := time.Now()
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterOpened, 1)
 		r.Observe(figures.MetricConnect, connected.Sub(due))
 		r.Add(figures.CounterLoginsSent, 1)
 	})
 	if err := connection.Login(ctx, s.login); err != nil {
 		connection.CloseNow()
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterClosed, 1) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterClosed, 1) })
 		return err
 	}
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterLoggedIn, 1)
 		r.Observe(figures.MetricLogin, time.Since(connected))
 		c.loggedIn = time.Now()
@@ -92,24 +92,24 @@ func (s *callSide) receive() {
 		m, err := s.client.Receive(context.Background())
 		if err != nil {
 			c.logins.Add(-1)
-			c.record(func(r *figures.Recorder) {
+			c.record(func(r *figures.Snapshot) {
 				r.Add(figures.CounterLoggedOut, 1)
 				r.Add(figures.CounterClosed, 1)
 			})
 			s.pair.lost(err)
 			return
 		}
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterBytesReceived, int64(len(m.Text))) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterBytesReceived, int64(len(m.Text))) })
 		var reported *client.ServiceError
 		if errors.As(m.Err(), &reported) {
 			s.refused(reported)
 			continue
 		}
 		if m.From != s.other().login || m.To != s.login {
-			c.record(func(r *figures.Recorder) { r.Error(codeMisrouted) })
+			c.record(func(r *figures.Snapshot) { r.AddErrors(codeMisrouted, 1) })
 			continue
 		}
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterRelaysDelivered, 1) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterRelaysDelivered, 1) })
 		s.take(m)
 	}
 }
@@ -135,9 +135,9 @@ func (s *callSide) refused(reported *client.ServiceError) {
 	if reported.Code != "" {
 		code = string(reported.Code)
 	}
-	s.pair.calls.record(func(r *figures.Recorder) {
+	s.pair.calls.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterRelaysRefused, 1)
-		r.Error(code)
+		r.AddErrors(code, 1)
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()

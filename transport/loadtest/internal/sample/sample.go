@@ -29,7 +29,7 @@ func Result() *figures.Result {
 		Generator: figures.GeneratorFigures{Processes: 1, Cores: 8, CPU: 7 * time.Second, MeanCPU: 0.7, PeakCPU: 0.91, PeakRSS: 45e6, BytesPerSession: 2900},
 	}
 	for second := range 12 {
-		var rec figures.Recorder
+		var rec figures.Snapshot
 		phase := figures.PhaseMeasuring
 		switch second {
 		case 0:
@@ -57,7 +57,7 @@ func Result() *figures.Result {
 				rec.Observe(figures.MetricSendLag, time.Duration(random.IntN(60))*time.Microsecond)
 			}
 		}
-		s := rec.Take()
+		s := &rec
 		if phase == figures.PhaseMeasuring {
 			r.Snapshot.Merge(s)
 			r.During.MergeCounters(s)
@@ -75,13 +75,13 @@ func Result() *figures.Result {
 // Broken returns the result of a run in which everything went wrong.
 func Broken() *figures.Result {
 	r := Result()
-	var rec figures.Recorder
+	var rec figures.Snapshot
 	for range 12 {
-		rec.Error("peer-overloaded")
+		rec.AddErrors("peer-overloaded", 1)
 	}
-	rec.Error("connection-reset")
-	rec.CloseCode(4000)
-	r.Snapshot.Merge(rec.Take())
+	rec.AddErrors("connection-reset", 1)
+	rec.AddCloses(4000, 1)
+	r.Snapshot.Merge(&rec)
 	r.Timeline[6].Errors = 13
 	r.Verification.Findings = map[figures.Violation]figures.Finding{
 		figures.ViolationLost:     {Count: 3, Example: "frame 17 of pair 4, from its caller, never arrived"},
