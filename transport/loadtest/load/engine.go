@@ -225,27 +225,38 @@ func (e *Engine) each(f func(s *shard)) {
 	called.Wait()
 }
 
-// tell reports the time since the last report.
+// part is one loop's part of a report.
+type part struct {
+	taken          figures.Snapshot
+	seen           pace
+	sessions, most int64
+	opening        span
+}
+
+// tell reports the time since the last report. Merging takes time, so the loops do not do it.
 func (e *Engine) tell(last bool) {
 	r := Report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &figures.Snapshot{}}
-	var mu sync.Mutex
-	var seen pace
-	var opening span
+	parts := make([]part, len(e.shards))
 	e.each(func(s *shard) {
-		taken, sessions, most := s.take(), s.sessions, s.most
+		p := &parts[s.loop.Index()]
+		*p = part{taken: s.take(), sessions: s.sessions, most: s.most, opening: s.span}
 		s.most = s.sessions
-		mu.Lock()
-		defer mu.Unlock()
 		for _, x := range s.scenarios {
-			if p, ok := x.(*pairs); ok {
-				seen.merge(p.pace())
+			if x, ok := x.(*pairs); ok {
+				p.seen.merge(x.pace())
 			}
 		}
-		r.Snapshot.Merge(&taken)
-		r.Sessions += sessions
-		r.Most += most
-		opening.merge(s.span)
 	})
+	var seen pace
+	var opening span
+	for i := range parts {
+		p := &parts[i]
+		r.Snapshot.Merge(&p.taken)
+		r.Sessions += p.sessions
+		r.Most += p.most
+		seen.merge(p.seen)
+		opening.merge(p.opening)
+	}
 	for _, x := range e.outsiders {
 		r.Snapshot.Merge(x.take())
 		opening.merge(x.opening(e.swarm.Now()))
