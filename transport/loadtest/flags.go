@@ -23,7 +23,7 @@ type Flags struct {
 	PID       int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
-	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. churn: cycles a second, once the other scenarios' sessions are open. Default: as fast as the service answers."`
+	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. In churn: cycles a second. They begin when the other scenarios' sessions are open. Default: as fast as the service answers."`
 	Keep     bool          `group:"load" help:"idle, churn, storm: ask the service to keep the sessions. In a storm they come back with a resume."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`

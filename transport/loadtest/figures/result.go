@@ -141,7 +141,7 @@ type ServiceFigures struct {
 	PeakRSS     int64         // bytes
 	// IdleAnonymous is IdleRSS without the pages of files, such as the program: they come and go whatever the sessions do.
 	IdleAnonymous int64
-	// BytesPerSession is the growth of the anonymous memory divided by the sessions: the least of all looks since all were logged in,
+	// BytesPerSession is the growth of the anonymous memory divided by the sessions: the lowest value seen since all were logged in,
 	// because the garbage of logins goes some seconds later; 0: unknown. It only means something if the service was freshly
 	// started: otherwise the service reuses memory that it has.
 	BytesPerSession float64

@@ -56,7 +56,7 @@ func (c *coordinator) warnings() []figures.Warning {
 		warn(figures.WarningNotBack, "%d of %d dropped sessions did not come back before the run ended. Give them more time: a longer --duration.", missing, r.Snapshot.Count(figures.CounterDropped))
 	}
 	if c.limit > 0 {
-		warn(figures.WarningOther, "Every connection came to about %.0f frames a second: that looks like a rate limit of the service's for each connection. Use more pairs, or lift it (this project's service: --rate 0).", c.limit)
+		warn(figures.WarningOther, "Every connection came to about %.0f frames a second. The service seems to limit the rate of each connection. Use more pairs, or lift the limit (this project's service: --rate 0).", c.limit)
 	}
 	if c.staysOpen {
 		warn(figures.WarningOther, "The service takes logins, but leaves TCP connections open after a close frame. It should end them at once (RFC 6455, section 7.1.1). Until it does, each connection that is closed here waits for it, and holds a file on both sides.")

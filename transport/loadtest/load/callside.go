@@ -36,7 +36,7 @@ func (s *callSide) open(ctx context.Context, due time.Time) error {
 	return err
 }
 
-// errNotTried is why a session was not opened: the service had stopped to open sessions.
+// errNotTried is why a session was not opened: the service had stopped opening sessions.
 var errNotTried = errors.New("the service does not answer any more")
 
 func (s *callSide) logIn(ctx context.Context, due time.Time) error {

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// churn is clients that connect, log in, log out and close, over and over. Without a rate, each client starts its next
+// churn holds the clients of one loop. They connect, log in, log out and close, over and over. Without a rate, each client starts its next
 // cycle at once. With a rate, any free client starts when the next cycle is due.
 type churn struct {
 	shard   *shard

@@ -18,7 +18,7 @@ const (
 	backlog = 1 << 16
 )
 
-// pairs is pairs of sessions on one loop that exchange the frames of calls. A pair's sides take turns: offer, answer,
+// pairs holds the pairs of sessions on one loop. They exchange the frames of calls. A pair's sides take turns: offer, answer,
 // then candidates. This is the scenario relay. Storms and slow readers use it to measure what others feel.
 type pairs struct {
 	shard  *shard

@@ -198,7 +198,7 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 const (
 	codeConnectionRefused = "connection-refused"
 	codeTimeout           = "timeout"
-	codeNotTried          = "not-tried" // the service had stopped to open sessions
+	codeNotTried          = "not-tried" // the service had stopped opening sessions
 	CodeNoFiles           = "file-limit"
 	CodeNoPorts           = "no-ports"
 )

@@ -16,7 +16,7 @@ const (
 	floodGap  = 5 * time.Millisecond // time between two frames
 )
 
-// slow is pairs whose readers stop reading while frames are sent to them, and neighbours that go on.
+// slow holds the pairs of one loop whose readers stop reading while frames are sent to them, and neighbours that go on.
 type slow struct {
 	shard      *shard
 	neighbours *pairs

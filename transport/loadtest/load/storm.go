@@ -15,7 +15,7 @@ const (
 	returnLimit = 30 * time.Second
 )
 
-// storm is sessions that all drop at once and come back, and bystanders that go on relaying. Kept sessions come back with a resume.
+// storm holds the sessions of one loop that drop at once and come back, and bystanders that go on relaying. Kept sessions come back with a resume.
 type storm struct {
 	shard   *shard
 	all     []stormSession

@@ -197,8 +197,8 @@ func randomSeed() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// waits has the connections that wait for the service. All connections in one list may wait equally long. So each list is
-// in order of time.
+// waits has the connections that wait for the service. All connections in a list have the same time limit, so the list is in order
+// of time.
 type waits struct {
 	handshakes waiting
 	closes     waiting
