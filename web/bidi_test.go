@@ -77,7 +77,6 @@ user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");
 user_pref("toolkit.telemetry.enabled", false);
 user_pref("toolkit.telemetry.server", "");
 user_pref("toolkit.telemetry.unified", false);
-user_pref("dom.ipc.processPrelaunch.enabled", false);
 `
 
 // foxFocus is run in every page after watch. Only one window of a browser has the focus, and the windows of other tests take it.

@@ -3,69 +3,114 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
 
-func TestFirefoxAndChromiumChat(t *testing.T) {
-	t.Parallel()
-	for _, first := range []string{"Firefox", "Chromium"} {
-		t.Run(first+" calls", func(t *testing.T) {
-			s := startService(t)
-			alice, bob := s.openInFirefox("alice"), s.open("bob")
-			if first == "Firefox" {
-				alice.meets(bob)
-			} else {
-				bob.meets(alice)
-			}
-			alice.greets(bob)
-		})
-	}
+// foxAndChromium are pages that talk to each other: alice's and carol's are in Firefox, and bob's is in Chromium.
+type foxAndChromium struct {
+	alice, carol *foxPage
+	bob          *page
 }
 
-func TestTwoFirefoxPagesChat(t *testing.T) {
+// The cases share the pages. Each takes the pages as the one before it leaves them.
+func TestFirefoxTalks(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	alice, bob := s.openInFirefox("alice"), s.openInFirefox("bob")
-	alice.meets(bob)
-	alice.greets(bob)
+	f := &foxAndChromium{s.openInFirefox("alice"), newFoxPage(t, "carol", s.url()), s.open("bob")}
+	inTurn(t, func(t testing.TB) { s.t, f.alice.t, f.carol.t, f.bob.t = t, t, t, t }, []sharing{
+		{"with Chromium, which it calls", func(*testing.T) { f.alice.meets(f.bob); f.alice.greets(f.bob) }},
+		{"of what was read and of who types", f.showsWhatWasReadAndWhoTypes},
+		{"again after a disconnection", f.disconnectsAndConnectsAgain},
+		{"with Chromium, which calls it", func(*testing.T) { f.bob.meets(f.alice); f.bob.greets(f.alice) }},
+		{"in a long text", f.passesALongText},
+		{"under a login that is free, to who is there", f.saysThatALoginIsInUseAndThatNobodyIsThere},
+		{"with Firefox", func(*testing.T) { f.alice.meets(f.carol); f.alice.greets(f.carol) }},
+	})
 }
 
-func TestFirefoxSaysThatALoginIsInUseAndThatNobodyIsThere(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	s.robot("alice")
-	p := newFoxPage(t, "alice", s.url())
-	p.fill("Login", "alice")
-	p.click("button", "Join")
-	p.shows("alert", "", "alice is already in use")
-	if typed := p.read("textbox", "Login"); typed != "alice" {
-		t.Errorf("the field has %q, want what was typed", typed)
-	}
-	p.fill("Login", "alina")
-	p.enter()
-	p.sees("button", "Sign out")
-	p.connectTo("nobody")
-	p.shows("alert", "", "nobody is not here")
+func (f *foxAndChromium) showsWhatWasReadAndWhoTypes(*testing.T) {
+	f.bob.fill("Message", "I am just")
+	f.alice.until("bob is typing", func(context.Context) (bool, error) {
+		return eval[bool](f.alice, `document.body.innerText.includes("bob is typing")`), nil
+	})
+	f.alice.fill("Message", "so am I")
+	f.bob.until("alice is typing", func(context.Context) (bool, error) {
+		return eval[bool](f.bob, `document.body.innerText.includes("alice is typing")`), nil
+	})
+	f.alice.enter()
+	f.alice.wasRead("so am I")
+	f.bob.enter()
+	f.alice.hears("bob", "I am just")
+	f.bob.wasRead("I am just")
 }
 
-func TestFirefoxDisconnectsAndConnectsAgain(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	people := map[string]*person{"alice": &s.openInFirefox("alice").person, "bob": &s.open("bob").person}
-	for i, pair := range [][2]string{{"alice", "bob"}, {"bob", "alice"}, {"alice", "bob"}, {"alice", "bob"}} {
+func (f *foxAndChromium) passesALongText(*testing.T) {
+	letter := longLetter()
+	f.alice.say(letter)
+	f.bob.hears("alice", letter)
+	f.alice.delivered()
+	f.bob.paste(letter)
+	f.bob.enter()
+	f.alice.hears("bob", letter)
+	f.bob.delivered()
+	// Whoever reads the discussion would read the letters each time.
+	f.bob.click("button", "Disconnect from alice")
+	f.alice.vanish("button", "Disconnect from bob")
+	f.alice.deletes("bob")
+	f.bob.deletes("alice")
+}
+
+// Each conversation but the first begins with a call.
+func (f *foxAndChromium) disconnectsAndConnectsAgain(*testing.T) {
+	people := map[string]*person{"alice": &f.alice.person, "bob": &f.bob.person}
+	for i, pair := range [][2]string{{"alice", "bob"}, {"bob", "alice"}, {"alice", "bob"}, {"alice", "bob"}, {"bob", "alice"}} {
 		a, b := people[pair[0]], people[pair[1]]
-		a.connectTo(pair[1])
-		a.connected(pair[1])
-		b.connected(pair[0])
+		if i > 0 {
+			a.connectTo(pair[1])
+			a.connected(pair[1])
+			b.connected(pair[0])
+		}
 		text := fmt.Sprintf("conversation %d", i)
 		a.say(text)
 		b.hears(pair[0], text)
+		before := a.departures(pair[1])
 		b.click("button", "Disconnect from "+pair[0])
 		b.vanish("button", "Disconnect from "+pair[0])
 		a.vanish("button", "Disconnect from "+pair[1])
-		a.shows("log", "Discussion", pair[1]+" left")
+		a.until("another departure of "+pair[1], func(context.Context) (bool, error) { return a.departures(pair[1]) == before+1, nil })
 	}
+}
+
+func (f *foxAndChromium) saysThatALoginIsInUseAndThatNobodyIsThere(t *testing.T) {
+	f.carol.fill("Login", "alice")
+	f.carol.click("button", "Join")
+	f.carol.shows("alert", "", "alice is already in use")
+	if typed := f.carol.read("textbox", "Login"); typed != "alice" {
+		t.Errorf("the field has %q, want what was typed", typed)
+	}
+	f.carol.fill("Login", "carol")
+	f.carol.enter()
+	f.carol.sees("button", "Sign out")
+	f.carol.connectTo("nobody")
+	f.carol.shows("alert", "", "nobody is not here")
+}
+
+// departures returns how often somebody has left, as the discussion in front shows it.
+func (p *person) departures(login string) int {
+	p.t.Helper()
+	return strings.Count(p.read("log", "Discussion"), login+" left")
+}
+
+// wasRead waits until an own message has been read.
+func (p *person) wasRead(text string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("%q read", text), func(context.Context) (bool, error) {
+		return slices.ContainsFunc(p.messages(), func(m message) bool {
+			return m.Own && m.Text == text && strings.HasSuffix(m.Delivery, "read")
+		}), nil
+	})
 }
 
 func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
@@ -84,41 +129,6 @@ func TestTheOthersTabClosedSaysLeftInAndFromFirefox(t *testing.T) {
 	bob.close()
 	carol.shows("log", "Discussion", "bob left")
 	carol.vanish("button", "Disconnect from bob")
-}
-
-func TestALongTextPassesBetweenFirefoxAndChromium(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	alice.meets(bob)
-	letter := longLetter()
-	alice.say(letter)
-	bob.hears("alice", letter)
-	alice.delivered()
-	bob.paste(letter)
-	bob.enter()
-	alice.hears("bob", letter)
-	bob.delivered()
-}
-
-func TestFirefoxShowsWhatWasReadAndWhoTypes(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	alice, bob := s.openInFirefox("alice"), s.open("bob")
-	alice.meets(bob)
-	bob.fill("Message", "I am just")
-	alice.until("bob is typing", func(context.Context) (bool, error) {
-		return eval[bool](alice, `document.body.innerText.includes("bob is typing")`), nil
-	})
-	alice.fill("Message", "so am I")
-	bob.until("alice is typing", func(context.Context) (bool, error) {
-		return eval[bool](bob, `document.body.innerText.includes("alice is typing")`), nil
-	})
-	alice.enter()
-	alice.shows("log", "Discussion", "read")
-	bob.enter()
-	alice.hears("bob", "I am just")
-	bob.shows("log", "Discussion", "read")
 }
 
 func TestFirefoxKeepsItsIdentityAndHistoryOverAReload(t *testing.T) {

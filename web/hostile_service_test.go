@@ -30,10 +30,7 @@ func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 	t.Parallel()
 	s := startFakeService(t)
 	alice, bob := s.pair()
-	failing := func(t testing.TB) {
-		s.failing(t)
-		alice.t, bob.t = t, t
-	}
+	var cases []sharing
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, s *fakeService, alice, bob *page)
@@ -46,23 +43,23 @@ func TestAnOpenConversationGoesOnWhateverTheServiceSays(t *testing.T) {
 		{"offers that cannot be read", offersThatCannotBeReadLeaveItAlone},
 		{"offers in a flood", offersInAFloodLeaveItAlone},
 	} {
-		if !t.Run(c.name, func(one *testing.T) {
-			failing(one)
-			defer failing(t)
-			c.run(one, s, alice, bob)
+		cases = append(cases, sharing{c.name, func(t *testing.T) {
+			c.run(t, s, alice, bob)
 			for _, p := range []*page{alice, bob} {
 				p.checkFaults()
 			}
 			// A page that has lost its call makes another by itself.
 			for p, want := range map[*page]int{alice: 1, bob: 0} {
 				if calls := eval[int](p, `new Set(testing.sent.filter(({ type }) => type === "offer").map(({ call }) => call)).size`); calls != want {
-					one.Errorf("%s has made %d calls since the beginning, want %d", p.name, calls, want)
+					t.Errorf("%s has made %d calls since the beginning, want %d", p.name, calls, want)
 				}
 			}
-		}) {
-			return // Nobody knows how the pages are now.
-		}
+		}})
 	}
+	inTurn(t, func(t testing.TB) {
+		s.failing(t)
+		alice.t, bob.t = t, t
+	}, cases)
 }
 
 func nonsenseIsIgnored(t *testing.T, s *fakeService, alice, bob *page) {

@@ -292,3 +292,24 @@ func (p *person) delivered() {
 		return true, nil
 	})
 }
+
+// sharing is a case of a test whose cases share its pages.
+type sharing struct {
+	name string
+	run  func(t *testing.T)
+}
+
+// inTurn runs the cases of a test one after the other. failing has the pages, and what else they share, tell a case of what goes wrong, or
+// the test between two cases. A case that fails is the last one: nobody knows how the pages are then.
+func inTurn(t *testing.T, failing func(testing.TB), cases []sharing) {
+	t.Helper()
+	for _, c := range cases {
+		if !t.Run(c.name, func(one *testing.T) {
+			failing(one)
+			defer failing(t)
+			c.run(one)
+		}) {
+			return
+		}
+	}
+}
