@@ -209,6 +209,7 @@ func TestTheFiguresAgreeWithAnIndependentCount(t *testing.T) {
 		{"closed loop", func(*options.Options) {}},
 		{"closed loop with a window", func(o *options.Options) { o.Window = 16 }},
 		{"large frames", func(o *options.Options) { o.Window, o.Size = 4, 60_000 }},
+		{"more than a connection takes at once", func(o *options.Options) { o.Window, o.Size = 16, 60_000 }},
 		{"open loop", func(o *options.Options) { o.RelaysPerSecond = 2000 }},
 		{"open loop at even distances", func(o *options.Options) { o.RelaysPerSecond, o.Arrivals = 500, options.ArrivalsConstant }},
 		{"open loop beyond what the service takes", func(o *options.Options) { o.RelaysPerSecond = 50_000 }},

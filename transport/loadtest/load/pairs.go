@@ -42,10 +42,10 @@ type pairs struct {
 type pair struct {
 	of    *pairs
 	sides [2]side
-	turn  uint32 // frames sent so far; the parity tells which side sends the next
-	late  []time.Duration
-	heard time.Duration // when something last arrived
-	up    int           // sides that are logged in
+	turn  uint32          // frames sent so far; the parity tells which side sends the next
+	late  []time.Duration // due times of frames that could not be sent yet
+	heard time.Duration   // when something last arrived
+	up    int             // sides that are logged in
 	dead  bool
 	index uint32
 }
@@ -147,14 +147,19 @@ func (p *pairs) arrive(due time.Duration) {
 	for q.dead || q.up < 2 {
 		q = p.all[p.shard.random.IntN(len(p.all))]
 	}
-	if len(q.late) == 0 && q.send(due) {
+	q.offer(due)
+}
+
+// offer sends a frame that is due. If the connection does not take it, the frame waits.
+func (q *pair) offer(due time.Duration) {
+	p := q.of
+	switch {
+	case len(q.late) == 0 && q.send(due):
 		return
-	}
-	if len(q.late) == backlog {
+	case len(q.late) == backlog:
 		p.shard.error("not-taken")
 		return
-	}
-	if len(q.late) == 0 {
+	case len(q.late) == 0:
 		p.late = append(p.late, q)
 	}
 	q.late = append(q.late, due)
@@ -231,16 +236,14 @@ func (q *pair) underWay() int {
 	return n
 }
 
-// pump sends as many frames as the window allows. Due is when the window allowed them.
+// pump sends as many frames as the window allows. Due is when the window allowed them, even if the connection takes them later.
 func (q *pair) pump(due time.Duration) {
 	p := q.of
 	if !p.running || p.rate > 0 || q.dead || q.up < 2 {
 		return
 	}
-	for n := q.underWay(); n < p.window; n++ {
-		if !q.send(due) {
-			return
-		}
+	for n := q.underWay() + len(q.late); n < p.window; n++ {
+		q.offer(due)
 	}
 }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +24,23 @@ func TestAFrameOfTheWarmUpThatArrivesLaterIsCountedApart(t *testing.T) {
 	taken := s.take()
 	if late, all, latencies := taken.Count(figures.CounterRelaysFromWarmup), taken.Count(figures.CounterRelaysDelivered), taken.Distribution(figures.MetricRelay).Count(); late != 1 || all != 1 || latencies != 1 {
 		t.Errorf("%d of the warm-up, %d delivered, %d latencies; wanted one each", late, all, latencies)
+	}
+}
+
+// The window is larger than what the connection takes at once. The rest is due since the window allowed it.
+func TestAFrameThatTheConnectionDoesNotTakeYetIsDueAllTheSame(t *testing.T) {
+	s := &shard{frames: newFrames(native{}, 1, 0), dialect: native{}}
+	p := newPairs(s, kindRelay, figures.MetricRelay, 3, true, []uint32{3})
+	p.running = true
+	q := p.all[0]
+	q.up = 2 // without a connection, which takes nothing
+	q.pump(time.Second)
+	q.pump(2 * time.Second)
+	if want := []time.Duration{time.Second, time.Second, time.Second}; !slices.Equal(q.late, want) || len(p.late) != 1 {
+		t.Errorf("frames of %v wait, in %d pairs; wanted %v in one", q.late, len(p.late), want)
+	}
+	if taken := s.take(); taken.ErrorCount() != 0 {
+		t.Errorf("the errors are %v; wanted none", taken.Errors())
 	}
 }
 
