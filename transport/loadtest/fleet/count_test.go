@@ -276,9 +276,13 @@ func TestTheWarmUpIsNotAmongTheFigures(t *testing.T) {
 	t.Parallel()
 	between := countBefore(t, services.Serve(t))
 	o := briefly(between.url)
-	o.Pairs, o.Warmup = 3, 200*time.Millisecond
+	o.Pairs, o.Window, o.Warmup = 3, 64, 200*time.Millisecond
 	r := mustRun(t, o)
-	if sent := r.Snapshot.Count(figures.CounterRelaysSent); sent == 0 || sent >= between.sent {
+	sent, delivered := r.Snapshot.Count(figures.CounterRelaysSent), r.Snapshot.Count(figures.CounterRelaysDelivered)
+	if latencies, lags := r.Snapshot.Distribution(figures.MetricRelay).Count(), r.Snapshot.Distribution(figures.MetricSendLag).Count(); delivered != sent || latencies != sent || lags != sent {
+		t.Errorf("%d frames of the measured phase were sent: %d arrived, %d latencies, %d send lags; wanted the same number", sent, delivered, latencies, lags)
+	}
+	if sent == 0 || sent >= between.sent {
 		t.Errorf("%d frames were sent in the measured phase, of %d; wanted some, and fewer", sent, between.sent)
 	}
 	if r.Verification.Checked != between.delivered || r.Verification.Count() != 0 {

@@ -197,9 +197,6 @@ func (e *Engine) enter(p figures.Phase) {
 	e.phase, e.number = p, 0
 	e.each(func(s *shard) {
 		now := s.loop.Now()
-		if p == figures.PhaseMeasuring && e.plan.Options.Warmup > 0 {
-			s.from = now
-		}
 		for _, x := range s.scenarios {
 			x.enter(p, now)
 		}
@@ -241,6 +238,9 @@ func (e *Engine) tell(last bool) {
 		p := &parts[s.loop.Index()]
 		*p = part{taken: s.take(), sessions: s.sessions, most: s.most, opening: s.span}
 		s.most = s.sessions
+		if last && e.phase == figures.PhaseWarmUp {
+			s.from = s.loop.Now()
+		}
 		for _, x := range s.scenarios {
 			if x, ok := x.(*pairs); ok {
 				p.seen.merge(x.pace())

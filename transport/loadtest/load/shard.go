@@ -109,7 +109,9 @@ func (s *shard) flushed(*swarm.Loop) {
 	}
 	now := s.loop.Now()
 	for _, due := range s.lags {
-		s.observe(figures.MetricSendLag, now-due)
+		if due >= s.from { // else it was sent before the measured phase began, just now
+			s.observe(figures.MetricSendLag, now-due)
+		}
 	}
 	s.lags = s.lags[:0]
 }
