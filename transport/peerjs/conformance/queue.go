@@ -15,6 +15,9 @@ import (
 	"p2p-messaging/transport/internal/rawws"
 )
 
+// manyWait is fewer messages than a server lets wait for an id that is absent.
+const manyWait = 512
+
 // hasty is a server that soon gives up what waits.
 var hasty = Settings{Expire: time.Second}
 
@@ -66,10 +69,11 @@ func ofQueues() []row {
 			b.leave()
 			stop, stopped := make(chan struct{}), make(chan int)
 			go func() {
-				for n := 0; ; n++ {
+				n := 0
+				defer func() { stopped <- n }()
+				for ; n < manyWait; n++ {
 					select {
 					case <-stop:
-						stopped <- n
 						return
 					default:
 						_, _ = a.Write(rawws.Message(sent("CANDIDATE", b.id, fmt.Sprint(n))))
