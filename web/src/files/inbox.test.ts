@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../signaling/hex.js";
-import { BLOCK_BYTES, FrameError, MAX_OFFERS, encodeChunk } from "./frames.js";
+import { BLOCK_BYTES, FrameError, MAX_OFFERS, MAX_WITHDRAWN, encodeChunk } from "./frames.js";
 import { sha256 } from "./hash.js";
 import { MemoryStore } from "./memory.js";
 import { type End, Page, connect, content, hostile, sha256Of, turns } from "./pages.fixture.js";
@@ -91,6 +91,23 @@ test("thousands of offers are refused but for a few", async () => {
   assert.equal(page.seen.length, 2 * MAX_OFFERS);
   assert.equal(page.seen.filter(({ state }) => state === "offered").length, MAX_OFFERS);
   assert.equal(mine.controls.filter((message) => message.file === "decline").length, 5_000 - MAX_OFFERS);
+});
+
+test("offers that are withdrawn in a flood are refused but for a few, and the next connection begins anew", async () => {
+  const { page, mine, theirs } = await hostile();
+  for (let id = 1; id <= 5_000; id++) {
+    theirs.control({ file: "offer", id, name: "x", size: 1, type: "" });
+    theirs.control({ file: "withdraw", id, reason: "person" });
+  }
+  await turns();
+  assert.equal(page.seen.length, MAX_WITHDRAWN);
+  assert.deepEqual(mine.controls.at(-1), { file: "decline", id: 5_000, reason: "many" });
+  assert.equal(mine.broken, undefined);
+  mine.cut();
+  const [, again] = connect(page, new Page("hostile"));
+  again.control({ file: "offer", id: 5_001, name: "x", size: 1, type: "" });
+  await turns();
+  assert.equal(page.seen.at(-1)!.state, "offered");
 });
 
 for (const [what, send] of Object.entries<(end: End) => void>({

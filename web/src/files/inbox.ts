@@ -1,5 +1,5 @@
 import { BlockWriter } from "./blocks.js";
-import { type CancelReason, FrameError, type FileMessage, MAX_OFFERS, WINDOW, decodeChunk } from "./frames.js";
+import { type CancelReason, FrameError, type FileMessage, MAX_OFFERS, MAX_WITHDRAWN, WINDOW, decodeChunk } from "./frames.js";
 import { Incoming } from "./incoming.js";
 import { type End, type Reporter, forgetOldest } from "./moving.js";
 import type { FileRequest, Session } from "./session.js";
@@ -95,6 +95,7 @@ export class Inbox {
     if (file === undefined) return;
     if (message.file === "withdraw") {
       const { reason } = message;
+      if (file.state === "offered") session.withdrawn++;
       if (!file.over) this.#end(file, { state: reason === "person" ? "cancelled" : "failed", ending: { by: "peer", reason } });
       return;
     }
@@ -150,7 +151,7 @@ export class Inbox {
     const undecided = this.files.filter(({ state }) => state === "offered").length;
     const tooLarge = size > this.limit;
     // The discussion does not show these offers. A hostile page could fill it with them.
-    if (undecided >= MAX_OFFERS || (tooLarge && session.refused >= MAX_OFFERS)) {
+    if (undecided >= MAX_OFFERS || session.withdrawn >= MAX_WITHDRAWN || (tooLarge && session.refused >= MAX_OFFERS)) {
       link.control({ file: "decline", id, reason: "many" });
       return;
     }
