@@ -94,7 +94,7 @@ const messenger: Messenger = new Messenger({
   obstacle: () => obstacle(serviceAddress(location.href), location.origin),
   settings,
   keeper: history,
-  files: openStore(freshId()),
+  files: openStore(freshId(), () => !offTheRecord()),
   identity: new Identity(database),
   contacts,
   tab: new Tab(() => !offTheRecord()),

@@ -82,6 +82,22 @@ test("an offer that is too large is refused at once, with the reason", async () 
   assert.equal(page.seen[0]!.state, "declined");
 });
 
+test("the other side is told when there is other room than before, and only then", async () => {
+  let room = 1e9;
+  const { page, mine } = await hostile({ limit: async () => room, create: () => assert.fail() });
+  const told = () => mine.controls.flatMap((message) => (message.file === "limit" ? message.bytes : []));
+  page.transfers.roomChanged();
+  await turns();
+  assert.deepEqual(told(), [1e9]);
+  room = 5;
+  page.transfers.roomChanged();
+  await turns();
+  assert.deepEqual(told(), [1e9, 5]);
+  assert.equal(page.transfers.ownLimit, 5);
+  mine.cut();
+  page.transfers.roomChanged();
+});
+
 test("thousands of offers are refused but for a few", async () => {
   const { page, mine, theirs } = await hostile();
   for (let id = 1; id <= 5_000; id++) {

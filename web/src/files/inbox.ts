@@ -51,7 +51,7 @@ export class Inbox {
       this.#files.clear();
       this.#instance = instance;
     }
-    void this.#sendLimit(session);
+    void this.roomChanged();
   }
 
   /** The link is gone. A file that is complete can be verified without one. */
@@ -126,7 +126,10 @@ export class Inbox {
     writer.add(part);
   }
 
-  async #sendLimit(session: Session): Promise<void> {
+  /** There may be more room for files now, or less: tells the other page. */
+  async roomChanged(): Promise<void> {
+    const session = this.session();
+    if (session === undefined) return;
     let limit = 0;
     try {
       limit = await (await this.store).limit();
@@ -227,8 +230,7 @@ export class Inbox {
       return;
     }
     this.#begin(file, this.#writer(file, sink));
-    const session = this.session();
-    if (session !== undefined && !file.over) void this.#sendLimit(session);
+    if (!file.over) void this.roomChanged();
   }
 
   #writer(file: Incoming, sink: Sink): BlockWriter {
@@ -302,7 +304,6 @@ export class Inbox {
     }
     file.end(end);
     forgetOldest(this.#files);
-    const session = this.session();
-    if (session !== undefined) void this.#sendLimit(session); // There is more room now.
+    void this.roomChanged();
   }
 }

@@ -178,6 +178,7 @@ function newPage(tab = new Map<string, string>()) {
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
   const claim = { free: true };
+  const room = { bytes: 0 };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
     url: "ws://service/ws",
@@ -190,7 +191,7 @@ function newPage(tab = new Map<string, string>()) {
       saveSoon() {},
       delete: async () => {},
     } as Partial<Keeper> as Keeper,
-    files: { limit: async () => 0 } as Partial<Store> as Store,
+    files: { limit: async () => room.bytes } as Partial<Store> as Store,
     identity: { own: async () => undefined } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
@@ -200,7 +201,7 @@ function newPage(tab = new Map<string, string>()) {
     arrived() {},
   });
   pages.push(messenger);
-  return { reading, contacts, settings, saved, progress, claim, tab };
+  return { reading, contacts, settings, saved, progress, claim, tab, room };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -322,6 +323,17 @@ test("an open call changes over to the relay when Relay only is turned on, and b
   settings.choose({ relayOnly: false });
   await settled();
   assert.deepEqual(restarts.map(({ iceTransportPolicy }) => iceTransportPolicy), ["relay", "all"]);
+});
+
+test("when a choice changes how large files may be, the other side is told", async () => {
+  const { settings, room } = await alice();
+  const channel = await calls("bob", "bob", "01");
+  await settled();
+  room.bytes = 7;
+  settings.choose({ offTheRecord: true });
+  await settled();
+  const limits = channel.sent.map(decodeFrame).flatMap((frame) => (frame.kind === "file" ? new TextDecoder().decode(frame.body) : []));
+  assert.deepEqual(limits, [`{"file":"limit","bytes":0}`, `{"file":"limit","bytes":7}`]);
 });
 
 test("a call that is being set up while Relay only changes follows when it opens", async () => {

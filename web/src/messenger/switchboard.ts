@@ -109,6 +109,8 @@ export class Switchboard implements CallsListener {
 
   /** The settings have changed: open calls follow "Relay only". Calls that are being set up do so when they open. */
   settingsChanged(): void {
+    // Off the record, files have less room.
+    for (const { transfers } of this.account.conversations) transfers?.roomChanged();
     const { relayOnly } = this.host.settings.choices;
     if (relayOnly === this.#relayOnly) return;
     this.#relayOnly = relayOnly;
