@@ -419,6 +419,90 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
 });
 
+/** Somebody calls alice as carol, with the certificate `byte`. */
+function callsAsCarol(byte: string, call: string) {
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp(byte) }, from: "carol", to: "alice", call });
+}
+
+test("while a lost call is restored, whoever has taken the login of the other is asked about, and nothing but the person accepts them", async () => {
+  const { settings } = await knowsCarol();
+  const { front } = messenger;
+  settings.choose({ askFirst: true });
+  callsAsCarol("66", "of somebody else");
+  assert.deepEqual([front?.phase, front?.call, messenger.requests.length], ["reconnecting", undefined, 1]);
+  mock.timers.tick(10_000); // Attempts to restore the call would be due.
+  await settled();
+  assert.deepEqual([front?.call, messenger.requests.length], [undefined, 1]);
+  callsAsCarol("01", "restored");
+  assert.deepEqual([front?.call?.id, messenger.requests.length], ["restored", 0]);
+});
+
+test("whoever has taken the login of the other is asked about, also while this page calls, and while the lost call still seems open", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  callsAsCarol("66", "first");
+  mock.timers.tick(800);
+  await settled();
+  assert.deepEqual([messenger.front?.phase, messenger.requests.map(({ id }) => id)], ["open", ["first"]], "the page of carol has not answered the probe");
+  messenger.decline(messenger.requests[0]!);
+  channel.onclose?.();
+  await settled();
+  mock.timers.tick(1_000);
+  await settled();
+  const attempt = messenger.front?.call;
+  assert.equal(attempt?.phase, "calling");
+  callsAsCarol("66", "second");
+  assert.deepEqual([messenger.front?.call, messenger.requests.map(({ id }) => id)], [attempt, ["second"]]);
+  callsAsCarol("01", "restored");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["restored", 0]);
+});
+
+for (const [who, byte, ends] of [["the other", "01", false], ["somebody else under the other's login", "66", true]] as const) {
+  test(`${who} answers the call that restores a lost one: ${ends ? "who wants to be asked gives them no candidate" : "candidates go out"}`, async () => {
+    const { settings } = await knowsCarol();
+    settings.choose({ askFirst: true });
+    mock.timers.tick(1_000);
+    await settled();
+    const offer = FakeSocket.latest.sent.at(-1)!;
+    assert.equal(offer.type, "offer");
+    const candidate = { candidate: "the address of alice", toJSON: () => ({ candidate: "the address of alice" }) };
+    (FakeConnection.all.at(-1) as unknown as RTCPeerConnection).onicecandidate!({ candidate } as unknown as RTCPeerConnectionIceEvent);
+    FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp(byte) }, from: "carol", to: "alice", call: offer.call });
+    await settled();
+    assert.equal(sentTypes().at(-1), ends ? "bye" : "ice-candidate");
+    assert.equal(sentTypes().includes("ice-candidate"), !ends);
+    assert.deepEqual([messenger.front?.phase, said().at(-1)], ends ? ["off", "noteIdentityEnded"] : ["reconnecting", "noteInterrupted"]);
+  });
+}
+
+test("who is called, and calls too, is not asked about until they have answered", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  messenger.connect("carol");
+  await settled();
+  callsAsCarol("01", "in the same instant");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["in the same instant", 0]);
+  messenger.hangUp(messenger.front!);
+  messenger.connect("carol");
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("01") }, from: "carol", to: "alice", call: offer.call });
+  callsAsCarol("01", "later");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.map(({ id }) => id)], [offer.call, ["later"]]);
+});
+
+test("who does not want to be asked is connected to whoever answers, and warned", async () => {
+  await knowsCarol();
+  mock.timers.tick(1_000);
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("66") }, from: "carol", to: "alice", call: offer.call });
+  await settled();
+  assert.equal(messenger.front?.call?.phase, "connecting");
+});
+
 test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
   const { saved } = await knowsCarol();
   const { front } = messenger;

@@ -4,6 +4,7 @@ import { Calls, type CallsListener, type Request } from "../call/calls.js";
 import { type CallEnd, FINAL } from "../call/ends.js";
 import type { Letter } from "../conversation/correspondence.js";
 import type { Contacts } from "../identity/contacts.js";
+import { fingerprintOf } from "../identity/fingerprints.js";
 import type { OwnIdentity } from "../identity/identity.js";
 import type { Settings } from "../settings.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
@@ -65,7 +66,7 @@ export class Switchboard implements CallsListener {
       doubted: () => service.doubted,
       hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
-      policy: (peer) => this.#policy(peer),
+      policy: (peer, sdp) => this.#policy(peer, sdp),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
       recall: (peer) => contacts.recall(account.key, loginKey(peer)),
       listener: this,
@@ -75,7 +76,8 @@ export class Switchboard implements CallsListener {
       conversations: () => account.conversations,
       canSignal: () => service.ready && !service.doubted,
       call: ({ peer, loss }) => {
-        if (this.calls.with(peer) !== undefined) return;
+        // Whoever waits for the person may be somebody else. They are not called, because that would accept them.
+        if (this.calls.with(peer) !== undefined || this.calls.requests.some((request) => loginKey(request.peer) === loginKey(peer))) return;
         this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
@@ -362,15 +364,19 @@ export class Switchboard implements CallsListener {
     if (conversation !== undefined) act(conversation);
   }
 
-  /** What happens to an offer of somebody. */
-  #policy(peer: string): "take" | "ask" | "no-relay" | "ignore" {
+  /** What happens to an offer or an answer of somebody. */
+  #policy(peer: string, sdp: string): "take" | "ask" | "no-relay" | "ignore" {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
     if (relayOnly && !service.iceServers.relayed) return "no-relay";
-    // The person has accepted somebody whose call is open, or is being restored.
-    const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
-    return askFirst && !known ? "ask" : "take";
+    if (!askFirst) return "take";
+    const call = this.calls.with(peer);
+    const before = call?.wasOpen === true ? call.fingerprints : this.account.find(peer)?.loss;
+    // The person calls them, or has accepted the other end of a call that is open or being restored. Its login may be somebody else's
+    // by now. Only the page before in this tab knew its certificate, if that had the call.
+    const known = before === undefined ? call?.outgoing === true && call.phase === "calling" : [undefined, fingerprintOf(sdp)].includes(before.peer);
+    return known ? "take" : "ask";
   }
 
   #configuration(): RTCConfiguration {
