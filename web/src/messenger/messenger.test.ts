@@ -870,6 +870,20 @@ test("a page that comes back as it was goes on, unless another one in its tab ha
   assert.equal(await messenger.comeBack(), false);
 });
 
+test("a page that comes back as it was follows what was chosen meanwhile, once it knows that the session is still its own", async () => {
+  keeps(false);
+  const { tab, settings } = await alice();
+  let read = 0;
+  mock.method(settings, "reread", () => (read++, settings.choose({ askFirst: true })));
+  messenger.leavePage();
+  assert.equal(await messenger.comeBack(), true);
+  assert.equal(read, 1);
+  messenger.leavePage();
+  tab.set("session", "of another page");
+  assert.equal(await messenger.comeBack(), false);
+  assert.deepEqual([read, tab.get("session")], [1, "of another page"]);
+});
+
 test("who closes or reloads the page is reconnecting, and has left when the session has ended", async () => {
   keeps(false);
   await alice();

@@ -328,6 +328,7 @@ export class Messenger {
   /** The page comes back as it was. Returns false if another page has gone on with its session. */
   async comeBack(): Promise<boolean> {
     if (this.#handover.unloading && !(await this.#handover.comeBack())) return false;
+    this.options.settings.reread(); // A page that was put aside is told of no change.
     this.woke();
     await this.refresh();
     return true;
