@@ -39,7 +39,12 @@ export class Pump {
       const next = this.source.next();
       if (session === undefined || next === undefined) break;
       next.enter("sending");
-      await this.#send(next, session);
+      try {
+        await this.#send(next, session);
+      } catch {
+        // The browser cannot hash it: it has no memory, for instance.
+        if (!next.over) this.source.unreadable(next);
+      }
     }
     this.#running = false;
   }
