@@ -122,10 +122,13 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   },
   askForNotifications: () => notifications.ask(),
   export: () =>
-    history.export(new Date()).catch(() => {
-      alarm(phrase("deviceFailed"));
-      return undefined;
-    }),
+    history
+      .export(new Date())
+      .then((exported) => JSON.stringify(exported, undefined, 2)) // It may be longer than a browser's strings can be.
+      .catch(() => {
+        alarm(phrase("deviceFailed"));
+        return undefined;
+      }),
   readImport: async (file) => {
     try {
       const document = await readDocument(file);
