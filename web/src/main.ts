@@ -69,11 +69,7 @@ const device = new ReopeningDatabase(
   openConnection,
 );
 const database = device.found;
-let keeps: boolean | undefined;
-void database.then((found) => {
-  keeps = found !== undefined;
-  view.changed();
-});
+void database.then(() => view.changed());
 const alarm = (said: Phrase) => {
   view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
@@ -111,7 +107,7 @@ const messenger: Messenger = new Messenger({
 });
 const view: View = new View(document.getElementById("app")!, messenger, settings, {
   get keeps() {
-    return keeps;
+    return history.keeps;
   },
   get trouble() {
     return device.trouble ?? (history.full ? "full" : history.failing || contacts.failing ? "failing" : undefined);

@@ -57,6 +57,8 @@ export interface Keeper {
  * cannot be written waits and is written later. The first of several failures is reported.
  */
 export class History implements Keeper {
+  /** Whether the browser keeps anything for this page. It is undefined until that is known. */
+  keeps: boolean | undefined;
   #pending: Pending = new Map();
   #writing: Promise<void> = Promise.resolve();
   #scheduled = false;
@@ -79,14 +81,11 @@ export class History implements Keeper {
     /** What is kept cannot be read, or a change cannot be written. @param asked the person has asked for it */
     private readonly failed: (asked: boolean) => void,
   ) {
-    void database.then((found) => (this.#keeps = found !== undefined));
+    void database.then((found) => (this.keeps = found !== undefined));
   }
 
-  /** Whether the browser keeps anything for this page. It is undefined until that is known. */
-  #keeps: boolean | undefined;
-
   get keeping(): boolean {
-    return this.#keeps === true && !this.failing && !this.offTheRecord();
+    return this.keeps === true && !this.failing && !this.offTheRecord();
   }
 
   /** Whether the device has no room for what is to be kept. */
@@ -195,7 +194,7 @@ export class History implements Keeper {
 
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void {
     this.#forgetSoon(conversation);
-    if (this.#keeps === false) return;
+    if (this.keeps === false) return;
     let pending = this.#pending.get(conversation);
     if (pending === undefined) this.#pending.set(conversation, (pending = { me, entries: undefined }));
     const offTheRecord = this.offTheRecord();

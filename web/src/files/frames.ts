@@ -24,7 +24,7 @@
 
 /** Longest control frame, in bytes. */
 const MAX_CONTROL_BYTES = 8 * 1024;
-/** Longest name in an offer, in UTF-16 units. */
+/** Longest name of a file, in UTF-16 units. */
 export const MAX_NAME_LENGTH = 1024;
 /** Longest MIME type in an offer, in UTF-16 units. RFC 6838 allows 127 on each side of the slash. */
 export const MAX_TYPE_LENGTH = 255;
