@@ -20,9 +20,10 @@ type Cluster interface {
 	// claim that cannot be decided in time ends with Undecided. The cluster gives up what it gets afterwards. If the login brings a
 	// secret, Resumption is not nil. Then the claim takes over the session of another node, whose state comes with the decision.
 	Claim(key string, resumption *Resumption, decided func(Claimed, *Moved))
-	// Reclaim asks whether this node still owns a login whose session it has handed over. If so, no other node gets it any more by
-	// the handing over.
-	Reclaim(key string, decided func(owns bool))
+	// Reclaim asks whether this node still owns a login whose session it has handed over. If it does, the hand-over is void: no node
+	// can take the login with it any more. Taken means that another node owns the login, and Undecided that nobody does, or that the
+	// cluster could not say.
+	Reclaim(key string, decided func(Claimed))
 	// Release gives up a login that was granted. Freed is called when other nodes may have the login, or when this node has lost
 	// it in any case.
 	Release(key string, freed func())
@@ -37,8 +38,8 @@ type Cluster interface {
 	// Return tells a session of another node that a message of its client was not delivered. Origin is that of
 	// [System.Arrive]. Return owns the message from then on.
 	Return(origin string, m *messages.Return)
-	// Online asks which logins any node has. Told is called once.
-	Online(keys []string, told func(online []bool))
+	// Online asks which logins any node has. Told is called once, and learns for which logins that is known.
+	Online(keys []string, told func(online, known []bool))
 	// Follow makes the cluster call [System.Changed] for each login that comes or goes at any node, and [System.Follows] when it
 	// has begun to, or not any more.
 	Follow(on bool)
@@ -106,6 +107,19 @@ func (r *registry) obtain(ctx actor.Context, c *claim) {
 	})
 }
 
+// admits reports whether a login may be tried that brings a secret which no session here has. A session of another node may have it.
+// So in a cluster the login is counted when it has resumed nothing: see count.
+func (r *registry) admits(link Link) bool {
+	return r.system.cluster != nil && !link.Exhausted() || link.Admit(true)
+}
+
+// count counts a login that the cluster has decided, if it has brought a secret and resumed nothing.
+func (r *registry) count(c *claim) {
+	if c.admitted && !c.proven && !c.connection.link.Admit(true) {
+		c.connection.link.CountLogin() // many have come at once
+	}
+}
+
 // claimed decides all claims on a login for which the cluster was asked.
 func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	asked := r.claiming[m.key]
@@ -129,8 +143,17 @@ func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	if outcome == Undecided {
 		code = messages.CodeCapacity
 	}
-	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
-		m.claims[0].connection.refused(code)
+	for first := true; len(m.claims) > 0; m.claims, first = m.claims[1:], false {
+		switch c := m.claims[0]; {
+		case first || outcome != Taken || c.secret == nil:
+			r.count(c)
+			c.connection.refused(code)
+		case c.connection.gone(): // so each connection has one question in the row at most
+			r.count(c)
+			c.connection.decide()
+		default: // only the secret of the first was asked about
+			r.claim(ctx, c)
+		}
 	}
 }
 
@@ -144,6 +167,9 @@ func (r *registry) grant(ctx actor.Context, m *claimed) {
 		case !c.keep && c.connection.gone():
 			c.connection.decide()
 		default:
+			if c.moved == nil {
+				r.count(c)
+			}
 			r.spawn(ctx, c, nil)
 			granted = true
 		}
@@ -215,9 +241,6 @@ func (s *session) owned(ctx actor.Context) bool {
 
 // lost ends the session, because the node has lost its login.
 func (s *session) lost(ctx actor.Context) {
-	if s.departing {
-		return
-	}
 	s.link().Close(messages.CloseServiceRestart, s.system().retryReason())
 	s.depart(ctx)
 }

@@ -16,6 +16,7 @@ import (
 type fakeCluster struct {
 	mu       sync.Mutex
 	claims   map[string]func(Claimed, *Moved) // those that are not decided
+	secrets  []string                         // that claims have brought; "" for one that has brought none
 	frees    map[string]func()                // logins that are being given up
 	holds    bool                             // frees waits for the test
 	grants   bool                             // claims are granted at once
@@ -29,8 +30,11 @@ func newFakeCluster() *fakeCluster {
 	return &fakeCluster{claims: map[string]func(Claimed, *Moved){}, frees: map[string]func(){}}
 }
 
-func (f *fakeCluster) Online(keys []string, told func([]bool)) { told(make([]bool, len(keys))) }
-func (f *fakeCluster) Follow(bool)                             {}
+func (f *fakeCluster) Online(keys []string, told func(online, known []bool)) {
+	told(make([]bool, len(keys)), slices.Repeat([]bool{true}, len(keys)))
+}
+
+func (f *fakeCluster) Follow(bool) {}
 
 func (f *fakeCluster) Inform(key, _ string, code messages.Code, _ []byte) {
 	f.mu.Lock()
@@ -41,11 +45,16 @@ func (f *fakeCluster) Behind(string) bool { return false }
 func (f *fakeCluster) Landing(string)     {}
 func (f *fakeCluster) Landed(string)      {}
 
-func (f *fakeCluster) Reclaim(_ string, decided func(bool)) { decided(true) }
+func (f *fakeCluster) Reclaim(_ string, decided func(Claimed)) { decided(Granted) }
 
-func (f *fakeCluster) Claim(key string, _ *Resumption, decided func(Claimed, *Moved)) {
+func (f *fakeCluster) Claim(key string, r *Resumption, decided func(Claimed, *Moved)) {
 	f.mu.Lock()
 	f.events = append(f.events, "claim "+key)
+	secret := ""
+	if r != nil {
+		secret = string(r.Secret)
+	}
+	f.secrets = append(f.secrets, secret)
 	grants := f.grants
 	if !grants {
 		f.claims[key] = decided
@@ -92,12 +101,15 @@ func (f *fakeCluster) Settled(origin string) {
 }
 
 // decide decides a claim that is in flight.
-func (f *fakeCluster) decide(key string, outcome Claimed) {
+func (f *fakeCluster) decide(key string, outcome Claimed) { f.decideWith(key, outcome, nil) }
+
+// decideWith decides a claim that is in flight. If moved is not nil, it takes over the session of another node.
+func (f *fakeCluster) decideWith(key string, outcome Claimed, moved *Moved) {
 	f.mu.Lock()
 	decided := f.claims[key]
 	delete(f.claims, key)
 	f.mu.Unlock()
-	decided(outcome, nil)
+	decided(outcome, moved)
 }
 
 // took returns what was asked of the cluster since the last call.

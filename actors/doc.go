@@ -62,7 +62,7 @@
 //	session of alice ── Deliver ──▶ remote ──▶ Cluster ──▶ … other node: Arrive ── Deliver ──▶ session of bob
 //
 // A kept session moves when its client comes back to another node with a secret that holds. The owner stops the session and hands its
-// state over. The other node then takes the login in one step, and the owner ends its session without a word. See HandOver.
+// state over. The other node then takes the login in one step, and says so. The owner ends its session without a word. See HandOver.
 //
 // A kept session tells its client that the service has a message only when the message has its outcome. So it counts what is on its way
 // to other nodes. A claim that would resume the session, and a request to hand it over, wait until nothing is. See underway.

@@ -3,6 +3,7 @@ package actors
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // elsewhere is what is known of a watched login at other nodes.
@@ -14,25 +15,61 @@ type elsewhere struct {
 // located tells a session which of the logins that it watches are online at other nodes. Until then its watch is not answered.
 type located struct{ watch *watch }
 
-// locate asks the cluster for the logins with these keys, and calls done when what it has answered is known.
+// askAgain is how long a watched login waits until the cluster is asked for it again, because it could not say.
+const askAgain = time.Second
+
+// locate asks the cluster for the logins with these keys, and calls done when what it has answered is known. A login of which it knows
+// nothing stays as it was, and is asked for again.
 func (s *System) locate(keys []string, done func()) {
 	p := &s.presence
 	p.mu.Lock()
 	asked := p.change
 	p.mu.Unlock()
-	s.cluster.Online(keys, func(online []bool) {
+	s.cluster.Online(keys, func(online, known []bool) {
 		p.mu.Lock()
 		for i, key := range keys {
-			if p.watchers[key] == nil || p.elsewhere[key].change > asked { // what has changed since is newer
-				continue
+			switch {
+			case p.watchers[key] == nil || p.elsewhere[key].change > asked: // what has changed since is newer
+			case known[i]:
+				p.elsewhere[key] = elsewhere{online[i], asked}
+				p.changed[key] = true
+			default:
+				p.miss(key, s.relocate)
 			}
-			p.elsewhere[key] = elsewhere{online[i], asked}
-			p.changed[key] = true
 		}
 		p.schedule()
 		p.mu.Unlock()
 		done()
 	})
+}
+
+// relocate asks again for the logins of which the cluster could not say where they are.
+func (s *System) relocate() {
+	p := &s.presence
+	p.mu.Lock()
+	var keys []string
+	for key := range p.missing {
+		if p.watchers[key] != nil {
+			keys = append(keys, key)
+		}
+	}
+	p.missing, p.again = nil, nil
+	p.mu.Unlock()
+	if len(keys) > 0 {
+		s.locate(keys, func() {})
+	}
+}
+
+// miss notes that a login is to be asked for again, and has ask called in a while. The caller holds mu.
+func (p *presence) miss(key string, ask func()) {
+	if p.stopped {
+		return
+	}
+	if p.missing == nil {
+		p.missing = map[string]bool{}
+		p.again = time.AfterFunc(askAgain, ask)
+	}
+	p.missing[key] = true
 }
 
 // Changed says that somebody at any node has a login now, or nobody.

@@ -130,7 +130,7 @@ func (s *session) tellKept(ctx actor.Context, k *kept, text []byte) {
 
 // takeOver decides a claim on this session's login that brings a secret.
 func (s *session) takeOver(ctx actor.Context, c *claim) {
-	if !s.owned(ctx) || s.departing {
+	if !s.owned(ctx) {
 		c.ending = s
 		ctx.Send(s.system().registry, (*succeed)(c))
 		return
@@ -139,7 +139,7 @@ func (s *session) takeOver(ctx actor.Context, c *claim) {
 	if k != nil && k.moving.Load() { // its client has asked another node for it, and soon one of the two has it
 		c.ending = s
 		ctx.Send(s.system().registry, (*succeed)(c))
-		s.unmoved()
+		s.unmoved(unmoved{})
 		return
 	}
 	from, held := s.show(k, Resumption{c.secret, c.received})
@@ -161,7 +161,7 @@ func (s *session) takeOver(ctx actor.Context, c *claim) {
 	}
 }
 
-// show says what a login proves that brings a secret. If the secret holds, show notes that it was brought, and returns how many
+// show says what the secret of a login proves. If it holds, show notes that it was brought, and returns how many
 // messages the client has. K is nil if the session is not kept.
 func (s *session) show(k *kept, r Resumption) (from uint64, held proof) {
 	if k == nil {
@@ -206,7 +206,7 @@ func (s *session) resume(k *kept, c *claim, received uint64) {
 		s.link().Deliver(m.(*messages.Deliver))
 	}
 	k.queued.Store(k.sent)
-	if w := s.system().presence.of(s); w != nil {
+	if w := s.system().presence.of(s); w != nil && w.told { // otherwise located tells all
 		s.tellPresence(w)
 	}
 	s.system().counts.resumed.Add(1)
@@ -227,7 +227,7 @@ func (s *session) disconnected(ctx actor.Context, m disconnected) {
 		return // it was taken over
 	}
 	k := s.kept()
-	if k == nil || m.final || s.departing {
+	if k == nil || m.final {
 		s.depart(ctx)
 		return
 	}
@@ -277,6 +277,9 @@ func (s *session) letGo() {
 		return
 	}
 	k.letGo(s.returns)
+	if k.moving.Load() { // another node may have it by now
+		s.system().departures.note(s.pid().Id, s.system().away.window+movedFor)
+	}
 	k.underway.Load().stop()
 	if k.absence != nil {
 		k.absence.end()

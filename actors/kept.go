@@ -24,7 +24,7 @@ type kept struct {
 
 	// retained holds the messages behind confirmed. It is nil if there are none.
 	retained *queue
-	bytes    atomic.Int64 // of retained
+	bytes    atomic.Int64 // what is retained counts so many bytes against the bound of what waits, see weight
 
 	// mark stands in front of queued in a WebSocket ping. An answer to a ping that was for another session, because the client has
 	// logged in again on its connection, confirms nothing.
@@ -76,20 +76,40 @@ func (k *kept) retain(m *messages.Deliver) {
 	}
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
 	k.retained.put(m)
-	k.grow(len(m.Text), 1)
+	k.grow(m)
 }
 
 // heldBytes is about what a retained message occupies besides its text.
 const heldBytes = 320
 
-// memory returns how many bytes what is retained occupies.
-func (k *kept) memory() int { return int(k.bytes.Load()) + int(k.sent-k.confirmed)*heldBytes }
+// heldSize returns about how many bytes a retained message occupies. It may be twice as many, see [messages.Relay.Compact].
+func heldSize(m *messages.Deliver) int { return len(m.Text) + heldBytes }
 
-// grow counts the bytes of the texts of messages that are retained from now on. Both may be negative.
-func (k *kept) grow(bytes, messages int) {
-	k.bytes.Add(int64(bytes))
+// weight returns how many bytes a retained message counts against the bound of what waits: its text, or half of what it occupies if
+// that is more. So short messages do not occupy many times the bound.
+func weight(m *messages.Deliver) int { return max(len(m.Text), heldSize(m)/2) }
+
+// memory returns about how many bytes what is retained occupies.
+func (k *kept) memory() (bytes int) {
+	for _, m := range k.behind(k.confirmed) {
+		bytes += heldSize(m.(*messages.Deliver))
+	}
+	return bytes
+}
+
+// grow counts a message that is retained from now on.
+func (k *kept) grow(m *messages.Deliver) {
+	k.bytes.Add(int64(weight(m)))
 	if k.absence != nil {
-		k.absence.grow(bytes + messages*heldBytes)
+		k.absence.grow(heldSize(m))
+	}
+}
+
+// shrink counts a message that is not retained any more.
+func (k *kept) shrink(m *messages.Deliver) {
+	k.bytes.Add(-int64(weight(m)))
+	if k.absence != nil {
+		k.absence.grow(-heldSize(m))
 	}
 }
 
@@ -102,7 +122,7 @@ func (k *kept) confirm(count uint64, system *System) {
 	for k.confirmed < count {
 		k.confirmed++
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text), -1)
+		k.shrink(m)
 		system.settled(m)
 	}
 	if k.retained.len() == 0 {
@@ -118,7 +138,7 @@ func (k *kept) letGo(f func(*messages.Deliver)) {
 	k.confirmed = k.sent
 	for k.retained.len() > 0 {
 		m := k.retained.take().(*messages.Deliver)
-		k.grow(-len(m.Text), -1)
+		k.shrink(m)
 		f(m)
 	}
 	k.release()

@@ -661,11 +661,12 @@ func TestTheServiceAsksBeforeItRefuses(t *testing.T) {
 func TestRoomForShortMessagesToSessionsThatAreAwayIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := keepSystem(t)
-		s.away.mostBytes = 1 << 20
+		const most = 128 << 10 // less than one session may hold
+		s.away.mostBytes = most
 		bob := join(t, s, "bob")
 		alice, _ := keep(t, s, "alice", "")
 		alice.Closed(false)
-		const sent = 1<<20/heldBytes + 1
+		const sent = most/heldBytes + 1
 		for range sent {
 			bob.send(t, `{"type":"bye","from":"bob","to":"alice"}`)
 		}

@@ -32,7 +32,7 @@ type Link interface {
 	Admit(brings bool) bool
 	// Exhausted reports whether Admit would refuse a login now. It counts nothing.
 	Exhausted() bool
-	// CountLogin counts a login that was refused before Admit could be asked, even if too many logins come from the address.
+	// CountLogin counts a login that was decided before Admit could be asked, even if too many logins come from the address.
 	CountLogin()
 	// Address returns a number for the address from which the client comes, the same as Admit counts by. It is 0 if the address is
 	// not known. It must not change.

@@ -14,7 +14,7 @@ type SessionState struct {
 	Login   string // as its client has typed it
 	Away    bool   // the session is kept and has no connection now
 	Kept    bool   // the session would outlive its connection
-	Waiting int    // bytes that wait for the client
+	Waiting int    // bytes that wait for the client, as [Options.QueueLimit] counts them
 	PeerJS  bool   // Login is the id of a PeerJS client
 }
 
@@ -131,7 +131,10 @@ func (s *session) state() (SessionState, bool) {
 	return SessionState{Login: sessionLogin(s.pid().Id), Away: away, Kept: s.kept() != nil, Waiting: s.waiting()}, true
 }
 
-// A cursor is the index of a part of the directory and the last key of it that was listed.
+// The index of a part of the directory fits into a byte, or this does not compile.
+const _ = byte(len(directory{}.parts) - 1)
+
+// A cursor is the index of a part of the directory, in one byte, and the last key of it that was listed.
 func formatCursor(part int, after string) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{byte(part)}, after...))
 }

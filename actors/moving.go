@@ -50,8 +50,14 @@ const (
 	Ends
 )
 
-// moveTimeout is how long a session that was handed over waits to hear that it has moved.
-const moveTimeout = 5 * time.Second
+const (
+	// moveTimeout is how long a session that was handed over waits to hear that it has moved.
+	moveTimeout = 5 * time.Second
+	// If another node owns the login, it says at once whether it has the session, too. It may have claimed the login too late for that.
+	// So the session asks for its login again after movedAfter, and ends after movedTries.
+	movedAfter = 100 * time.Millisecond
+	movedTries = 20
+)
 
 type (
 	// handingOver asks a session to go on at another node.
@@ -61,10 +67,13 @@ type (
 	}
 	// moved tells a session that it goes on at another node.
 	moved struct{}
-	// stays tells a session that it was not fetched, and whether it still owns its login.
-	stays struct{ owns bool }
+	// stays tells a session of which nobody has said that it was fetched what has become of its login.
+	stays struct {
+		login Claimed
+		tries int
+	}
 	// unmoved asks a session whether it was fetched.
-	unmoved struct{}
+	unmoved struct{ tries int }
 	// stayed tells the registry that a session goes on here.
 	stayed struct{ session *session }
 )
@@ -106,7 +115,7 @@ func (s *System) Drain() {
 
 // handOver stops the session, if a secret holds, and hands it over. It is that of takeOver, for a connection of another node.
 func (s *session) handOver(ctx actor.Context, m *handingOver) {
-	if !s.owned(ctx) || s.departing {
+	if !s.owned(ctx) {
 		m.answer(Ends, nil)
 		return
 	}
@@ -169,30 +178,34 @@ func (s *session) snapshot(k *kept, from uint64) *Moved {
 // moved ends the session, because it goes on at another node. What its client has not confirmed is with that node.
 func (s *session) moved(ctx actor.Context) {
 	k := s.kept()
-	if k == nil || !k.moving.Load() || s.departing {
+	if k == nil || !k.moving.Load() {
 		return
 	}
 	k.letGo(func(m *messages.Deliver) { (*messages.Relay)(m).Release() })
-	s.system().departures.note(s.pid().Id, s.system().away.window+movedFor)
 	s.depart(ctx)
 }
 
 // unmoved takes the session back if it was not fetched.
-func (s *session) unmoved() {
-	if k := s.kept(); k == nil || !k.moving.Load() || s.departing {
+func (s *session) unmoved(m unmoved) {
+	if k := s.kept(); k == nil || !k.moving.Load() {
 		return
 	}
 	root, self := s.system().root, s.pid()
-	s.system().cluster.Reclaim(s.key(), func(owns bool) { root.Send(self, stays{owns}) })
+	s.system().cluster.Reclaim(s.key(), func(login Claimed) { root.Send(self, stays{login, m.tries}) })
 }
 
-// stays goes on at this node, or ends because the other node has the login.
+// stays goes on at this node if the login is still the node's. Otherwise the session ends, unless it may still hear that it has moved.
+// Only the node that has the session knows that: so the senders of what the client has not confirmed are told.
 func (s *session) stays(ctx actor.Context, m stays) {
-	if !m.owns {
-		s.moved(ctx)
-		return
-	}
-	if k := s.kept(); k != nil && k.moving.Load() {
+	k := s.kept()
+	switch {
+	case k == nil || !k.moving.Load():
+	case m.login == Taken && m.tries < movedTries:
+		root, self := s.system().root, s.pid()
+		time.AfterFunc(movedAfter, func() { root.Send(self, unmoved{m.tries + 1}) })
+	case m.login != Granted:
+		s.depart(ctx)
+	default:
 		k.moving.Store(false)
 		k.absence.end()
 		k.absence = s.system().away.begin(s.pid(), k.memory())

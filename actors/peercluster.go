@@ -87,8 +87,8 @@ func (r *registry) asked(c *claim) {
 	}
 }
 
-// askFor asks the node that has the id of a claim to give it up, and makes the claim again after a while. The node does so if the client may
-// have the id, and otherwise says that it does not. If the node is silent, the claim is refused in the end.
+// askFor asks the node that has the id to give it up, and makes the claim again after a while. That node gives the id up if the client may
+// have it. Otherwise it says no. If it is silent, the claim is refused in the end.
 func (r *registry) askFor(c *claim) {
 	if c.ask == nil {
 		r.peers.number++

@@ -82,8 +82,8 @@ func (p *peers) stop() {
 	p.reserved.stop()
 }
 
-// take counts an id that is taken from now on, and reports whether there is room for it. Reserved ids keep up to half of the room. If they have
-// more, the one that has been reserved longest makes room: who connects and leaves over and over keeps nobody out.
+// take counts one more id, and reports whether there is room. Reserved ids may fill half of the room. If they fill more, the longest reserved
+// one gives way. So nobody is kept out by a client that connects and leaves again and again.
 func (p *peers) take() bool {
 	if limit := p.options.Limit; p.taken.Add(1) > int64(limit) && limit > 0 {
 		p.taken.Add(-1)
@@ -149,7 +149,7 @@ type absentee struct {
 }
 
 // size returns how many bytes the message occupies.
-func (a *absentee) size() int64 { return int64(len(a.message.Text) + heldBytes) }
+func (a *absentee) size() int64 { return int64(heldSize(a.message)) }
 
 // tell tells the cluster, once, that the message is passed on.
 func (a *absentee) tell() {

@@ -245,7 +245,7 @@ func (p *peerSession) await(m *messages.Deliver) {
 	p.adopt(m)
 	place, back := m.Count, m.Retained
 	m = (*messages.Deliver)((*messages.Relay)(m).Compact())
-	a.grow(len(m.Text) + heldBytes)
+	a.grow(heldSize(m))
 	if back {
 		m.Count = place
 		a.putBack(m)
@@ -268,7 +268,7 @@ func (a *waitingRoom) grow(bytes int) {
 // take takes out the message that has waited longest.
 func (a *waitingRoom) take() *messages.Deliver {
 	m := a.messages.take().(*messages.Deliver)
-	a.grow(-len(m.Text) - heldBytes)
+	a.grow(-heldSize(m))
 	return m
 }
 
@@ -309,7 +309,8 @@ func (p *peerSession) expired(m expired) {
 	}
 }
 
-// unreserve ends the reservation of an id that becomes vacant. If another id has got the room of this one, it counts once more until then.
+// unreserve ends the reservation of an id that becomes vacant. If another id has taken this one's room, the caller is about to subtract it a
+// second time. So it is added here once.
 func (p *peerSession) unreserve() {
 	if p.reservation().end() {
 		p.system().peers.taken.Add(1)

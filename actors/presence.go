@@ -33,9 +33,12 @@ type presence struct {
 	follow    func(on bool)
 	elsewhere map[string]elsewhere // what is known of watched logins at other nodes
 	change    uint64               // the number of the last change there
-	due       []*watch             // those that the next round tells
-	timer     *time.Timer          // nil while no round is due
-	stopped   bool
+	missing   map[string]bool      // watched logins of which the cluster could not say where they are; nil if there are none
+	again     *time.Timer          // asks for those once more; nil if there are none
+
+	due     []*watch    // those that the next round tells
+	timer   *time.Timer // nil while no round is due
+	stopped bool
 }
 
 // watch is what one session watches.
@@ -44,6 +47,7 @@ type watch struct {
 	logins  []watched
 	noted   []int // places in logins that may have changed; guarded by presence.mu
 	due     bool  // it is in presence.due; guarded by presence.mu
+	told    bool  // the client was told of all its logins; it belongs to the session
 }
 
 // watched is one login of a watch. It belongs to the session.
@@ -212,5 +216,8 @@ func (p *presence) stop() {
 	if p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
+	}
+	if p.again != nil {
+		p.again.Stop()
 	}
 }

@@ -21,7 +21,7 @@ type (
 		received   messages.Count // by the client
 		ends       time.Time      // when the client's token ends; the zero time: never
 		ending     *session       // in a succeed: the owner of the login
-		admitted   bool           // the link has counted the login
+		admitted   bool           // the link has let in the login, which brings a secret; see registry.count
 		owned      bool           // the cluster has granted the id of a PeerJS client
 		era        uint64         // that of the registry then
 		ask        *ask           // for the id, if another node has it
@@ -150,7 +150,7 @@ func (r *registry) claim(ctx actor.Context, c *claim) {
 	}
 	owner := r.system.directory.owner([]byte(c.login.Key))
 	if owner == nil && c.secret != nil && !c.proven && !c.admitted {
-		if c.admitted = c.connection.link.Admit(true); !c.admitted {
+		if c.admitted = r.admits(c.connection.link); !c.admitted {
 			c.connection.refused(messages.CodeTooMany)
 			return
 		}

@@ -109,7 +109,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case moved:
 		s.moved(ctx)
 	case unmoved:
-		s.unmoved()
+		s.unmoved(m)
 	case stays:
 		s.stays(ctx, m)
 	case *actor.Stopping:
@@ -229,7 +229,7 @@ func (s *session) answer(ctx actor.Context, m *messages.Send) {
 // deliver passes another session's message to the link of this session's client.
 func (s *session) deliver(ctx actor.Context, m *messages.Deliver) {
 	switch {
-	case s.departing || !s.owned(ctx):
+	case !s.owned(ctx):
 		s.system().handBack(m, messages.CodePeerUnavailable)
 	case s.kept() != nil && s.kept().moving.Load():
 		s.forward(m)
@@ -271,14 +271,13 @@ func (s *session) logout(ctx actor.Context, m *logout) {
 
 // dismiss ends the session, because the operator wants it to end.
 func (s *session) dismiss(ctx actor.Context) {
-	if s.departing {
-		return
-	}
 	s.system().counts.ended.Add(1)
 	s.link().Close(messages.CloseEnded, "the operator has ended this session")
 	s.depart(ctx)
 }
 
+// depart ends the session. Its end is a message of the system, and those come before all that waits. So the session acts on no further
+// message.
 func (s *session) depart(ctx actor.Context) {
 	s.departing = true
 	ctx.Stop(ctx.Self())

@@ -33,7 +33,7 @@ type Options struct {
 	Logger *slog.Logger
 	// QueueLimit bounds what the service holds for one client, in bytes. This counts messages of others for the client, in
 	// its session's mailbox and in its link. It counts the answers to the client's own messages. And it counts messages of
-	// the client that its session has not acted on yet.
+	// the client that its session has not acted on yet. A short message that a kept session retains counts half of what it occupies.
 	//
 	// A message of another client is refused with peer-overloaded if it would exceed the limit. While more than the limit is
 	// held, the client is not read. So one message or answer at a time can exceed the limit.

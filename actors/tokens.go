@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"container/heap"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ type tokens struct {
 	count atomic.Int64 // of sessions whose place is not 0
 
 	mu      sync.Mutex
-	ends    []tokenEnd // a binary heap
+	ends    tokenEnds
 	timer   *time.Timer
 	wakeAt  int64 // when the timer runs out; 0 while it does not run
 	stopped bool
@@ -55,8 +56,7 @@ func (t *tokens) set(s *session, ends time.Time) {
 	}
 	if !ends.IsZero() {
 		t.count.Add(1)
-		t.ends = append(t.ends, tokenEnd{ends.UnixMilli(), s})
-		t.up(len(t.ends) - 1)
+		heap.Push(&t.ends, tokenEnd{ends.UnixMilli(), s})
 	}
 	t.schedule()
 }
@@ -124,63 +124,36 @@ func (t *tokens) stop() {
 	t.schedule()
 }
 
-// The callers of the functions below hold mu.
-
-// remove removes the entry at index i.
+// remove removes the entry at index i. The caller holds mu.
 func (t *tokens) remove(i int) {
-	t.ends[i].session.place = 0
+	heap.Remove(&t.ends, i)
 	t.count.Add(-1)
-	last := len(t.ends) - 1
-	moved := t.ends[last]
-	t.ends[last] = tokenEnd{}
-	t.ends = t.ends[:last]
-	if i < last {
-		t.ends[i] = moved
-		if i = t.up(i); t.ends[i].session == moved.session {
-			t.down(i)
-		}
-	}
-	if cap(t.ends) > smallestTokens && 4*last < cap(t.ends) {
-		t.ends = append(make([]tokenEnd, 0, 2*last), t.ends...)
+	if cap(t.ends) > smallestTokens && 4*len(t.ends) < cap(t.ends) {
+		t.ends = append(make(tokenEnds, 0, 2*len(t.ends)), t.ends...)
 	}
 }
 
-// up moves the entry at index i towards the first until the one above it ends no later. It returns its index then.
-func (t *tokens) up(i int) int {
-	entry := t.ends[i]
-	for i > 0 {
-		above := (i - 1) / 2
-		if t.ends[above].at <= entry.at {
-			break
-		}
-		t.put(i, t.ends[above])
-		i = above
-	}
-	t.put(i, entry)
-	return i
+// tokenEnds implements [heap.Interface]. Each session in it knows its place.
+type tokenEnds []tokenEnd
+
+func (e tokenEnds) Len() int           { return len(e) }
+func (e tokenEnds) Less(i, j int) bool { return e[i].at < e[j].at }
+
+func (e tokenEnds) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].session.place, e[j].session.place = uint32(i)+1, uint32(j)+1
 }
 
-// down moves the entry at index i towards the last until those below it end no earlier.
-func (t *tokens) down(i int) {
-	entry := t.ends[i]
-	for {
-		below := 2*i + 1
-		if below >= len(t.ends) {
-			break
-		}
-		if below+1 < len(t.ends) && t.ends[below+1].at < t.ends[below].at {
-			below++
-		}
-		if entry.at <= t.ends[below].at {
-			break
-		}
-		t.put(i, t.ends[below])
-		i = below
-	}
-	t.put(i, entry)
+func (e *tokenEnds) Push(x any) {
+	*e = append(*e, x.(tokenEnd))
+	(*e)[len(*e)-1].session.place = uint32(len(*e))
 }
 
-func (t *tokens) put(i int, entry tokenEnd) {
-	t.ends[i] = entry
-	entry.session.place = uint32(i) + 1
+func (e *tokenEnds) Pop() any {
+	last := len(*e) - 1
+	entry := (*e)[last]
+	entry.session.place = 0
+	(*e)[last] = tokenEnd{}
+	*e = (*e)[:last]
+	return entry
 }

@@ -47,6 +47,7 @@ func (s *session) located(m located) {
 
 // tellPresence tells the client all that it watches.
 func (s *session) tellPresence(w *watch) {
+	w.told = true
 	s.system().presence.take(w) // it is told now
 	all := make([]int, len(w.logins))
 	for i := range all {
@@ -59,7 +60,7 @@ func (s *session) tellPresence(w *watch) {
 // news tells the client what has changed. A client that reads slowly is told later, and then what holds then.
 func (s *session) news(m news) {
 	p := &s.system().presence
-	if p.of(s) != m.watch {
+	if p.of(s) != m.watch || !m.watch.told { // located tells all
 		return
 	}
 	switch k := s.kept(); {

@@ -90,25 +90,14 @@ func NewAnswer(answer []byte) *Relay {
 // compactSlack is how many bytes more than twice its text a message may occupy when it is held for long.
 const compactSlack = 256
 
-// Compact returns a message that may be held for long, because its memory is in proportion to its text. It is r, or a copy if the
-// buffer of r had grown for a longer message before. Then r is released. Only Type, Text, RawTo, Sender and Retained stay.
+// Compact does what Slim does, for a message that may be held for long. Only Type, Text, RawTo, Sender and Retained stay.
 func (r *Relay) Compact() *Relay {
-	c := r
-	if cap(r.text) > 2*len(r.text)+compactSlack {
-		c = new(Relay)
-		c.text = append(make([]byte, 0, len(r.Text)+len(r.RawTo)), r.Text...)
-		if r.RawTo != nil {
-			c.RawTo = append(c.text[len(c.text):], r.RawTo...)
-		}
-		c.Type, c.Text, c.Sender, c.Retained = r.Type, c.text, r.Sender, r.Retained
-		r.Release()
-	}
-	*c = Relay{Envelope: Envelope{Type: c.Type, Text: c.Text, RawTo: c.RawTo}, Sender: c.Sender, Retained: c.Retained, text: c.text}
-	return c
+	*r = Relay{Envelope: Envelope{Type: r.Type, Text: r.Text, RawTo: r.RawTo}, Sender: r.Sender, Retained: r.Retained, text: r.text}
+	return r.Slim()
 }
 
 // Slim returns the message, or a copy if the buffer of the message had grown for a longer one before. Then the message is released.
-// So a message that waits occupies little more than its text.
+// So the memory of a message that waits is in proportion to its text.
 func (r *Relay) Slim() *Relay {
 	if cap(r.text) <= 2*len(r.text)+compactSlack {
 		return r

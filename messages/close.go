@@ -24,7 +24,7 @@ const (
 	CloseServiceRestart  CloseCode = 1012 // the service is restarting
 	CloseTryAgainLater   CloseCode = 1013 // the service is full
 	CloseTooSlow         CloseCode = 4000 // the client does not read what is sent to it
-	CloseNoSignOfLife    CloseCode = 4001 // nothing came from the client for 60 s, not even a pong; or for 4 s after somebody else asked for its login
+	CloseNoSignOfLife    CloseCode = 4001 // nothing came from the client for 60 s, not even a pong
 	CloseTokenEnded      CloseCode = 4002 // the token of the session has ended
 	CloseTakenOver       CloseCode = 4100 // another connection took this session over
 	CloseEnded           CloseCode = 4101 // the operator has ended this session

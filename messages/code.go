@@ -18,7 +18,7 @@ const (
 	CodePeerUnreachable Code = "peer-unreachable"  // the login in "to" is on another node, which cannot be reached now
 	CodeAuthRequired    Code = "auth-required"     // the login came without the token that the service wants
 	CodeAuthFailed      Code = "auth-failed"       // the token is not valid for this login
-	CodeCapacity        Code = "capacity"          // the service is full
+	CodeCapacity        Code = "capacity"          // the service cannot decide now who has the login, or has too many PeerJS clients
 	CodeTooMany         Code = "too-many"          // too many logins come from the client's address
 )
 
@@ -29,7 +29,7 @@ func (c Code) Message() string {
 	case CodeMalformed:
 		return "The message is not one that the signaling protocol knows how to read. Send one JSON object with its members as documented."
 	case CodeUnknownType:
-		return "The message's type is unknown. Send login, logout, offer, answer, ice-candidate, bye, ping, watch, ice-servers or token."
+		return string(reasonUnknownType)
 	case CodeNotLoggedIn:
 		return "You are not logged in. Log in first."
 	case CodeAlreadyLoggedIn:
@@ -53,7 +53,7 @@ func (c Code) Message() string {
 	case CodeAuthFailed:
 		return "Your token does not hold for this login. Get a new one and log in again."
 	case CodeCapacity:
-		return "The service is full. Try again later."
+		return "The service cannot decide now who has this login. Try again in a moment."
 	case CodeTooMany:
 		return "Too many logins come from your network at the moment. Try again in a few seconds."
 	}

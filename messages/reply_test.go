@@ -19,6 +19,7 @@ func TestRepliesAreAsTheProtocolHasThem(t *testing.T) {
 	}{
 		{AppendLoginAccepted(nil, nil), `{"type":"login","success":true}`},
 		{AppendLoginRefused(nil, CodeLoginTaken, ""), `{"type":"login","success":false,"code":"login-taken","message":"This login is already in use. Choose another one."}`},
+		{AppendLoginRefused(nil, CodeCapacity, ""), `{"type":"login","success":false,"code":"capacity","message":"The service cannot decide now who has this login. Try again in a moment."}`},
 		{AppendLoginRefused(nil, CodeLoginInvalid, "No."), `{"type":"login","success":false,"code":"login-invalid","message":"No."}`},
 		{AppendError(nil, CodeNotLoggedIn, "", nil), `{"type":"error","code":"not-logged-in","message":"You are not logged in. Log in first."}`},
 		{AppendError(nil, CodePeerUnavailable, "Gone.", []byte(`"b\u006fb"`)), `{"type":"error","code":"peer-unavailable","message":"Gone.","to":"b\u006fb"}`},

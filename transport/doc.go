@@ -76,7 +76,8 @@
 //	Close     anybody    the service wants the connection to end, with a status code: seal, then release
 //	seal      anybody    the outbox takes no more frames; if it has a close frame, that is the last
 //	release   anybody    a flusher starts for a sealed outbox that has none
-//	finish    reader     the reading ends: seal, end the session, then release; later bytes are dropped
+//	hold      reader     seal, but the close frame is still to come
+//	finish    reader     the reading ends: hold, end the session, then add the close frame and release; later bytes are dropped
 //	hang up   reader     the client has gone while its frames wait for the rate: drop them, then finish
 //	send away anybody    Close with 1013 a connection without a login, because a newcomer needs its place
 //	overstay  sweep      Close with 1008 a connection without a login, because it has been there for too long

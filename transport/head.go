@@ -68,7 +68,7 @@ var crlf = []byte("\r\n")
 // field reads a header field. It reports false if the request is not ordinary because of it.
 func (h *headReader) field(line []byte) bool {
 	name, value, found := bytes.Cut(line, []byte(":"))
-	if !found || !isToken(name) {
+	if !found || !httpguts.ValidHeaderFieldName(string(name)) {
 		return false
 	}
 	value = bytes.Trim(value, " \t")
@@ -104,16 +104,6 @@ func (h *headReader) field(line []byte) bool {
 
 func isNamed(name []byte, known string) bool {
 	return len(name) == len(known) && strings.EqualFold(string(name), known) // the conversion does not allocate
-}
-
-// isToken reports whether name may be the name of a header (RFC 9110, section 5.6.2).
-func isToken(name []byte) bool {
-	for _, c := range name {
-		if !httpguts.IsTokenRune(rune(c)) {
-			return false
-		}
-	}
-	return len(name) > 0
 }
 
 // isOrdinaryTarget reports whether a request's target is a path, perhaps with a query, in which nothing is to be decoded.

@@ -107,6 +107,7 @@ func TestTheRatesOfARunningServiceCanBeChanged(t *testing.T) {
 			var start time.Time
 			change := func(rate, burst int) {
 				t.Helper()
+				synctest.Wait() // the frame behind the one that was answered is charged
 				l := transport.DefaultOptions().Limits
 				l.Rate, l.Burst = rate, burst
 				if err := s.SetLimits(l); err != nil {

@@ -13,8 +13,9 @@ import (
 
 // Options says how a [Server] behaves. [DefaultOptions] returns every default. A duration of zero means its default too.
 type Options struct {
-	// Logger gets faults at error level, requests for a WebSocket that are refused as warnings and, at debug level, what net/http
-	// finds wrong with a request or its socket. Nil means slog.Default(). Connections, contents and logins are never logged.
+	// Logger gets faults at error level. It gets requests for a WebSocket that are refused as warnings, with the address of the
+	// client. At debug level it gets the beginning and the end of each connection, and what net/http finds wrong with a request or its
+	// socket. Nil means slog.Default(). Contents and logins are never logged.
 	Logger *slog.Logger
 
 	// Measure counts what is relayed and how long that takes, for [Server.Figures].

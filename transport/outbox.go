@@ -14,7 +14,7 @@ import (
 // The phase says what becomes of a frame. It never goes back:
 //
 //	phase    put         a waiting frame       next
-//	open     takes it    is written            sealed by seal or giveUp, cut by cut
+//	open     takes it    is written            sealed by seal, hold or giveUp, cut by cut
 //	sealed   refuses it  is written, or was    cut by cut
 //	                     dropped by abandon
 //	cut      refuses it  is lost, handed back  -
@@ -25,7 +25,7 @@ import (
 //	idle       nobody; nothing waits, or only a   scheduled: by put or schedule
 //	           close frame that schedule releases
 //	scheduled  a flusher has been started         flushing: by begin
-//	flushing   the flusher                        idle: nothing waits and the phase is open
+//	flushing   the flusher                        idle: nothing waits, and the phase is open or the close frame is held
 //	                                              full: by block; the network takes no more, or the phase is cut
 //	                                              lingering: by linger; the phase is sealed and everything is out
 //	                                              lingering: by lose; the phase is cut and all is handed back
@@ -48,6 +48,8 @@ type outbox struct {
 	abandoned bool
 	// awaits says that the end of the stream waits for the client's answer to the close frame. Guarded by mu.
 	awaits bool
+	// holds says that the outbox is sealed, and that its close frame is still to come. Guarded by mu.
+	holds  bool
 	queued *buffer // complete frames; guarded by mu
 	// deadline is the time by which the state must have ended, in the server's nanoseconds; 0 means never. In the phase
 	// open, it is the time by which a write under way must make progress. After seal or giveUp, it is the time by which
@@ -128,6 +130,31 @@ func (o *outbox) seal(pool *buffers, payload []byte, deadline int64) bool {
 	return true
 }
 
+// hold ends the phase open as seal does, and reports whether it was open. But the close frame comes with complete, and until then the
+// sending direction does not end.
+func (o *outbox) hold(deadline int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen() {
+		return false
+	}
+	o.sealLocked(deadline)
+	o.holds = true
+	return true
+}
+
+// complete adds the close frame that hold has held, with payload, or none if payload is nil. Then it does what schedule does, even if
+// nothing was held.
+func (o *outbox) complete(pool *buffers, payload []byte) (start bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.holds && payload != nil && o.phase() == phaseSealed {
+		o.append(pool, frame.Close, payload, nil)
+	}
+	o.holds = false
+	return o.scheduleLocked()
+}
+
 func (o *outbox) sealLocked(deadline int64) {
 	o.phased.Store(uint32(phaseSealed))
 	o.deadline = deadline
@@ -204,14 +231,17 @@ func (o *outbox) nextLocked() (do step, b []byte, last bool) {
 	}
 	switch {
 	case o.out != nil:
-		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.queued == nil && !o.awaits
-	case phase == phaseSealed:
+		return stepWrite, o.out.bytes[o.written:], phase == phaseSealed && o.isLast()
+	case phase == phaseSealed && !o.holds:
 		return stepFinish, nil, false
 	default:
 		o.state = idle
 		return stepDone, nil, false
 	}
 }
+
+// isLast reports whether the sending direction of a sealed outbox ends behind the write under way. The caller holds mu.
+func (o *outbox) isLast() bool { return o.queued == nil && !o.awaits && !o.holds }
 
 // time notes when a message that was just queued was read. See [buffer].
 func (o *outbox) time(at int64) {
@@ -313,7 +343,7 @@ func (o *outbox) shorten(pool *buffers, begun int) (b []byte, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.abandoned {
-		return o.out.bytes[o.written:], o.queued == nil && !o.awaits
+		return o.out.bytes[o.written:], o.isLast()
 	}
 	o.abandoned = false
 	rest, end := o.out, o.endOfFrame(o.written+begun)
@@ -330,9 +360,9 @@ func (o *outbox) shorten(pool *buffers, begun int) (b []byte, last bool) {
 	o.written = 0
 	pool.put(rest)
 	if o.out == nil {
-		return nil, true
+		return nil, false
 	}
-	return o.out.bytes, o.queued == nil
+	return o.out.bytes, o.isLast()
 }
 
 // isAbandoned reports whether a write under way that waits for room is to be shortened.

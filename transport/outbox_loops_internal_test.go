@@ -74,6 +74,7 @@ type witness struct {
 	unkept
 	decide func() (next bool) // returns the result of Receive; nil means true
 	panics func() bool        // says whether Undelivered panics; nil means no
+	leaves func()             // what Closed does first; nil means nothing
 
 	mu     sync.Mutex
 	taken  map[string][]string // by sender
@@ -89,6 +90,9 @@ func (w *witness) Receive(m *messages.Relay) bool {
 func (w *witness) LoggedIn() bool { return true }
 
 func (w *witness) Closed(bool) {
+	if w.leaves != nil {
+		w.leaves()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed++

@@ -224,7 +224,7 @@ func TestAClientThatIsGivenUpOnGetsTheRestOfAFrameAndACloseFrame(t *testing.T) {
 // FuzzOutbox does things to an outbox in any order that the tables of outbox allow. Each frame that was taken must be
 // written whole or come back, in order.
 func FuzzOutbox(f *testing.F) {
-	for _, s := range []string{"", "pfwwwd", "pppfwp5wbuwwpwd", "ppfw1bgu9w", "ppf3wpcl", "psrfwww", "pfbc", "ppfbsu5wc", "fpsrfn"} {
+	for _, s := range []string{"", "pfwwwd", "pppfwp5wbuwwpwd", "ppfw1bgu9w", "ppf3wpcl", "psrfwww", "pfbc", "ppfbsu5wc", "fpsrfn", "pfhwkfw", "pfhkww", "ppfh3wck", "pfbhukw"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, actions string) {
@@ -258,6 +258,10 @@ func FuzzOutbox(f *testing.F) {
 				started = started || start
 			case a == 's':
 				b.seal(&b.pool, []byte("\x03\xe8"), now)
+			case a == 'h':
+				b.hold(now)
+			case a == 'k' && b.phase() != phaseOpen:
+				started = b.complete(&b.pool, []byte("\x03\xe8")) || started
 			case a == 'r' && b.phase() != phaseOpen:
 				started = b.schedule() || started
 			case a == 'c':

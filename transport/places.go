@@ -311,7 +311,7 @@ func (p *places) queue(own *place, file int, now time.Time) *queue {
 	return q
 }
 
-// queueOf returns what a newcomer meets of its own address. The caller holds mu.
+// queueOf returns the queue of the newcomer's own address. The caller holds mu.
 func (p *places) queueOf(from address, own *place, now time.Time) *queue {
 	c := p.crowds[from]
 	q := &queue{most: p.share.Most, staying: int(c.taken - c.leaving), waiting: c.waiting}

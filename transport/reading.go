@@ -367,12 +367,21 @@ func (c *conn) goOn(now int64) {
 // finish ends the reading, if it has not ended yet. From now on all bytes that come are dropped. The session ends, and the
 // frames that wait for the client are written. If the outbox is still open, payload is the payload of its close frame. Nil
 // means no close frame.
+//
+// A client may log in again as soon as it has read the close frame. So that is held until the session was told, no matter who writes
+// meanwhile. The login is nearly always free then. It is not yet if another goroutine runs the session, which hears of the end next, or
+// if the cluster still has to give the login up. A close frame of [conn.Close] goes out at once.
 func (c *conn) finish(payload []byte) {
 	if c.inbox.state() >= dropping {
 		return
 	}
 	c.inbox.become(dropping)
-	c.seal(payload)
+	if c.outbox.hold(c.writeDeadline()) {
+		c.server.counts.sealed(payload, !c.atFault)
+		c.carrier.wake()
+	}
 	c.endSession()
-	c.release()
+	if c.outbox.complete(&c.server.buffers, payload) {
+		c.carrier.start(nil)
+	}
 }

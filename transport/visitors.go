@@ -39,8 +39,8 @@ func (p *places) visit(socket net.Conn, from address) *place {
 	return at
 }
 
-// makeWay sends away those without a login who are not being answered, if there is no place for a new visitor. The visitor
-// gets no place by that, but a file while it is answered. MakeWay reports whether too many are being answered.
+// makeWay sends away clients without a login that are not being answered, if there is no place for a new visitor. The visitor gets
+// no place by that. It gets a file, so that it can be told that there is no room. MakeWay reports whether too many are being answered.
 func (p *places) makeWay(own *place) (many bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

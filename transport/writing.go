@@ -86,12 +86,12 @@ func (c *conn) Abandon() {
 }
 
 // seal seals the outbox and wakes the reader. It reports whether the outbox was open. The last frame is a close frame with
-// payload. If payload is nil, there is no close frame.
+// payload.
 func (c *conn) seal(payload []byte) bool {
 	if !c.outbox.seal(&c.server.buffers, payload, c.writeDeadline()) {
 		return false
 	}
-	c.server.counts.sealed(payload, c.inbox.state() == dropping && !c.atFault)
+	c.server.counts.sealed(payload, false)
 	c.carrier.wake()
 	return true
 }

@@ -135,7 +135,10 @@ func (c *Cluster) lost(ctx context.Context, system *actors.System) {
 }
 
 // Release implements [actors.Cluster].
-func (c *Cluster) Release(key string, freed func()) { c.ownership.release(key, freed) }
+func (c *Cluster) Release(key string, freed func()) {
+	c.relay.handed(key, false) // a session that was handed over may end without having moved
+	c.ownership.release(key, freed)
+}
 
 // Owns implements [actors.Cluster].
 func (c *Cluster) Owns() bool { return c.lease.Owns() }

@@ -42,23 +42,23 @@ func (c *Cluster) follow(ctx context.Context) {
 	}
 }
 
-// Online implements [actors.Cluster]. A login that the store cannot tell of in time counts as offline.
-func (c *Cluster) Online(keys []string, told func(online []bool)) {
+// Online implements [actors.Cluster]. A login that the store cannot tell of in time is not known.
+func (c *Cluster) Online(keys []string, told func(online, known []bool)) {
 	if len(keys) == 0 {
-		told(nil)
+		told(nil, nil)
 		return
 	}
 	var mu sync.Mutex
-	online, left := make([]bool, len(keys)), len(keys)
+	online, known, left := make([]bool, len(keys)), make([]bool, len(keys)), len(keys)
 	for i, key := range keys {
 		c.ownership.find(key, func(owner string, err error) {
 			mu.Lock()
-			online[i] = err == nil && owner != ""
+			online[i], known[i] = owner != "", err == nil
 			left--
 			last := left == 0
 			mu.Unlock()
 			if last {
-				told(online)
+				told(online, known)
 			}
 		})
 	}

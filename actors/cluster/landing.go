@@ -46,7 +46,8 @@ func (r *relay) fallBehind(t *target) {
 	}
 }
 
-// stay gives up what waits for a login whose session was to move and has stayed. What its session has got meanwhile came later.
+// stay refuses what waits for a session that was to move and stayed. The session has got later messages meanwhile, so these would come out of
+// order.
 func (r *relay) stay(key string) {
 	r.mu.Lock()
 	t := r.targets[key]

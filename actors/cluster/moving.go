@@ -109,13 +109,13 @@ func (a *acquisition) swap(owner string, from routes.Address, moved *actors.Move
 }
 
 // Reclaim implements [actors.Cluster].
-func (c *Cluster) Reclaim(key string, decided func(owns bool)) {
-	c.ownership.reclaim(key, func(owns bool) {
-		c.relay.handed(key, !owns)
-		if owns {
+func (c *Cluster) Reclaim(key string, decided func(actors.Claimed)) {
+	c.ownership.reclaim(key, func(outcome actors.Claimed) {
+		if outcome == actors.Granted {
+			c.relay.handed(key, false)
 			c.relay.stay(key)
 		}
-		decided(owns)
+		decided(outcome)
 	})
 }
 

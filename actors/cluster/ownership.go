@@ -37,7 +37,7 @@ type ownership struct {
 	store   Store
 	address string // of this node
 	now     func() time.Duration
-	// leaseEnded is called when the store says that the lease has ended.
+	// leaseEnded is called when the store says that the lease has ended. It must not block.
 	leaseEnded func()
 
 	mu      sync.Mutex
@@ -48,7 +48,7 @@ type ownership struct {
 	busy    map[string]*request // the newest request about a login, while it is not done
 	queue   []*request
 	flying  int
-	slow    int           // of those that fly
+	slow    int           // flights that take longer than slowAnswer
 	heard   time.Duration // when the store has answered last
 	stopped context.Context
 
@@ -141,13 +141,18 @@ func (o *ownership) claim(key, instead string, claimed func(outcome actors.Claim
 	o.mu.Unlock()
 }
 
-// reclaim gives a login of this node another value, and reports whether it was still the node's. Who has seen the value before
-// cannot replace it any more.
-func (o *ownership) reclaim(key string, decided func(owns bool)) {
+// reclaim gives a login of this node another value, if it is still the node's. Who has seen the value before cannot replace it any
+// more. If the login is nobody's, nothing is decided.
+func (o *ownership) reclaim(key string, decided func(actors.Claimed)) {
 	o.mu.Lock()
 	value := o.value(o.held[key])
 	o.mu.Unlock()
-	o.claim(key, value, func(outcome actors.Claimed, _ string) { decided(outcome == actors.Granted) })
+	o.claim(key, value, func(outcome actors.Claimed, owner string) {
+		if outcome == actors.Taken && owner == "" { // who took it has given it up
+			outcome = actors.Undecided
+		}
+		decided(outcome)
+	})
 }
 
 // release gives up a login.
@@ -292,10 +297,11 @@ func (o *ownership) take() (requests []*request, lease int64) {
 
 // failed does requests again whose outcome is unknown. Who has waited too long is told.
 func (o *ownership) failed(requests []*request, lease int64, err error) {
-	ended := errors.Is(err, errLeaseEnded)
-	if ended {
+	o.mu.Lock()
+	if errors.Is(err, errLeaseEnded) && lease == o.lease { // a member that was frozen may speak of the lease before
 		o.leaseEnded()
 	}
+	o.mu.Unlock()
 	o.retries.Add(uint64(len(requests)))
 	pause(o.stopped)
 	var told []func()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -173,6 +174,49 @@ func TestALeaseThatTheStoreHasForgottenIsReported(t *testing.T) {
 		o.disown()
 		want(t, outcome, actors.Undecided)
 	})
+}
+
+// frozenStore is a store whose member answers to the first batch when thaws is closed. By then it has forgotten the lease.
+type frozenStore struct {
+	*fakeStore
+	first sync.Once
+	thaws chan struct{}
+}
+
+func (s *frozenStore) Do(ctx context.Context, lease int64, operations []Operation) (owners []string, err error) {
+	frozen := false
+	s.first.Do(func() { frozen = true })
+	if frozen {
+		<-s.thaws
+		return nil, errLeaseEnded
+	}
+	return s.fakeStore.Do(ctx, lease, operations)
+}
+
+func TestWhatTheStoreSaysOfTheLeaseBeforeDoesNotEndTheFreshOne(t *testing.T) {
+	for _, fresh := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &frozenStore{fakeStore: newFakeStore(), thaws: make(chan struct{})}
+			o := startOwnership(t, store.fakeStore)
+			o.store = store
+			ended := 0
+			o.leaseEnded = func() { ended++ }
+			alice := o.ask("alice")
+			synctest.Wait()
+			if fresh {
+				o.disown()
+				want(t, alice, actors.Undecided)
+				lease, _ := store.Grant(t.Context(), time.Hour, Node{Address: "n1-a"})
+				o.own(lease)
+			}
+			close(store.thaws)
+			synctest.Wait()
+			if (ended > 0) == fresh {
+				t.Errorf("with a fresh lease: %t, the end of a lease was reported %d times", fresh, ended)
+			}
+			want(t, o.ask("bob"), actors.Granted)
+		})
+	}
 }
 
 // countingStore counts how many calls of Do are under way.

@@ -143,8 +143,8 @@ func (p *peers) learn(address routes.Address, n *peerNode) {
 }
 
 // verdict says what a sender is told of a login whose node cannot be reached: that the other is unavailable, because the node is
-// gone, or that it is unreachable, because the node may be there and still own the login. Told holds that many bytes. If much waits for
-// the verdict already, it is told the last one, or that the node is unreachable.
+// gone, or that it is unreachable, because the node may be there and still own the login. The messages that told is about occupy this
+// many bytes. If much waits for the verdict already, told gets the last one, or that the node is unreachable.
 func (p *peers) verdict(address routes.Address, bytes int, told func(code messages.Code)) {
 	p.mu.Lock()
 	n := p.node(address)

@@ -79,7 +79,7 @@ type target struct {
 	flushes bool       // a goroutine sends what waits
 	landing bool       // the login is coming to this node
 	behind  bool       // the login is this node's, but not everything that was for the other node has an outcome
-	stale   uint64     // what has a number up to this one and waits is not delivered here
+	stale   uint64     // waiting messages with a number up to this one are refused, and not delivered here
 	rawTo   string     // of the last message
 	again   int        // how often the owner was looked for again, because it has no such login
 	// Messages for a PeerJS id that are to wait at this node, because no node has the id.

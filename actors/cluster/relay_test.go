@@ -36,10 +36,10 @@ type memNode struct {
 	stop    func()
 
 	mu     sync.Mutex
-	dead   bool // its process has ended
-	cut    bool // nothing reaches it
-	frozen bool // it does not answer, and receives all later
-	holds  bool // messages for its logins are still on their way
+	dead   bool   // its process has ended
+	cut    bool   // nothing reaches it
+	frozen bool   // it does not answer, and receives all later
+	holds  string // the kinds of messages that are still on their way
 	held   []func()
 }
 
@@ -52,7 +52,7 @@ func (n *memNode) Send(to routes.Address, body []byte, receipt routes.Receipt) {
 	other.mu.Lock()
 	gone, frozen := other.dead || other.cut, other.frozen
 	body = append([]byte(nil), body...)
-	if other.holds && body[0] == kindRelay {
+	if strings.IndexByte(other.holds, body[0]) >= 0 {
 		other.held = append(other.held, func() { receipt.Done(other.cluster.relay.Receive(n.address, body)) })
 		other.mu.Unlock()
 		return
@@ -75,11 +75,14 @@ func (n *memNode) Send(to routes.Address, body []byte, receipt routes.Receipt) {
 }
 
 // hold keeps the messages for the node's logins on their way, and arrive lets them come.
-func (n *memNode) hold() { n.set(func(n *memNode) { n.holds = true }) }
+func (n *memNode) hold() { n.holdKind(kindRelay) }
+
+// holdKind keeps the messages of a kind on their way.
+func (n *memNode) holdKind(kind byte) { n.set(func(n *memNode) { n.holds = string(kind) }) }
 
 func (n *memNode) arrive() {
 	n.set(func(n *memNode) {
-		n.holds = false
+		n.holds = ""
 		for _, f := range n.held {
 			n.inbox <- f
 		}

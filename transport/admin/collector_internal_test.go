@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"log/slog"
 	"math"
 	"net/http"
@@ -165,7 +166,9 @@ func BenchmarkScrape(b *testing.B) {
 	handler := tell(c, slog.New(slog.DiscardHandler))
 	request := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}}
 	b.ReportAllocs()
+	body := new(bytes.Buffer)
 	for b.Loop() {
-		handler.ServeHTTP(&discarded{header: http.Header{}}, request)
+		body.Reset()
+		handler.ServeHTTP(&answer{Buffer: body, header: http.Header{}}, request)
 	}
 }

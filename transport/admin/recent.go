@@ -15,11 +15,10 @@ const (
 	maxScrapes = 4
 )
 
-// recent gathers metrics, unless it has just done so.
+// recent gathers metrics, unless it has just done so. It serves one caller at a time, see [exclusive].
 type recent struct {
 	gatherer prometheus.Gatherer
 
-	mu       sync.Mutex
 	at       time.Time
 	families []*dto.MetricFamily
 	err      error
@@ -27,8 +26,6 @@ type recent struct {
 
 // Gather implements [prometheus.Gatherer]. The result may change with the next call.
 func (r *recent) Gather() ([]*dto.MetricFamily, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if now := time.Now(); r.families == nil || now.Sub(r.at) >= freshness {
 		r.families, r.err = r.gatherer.Gather()
 		r.at = now

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,7 +68,7 @@ func Start(l net.Listener, s Service, o Options) (stop func()) {
 	}
 	handler := New(s, o)
 	// The program takes what a scrape needs now, not when there are sessions. A metric that cannot be read is noticed now, too.
-	tried := &discarded{header: http.Header{}}
+	tried := &answer{Buffer: new(bytes.Buffer), header: http.Header{}}
 	handler.ServeHTTP(tried, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}, Host: "localhost"})
 	if tried.status >= http.StatusBadRequest {
 		o.Logger.Error("the metrics cannot be read", slog.Int("status", tried.status))
@@ -95,16 +96,6 @@ func Start(l net.Listener, s Service, o Options) (stop func()) {
 		<-ended
 	}
 }
-
-// discarded is an answer that nobody reads.
-type discarded struct {
-	header http.Header
-	status int
-}
-
-func (d *discarded) Header() http.Header         { return d.header }
-func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
-func (d *discarded) WriteHeader(status int)      { d.status = status }
 
 // New returns the handler of the port.
 func New(s Service, o Options) http.Handler {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -92,7 +91,7 @@ func (e *endpoint) ask(c *check) (ends time.Time, err error) {
 	}
 	defer answer.Body.Close()
 	// The body is read whatever the status is, because only then the connection can be used again.
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	body, err := bodyOf(answer, maxAnswer)
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusNoContent:
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -102,9 +101,7 @@ func (e *endpoint) ask(c *check) (ends time.Time, err error) {
 	}
 	switch {
 	case err != nil:
-		return time.Time{}, fmt.Errorf("its answer does not come whole: %w", cause(err))
-	case len(body) > maxAnswer:
-		return time.Time{}, errors.New("its answer is larger than 16 KiB")
+		return time.Time{}, err
 	case len(bytes.TrimSpace(body)) == 0:
 		return time.Time{}, nil
 	}

@@ -197,14 +197,23 @@ func (r *remoteKeys) fetch() ([]publicKey, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, refusedWith(answer)
 	}
-	document, err := io.ReadAll(io.LimitReader(answer.Body, maxDocument+1))
+	document, err := bodyOf(answer, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	return parseKeys(document)
+}
+
+// bodyOf returns the body of an answer, which has most bytes at most.
+func bodyOf(answer *http.Response, most int) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(most)+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("its answer does not come whole: %w", cause(err))
-	case len(document) > maxDocument:
-		return nil, errors.New("its answer is larger than 256 KiB")
+	case len(body) > most:
+		return nil, fmt.Errorf("its answer is larger than %d KiB", most>>10)
 	}
-	return parseKeys(document)
+	return body, nil
 }
 
 // refusedWith returns what an answer with a status other than 200 means. It leaves out where a redirect leads, which may have a secret.

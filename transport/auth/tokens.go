@@ -169,8 +169,8 @@ func (t *tokens) verify(login messages.Login, token string) (v actors.Verdict, s
 }
 
 // candidates returns the keys with which a token may be signed. The algorithm decides which kind of key that is, so a public key is
-// never taken for a secret. If others may have come since the keys were read, seen is where they were looked for, and fresh is false if
-// they cannot be read.
+// never taken for a secret. Seen is nil if no newer key can matter. Otherwise it is the set that was searched, and fresh says whether
+// newer keys can be read.
 func (t *tokens) candidates(header jose.Header) (keys []any, seen *keySet, fresh bool) {
 	if strings.HasPrefix(header.Algorithm, "HS") {
 		return []any{t.secret.get()}, nil, true

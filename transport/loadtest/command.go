@@ -55,7 +55,7 @@ type runner func(ctx context.Context, o options.Options, observe func(figures.Pr
 func (f *Flags) Run(parsed *kong.Context) error { return arguments.Program(f.Execute).Run(parsed) }
 
 // Execute runs the load test until it is over or ctx ends. It shows the progress on stderr, prints the result on stdout
-// and writes the report. The error decides the exit status: it is a *[UsageError] or a *[ServiceError] if nothing could
+// and then writes the report. The error decides the exit status: it is or wraps a *[UsageError] or a *[ServiceError] if nothing could
 // be measured or the service went away, and [ErrInterrupted] after an interruption. Another error means that sessions
 // could not be opened, that a check does not hold, that verification failed or that something could not be written.
 func (f *Flags) Execute(ctx context.Context, stdout, stderr io.Writer) error {
@@ -81,10 +81,18 @@ func (f *Flags) execute(ctx context.Context, run runner, stdout, stderr io.Write
 		return err
 	}
 	implied, given := f.Check.Implied(r), f.Check.Evaluate(r)
-	if err := f.write(r, slices.Concat(implied, given), stdout, stderr); err != nil {
-		return err
+	return both(verdict(r, implied, given), f.write(r, slices.Concat(implied, given), stdout, stderr))
+}
+
+// both returns an error with both texts in one line. The first one that chooses an exit status decides it.
+func both(one, other error) error {
+	switch {
+	case one == nil:
+		return other
+	case other == nil:
+		return one
 	}
-	return verdict(r, implied, given)
+	return fmt.Errorf("%w; %w", one, other)
 }
 
 // verdict returns the error that stands for the exit status.
@@ -112,32 +120,39 @@ func verdict(r *figures.Result, implied, given []figures.Outcome) error {
 	return nil
 }
 
+// write prints the figures, and then writes the report: if that fails, there are figures all the same.
 func (f *Flags) write(r *figures.Result, outcomes []figures.Outcome, stdout, stderr io.Writer) error {
+	var document *figures.Document
 	if f.JSON || f.Report != "" {
-		document, err := figures.NewDocument(r, outcomes)
-		if err != nil {
+		var err error
+		if document, err = figures.NewDocument(r, outcomes); err != nil {
 			return err
 		}
-		if f.JSON {
-			encoder := json.NewEncoder(stdout)
-			encoder.SetIndent("", "  ")
-			if err := encoder.Encode(document); err != nil {
-				return fmt.Errorf("print the figures: %w", err)
-			}
-		}
-		if f.Report != "" {
-			if err := report.Write(f.Report, r, document); err != nil {
-				return fmt.Errorf("--report: %w", err)
-			}
-		}
 	}
-	if !f.JSON {
-		if _, err := io.WriteString(stdout, display.Summary(r, outcomes)); err != nil {
-			return fmt.Errorf("print the figures: %w", err)
-		}
+	printed := f.print(r, document, outcomes, stdout)
+	if f.Report == "" {
+		return printed
 	}
-	if f.Report != "" && !f.Quiet {
+	if err := report.Write(f.Report, r, document); err != nil {
+		return both(printed, fmt.Errorf("--report: %w", err))
+	}
+	if !f.Quiet {
 		fmt.Fprintf(stderr, "The report is in %s\n", f.Report)
+	}
+	return printed
+}
+
+func (f *Flags) print(r *figures.Result, document *figures.Document, outcomes []figures.Outcome, stdout io.Writer) error {
+	var err error
+	if f.JSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(document)
+	} else {
+		_, err = io.WriteString(stdout, display.Summary(r, outcomes))
+	}
+	if err != nil {
+		return fmt.Errorf("print the figures: %w", err)
 	}
 	return nil
 }
@@ -149,6 +164,8 @@ func (f *Flags) checkReport() error {
 	}
 	if info, err := os.Stat(f.Report); err == nil && info.IsDir() {
 		return options.UsageErrorf("--report: %s is a folder: give a file in it", f.Report)
+	} else if err == nil && !info.Mode().IsRegular() {
+		return options.UsageErrorf("--report: %s is no file that may be replaced", f.Report)
 	}
 	probe, err := os.CreateTemp(filepath.Dir(f.Report), ".report-*")
 	if err != nil {

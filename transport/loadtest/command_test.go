@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"p2p-messaging/transport/arguments"
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/internal/sample"
 	"p2p-messaging/transport/loadtest/load"
@@ -19,15 +21,15 @@ import (
 )
 
 // parse parses a command line as the program does.
-func parse(t *testing.T, arguments ...string) *Flags {
+func parse(t *testing.T, line ...string) *Flags {
 	t.Helper()
 	var f Flags
 	parser, err := kong.New(&f, kong.Vars(Vars("7777")), kong.ExplicitGroups(Groups()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(arguments); err != nil {
-		t.Fatalf("%q: %v", arguments, err)
+	if _, err := parser.Parse(line); err != nil {
+		t.Fatalf("%q: %v", line, err)
 	}
 	return &f
 }
@@ -97,10 +99,10 @@ func TestTheEndOfARunSaysWhatItWas(t *testing.T) {
 		{"verification failed", "", clean(func(r *figures.Result) { r.Verification = sample.Broken().Verification }), nil, func(err error) bool {
 			return err != nil && err.Error() == "verification failed: 3 lost, 1 modified"
 		}},
-		{"sessions are missing", "p99<1us", clean(func(r *figures.Result) { r.PeakSessions -= 20 }), nil, func(err error) bool {
+		{"sessions are missing", "p99<1us", clean(func(r *figures.Result) { r.Opened -= 20 }), nil, func(err error) bool {
 			return err != nil && strings.HasPrefix(err.Error(), "only ") && strings.Contains(err.Error(), " sessions could be logged in: sessions>=") && strings.Contains(err.Error(), "p99<1us does not hold")
 		}},
-		{"sessions are missing, and may be", "sessions>1", clean(func(r *figures.Result) { r.PeakSessions -= 20 }), nil, func(err error) bool { return err == nil }},
+		{"sessions are missing, and may be", "sessions>1", clean(func(r *figures.Result) { r.Opened -= 20 }), nil, func(err error) bool { return err == nil }},
 		{"interrupted", "p99<1us", clean(func(r *figures.Result) { r.Interrupted = true }), nil, func(err error) bool { return errors.Is(err, ErrInterrupted) }},
 		{"verification failed before the interruption", "", clean(func(r *figures.Result) {
 			r.Interrupted, r.Verification = true, sample.Broken().Verification
@@ -147,7 +149,7 @@ func TestJSONTakesTheSummarysPlace(t *testing.T) {
 
 func TestAReportThatCannotBeWrittenIsFoundOutBeforeTheRun(t *testing.T) {
 	dir := t.TempDir()
-	for path, want := range map[string]string{dir: "folder", filepath.Join(dir, "no", "report.html"): filepath.Join(dir, "no")} {
+	for path, want := range map[string]string{dir: "folder", os.DevNull: "replaced", filepath.Join(dir, "no", "report.html"): filepath.Join(dir, "no")} {
 		f := Flags{Report: path}
 		err := f.checkReport()
 		var usage *options.UsageError
@@ -161,6 +163,46 @@ func TestAReportThatCannotBeWrittenIsFoundOutBeforeTheRun(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
 		t.Errorf("%v, %v were left behind", entries, err)
+	}
+}
+
+// The folder of the report is gone when the run ends.
+func TestAReportThatCannotBeWrittenHidesNeitherTheFiguresNorTheStatus(t *testing.T) {
+	for name, c := range map[string]struct {
+		result *figures.Result
+		flag   string
+		status int
+		texts  []string
+	}{
+		"all went well":         {sample.Result(), "--quiet", 1, []string{"--report: "}},
+		"the service went away": {sample.Broken(), "--json", 2, []string{"went away", "--report: "}},
+		"a check does not hold": {sample.Result(), "--check=p99<1us", 1, []string{"p99<1us does not hold", "--report: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "reports")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			run := func(ctx context.Context, o options.Options, observe func(figures.Progress)) (*figures.Result, error) {
+				if err := os.Remove(dir); err != nil {
+					t.Fatal(err)
+				}
+				return fakeRun(c.result, nil)(ctx, o, observe)
+			}
+			var stdout bytes.Buffer
+			err := parse(t, c.flag, "--report="+filepath.Join(dir, "report.html")).execute(t.Context(), run, &stdout, io.Discard)
+			if err == nil || arguments.Status(err) != c.status || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%v, status %d; wanted a line, and status %d", err, arguments.Status(err), c.status)
+			}
+			for _, text := range c.texts {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("%v; wanted %q in it", err, text)
+				}
+			}
+			if !strings.Contains(stdout.String(), "bench-1") && !strings.Contains(stdout.String(), "relay on ws://") {
+				t.Errorf("stdout is %q; wanted the figures", stdout.String())
+			}
+		})
 	}
 }
 

@@ -23,18 +23,18 @@ type Flags struct {
 	PID       int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
 
 	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
-	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. churn: cycles a second, once the other scenarios' sessions are open. Default: as fast as the service answers."`
+	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. In churn: cycles a second. They begin when the other scenarios' sessions are open. Default: as fast as the service answers."`
 	Keep     bool          `group:"load" help:"idle, churn, storm: ask the service to keep the sessions. In a storm they come back with a resume."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
 	Duration time.Duration `group:"load" default:"${loadtest_duration}" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
 	Warmup   time.Duration `group:"load" default:"${loadtest_warmup}" placeholder:"TIME" help:"How long the load runs before it is measured. Default: ${default}."`
-	Seed     seed          `group:"load" placeholder:"N" help:"Seed of all random numbers, to repeat a run. Default: a new seed for each run, which the figures name."`
+	Seed     seed          `group:"load" placeholder:"N" help:"Seed of what is random in arrivals and back-off, to repeat them with as many processes and cores. Default: a new seed for each run, which the figures name."`
 
 	Window          count    `group:"relay" placeholder:"N" help:"Closed loop: frames of each pair that may be under way, in both directions together. Default: 1."`
 	RelaysPerSecond positive `group:"relay" placeholder:"R" help:"Open loop: frames a second over all pairs, sent when they are due, however slow the service is."`
 	Arrivals        string   `group:"relay" placeholder:"KIND" help:"Open loop: poisson or constant times between frames. Default: poisson."`
 	Size            count    `group:"relay" placeholder:"BYTES" help:"relay, slow: size of each frame. Default: the sizes of a browser's offer, answer and candidates."`
-	Verify          bool     `group:"relay" default:"true" negatable:"" help:"Check that each frame arrives once, in order, unmodified, at the right session. On by default; turn it off with --no-verify."`
+	Verify          bool     `group:"relay" default:"true" negatable:"" help:"relay, storm, slow: check that each frame of a pair arrives once, in order, unmodified, at the right session. On by default; turn it off with --no-verify."`
 
 	SlowReaders count    `group:"others" placeholder:"N" help:"slow: how many readers stop reading."`
 	SlowShare   positive `group:"others" placeholder:"SHARE" help:"slow: share of all readers that stop reading, such as 0.1. Default: 0.1."`

@@ -186,7 +186,7 @@ func programRefuses(t *testing.T, command func(...string) *exec.Cmd) {
 		{"--rate=-5", []string{"--rate", "-5"}},
 		{"--sessions=10", []string{"--sessions", "idle"}},
 		{"idle --pairs=3", []string{"--pairs", "relay"}},
-		{"idle --no-verify", []string{"--no-verify", "relay"}},
+		{"idle --no-verify", []string{"--no-verify", "relay, storm, slow"}},
 		{"idle --messages=3", []string{"--messages", "call"}},
 		{"--size=10", []string{"--size", "10"}},
 		{"--size=70000", []string{"--size", "70000"}},

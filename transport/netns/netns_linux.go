@@ -18,7 +18,7 @@ import (
 
 // Namespace is a network namespace without a name. It goes away with this process and those inside it.
 type Namespace struct {
-	// file keeps the namespace. Its path is what other programs find it by.
+	// file keeps the namespace. Other programs find the namespace by this file's path.
 	file *os.File
 }
 
@@ -37,7 +37,7 @@ func New() (*Namespace, error) {
 	}
 	err = n.Do(func() error {
 		for _, name := range []string{
-			// Addresses of IPv6 would come by themselves, and be another path.
+			// The kernel would add IPv6 addresses by itself, and with them a second path.
 			"ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6",
 		} {
 			if err := writeSysctl(name, "1"); err != nil && !errors.Is(err, fs.ErrNotExist) { // This kernel has no IPv6.
@@ -67,8 +67,8 @@ func (n *Namespace) Close() { _ = n.file.Close() }
 // Path is the namespace as a file, for this process and others.
 func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd()) }
 
-// onOwnThread runs f on a thread that may change its network namespace, and takes the thread back to its own one then. The thread
-// must not end: the kernel would end the processes that it has started and that are to end with it (PR_SET_PDEATHSIG, prctl(2)).
+// onOwnThread runs f on a thread that may change its network namespace. It then moves the thread back to its own namespace. The
+// thread must live on: when it ends, the kernel kills the processes that it started with PR_SET_PDEATHSIG (prctl(2)).
 func onOwnThread(f func() error) (err error) {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
@@ -123,7 +123,7 @@ func (n *Namespace) Listen(network, address string) (listener net.Listener, err 
 	return listener, err
 }
 
-// Enter has a command start inside the namespace, once it is run. It changes the command for that.
+// Enter changes a command so that it starts inside the namespace.
 func (n *Namespace) Enter(command *exec.Cmd) error {
 	enter, err := exec.LookPath("nsenter")
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 const (
 	// goodbye is how long clients have to read that the service goes away. After 3 s the server stops waiting for clients
 	// that have read it and do not close their side. Then the server takes up to 250 ms to cut off the rest. Together with
-	// handover and cleanup, this ends the process within 5 s.
+	// handover and cleanup, this ends the process of a service that is alone within 5 s.
 	goodbye = 4 * time.Second
 	// handover is how long a service goes on to accept connections after it has left the port to another process. Then those
 	// connections are accepted whose clients had begun them before: that takes a round trip.
@@ -77,7 +77,7 @@ func (s *Service) Ready() bool {
 }
 
 // Stop tells every client that the service goes away. It returns when all connections and sessions have ended, or after
-// 5 s. New connections go to the other process that listens at the same port, if there is one. The error says why serving failed, if it did.
+// 5 s. With a cluster it waits for up to [actors.Options.DrainTimeout] more. New connections go to the other process that listens at the same port, if there is one. The error says why serving failed, if it did.
 func (s *Service) Stop() error {
 	s.stopping.Store(true)
 	s.supervisor.tell(daemon.SdNotifyStopping)

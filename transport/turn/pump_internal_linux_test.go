@@ -2,12 +2,41 @@ package turn
 
 import (
 	"bytes"
+	"errors"
 	"net"
+	"os"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+func TestASocketThatIsOfNoUseIsClosed(t *testing.T) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error // a file in the socket's place has no options
+	if err := errors.Join(raw.Control(func(fd uintptr) { failed = unix.Dup3(int(file.Fd()), int(fd), unix.O_CLOEXEC) }), failed); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := newSocket(c); s != nil || err == nil {
+		t.Errorf("a file is taken for a socket: %v, %v", s, err)
+	}
+	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket was left open: %v", err)
+	}
+}
 
 // TestDatagramsThatTheKernelDoesNotSeparateAreSentOneByOne has a pump send by sockets that take only one at a time.
 func TestDatagramsThatTheKernelDoesNotSeparateAreSentOneByOne(t *testing.T) {

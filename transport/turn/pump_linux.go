@@ -2,6 +2,7 @@ package turn
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -26,11 +27,12 @@ type socket struct {
 	segments atomic.Bool
 }
 
+// newSocket takes c over. If it fails, it closes c.
 func newSocket(c *net.UDPConn) (*socket, error) {
 	s := &socket{UDPConn: c}
 	var err error
 	if s.raw, err = c.SyscallConn(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
 	var failed error
 	err = s.raw.Control(func(fd uintptr) {
@@ -40,10 +42,10 @@ func newSocket(c *net.UDPConn) (*socket, error) {
 		_, unknown := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 		s.segments.Store(unknown == nil)
 	})
-	if err == nil {
-		err = failed
+	if err = errors.Join(err, failed); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
-	return s, err
+	return s, nil
 }
 
 // pump reads the datagrams that come to a socket, and sends them on through others. It reads all that have arrived with one system call. Those

@@ -10,6 +10,7 @@ import (
 // socket is a UDP socket of the server.
 type socket struct{ *net.UDPConn }
 
+// newSocket takes c over.
 func newSocket(c *net.UDPConn) (*socket, error) { return &socket{c}, nil }
 
 // batches is memory for datagrams. Here a pump has its own.

@@ -88,7 +88,7 @@ func Start(o Options) (*Server, error) {
 	}
 	socket, err := newSocket(packets)
 	if err != nil {
-		return nil, errors.Join(err, packets.Close(), stream.Close())
+		return nil, errors.Join(err, stream.Close())
 	}
 	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains}, socket)
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()

@@ -250,7 +250,6 @@ const en = {
   deleteIt: "Delete",
 
   // Identity
-  identity: "Identity",
   identityHint: "This browser shows the same identity to everybody you talk to, whatever your login is.",
   identityPassing: "This browser cannot keep your identity. Others see a new one at each visit.",
   settingsNotKept: "This browser cannot keep your settings. They last until you close the page.",
@@ -571,7 +570,6 @@ const fr: Words = {
   deleteConversationQuestion: (name) => `Supprimer de cet appareil tous les messages de la conversation avec ${name} ?`,
   deleteIt: "Supprimer",
 
-  identity: "Identité",
   identityHint: "Ce navigateur montre la même identité à tous vos interlocuteurs, quel que soit votre identifiant.",
   identityPassing: "Ce navigateur ne peut pas conserver votre identité. Les autres en voient une nouvelle à chaque visite.",
   settingsNotKept: "Ce navigateur ne peut pas conserver vos réglages. Ils durent jusqu’à ce que vous fermiez la page.",

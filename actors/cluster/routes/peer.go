@@ -80,28 +80,23 @@ func (c chunk) release() {
 	}
 }
 
-// post is [Routes.Post] to this peer. It returns false, and does nothing, if the peer was removed.
-func (p *peer) post(m Message) bool {
+// post is [Routes.post] to this peer. It does nothing if the peer was removed.
+func (p *peer) post(m Message) (outcome Outcome, waits, removed bool) {
 	size, memory := m.Size()+perMessage, m.Memory()+perMessage
 	p.mu.Lock()
-	if p.removed {
-		p.mu.Unlock()
-		return false
-	}
-	if p.silent || !p.waiting.takes(size, memory) {
-		refusal := Overloaded
-		if p.silent {
-			refusal = Silent
-		}
-		p.mu.Unlock()
-		p.routes.refuse(m, refusal)
-		return true
+	defer p.mu.Unlock()
+	switch {
+	case p.removed:
+		return 0, false, true
+	case p.silent:
+		return Silent, false, false
+	case !p.waiting.takes(size, memory):
+		return Overloaded, false, false
 	}
 	p.waiting.put(m, size, memory)
 	p.unsent += size
 	p.wake()
-	p.mu.Unlock()
-	return true
+	return 0, true, false
 }
 
 // perMessage is what a message counts more than its body.
@@ -231,8 +226,8 @@ func (p *peer) look() {
 	}
 }
 
-// timeOut notes the outcome of the messages that were published before a time. They go on counting as messages that wait. What was
-// not published will not be. The caller holds mu.
+// timeOut gives messages that were published before a time the outcome Lost. They still count against the bound. Messages that were not
+// published get Silent, and are never sent. The caller holds mu.
 func (p *peer) timeOut(before time.Time, told *results) {
 	p.silent = true
 	through := uint64(0)

@@ -90,29 +90,34 @@ func (r *Routes) Send(to Address, body []byte, receipt Receipt) {
 
 // Post is Send for a message that waits without being copied.
 func (r *Routes) Post(to Address, m Message) {
+	if outcome, waits := r.post(to, m); !waits {
+		r.counts.outcomes[outcome].Add(1)
+		m.Done(outcome)
+	}
+}
+
+// post is Post, but returns the outcome of a message that does not wait. That may be told only when leaving is not held: who learns it may
+// call Send, and would wait for a Close that waits for leaving.
+func (r *Routes) post(to Address, m Message) (outcome Outcome, waits bool) {
 	r.leaving.RLock()
 	defer r.leaving.RUnlock()
 	if r.closed || m.Size() > MaxBody {
-		r.refuse(m, Closed)
-		return
+		return Closed, false
 	}
 	p := r.known(to)
 	if p == nil {
 		if !to.valid() {
-			r.refuse(m, NoNode)
-			return
+			return NoNode, false
 		}
 		p = r.peer(to)
 	}
-	for !p.post(m) {
+	for {
+		outcome, waits, removed := p.post(m)
+		if !removed {
+			return outcome, waits
+		}
 		p = r.peer(to)
 	}
-}
-
-// refuse tells the outcome of a message that does not wait.
-func (r *Routes) refuse(m Message, o Outcome) {
-	r.counts.outcomes[o].Add(1)
-	m.Done(o)
 }
 
 // known returns the process with an address, or nil.

@@ -272,6 +272,41 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// Who learns that a message does not wait may send another one, also while Close waits for the first to return.
+func TestARefusedMessageMaySendAnotherOneWhileTheNodeLeaves(t *testing.T) {
+	a, err := Start(config("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, told := make(chan error, 1), make(chan Outcome, 1)
+	leaving := func() bool {
+		if !a.leaving.TryRLock() {
+			return true
+		}
+		defer a.leaving.RUnlock()
+		return a.closed
+	}
+	go a.Send(a.Address(), make([]byte, MaxBody+1), ReceiptFunc(func(Outcome) {
+		go func() { closed <- a.Close(context.Background()) }()
+		for !leaving() {
+			runtime.Gosched()
+		}
+		a.Send(a.Address(), make([]byte, MaxBody+1), ReceiptFunc(func(o Outcome) { told <- o }))
+	}))
+	hangs := time.After(20 * time.Second)
+	select {
+	case o := <-told:
+		if o != Closed {
+			t.Errorf("the second message ended with %v", o)
+		}
+	case <-hangs:
+		t.Fatal("the second message has no outcome")
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheEndOfANodeIsToldLongBeforeTheTimeout(t *testing.T) {
 	t.Parallel()
 	c := config("a")

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"p2p-messaging/transport/arguments"
 )
 
 // TestMain makes the test program a child if a comparison has started it as one.
@@ -43,15 +45,15 @@ func TestWrongArgumentsAreExplained(t *testing.T) {
 		{"faster", "unexpected argument faster"},
 	} {
 		var stderr strings.Builder
-		if status := run(strings.Fields(c.arguments), io.Discard, &stderr); status != statusUsage || !strings.Contains(stderr.String(), c.want) {
-			t.Errorf("%s: status %d and %q; want status %d and %q", c.arguments, status, stderr.String(), statusUsage, c.want)
+		if status := run(strings.Fields(c.arguments), io.Discard, &stderr); status != arguments.StatusUsage || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s: status %d and %q; want status %d and %q", c.arguments, status, stderr.String(), arguments.StatusUsage, c.want)
 		}
 	}
 }
 
 func TestMoreSessionsThanFilesAreRefused(t *testing.T) {
 	var stderr strings.Builder
-	if status := run([]string{"--only", "floor", "--sessions", "2000000000"}, io.Discard, &stderr); status != statusFailure || !strings.Contains(stderr.String(), "raise the limit") {
+	if status := run([]string{"--only", "floor", "--sessions", "2000000000"}, io.Discard, &stderr); status != arguments.StatusFailure || !strings.Contains(stderr.String(), "raise the limit") {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }
@@ -60,8 +62,8 @@ func TestWhatIsNotInstalledIsLeftOut(t *testing.T) {
 	folder := t.TempDir()
 	var stderr strings.Builder
 	status := run([]string{"--tools", folder, "--only", "bun,unchecked,batched,peerjs"}, io.Discard, &stderr)
-	if want := "not installed in " + folder + ", and left out: bun and peer; to have it compared, with Node installed, give --install\n"; status != statusFailure || !strings.Contains(stderr.String(), want) {
-		t.Errorf("status %d: %s; want status %d and %q", status, stderr.String(), statusFailure, want)
+	if want := "not installed in " + folder + ", and left out: bun and peer; to have it compared, with Node installed, give --install\n"; status != arguments.StatusFailure || !strings.Contains(stderr.String(), want) {
+		t.Errorf("status %d: %s; want status %d and %q", status, stderr.String(), arguments.StatusFailure, want)
 	}
 }
 
@@ -94,14 +96,14 @@ func TestAComparison(t *testing.T) {
 	needTwoCores(t)
 	const sessions = 50
 	var stdout, stderr bytes.Buffer
-	arguments := strings.Fields("--rounds 1 --calm 0s --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json")
+	line := strings.Fields("--rounds 1 --calm 0s --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json")
 	first := []string{"ours", "full", "floor"}
 	// .ci/run sets it, and compares with every service that is installed. The race detector finds nothing in other services.
 	if os.Getenv("P2P_TEST_LONG") == "" || raceEnabled {
 		first = []string{"ours", "floor"}
-		arguments = append(arguments, "--only", strings.Join(first, ","))
+		line = append(line, "--only", strings.Join(first, ","))
 	}
-	if status := run(arguments, &stdout, &stderr); status != statusOK {
+	if status := run(line, &stdout, &stderr); status != arguments.StatusOK {
 		t.Fatalf("status %d: %s", status, &stderr)
 	}
 	var d document

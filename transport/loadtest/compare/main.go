@@ -34,14 +34,6 @@ The services are: ours; floor, a bare relay over gws, which costs the least that
 		`service runs alone on one processor core, freshly started for each scenario. The load comes from another core.`
 )
 
-// Exit statuses.
-const (
-	statusOK = iota
-	statusFailure
-	statusUsage
-	statusInterrupted = 130
-)
-
 // Arguments with which the program starts itself again.
 const (
 	floorCommand    = "floor"
@@ -77,37 +69,37 @@ func run(given []string, stdout, stderr io.Writer) int {
 		return status
 	}
 	if runtime.GOOS != "linux" {
-		return fail(statusFailure, errors.New("this needs Linux, where a process can be held to one processor core and its processor time be read"))
+		return fail(arguments.StatusFailure, errors.New("this needs Linux, where a process can be held to one processor core and its processor time be read"))
 	}
 	if len(given) > 0 && given[0] == floorCommand {
-		return fail(statusFailure, serveFloor(stdout, given[1:]))
+		return fail(arguments.StatusFailure, serveFloor(stdout, given[1:]))
 	}
 	if len(given) > 1 && given[0] == generateCommand {
 		if err := generateTo(stdout, given[1]); err != nil {
-			return fail(statusFailure, err)
+			return fail(arguments.StatusFailure, err)
 		}
-		return statusOK
+		return arguments.StatusOK
 	}
 	var o options
 	parser, err := kong.New(&o, kong.Name(name), kong.Description(description), kong.Writers(stdout, stderr), kong.Vars{"tools": defaultTools()})
 	if err != nil {
-		return fail(statusFailure, err)
+		return fail(arguments.StatusFailure, err)
 	}
 	if _, err = parser.Parse(arguments.Join(given)); err == nil {
 		err = o.check()
 	}
 	if err != nil {
-		return fail(statusUsage, fmt.Errorf("%s (see --help)", arguments.Reason(err)))
+		return fail(arguments.StatusUsage, fmt.Errorf("%s (see --help)", arguments.Reason(err)))
 	}
 	interrupted, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
 	switch err := o.run(interrupted, stdout, stderr); {
 	case interrupted.Err() != nil:
-		return fail(statusInterrupted, errors.New("interrupted"))
+		return fail(arguments.StatusInterrupted, errors.New("interrupted"))
 	case err != nil:
-		return fail(statusFailure, err)
+		return fail(arguments.StatusFailure, err)
 	}
-	return statusOK
+	return arguments.StatusOK
 }
 
 func defaultTools() string {

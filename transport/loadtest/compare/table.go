@@ -216,7 +216,11 @@ func (d *document) table() string {
 				cells = append(cells, text)
 			}
 			for _, c := range compared {
-				cells = append(cells, ratio(r, d.of(c.ours, sc.Name), d.of(c.other, sc.Name)))
+				text := ratio(r, d.of(c.ours, sc.Name), d.of(c.other, sc.Name))
+				if strings.Contains(text, disturbMark) {
+					all += disturbMark
+				}
+				cells = append(cells, text)
 			}
 			line(cells)
 		}
@@ -255,14 +259,15 @@ func ratio(r row, ours, other []measurement) string {
 			}
 		}
 	}
-	if len(ratios) == 0 && len(ours) > 0 && len(other) > 0 { // no round was undisturbed for both
+	apart := len(ratios) == 0 && len(ours) > 0 && len(other) > 0 // each round was disturbed for one of them
+	if apart {
 		ratios = []float64{better(medianOf(ours, r.of), medianOf(other, r.of))}
 	}
 	if len(ratios) == 0 || slices.Contains(ratios, 0) {
 		return ""
 	}
 	text := fmt.Sprintf("%.2f", median(ratios))
-	if slices.ContainsFunc(ours, measurement.disturbed) || slices.ContainsFunc(other, measurement.disturbed) {
+	if apart || slices.ContainsFunc(ours, measurement.disturbed) || slices.ContainsFunc(other, measurement.disturbed) {
 		text += " " + disturbMark
 	}
 	return text

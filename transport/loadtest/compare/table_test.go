@@ -52,6 +52,17 @@ A CPU, 2 cores, Linux 6.1, amd64; Go 1.26.0, gws 1.8.9, Bun 1.4.5. The service h
 	}
 }
 
+// Ours was disturbed in one round and the other in the other, so what is compared is not of the same minute.
+func TestARatioOfDifferentRoundsIsMarked(t *testing.T) {
+	cycles := func(service string, round int, others float64) measurement {
+		return measurement{Service: service, Scenario: "cycles", Round: round, outcome: outcome{Seconds: 1, Count: 1000, OthersService: others}}
+	}
+	d := document{Services: []string{"ours", "floor"}, Measurements: []measurement{cycles("ours", 1, 0), cycles("ours", 2, 0.5), cycles("floor", 1, 0.5), cycles("floor", 2, 0)}}
+	if got := d.table(); !strings.Contains(got, "| 1,000 | 1,000 | 1.00 ~ |") || !strings.Contains(got, "~: in every round") {
+		t.Errorf("the table is\n%s\nwant a ratio with a mark, and what it means", got)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		values []float64

@@ -129,10 +129,14 @@ func Facts(r *figures.Result) []Fact {
 		if c == figures.CounterRelaysDelivered && len(r.Options.Scenarios) > 1 {
 			of = " in all scenarios"
 		}
-		add(label, "%s %s/s%s (%s)", figures.FormatRate(r.Rate(c)), c.Noun(), of, figures.FormatCount(r.Snapshot.Count(c)))
+		add(label, "%s %s/s%s (%s)", figures.FormatRate(r.Rate(c)), c.Noun(), of, figures.FormatCount(r.Rated(c)))
 	}
-	if !r.Options.OnlyChurn() {
-		add("sessions", "%s at most, %s wanted", figures.FormatCount(r.PeakSessions), figures.FormatCount(int64(r.Options.TotalSessions())))
+	switch total, churn := r.Options.TotalSessions(), r.Options.SessionsOf(options.ScenarioChurn); {
+	case churn == 0:
+		add("sessions", "%s at most, %s wanted", figures.FormatCount(r.PeakSessions), figures.FormatCount(int64(total)))
+	case total > churn:
+		add("sessions", "%s at most, those of churn among them; of the others %s, %s wanted", figures.FormatCount(r.PeakSessions),
+			figures.FormatCount(r.Opened), figures.FormatCount(int64(total-churn)))
 	}
 	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() > 0 {
 		add("back", "50 %% after %s, 90 %% after %s, 99 %% after %s, all %s after %s", figures.FormatDuration(back.Percentile(50)),
@@ -140,9 +144,13 @@ func Facts(r *figures.Result) []Fact {
 		if r.Options.Keep {
 			add("", "%s resumed", figures.FormatCount(r.Snapshot.Count(figures.CounterResumed)))
 		}
-		if missing := r.Snapshot.Count(figures.CounterDropped) - r.Snapshot.Count(figures.CounterReturned); missing > 0 {
-			add("", "%s of %s did not come back", figures.FormatCount(missing), figures.FormatCount(r.Snapshot.Count(figures.CounterDropped)))
+	}
+	if missing := r.NotBack(); missing > 0 {
+		label := ""
+		if r.Snapshot.Distribution(figures.MetricReturn).Count() == 0 {
+			label = "back"
 		}
+		add(label, "%s of %s did not come back", figures.FormatCount(missing), figures.FormatCount(r.Snapshot.Count(figures.CounterDropped)))
 	}
 	if started := r.Snapshot.Count(figures.CounterCallsStarted); started > 0 {
 		add("calls", "%s of %s connected, %s failed; %s messages sent, %s echoed", figures.FormatCount(r.Snapshot.Count(figures.CounterCallsConnected)),

@@ -57,6 +57,23 @@ func TestTheSummaryOfAStormSaysHowManyResumed(t *testing.T) {
 	}
 }
 
+func TestTheSummaryOfAStormSaysThatNobodyCameBack(t *testing.T) {
+	r := &figures.Result{Options: sample.Result().Options}
+	r.Options.Scenarios = []options.Scenario{options.ScenarioStorm}
+	r.Snapshot.Add(figures.CounterDropped, 1000)
+	if text, want := Summary(r, nil), "back       1,000 of 1,000 did not come back"; !strings.Contains(text, want) {
+		t.Errorf("%s\nwanted %q in it", text, want)
+	}
+}
+
+func TestSessionsThatComeAndGoDoNotHideThatOthersAreMissing(t *testing.T) {
+	r := &figures.Result{Options: sample.Result().Options, PeakSessions: 1200, Opened: 900}
+	r.Options.Scenarios, r.Options.Sessions = []options.Scenario{options.ScenarioIdle, options.ScenarioChurn}, 1000
+	if text, want := Summary(r, nil), "1,200 at most, those of churn among them; of the others 900, 1,000 wanted"; !strings.Contains(text, want) {
+		t.Errorf("%s\nwanted %q in it", text, want)
+	}
+}
+
 func TestControlCharactersOfAServiceDoNotReachTheTerminal(t *testing.T) {
 	r := sample.Broken()
 	r.Failed = "the service said \x1b]0;owned\x07\u202e"

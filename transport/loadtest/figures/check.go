@@ -122,10 +122,10 @@ func (c Check) Evaluate(r *Result) []Outcome {
 // nothing if they could, or if one of the conditions is about their number.
 func (c Check) Implied(r *Result) []Outcome {
 	wanted := r.WantedSessions()
-	if r.PeakSessions >= wanted || slices.ContainsFunc(c.conditions, func(one condition) bool { return one.name == nameSessions }) {
+	if r.Opened >= wanted || slices.ContainsFunc(c.conditions, func(one condition) bool { return one.name == nameSessions }) {
 		return nil
 	}
-	return []Outcome{{Condition: fmt.Sprintf("%s>=%d", nameSessions, wanted), Value: FormatCount(r.PeakSessions)}}
+	return []Outcome{{Condition: fmt.Sprintf("%s>=%d", nameSessions, wanted), Value: FormatCount(r.Opened)}}
 }
 
 func (c condition) holds(value float64) bool {

@@ -11,7 +11,7 @@ import (
 
 // checkedResult has figures of every kind.
 func checkedResult() *Result {
-	var r Recorder
+	var r Snapshot
 	for i := range 1000 {
 		r.Observe(MetricRelay, time.Duration(i+1)*time.Millisecond)
 	}
@@ -20,9 +20,9 @@ func checkedResult() *Result {
 	r.Add(CounterCallsStarted, 100)
 	r.Add(CounterCallsConnected, 100) // one of them failed later
 	r.Add(CounterCallsFailed, 1)
-	r.Error("peer-overloaded")
+	r.AddErrors("peer-overloaded", 1)
 	return &Result{
-		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: *r.Take(), Measured: 10 * time.Second, PeakSessions: 200,
+		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: r, During: r, Measured: 10 * time.Second, PeakSessions: 200,
 		Verification: Verification{Done: true, Checked: 10, Findings: map[Violation]Finding{ViolationLost: {2, "x"}}},
 		Service:      &ServiceFigures{CPUPerRelay: 8 * time.Microsecond, BytesPerSession: 2000},
 	}
@@ -64,11 +64,29 @@ func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
 	}
 }
 
+// Nobody came back from the storm, and no cycle was complete. What else was measured must not stand in for it.
+func TestTheMainLatencyIsNoOtherIfItWasNotMeasured(t *testing.T) {
+	for scenario, other := range map[options.Scenario]Metric{
+		options.ScenarioStorm: MetricStormDuring, options.ScenarioSlow: MetricSlowBefore, options.ScenarioChurn: MetricLogin, options.ScenarioCall: MetricMessage,
+	} {
+		r := &Result{Options: options.Options{Scenarios: []options.Scenario{scenario, options.ScenarioRelay}}}
+		r.Snapshot.Observe(other, time.Millisecond)
+		r.Snapshot.Observe(MetricRelay, time.Millisecond)
+		c, err := ParseCheck("p99<5s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := c.Evaluate(r)[0]; o.Held || o.Value != "not measured" {
+			t.Errorf("%s: %+v; wanted p99 to be not measured", scenario, o)
+		}
+	}
+}
+
 func TestSessionsThatAreMissingFailARun(t *testing.T) {
 	const relay, churn, idle = options.ScenarioRelay, options.ScenarioChurn, options.ScenarioIdle
 	for name, c := range map[string]struct {
 		scenarios []options.Scenario
-		peak      int64
+		opened    int64 // before sessions of churn came, too
 		loggedIn  int64
 		change    func(*Result)
 		check     string
@@ -87,9 +105,9 @@ func TestSessionsThatAreMissingFailARun(t *testing.T) {
 		"the service went away":      {[]options.Scenario{idle}, 500, 500, func(r *Result) { r.Failed = "it went away" }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var recorder Recorder
-			recorder.Add(CounterLoggedIn, c.loggedIn)
-			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.peak, Snapshot: *recorder.Take()}
+			var counted Snapshot
+			counted.Add(CounterLoggedIn, c.loggedIn)
+			r := &Result{Options: options.Options{Scenarios: c.scenarios, Sessions: 2000}, PeakSessions: c.opened + 2000, Opened: c.opened, Snapshot: counted}
 			if c.change != nil {
 				c.change(r)
 			}

@@ -11,18 +11,19 @@ type Counter uint8
 const (
 	CounterDials            Counter = iota // connections begun
 	CounterOpened                          // WebSocket handshakes done
-	CounterClosed                          // connections ended, for whatever reason
+	CounterClosed                          // connections that ended while the run went on, for whatever reason; not those that the tool ends with it
 	CounterLoginsSent                      // logins asked for
 	CounterLoggedIn                        // logins accepted
-	CounterLoggedOut                       // sessions ended, by a logout or with their connection
+	CounterLoggedOut                       // sessions that ended in the same way, by a logout or with their connection
 	CounterCycles                          // churn: complete cycles of connect, login, logout and close
 	CounterDropped                         // storm: sessions that were dropped
-	CounterReturned                        // storm: sessions that are back
-	CounterResumed                         // kept sessions that are back and go on where they were
+	CounterReturned                        // storm: dropped sessions that are back; one that must come back twice counts once
+	CounterResumed                         // storm: those that are back and go on where they were, because they are kept
 	CounterRelaysSent                      // frames given to the service to be relayed
 	CounterRelaysDelivered                 // frames that arrived, whether or not they were right
+	CounterRelaysFromWarmup                // frames that arrived in the measured phase or later, but were due before it; not among those delivered
 	CounterRelaysRefused                   // frames that the service answered with an error
-	CounterCallsStarted                    // call: pairs of peers that began to set up a call
+	CounterCallsStarted                    // call: calls whose set-up has ended, whether or not it went through
 	CounterCallsConnected                  // call: data channels open at both ends
 	CounterCallsFailed                     // call: calls that were given up
 	CounterMessagesSent                    // call: messages over data channels whose echo came, or is overdue
@@ -36,7 +37,7 @@ const (
 func (c Counter) String() string {
 	return [counters]string{
 		"dials", "opened", "closed", "logins_sent", "logged_in", "logged_out", "cycles", "dropped", "returned", "resumed",
-		"relays_sent", "relays_delivered", "relays_refused", "calls_started", "calls_connected", "calls_failed",
+		"relays_sent", "relays_delivered", "relays_from_warmup", "relays_refused", "calls_started", "calls_connected", "calls_failed",
 		"messages_sent", "messages_received", "bytes_sent", "bytes_received",
 	}[c]
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The precision of a [Distribution]. A percentile of an HDR histogram with 3 significant digits is at most 0.1 % off.
+// The precision of a [Distribution]. A percentile of an HDR histogram with 3 significant digits is at most 0.1 % off, or half the
+// resolution if that is more.
 const (
 	resolution = time.Microsecond
 	longest    = time.Hour // longer durations count as this long
@@ -78,7 +79,11 @@ func (d *Distribution) Percentile(p float64) time.Duration {
 	if d.Count() == 0 {
 		return 0
 	}
-	return min(time.Duration(d.histogram.ValueAtPercentile(p))*resolution, d.max)
+	// The histogram rounds the rank. The duration of a rank that is rounded down is exceeded by more than it may be.
+	const inexact = 1e-6 // of the product below
+	rank := math.Ceil(p*float64(d.Count())/100 - inexact)
+	exact := 100 * rank / float64(d.Count())
+	return min(time.Duration(d.histogram.ValueAtPercentile(exact))*resolution, d.max)
 }
 
 // curveStep is the number of points of a percentile curve between a share 1 − p and a tenth of it.

@@ -209,7 +209,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 
 func newOptionsDocument(o options.Options) OptionsDocument {
 	d := OptionsDocument{
-		Scenarios: o.Scenarios, URL: o.RedactedURL(), Dialect: o.Dialect, Sessions: o.TotalSessions(), Rate: o.Rate, Keep: o.Keep, Verify: o.Verify && o.Has(options.ScenarioRelay),
+		Scenarios: o.Scenarios, URL: o.RedactedURL(), Dialect: o.Dialect, Sessions: o.TotalSessions(), Rate: o.Rate, Keep: o.Keep, Verify: o.Verifies(),
 		DurationS: seconds(o.Duration), WarmupS: seconds(o.Warmup), Seed: o.Seed,
 	}
 	for _, s := range o.Scenarios {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -32,24 +31,24 @@ func equalDistributions(t *testing.T, what string, got, want *Distribution) {
 
 func TestMergedFiguresAreThoseOfEverythingInOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	var all Recorder
-	recorders := make([]Recorder, 5)
+	var all Snapshot
+	parts := make([]Snapshot, 5)
 	for range 20_000 {
-		r := &recorders[random.IntN(len(recorders))]
+		part := &parts[random.IntN(len(parts))]
 		m, d := Metrics()[random.IntN(int(metrics))], randomDuration(random)
 		c, n := Counters()[random.IntN(int(counters))], random.Int64N(10)
 		code := fmt.Sprint("code-", random.IntN(9))
 		status := 1000 + random.IntN(2)*13
-		for _, to := range []*Recorder{&all, r} {
+		for _, to := range []*Snapshot{&all, part} {
 			to.Observe(m, d)
 			to.Add(c, n)
-			to.Error(code)
-			to.CloseCode(status)
+			to.AddErrors(code, 1)
+			to.AddCloses(status, 1)
 		}
 	}
 	var merged, throughJSON Snapshot
-	for i := range recorders {
-		s := recorders[i].Take()
+	for i := range parts {
+		s := &parts[i]
 		merged.Merge(s)
 		text, err := json.Marshal(s)
 		if err != nil {
@@ -61,7 +60,7 @@ func TestMergedFiguresAreThoseOfEverythingInOne(t *testing.T) {
 		}
 		throughJSON.Merge(&decoded)
 	}
-	want := all.Take()
+	want := &all
 	for name, got := range map[string]*Snapshot{"merged": &merged, "merged through JSON": &throughJSON} {
 		for _, m := range Metrics() {
 			equalDistributions(t, name+", "+m.String(), got.Distribution(m), want.Distribution(m))
@@ -83,6 +82,17 @@ func TestADistributionIsAtMostATenthOfAPercentOff(t *testing.T) {
 			t.Errorf("of %v alone, the longest is %v and the mean %v", d, one.Max(), one.Mean())
 		}
 	}
+	for _, d := range []time.Duration{5400, 5500, 50_400} {
+		var one, two Distribution // of two, the longest does not bound the shorter
+		one.Observe(d)
+		two.Observe(d)
+		two.Observe(time.Second)
+		for _, got := range []time.Duration{one.Percentile(50), two.Percentile(50)} {
+			if (got - d).Abs() > resolution/2 {
+				t.Errorf("p50 of %v is %v; wanted it half a microsecond off at most", d, got)
+			}
+		}
+	}
 	var odd Distribution
 	odd.Observe(-time.Second)
 	odd.Observe(100 * time.Hour)
@@ -91,56 +101,46 @@ func TestADistributionIsAtMostATenthOfAPercentOff(t *testing.T) {
 	}
 }
 
-func TestARecorderMayBeTakenWhileItIsUsed(t *testing.T) {
-	const n = 20_000
-	var r Recorder
-	var total Snapshot
-	var done sync.WaitGroup
-	done.Go(func() {
-		for range n {
-			r.Add(CounterRelaysSent, 1)
-			r.Observe(MetricRelay, time.Millisecond)
+func TestAPercentileIsNotExceededByMoreThanItSays(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 99, 100, 101, 149, 150, 151, 160, 199, 200, 201, 1000, 1999} {
+		var d Distribution
+		for i := range n {
+			d.Observe(time.Duration(i+1) * time.Microsecond)
 		}
-	})
-	stop := make(chan struct{})
-	go func() { done.Wait(); close(stop) }()
-	for ended := false; !ended; {
-		select {
-		case <-stop:
-			ended = true
-		default:
+		for _, p := range []float64{1, 12.5, 50, 90, 99, 99.9, 99.99} {
+			got := d.Percentile(p)
+			share := func(v time.Duration) float64 { return 100 * float64(v/time.Microsecond) / float64(n) }
+			const inexact = 1e-9
+			if share(got) < p-inexact || share(got-time.Microsecond) >= p-inexact && got > time.Microsecond {
+				t.Errorf("p%v of 1 to %d µs is %v, which %.3f %% do not exceed; wanted the least that %v %% do not", p, n, got, share(got), p)
+			}
 		}
-		total.Merge(r.Take())
-	}
-	if got := total.Count(CounterRelaysSent); got != n || total.Distribution(MetricRelay).Count() != n {
-		t.Errorf("%d counted and %d measured; wanted %d of each", got, total.Distribution(MetricRelay).Count(), n)
 	}
 }
 
 func TestWhatAServiceCallsItsErrorsIsBounded(t *testing.T) {
-	var r Recorder
-	r.Error("\x1b[2J")
-	r.Error("")
-	r.Error(strings.Repeat("a", 65))
-	r.Error("peer-overloaded")
+	var s Snapshot
+	s.AddErrors("\x1b[2J", 1)
+	s.AddErrors("", 1)
+	s.AddErrors(strings.Repeat("a", 65), 1)
+	s.AddErrors("peer-overloaded", 1)
 	for i := range 1000 {
-		r.Error(fmt.Sprint("code-", i))
+		s.AddErrors(fmt.Sprint("code-", i), 1)
 	}
-	s := r.Take()
 	if len(s.errors) > maxCodes+1 || s.errors["peer-overloaded"] != 1 || s.errors[otherCode] < 3 || s.ErrorCount() != 1004 {
 		t.Errorf("%d codes, %d of them %q, %d errors; wanted at most %d codes and every error", len(s.errors), s.errors[otherCode], otherCode, s.ErrorCount(), maxCodes)
 	}
 }
 
 func TestWarmupCountsForConnectionsAndLoginsOnly(t *testing.T) {
-	var r Recorder
-	r.Add(CounterLoggedIn, 3)
-	r.Add(CounterRelaysDelivered, 5)
-	r.Observe(MetricLogin, time.Millisecond)
-	r.Observe(MetricRelay, time.Millisecond)
-	r.Error("login-taken")
+	var warmup Snapshot
+	warmup.Add(CounterLoggedIn, 3)
+	warmup.Add(CounterRelaysDelivered, 5)
+	warmup.Observe(MetricLogin, time.Millisecond)
+	warmup.Observe(MetricRelay, time.Millisecond)
+	warmup.AddErrors("login-taken", 1)
 	var s Snapshot
-	s.MergeWarmup(r.Take())
+	s.MergeWarmup(&warmup)
 	if s.Count(CounterLoggedIn) != 3 || s.Distribution(MetricLogin).Count() != 1 || s.ErrorCount() != 1 ||
 		s.Count(CounterRelaysDelivered) != 0 || s.Distribution(MetricRelay).Count() != 0 {
 		t.Errorf("%+v; wanted logins and errors, and no relays", s)
@@ -173,8 +173,8 @@ func TestFiguresOfAnotherVersionAreRefused(t *testing.T) {
 	}
 }
 
-func BenchmarkRecorder(b *testing.B) {
-	var r Recorder
+func BenchmarkSnapshot(b *testing.B) {
+	var r Snapshot
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Add(CounterRelaysDelivered, 1)

@@ -13,13 +13,13 @@ const (
 	MetricRelay                     // from when a frame was due to its arrival at the right peer
 	MetricReturn                    // storm: from the drop of all sessions to the new login of this one
 	MetricStormBefore               // storm: relay latency of bystanders while nothing else happens
-	MetricStormDuring               // storm: relay latency of bystanders from the drop until all sessions are back
+	MetricStormDuring               // storm: relay latency of bystanders from the drop until all sessions of the generator's process are back
 	MetricSlowBefore                // slow: relay latency of neighbours while everybody reads
 	MetricSlowDuring                // slow: relay latency of neighbours while some do not read
 	MetricCallSetup                 // call: from the start of a call until its data channels are open at both ends
 	MetricMessage                   // call: from a message over a data channel to its echo
 	MetricSendLag                   // generator: from when a frame was due to when it was sent
-	MetricLoopLag                   // generator: how much later than planned its event loops did their work
+	MetricLoopLag                   // generator: how much later than planned its event loops did their work, sampled all the time at even distances
 	metrics
 )
 

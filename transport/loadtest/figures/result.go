@@ -1,7 +1,6 @@
 package figures
 
 import (
-	"slices"
 	"time"
 
 	"p2p-messaging/transport/loadtest/options"
@@ -13,14 +12,16 @@ type Result struct {
 	Started time.Time
 	Machine Machine
 
-	SetUp    time.Duration // from the first connection to the last login
+	SetUp    time.Duration // from the first connection to the last login before the load
 	Measured time.Duration // length of the measured phase, which rates are over
 	Elapsed  time.Duration // length of the whole run
 
 	Snapshot Snapshot // of the measured phase, with the connections and logins before it; see [Snapshot.MergeWarmup]
+	During   Snapshot // the counters of the measured phase alone; Snapshot also has what ended after it
 	// PeakSessions is the most sessions logged in at once. If sessions come and go, it is the sum over all loops of the most
 	// that each loop had within a second.
 	PeakSessions int64
+	Opened       int64 // the most sessions logged in at once before the load began: none of churn
 	Timeline     Timeline
 	Verification Verification
 	Service      *ServiceFigures // nil: it could not be observed
@@ -63,16 +64,9 @@ func CounterOf(s options.Scenario) Counter {
 	return CounterRelaysDelivered
 }
 
-// MainMetric returns the latency that the run is about: the meaning of p99 without a name. It is the first metric of
-// the scenarios that was measured.
+// MainMetric returns the latency that the run is about: the meaning of p99 without a name. It is that of the first scenario,
+// measured or not: another latency in its place would let a check pass on a figure that the user does not mean.
 func (r *Result) MainMetric() Metric {
-	for _, s := range r.Options.Scenarios {
-		for _, m := range MetricsOf(s) {
-			if r.Snapshot.Distribution(m).Count() > 0 {
-				return m
-			}
-		}
-	}
 	if len(r.Options.Scenarios) > 0 {
 		return MetricsOf(r.Options.Scenarios[0])[0]
 	}
@@ -100,23 +94,40 @@ func (r *Result) WantedSessions() int64 {
 	return int64(wanted)
 }
 
-// Rate returns the number of c per second of the measured phase. Connections and logins are an exception: their rate is
-// over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
+// NotBack returns how many sessions of a storm did not come back.
+func (r *Result) NotBack() int64 {
+	return r.Snapshot.Count(CounterDropped) - r.Snapshot.Count(CounterReturned)
+}
+
+// Rate returns the number of c per second of the measured phase. What happened after it, when frames under way could still
+// arrive, does not count: a service that falls behind would seem to keep up. Connections and logins are an exception: their
+// rate is over the set-up, or over the whole run if a scenario opens sessions during the load. Rate returns 0 if nothing was
 // measured.
 func (r *Result) Rate(c Counter) float64 {
-	span := r.Measured
-	switch c {
-	case CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn:
-		if !slices.Contains(r.Options.Scenarios, options.ScenarioChurn) && !slices.Contains(r.Options.Scenarios, options.ScenarioStorm) {
-			span = r.SetUp
-		} else {
-			span = r.Elapsed
-		}
-	}
+	n, span := r.rated(c)
 	if span <= 0 {
 		return 0
 	}
-	return float64(r.Snapshot.Count(c)) / span.Seconds()
+	return float64(n) / span.Seconds()
+}
+
+// Rated returns the number behind [Result.Rate].
+func (r *Result) Rated(c Counter) int64 {
+	n, _ := r.rated(c)
+	return n
+}
+
+func (r *Result) rated(c Counter) (n int64, span time.Duration) {
+	switch c {
+	case CounterDials, CounterOpened, CounterLoginsSent, CounterLoggedIn:
+		if !r.Options.Has(options.ScenarioChurn) && !r.Options.Has(options.ScenarioStorm) {
+			return r.Snapshot.Count(c), r.SetUp
+		}
+		return r.Snapshot.Count(c), r.Elapsed
+	case CounterRelaysDelivered:
+		return r.During.delivered(), r.Measured
+	}
+	return r.During.Count(c), r.Measured
 }
 
 // ServiceFigures is what the run observed of the service's process. The process must be on this machine.
@@ -130,7 +141,7 @@ type ServiceFigures struct {
 	PeakRSS     int64         // bytes
 	// IdleAnonymous is IdleRSS without the pages of files, such as the program: they come and go whatever the sessions do.
 	IdleAnonymous int64
-	// BytesPerSession is the growth of the anonymous memory divided by the sessions: the least of all looks since all were logged in,
+	// BytesPerSession is the growth of the anonymous memory divided by the sessions: the lowest value seen since all were logged in,
 	// because the garbage of logins goes some seconds later; 0: unknown. It only means something if the service was freshly
 	// started: otherwise the service reuses memory that it has.
 	BytesPerSession float64
@@ -170,5 +181,6 @@ const (
 	WarningGenerator   = "generator-limit" // the generator, not the service, was the limit
 	WarningMachine     = "machine-busy"    // the generator was late, but not because of its own work
 	WarningFewSessions = "few-sessions"    // not all of the wanted sessions could be opened
+	WarningNotBack     = "not-back"        // not all sessions came back from a storm
 	WarningOther       = "note"
 )

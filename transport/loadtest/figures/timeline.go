@@ -76,6 +76,9 @@ func NewPoint(at, span time.Duration, s *Snapshot) Point {
 			p.Rates[Counter(c)] = float64(n) / seconds
 		}
 	}
+	if n := s.delivered(); n > 0 {
+		p.Rates[CounterRelaysDelivered] = float64(n) / seconds
+	}
 	for m, d := range s.distributions {
 		if n := d.Count(); n > 0 {
 			p.Latency[Metric(m)] = Quantiles{n, d.Percentile(50), d.Percentile(99), d.Max()}

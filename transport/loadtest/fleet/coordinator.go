@@ -28,15 +28,20 @@ type coordinator struct {
 	every   time.Duration // time between two reports
 	phase   figures.Phase
 	entered time.Time // when the phase began
-	pace    float64   // frames a second that the service seems to hold each connection to; 0: none
+	limit   float64   // frames a second that the service seems to hold each connection to; 0: none
+	ready   int       // processes that have ended the set-up
+	grown   int64     // by how many bytes these have grown since before the first session
 	all     int64     // sessions when all were logged in; 0: not yet
-	relays  int64     // delivered in the measured phase, without those that arrived afterwards
 
 	staysOpen bool // the service does not end a connection after a close frame
 
 	setUpLag  figures.Distribution // lag of the event loops during the set-up
 	setUpCPU  time.Duration        // processor time that the generator used during the set-up
 	setUpTime time.Duration
+	firstDial int64 // Unix time in ns; 0: there was none yet
+	lastLogin int64
+
+	measured []time.Duration // by process: the spans of the measured phase
 }
 
 // arrival is a report of a worker. A nil report means that the worker has ended.
@@ -61,6 +66,7 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 	}
 	n := len(workers)
 	c.queues, c.last, c.done = make([][]account, n), make([]account, n), make([]bool, n)
+	c.measured = make([]time.Duration, n)
 	arrivals := make(chan arrival)
 	for i, w := range workers {
 		go func() {
@@ -91,6 +97,7 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 					r.Failed = err.Error()
 				}
 			} else {
+				a.report.worker = a.worker
 				c.queues[a.worker] = append(c.queues[a.worker], *a.report)
 				if a.report.Phase == figures.PhaseSetUp && a.report.Last {
 					ready++
@@ -102,7 +109,6 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 			c.drain()
 			if ready == n {
 				ready = 0
-				r.SetUp = time.Since(c.began)
 				for _, w := range workers {
 					w.proceed()
 				}
@@ -182,23 +188,25 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		if p.Verification != nil {
 			r.Verification.Merge(*p.Verification)
 		}
-		c.pace = max(c.pace, p.RateLimit)
+		c.limit = max(c.limit, p.RateLimit)
 	}
 	if phase != c.phase {
 		c.phase, c.entered = phase, time.Now()
 	}
-	var sessions, most, rss, grown int64
+	var sessions, most, rss int64
 	for _, l := range c.last {
 		sessions += l.Sessions
 		most += l.Most
 		rss += l.RSS
-		grown += l.Grown
 	}
 	c.totals.Merge(&delta)
-	if phase == figures.PhaseSetUp || phase == figures.PhaseWarmUp {
-		r.Snapshot.MergeWarmup(&delta)
-	} else {
+	switch phase {
+	case figures.PhaseMeasuring:
 		r.Snapshot.Merge(&delta)
+	case figures.PhaseDraining:
+		r.Snapshot.MergeDrain(&delta)
+	default:
+		r.Snapshot.MergeWarmup(&delta)
 	}
 	now := time.Since(c.began)
 	p := figures.NewPoint(now, span, &delta)
@@ -208,24 +216,33 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 		p.GeneratorCPU = cpu.Seconds() / span.Seconds()
 	}
 	if phase == figures.PhaseSetUp {
+		r.Opened = max(r.Opened, most)
 		c.setUpLag.Merge(delta.Distribution(figures.MetricLoopLag))
 		c.setUpCPU += cpu
 		c.setUpTime += span
+		for _, p := range parts {
+			if c.firstDial == 0 || p.FirstDial > 0 && p.FirstDial < c.firstDial {
+				c.firstDial = p.FirstDial
+			}
+			c.lastLogin = max(c.lastLogin, p.LastLogin)
+		}
+		r.SetUp = max(0, time.Duration(c.lastLogin-c.firstDial))
+		c.setUp(parts, sessions)
 	}
 	g := &r.Generator
 	g.PeakRSS = max(g.PeakRSS, rss)
 	if phase == figures.PhaseMeasuring {
-		r.Measured += span
-		c.relays += delta.Count(figures.CounterRelaysDelivered)
+		for _, p := range parts {
+			c.measured[p.worker] += p.Span
+			r.Measured = max(r.Measured, c.measured[p.worker])
+		}
+		r.During.MergeCounters(&delta)
 		g.CPU += cpu
 		if span > c.every/2 {
 			g.PeakCPU = max(g.PeakCPU, p.GeneratorCPU)
 		}
 	}
-	if grown > 0 && sessions >= enoughSessions && g.BytesPerSession == 0 {
-		g.BytesPerSession = float64(grown) / float64(sessions)
-	}
-	c.look(&p, phase, span, sessions, parts)
+	c.look(&p, phase, span, sessions)
 	if span == 0 {
 		return
 	}
@@ -233,8 +250,25 @@ func (c *coordinator) point(phase figures.Phase, parts []account) {
 	c.tell(p)
 }
 
+// setUp notes which processes have ended the set-up. When all have, it knows how many sessions there are, and what one takes.
+func (c *coordinator) setUp(parts []account, sessions int64) {
+	for _, p := range parts {
+		if p.Last {
+			c.ready++
+			c.grown += p.Grown
+		}
+	}
+	if c.ready < len(c.last) || c.all > 0 {
+		return
+	}
+	c.all = sessions
+	if c.grown > 0 && sessions >= enoughSessions {
+		c.result.Generator.BytesPerSession = float64(c.grown) / float64(sessions)
+	}
+}
+
 // look adds what the service's process did in the span.
-func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Duration, sessions int64, parts []account) {
+func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Duration, sessions int64) {
 	f := c.result.Service
 	if f == nil || span == 0 {
 		return
@@ -252,9 +286,6 @@ func (c *coordinator) look(p *figures.Point, phase figures.Phase, span time.Dura
 		if span > c.every/2 {
 			f.PeakCPU = max(f.PeakCPU, p.ServiceCPU)
 		}
-	}
-	if phase == figures.PhaseSetUp && parts[0].Last {
-		c.all = sessions
 	}
 	if c.all > 0 && sessions >= c.all {
 		f.BytesPerSession = lessPerSession(f.BytesPerSession, f.IdleAnonymous, s.Anonymous, sessions)
@@ -291,10 +322,16 @@ func (c *coordinator) tell(p figures.Point) {
 func (c *coordinator) finish() {
 	r := c.result
 	if r.Measured > 0 {
-		r.Generator.MeanCPU = r.Generator.CPU.Seconds() / r.Measured.Seconds()
+		// The busiest second is at least the mean. A short run has no whole second.
+		g := &r.Generator
+		g.MeanCPU = g.CPU.Seconds() / r.Measured.Seconds()
+		g.PeakCPU = max(g.PeakCPU, g.MeanCPU)
+		if f := r.Service; f != nil {
+			f.PeakCPU = max(f.PeakCPU, f.CPU.Seconds()/r.Measured.Seconds())
+		}
 	}
-	if f := r.Service; f != nil && c.relays > 0 {
-		f.CPUPerRelay = f.CPU / time.Duration(c.relays)
+	if n := r.Rated(figures.CounterRelaysDelivered); r.Service != nil && n > 0 {
+		r.Service.CPUPerRelay = r.Service.CPU / time.Duration(n)
 	}
 	r.Warnings = append(r.Warnings, c.warnings()...)
 }

@@ -209,6 +209,7 @@ func TestTheFiguresAgreeWithAnIndependentCount(t *testing.T) {
 		{"closed loop", func(*options.Options) {}},
 		{"closed loop with a window", func(o *options.Options) { o.Window = 16 }},
 		{"large frames", func(o *options.Options) { o.Window, o.Size = 4, 60_000 }},
+		{"more than a connection takes at once", func(o *options.Options) { o.Window, o.Size = 16, 60_000 }},
 		{"open loop", func(o *options.Options) { o.RelaysPerSecond = 2000 }},
 		{"open loop at even distances", func(o *options.Options) { o.RelaysPerSecond, o.Arrivals = 500, options.ArrivalsConstant }},
 		{"open loop beyond what the service takes", func(o *options.Options) { o.RelaysPerSecond = 50_000 }},
@@ -275,9 +276,13 @@ func TestTheWarmUpIsNotAmongTheFigures(t *testing.T) {
 	t.Parallel()
 	between := countBefore(t, services.Serve(t))
 	o := briefly(between.url)
-	o.Pairs, o.Warmup = 3, 200*time.Millisecond
+	o.Pairs, o.Window, o.Warmup = 3, 64, 200*time.Millisecond
 	r := mustRun(t, o)
-	if sent := r.Snapshot.Count(figures.CounterRelaysSent); sent == 0 || sent >= between.sent {
+	sent, delivered := r.Snapshot.Count(figures.CounterRelaysSent), r.Snapshot.Count(figures.CounterRelaysDelivered)
+	if latencies, lags := r.Snapshot.Distribution(figures.MetricRelay).Count(), r.Snapshot.Distribution(figures.MetricSendLag).Count(); delivered != sent || latencies != sent || lags != sent {
+		t.Errorf("%d frames of the measured phase were sent: %d arrived, %d latencies, %d send lags; wanted the same number", sent, delivered, latencies, lags)
+	}
+	if sent == 0 || sent >= between.sent {
 		t.Errorf("%d frames were sent in the measured phase, of %d; wanted some, and fewer", sent, between.sent)
 	}
 	if r.Verification.Checked != between.delivered || r.Verification.Count() != 0 {

@@ -11,9 +11,11 @@ import (
 // account is a report, with what the process used in its span.
 type account struct {
 	load.Report
-	Grown int64         `json:"grown,omitempty"` // in the last report of the set-up: growth of the process since before the first session, in bytes
+	Grown int64         `json:"grown,omitempty"` // set in the last report of the set-up: by how many bytes the process has grown since before the first session
 	CPU   time.Duration `json:"cpu"`             // processor time used in the span
 	RSS   int64         `json:"rss"`
+
+	worker int // whose account this is; set where it arrives
 }
 
 // meter measures what this process uses.

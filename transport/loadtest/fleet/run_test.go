@@ -84,6 +84,126 @@ func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
 	}
 }
 
+// The service does half of what it is offered, and the rest when nothing new comes any more.
+func TestWhatArrivesAfterTheMeasuredPhaseIsInNoRate(t *testing.T) {
+	in := func(phase figures.Phase, relays, fromWarmup int64) account {
+		s := new(figures.Snapshot)
+		s.Add(figures.CounterRelaysDelivered, relays)
+		s.Add(figures.CounterRelaysFromWarmup, fromWarmup)
+		s.Add(figures.CounterCycles, relays)
+		s.Observe(figures.MetricRelay, time.Second)
+		s.Observe(figures.MetricLoopLag, time.Millisecond)
+		return account{Report: load.Report{Phase: phase, Span: 2 * time.Second, Last: true, Snapshot: s}}
+	}
+	o, err := options.Options{URL: "ws://localhost/ws", Verify: true, Duration: time.Second}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{Options: o}, measured: make([]time.Duration, 1)}
+	for _, a := range []account{in(figures.PhaseWarmUp, 700, 0), in(figures.PhaseMeasuring, 750, 250), in(figures.PhaseDraining, 1000, 0)} {
+		c.last = []account{a}
+		c.point(a.Phase, c.last)
+	}
+	r := c.result
+	r.Service = &figures.ServiceFigures{CPU: time.Second}
+	c.finish()
+	if n := r.Snapshot.Count(figures.CounterRelaysDelivered); n != 1750 {
+		t.Errorf("%d frames; wanted also those that came later", n)
+	}
+	for m, want := range map[figures.Metric]int64{figures.MetricRelay: 2, figures.MetricLoopLag: 1} {
+		if got := r.Snapshot.Distribution(m).Count(); got != want {
+			t.Errorf("%d durations of %v; wanted %d", got, m, want)
+		}
+	}
+	for counter, want := range map[figures.Counter]float64{figures.CounterRelaysDelivered: 500, figures.CounterCycles: 375} {
+		if got := r.Rate(counter); got != want {
+			t.Errorf("%v: %v a second; wanted %v", counter, got, want)
+		}
+	}
+	if got := r.Timeline[1].Rates[figures.CounterRelaysDelivered]; got != 500 {
+		t.Errorf("the chart has %v relays a second; wanted 500", got)
+	}
+	if got := r.Service.PeakCPU; got != 0.5 {
+		t.Errorf("%v cores at most; wanted no less than the mean", got)
+	}
+	if got := r.Service.CPUPerRelay; got != time.Millisecond {
+		t.Errorf("a relay takes %v of CPU; wanted 1 ms", got)
+	}
+}
+
+// The processes begin and end one after the other. The time that they take to start, and to wait for a login that is not answered,
+// is no part of the set-up.
+func TestTheSetUpIsFromTheFirstConnectionToTheLastLogin(t *testing.T) {
+	t.Parallel()
+	const second = int64(time.Second)
+	c := &coordinator{observe: func(figures.Progress) {}, result: &figures.Result{}, began: time.Now().Add(-time.Minute)}
+	for _, times := range [][2][2]int64{{{0, 0}, {0, 0}}, {{107 * second, 0}, {0, 0}}, {{107 * second, 109 * second}, {105 * second, 106 * second}}} {
+		c.last = nil
+		for _, p := range times {
+			c.last = append(c.last, account{Report: load.Report{Phase: figures.PhaseSetUp, Span: 20 * time.Second, Snapshot: new(figures.Snapshot), FirstDial: p[0], LastLogin: p[1]}})
+		}
+		c.point(figures.PhaseSetUp, c.last)
+	}
+	if c.result.SetUp != 4*time.Second {
+		t.Errorf("the set-up took %v; wanted 4 s", c.result.SetUp)
+	}
+
+	o := briefly(services.Serve(t), options.ScenarioIdle)
+	o.Sessions, o.Rate, o.Duration = 10_000, 200, time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	interrupted, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterLoggedIn) > 1 {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = briefly(o.URL, options.ScenarioCall)
+	o.Pairs, o.Messages = 1, 1
+	for name, r := range map[string]*figures.Result{"interrupted while it opens sessions": interrupted, "call": mustRun(t, o)} {
+		if r.SetUp <= 0 || r.SetUp >= r.Elapsed || r.Rate(figures.CounterLoggedIn) == 0 {
+			t.Errorf("%s: a set-up of %v, %v logins/s; wanted both", name, r.SetUp, r.Rate(figures.CounterLoggedIn))
+		}
+	}
+}
+
+func TestTheProcessesOfARunAreMeasuredTogether(t *testing.T) {
+	report := func(phase figures.Phase, span time.Duration, last bool) account {
+		return account{Report: load.Report{Phase: phase, Span: span, Last: last, Sessions: 1000, Snapshot: new(figures.Snapshot)}}
+	}
+	quick, slow := report(figures.PhaseSetUp, time.Second, true), report(figures.PhaseSetUp, time.Second, true)
+	quick.Grown, slow.Grown = 1_000_000, 3_000_000
+	queues := [][]account{{quick, report(figures.PhaseSetUp, time.Second, false)}, {report(figures.PhaseSetUp, time.Second, false), slow}}
+	for i := range 10 {
+		if i != 4 { // the machine has not run this process for a second
+			queues[0] = append(queues[0], report(figures.PhaseMeasuring, time.Second, i == 9))
+		}
+		queues[1] = append(queues[1], report(figures.PhaseMeasuring, time.Second, i == 9))
+	}
+	queues[0][6].Span = 2 * time.Second
+	for worker, q := range queues {
+		for i := range q {
+			q[i].worker = worker
+		}
+	}
+	c := &coordinator{
+		observe: func(figures.Progress) {}, result: &figures.Result{}, queues: queues,
+		last: make([]account, 2), measured: make([]time.Duration, 2), done: []bool{true, true},
+	}
+	c.drain()
+	if got := c.result.Measured; got != 10*time.Second {
+		t.Errorf("%v were measured; wanted 10 s", got)
+	}
+	if got := c.result.Generator.BytesPerSession; got != 2000 {
+		t.Errorf("a session takes %v bytes; wanted those of both processes, 2000", got)
+	}
+	if c.all != 2000 {
+		t.Errorf("all were logged in with %d sessions; wanted 2000", c.all)
+	}
+}
+
 func TestIdleLogsInAllSessionsAndHoldsThem(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle)

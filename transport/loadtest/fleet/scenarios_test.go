@@ -3,9 +3,13 @@ package fleet
 import (
 	"context"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/lxzan/gws"
 
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/loadtest/figures"
@@ -41,6 +45,40 @@ func TestChurnGoesThroughWholeCycles(t *testing.T) {
 	}
 }
 
+// The service answers no login until the measured phase.
+func TestACycleOfTheWarmUpHasNoLatency(t *testing.T) {
+	t.Parallel()
+	const sessions = 3
+	answering := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answering) })
+	defer answer()
+	probed := false
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.LoggingIn = func(*gws.Conn) {
+			if probed {
+				<-answering
+			}
+			probed = true
+		}
+	})
+	o := briefly(s.URL, options.ScenarioChurn)
+	o.Sessions, o.Warmup = sessions, 100*time.Millisecond
+	r, err := run(t.Context(), o, func(p figures.Progress) {
+		if p.Phase.Order() >= figures.PhaseMeasuring.Order() {
+			answer()
+		}
+	}, load.Plan{Every: brisk, Grace: services.Patience, Loops: 2})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	cycles := r.Snapshot.Count(figures.CounterCycles)
+	for _, m := range []figures.Metric{figures.MetricClose, figures.MetricCycle} {
+		if n := r.Snapshot.Distribution(m).Count(); n != cycles-sessions {
+			t.Errorf("%d durations of %v in %d cycles; wanted none of the first %d", n, m, cycles, sessions)
+		}
+	}
+}
+
 // stormOf50 drops 50 sessions, and ends when all of them are back.
 func stormOf50(t *testing.T, o options.Options) *figures.Result {
 	t.Helper()
@@ -71,6 +109,48 @@ func TestStormDropsAllAndSeesThemReturn(t *testing.T) {
 	}
 	if back := r.Snapshot.Distribution(figures.MetricReturn); back.Count() != 50 {
 		t.Errorf("of %d it is said how long they took to be back; want 50", back.Count())
+	}
+}
+
+// The service ends each session's connection again once it is back.
+func TestASessionThatReturnsTwiceIsBackOnce(t *testing.T) {
+	t.Parallel()
+	const sessions, others = 5, 4
+	var asking *gws.Conn
+	logins := map[string]int{}
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.LoggingIn = func(c *gws.Conn) { asking = c }
+		s.Rules.AnswerLogin = func(login string) string {
+			if logins[login]++; logins[login] == 2 {
+				back := asking
+				s.Serving.Go(func() {
+					s.Count() // returns when the answer is written
+					_ = back.NetConn().Close()
+				})
+			}
+			return `{"type":"login","success":true}`
+		}
+	})
+	o := briefly(s.URL, options.ScenarioStorm)
+	o.Sessions, o.Pairs, o.Duration = sessions, others/2, time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), services.Patience)
+	defer cancel()
+	r, err := run(ctx, o, func(p figures.Progress) {
+		if p.Totals.Count(figures.CounterLoggedIn) == 3*sessions+others {
+			cancel()
+		}
+	}, load.Plan{Every: brisk, Grace: grace, Loops: 2, Before: 100 * time.Millisecond})
+	if err != nil || r.Failed != "" {
+		t.Fatalf("the run failed: %v, %s", err, r.Failed)
+	}
+	if n := r.Snapshot.Count(figures.CounterLoggedIn); n != 3*sessions+others {
+		t.Fatalf("%d logins; wanted each of %d sessions to log in three times, and %d others", n, sessions, others)
+	}
+	if d, b := r.Snapshot.Count(figures.CounterDropped), r.Snapshot.Count(figures.CounterReturned); d != sessions || b != sessions {
+		t.Errorf("%d dropped and %d are back; wanted %d each", d, b, sessions)
+	}
+	if n := r.Snapshot.Distribution(figures.MetricReturn).Count(); n != sessions {
+		t.Errorf("of %d it is said how long they took to be back; wanted %d", n, sessions)
 	}
 }
 
@@ -132,6 +212,55 @@ func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 	}
 }
 
+func TestARunSaysWhetherItVerifies(t *testing.T) {
+	t.Parallel()
+	url := services.Serve(t)
+	for _, c := range []struct {
+		scenario options.Scenario
+		change   func(o *options.Options)
+		want     bool
+	}{
+		{options.ScenarioStorm, func(*options.Options) {}, true},
+		{options.ScenarioStorm, func(o *options.Options) { o.Verify = false }, false},
+		{options.ScenarioSlow, func(*options.Options) {}, true},
+		{options.ScenarioSlow, func(o *options.Options) { o.SlowShare = 1 }, false}, // no neighbours
+		{options.ScenarioIdle, func(*options.Options) {}, false},
+	} {
+		o := briefly(url, c.scenario)
+		c.change(&o)
+		if c.scenario == options.ScenarioIdle || c.scenario == options.ScenarioStorm {
+			o.Sessions = 3
+		}
+		r := mustRun(t, o)
+		if r.Verification.Done != c.want || (r.Verification.Checked > 0) != c.want {
+			t.Errorf("%s, %+v: verification is %+v; wanted it done: %v", c.scenario, o, r.Verification, c.want)
+		}
+	}
+}
+
+// The service refuses every second session of idle. Those of churn do not take their place.
+func TestChurnDoesNotHideMissingSessions(t *testing.T) {
+	t.Parallel()
+	refused := false
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.AnswerLogin = func(login string) string {
+			if strings.Contains(login, "-i") {
+				if refused = !refused; refused {
+					return `{"type":"login","success":false,"code":"capacity"}`
+				}
+			}
+			return `{"type":"login","success":true}`
+		}
+	})
+	o := briefly(s.URL, options.ScenarioIdle, options.ScenarioChurn)
+	o.Sessions = 40
+	r := mustRun(t, o)
+	said := slices.ContainsFunc(r.Warnings, func(w figures.Warning) bool { return w.Code == figures.WarningFewSessions })
+	if r.Opened != 20 || r.WantedSessions() != 40 || !said {
+		t.Errorf("%d of %d sessions, the warnings are %+v; wanted 20 of 40, and a warning", r.Opened, r.WantedSessions(), r.Warnings)
+	}
+}
+
 func TestScenariosRunBesideEachOther(t *testing.T) {
 	t.Parallel()
 	o := briefly(services.Serve(t), options.ScenarioIdle, options.ScenarioRelay, options.ScenarioChurn, options.ScenarioStorm, options.ScenarioSlow)
@@ -176,13 +305,16 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 	for _, tc := range []struct {
 		scenario  options.Scenario
 		processes int
-	}{{options.ScenarioRelay, 1}, {options.ScenarioIdle, 2}, {options.ScenarioChurn, 1}} {
+	}{{options.ScenarioRelay, 1}, {options.ScenarioIdle, 2}, {options.ScenarioChurn, 1}, {options.ScenarioSlow, 1}} {
 		url, stop := services.Stoppable(t)
 		o := briefly(url, tc.scenario)
 		o.Duration, o.Processes = time.Hour, tc.processes
-		if tc.scenario == options.ScenarioRelay {
+		switch tc.scenario {
+		case options.ScenarioRelay:
 			o.Pairs = 4
-		} else {
+		case options.ScenarioSlow:
+			o.Pairs, o.SlowShare = 4, 1
+		default:
 			o.Sessions = 10
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
@@ -202,6 +334,25 @@ func TestAServiceThatGoesAwayEndsTheRun(t *testing.T) {
 		if n := r.Verification.Count(); n != 0 {
 			t.Errorf("%s: %+v", tc.scenario, r.Verification)
 		}
+	}
+}
+
+// The run ends before the tool looks after its sessions for the first time.
+func TestAServiceThatGoesAwayInTheLastSecondIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := services.NewRelay(t, services.None, 0, 0, func(s *services.Relay) {
+		s.Rules.Relay = func([]byte) bool {
+			if s.Counted.Taken == 1 {
+				s.Serving.Go(s.Vanish)
+			}
+			return true
+		}
+	})
+	o := briefly(s.URL, options.ScenarioRelay)
+	o.Pairs = 2
+	r, err := run(t.Context(), o, nil, load.Plan{Every: time.Hour, Grace: services.Patience, Loops: 2})
+	if err != nil || !strings.Contains(r.Failed, "the service went away") {
+		t.Errorf("failed %q, %v; wanted the service gone", r.Failed, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"p2p-messaging/transport/loadtest/figures"
@@ -26,35 +27,36 @@ func (c *coordinator) warnings() []figures.Warning {
 		all = append(all, figures.Warning{Code: code, Text: fmt.Sprintf(format, arguments...)})
 	}
 	g := r.Generator
-	busy := false
-	for _, l := range c.lags() {
-		text, code := "", figures.WarningGenerator
-		if busy = g.Cores > 0 && l.cpu > busyShare*float64(g.Cores); busy {
-			text = fmt.Sprintf("The generator, not the service, was the limit: it used %s of the %d processor cores that it may use. Run it on a faster machine, or on several.",
-				figures.FormatSignificant(l.cpu), g.Cores)
-		} else if l.matters() {
-			text = "The generator, not the service, was the limit: " + l.String() + ". Ask for less load, or run it on a machine of its own."
-			if g.Cores > 0 && l.cpu < calmCPU*float64(g.Cores) {
-				code = figures.WarningMachine
-				text = fmt.Sprintf("This machine was busy: the generator used %s of %d cores only, and still %s. Run it on a machine of its own.",
-					figures.FormatSignificant(l.cpu), g.Cores, l)
-			}
-		}
-		if text != "" {
-			warn(code, "%s", text)
-			break
-		}
+	used := g.MeanCPU
+	if r.MainMetric() == figures.MetricLogin {
+		used = max(used, c.setUpCores())
+	}
+	busy := g.Cores > 0 && used > busyShare*float64(g.Cores)
+	lags := c.lags()
+	late := slices.IndexFunc(lags, lateness.matters)
+	switch {
+	case busy:
+		warn(figures.WarningGenerator, "The generator, not the service, was the limit: it used %s of the %d processor cores that it may use. Run it on a faster machine, or on several.",
+			figures.FormatSignificant(used), g.Cores)
+	case late >= 0 && g.Cores > 0 && lags[late].cpu < calmCPU*float64(g.Cores):
+		warn(figures.WarningMachine, "This machine was busy: the generator used %s of %d cores only, and still %s. Run it on a machine of its own.",
+			figures.FormatSignificant(lags[late].cpu), g.Cores, lags[late])
+	case late >= 0:
+		warn(figures.WarningGenerator, "The generator, not the service, was the limit: %s. Ask for less load, or run it on a machine of its own.", lags[late])
 	}
 	if f := r.Service; f != nil && !busy && r.Measured > 0 {
 		if used := g.MeanCPU + f.CPU.Seconds()/r.Measured.Seconds(); used > machineBusy*float64(r.Machine.Cores) {
 			warn(figures.WarningOther, "Service and generator share this machine, and used %s of its %d cores between them: each slows the other down. For the service's own limit run the generator on another machine.", figures.FormatSignificant(used), r.Machine.Cores)
 		}
 	}
-	if wanted := r.WantedSessions(); r.PeakSessions < wanted {
-		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.PeakSessions, wanted, c.why())
+	if wanted := r.WantedSessions(); r.Opened < wanted {
+		warn(figures.WarningFewSessions, "%d of %d sessions could be logged in.%s", r.Opened, wanted, c.why())
 	}
-	if c.pace > 0 {
-		warn(figures.WarningOther, "Every connection came to about %.0f frames a second: that looks like a rate limit of the service's for each connection. Use more pairs, or lift it (this project's service: --rate 0).", c.pace)
+	if missing := r.NotBack(); missing > 0 && !r.Interrupted && r.Failed == "" {
+		warn(figures.WarningNotBack, "%d of %d dropped sessions did not come back before the run ended. Give them more time: a longer --duration.", missing, r.Snapshot.Count(figures.CounterDropped))
+	}
+	if c.limit > 0 {
+		warn(figures.WarningOther, "Every connection came to about %.0f frames a second. The service seems to limit the rate of each connection. Use more pairs, or lift the limit (this project's service: --rate 0).", c.limit)
 	}
 	if c.staysOpen {
 		warn(figures.WarningOther, "The service takes logins, but leaves TCP connections open after a close frame. It should end them at once (RFC 6455, section 7.1.1). Until it does, each connection that is closed here waits for it, and holds a file on both sides.")
@@ -67,18 +69,21 @@ type lateness struct {
 	lag     *figures.Distribution
 	late    string         // what was late, for people
 	metric  figures.Metric // the latency that includes the lag
-	latency time.Duration
-	cpu     float64 // processor cores that the generator used meanwhile
+	latency time.Duration  // 0: it was not measured
+	cpu     float64        // processor cores that the generator used meanwhile
 }
 
 func (l lateness) matters() bool {
 	late := l.lag.Percentile(99)
-	return l.lag.Count() >= enoughSamples && late > leastLag && (late > lagLimit || float64(late) > lagShare*float64(l.latency))
+	return l.lag.Count() >= enoughSamples && late > leastLag && (late > lagLimit || l.latency > 0 && float64(late) > lagShare*float64(l.latency))
 }
 
 func (l lateness) String() string {
-	return fmt.Sprintf("1 %% of %s %s or more after they were due (which is a part of the latency; its 99th percentile, %s: %s)",
-		l.late, figures.FormatDuration(l.lag.Percentile(99)), l.metric.Title(), figures.FormatDuration(l.latency))
+	text := fmt.Sprintf("1 %% of %s %s or more after they were due", l.late, figures.FormatDuration(l.lag.Percentile(99)))
+	if l.latency > 0 {
+		text += fmt.Sprintf(" (which is a part of the latency; its 99th percentile, %s: %s)", l.metric.Title(), figures.FormatDuration(l.latency))
+	}
+	return text
 }
 
 // lags returns how late the generator was. If it sent frames, their lag counts; otherwise the lag of its event loops
@@ -102,9 +107,17 @@ func (c *coordinator) lags() []lateness {
 		add(r.Snapshot.Distribution(figures.MetricLoopLag), steps, main, r.Generator.MeanCPU)
 	}
 	if main == figures.MetricLogin && c.setUpTime > 0 {
-		add(&c.setUpLag, steps, main, c.setUpCPU.Seconds()/c.setUpTime.Seconds())
+		add(&c.setUpLag, steps, main, c.setUpCores())
 	}
 	return all
+}
+
+// setUpCores returns how many processor cores the generator used during the set-up.
+func (c *coordinator) setUpCores() float64 {
+	if c.setUpTime == 0 {
+		return 0
+	}
+	return c.setUpCPU.Seconds() / c.setUpTime.Seconds()
 }
 
 // why says what can be done about sessions that could not be opened.

@@ -12,14 +12,14 @@ import (
 
 // lateRun is a run on 2 cores, where the generator used cpu cores. Each metric has the same duration 1000 times.
 func lateRun(cpu float64, durations map[figures.Metric]time.Duration, scenarios ...options.Scenario) *coordinator {
-	var r figures.Recorder
+	var r figures.Snapshot
 	for m, d := range durations {
 		for range 1000 {
 			r.Observe(m, d)
 		}
 	}
 	return &coordinator{result: &figures.Result{
-		Options: options.Options{Scenarios: scenarios}, Snapshot: *r.Take(), Measured: 10 * time.Second, PeakSessions: 1000,
+		Options: options.Options{Scenarios: scenarios}, Snapshot: r, Measured: 10 * time.Second, Opened: 1000,
 		Generator: figures.GeneratorFigures{Cores: 2, MeanCPU: cpu},
 	}}
 }
@@ -56,7 +56,11 @@ func TestAGeneratorThatWasLateIsSaid(t *testing.T) {
 		"bystanders of a storm": {
 			lateRun(1.5, durations{figures.MetricReturn: time.Second, figures.MetricStormDuring: 4 * ms, figures.MetricSendLag: ms}, options.ScenarioStorm), figures.WarningGenerator, "bystanders",
 		},
-		"all cores": {lateRun(1.9, durations{figures.MetricRelay: 40 * ms, figures.MetricSendLag: ms}, options.ScenarioRelay), figures.WarningGenerator, "1.90 of the 2"},
+		"churn without a complete cycle": {
+			lateRun(1.5, durations{figures.MetricLogin: 10 * ms, figures.MetricLoopLag: ms}, options.ScenarioChurn), "", "",
+		},
+		"all cores, and nobody's latency": {lateRun(1.9, durations{figures.MetricSendLag: ms}, options.ScenarioSlow), figures.WarningGenerator, "1.90 of the 2"},
+		"all cores":                       {lateRun(1.9, durations{figures.MetricRelay: 40 * ms, figures.MetricSendLag: ms}, options.ScenarioRelay), figures.WarningGenerator, "1.90 of the 2"},
 	} {
 		t.Run(name, func(t *testing.T) { wantWarning(t, tc.run, tc.want, tc.part) })
 	}
@@ -73,6 +77,15 @@ func TestAGeneratorThatWasLateWithLoginsIsSaid(t *testing.T) {
 		c.setUpCPU = time.Second / 10
 		wantWarning(t, c, figures.WarningMachine, "0.02 of 2 cores")
 	}
+}
+
+func TestSessionsThatDoNotComeBackAreSaid(t *testing.T) {
+	c := lateRun(0, nil, options.ScenarioStorm)
+	c.result.Snapshot.Add(figures.CounterDropped, 1000)
+	c.result.Snapshot.Add(figures.CounterReturned, 990)
+	wantWarning(t, c, figures.WarningNotBack, "10 of 1000 dropped")
+	c.result.Interrupted = true
+	wantWarning(t, c, "", "")
 }
 
 // rawDuration matches durations as Go writes them, with more digits than a person needs.

@@ -148,6 +148,9 @@ func (w *child) read(stdout io.Reader) {
 	for {
 		var m message
 		if err := in.Decode(&m); err != nil {
+			if err != io.EOF {
+				w.failed = fmt.Errorf("read what a process of the load test reports: %w", err)
+			}
 			break
 		}
 		if m.Problem != "" {
@@ -159,6 +162,7 @@ func (w *child) read(stdout io.Reader) {
 		}
 	}
 	_ = w.stdin.Close()
+	_, _ = io.Copy(io.Discard, stdout) // a process that still writes could not end otherwise
 	if err := w.command.Wait(); w.failed == nil && !done {
 		w.failed = fmt.Errorf("a process of the load test ended before its time: %w", err)
 		if err == nil {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"bytes"
 	"encoding/json"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,32 @@ func TestAWorkerEndsWithWhoeverStartedIt(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"done":true`) {
 		t.Errorf("the worker wrote %s", out.String())
+	}
+}
+
+func TestAProcessThatWritesNonsenseIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	w := &child{command: exec.Command("sh", "-c", "echo nonsense; head -c 1000000 /dev/zero"), out: make(chan account)}
+	stdin, err := w.command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stdin = stdin
+	stdout, err := w.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.AfterFunc(services.Patience, func() {
+		t.Error("the process does not end")
+		_ = w.command.Process.Kill()
+	})
+	defer timeout.Stop()
+	w.read(stdout)
+	if err := w.err(); err == nil || !strings.Contains(err.Error(), "invalid character") {
+		t.Errorf("%v; wanted to hear what is wrong with the report", err)
 	}
 }
 

@@ -43,11 +43,11 @@ func (p *callPair) lost(err error) {
 		return
 	}
 	code := clientErrorCode(err)
-	c.record(func(r *figures.Recorder) {
-		r.Error(code)
+	c.record(func(r *figures.Snapshot) {
+		r.AddErrors(code, 1)
 		var closed *client.CloseError
 		if errors.As(err, &closed) {
-			r.CloseCode(int(closed.Code))
+			r.AddCloses(int(closed.Code), 1)
 		}
 		c.last = err
 	})
@@ -97,7 +97,7 @@ func (p *callPair) call(life context.Context, number int) error {
 	}
 	err := p.setUp(under)
 	c := p.calls
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterCallsStarted, 1)
 		if err == nil {
 			r.Add(figures.CounterCallsConnected, 1)
@@ -108,11 +108,11 @@ func (p *callPair) call(life context.Context, number int) error {
 		err = p.converse(under)
 	}
 	if err != nil {
-		c.record(func(r *figures.Recorder) {
+		c.record(func(r *figures.Snapshot) {
 			r.Add(figures.CounterCallsFailed, 1)
 			var failed *callError
 			if errors.As(err, &failed) {
-				r.Error(failed.code)
+				r.AddErrors(failed.code, 1)
 			}
 		})
 	}
@@ -166,7 +166,7 @@ func (p *callPair) converse(under *callUnderWay) error {
 			return &callError{codeDisconnected}
 		}
 		err := under.echoed(text, timeout.C)
-		p.calls.record(func(r *figures.Recorder) {
+		p.calls.record(func(r *figures.Snapshot) {
 			r.Add(figures.CounterMessagesSent, 1) // counted together with the echo, so that both numbers belong to the same phase
 			if err == nil {
 				r.Add(figures.CounterMessagesReceived, 1)

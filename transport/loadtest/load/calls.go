@@ -29,9 +29,11 @@ type calls struct {
 	over    atomic.Bool  // the run is over, so connections end
 
 	mu       sync.Mutex // guards the fields below; keeps counts that belong together in the same report
-	recorder figures.Recorder
-	dead     int   // pairs that could not be opened, or that have ended
-	last     error // the error that last ended a connection
+	figures  figures.Snapshot
+	dialed   time.Time // the first session
+	loggedIn time.Time // the last one
+	dead     int       // pairs that could not be opened, or that have ended
+	last     error     // the error that last ended a connection
 }
 
 func newCalls(p Plan) *calls {
@@ -48,16 +50,30 @@ func newCalls(p Plan) *calls {
 }
 
 // record calls f under the lock, so that all counts of f appear in the same report.
-func (c *calls) record(f func(r *figures.Recorder)) {
+func (c *calls) record(f func(r *figures.Snapshot)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f(&c.recorder)
+	f(&c.figures)
 }
 
 func (c *calls) take() *figures.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.recorder.Take()
+	taken := c.figures
+	c.figures = figures.Snapshot{}
+	return &taken
+}
+
+func (c *calls) opening(now time.Duration) (s span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dialed.IsZero() {
+		s.dialed = now - time.Since(c.dialed)
+	}
+	if !c.loggedIn.IsZero() {
+		s.loggedIn = now - time.Since(c.loggedIn)
+	}
+	return s
 }
 
 func (c *calls) sessions() int64 { return c.logins.Load() }
@@ -70,12 +86,12 @@ func (c *calls) lasting() (opened, ended int, last error) {
 
 // open logs all sessions in. A session that fails is counted as an error. After many in a row without an answer, the rest is
 // not tried any more.
-func (c *calls) open(ctx context.Context) error {
+func (c *calls) open(ctx context.Context) {
 	var opening sync.WaitGroup
 	defer opening.Wait()
 	began := time.Now()
 	places := make(chan struct{}, openingCalls)
-	n := 0
+	rate, n := c.plan.Options.CallRate()/float64(c.plan.Processes), 0
 	var silent atomic.Int64 // sessions in a row to which the service did not answer
 	for _, p := range c.pairs {
 		for i := range p.sides {
@@ -84,22 +100,25 @@ func (c *calls) open(ctx context.Context) error {
 				continue
 			}
 			due := began
-			if rate := c.plan.Options.CallRate() / float64(c.plan.Processes); rate > 0 {
+			if rate > 0 {
 				due = began.Add(time.Duration(math.Round(float64(n) / rate * float64(time.Second))))
 			}
 			n++
 			select {
 			case <-time.After(time.Until(due)):
 			case <-ctx.Done():
-				return ctx.Err()
+				return
 			}
 			select {
 			case places <- struct{}{}:
 			case <-ctx.Done():
-				return ctx.Err()
+				return
+			}
+			if rate == 0 {
+				due = time.Now()
 			}
 			opening.Go(func() {
-				if err := p.sides[i].open(ctx); errors.Is(err, context.DeadlineExceeded) {
+				if err := p.sides[i].open(ctx, due); errors.Is(err, context.DeadlineExceeded) {
 					silent.Add(1)
 				} else {
 					silent.Store(0)
@@ -108,7 +127,6 @@ func (c *calls) open(ctx context.Context) error {
 			})
 		}
 	}
-	return nil
 }
 
 // run makes all pairs call each other until ctx ends. Each pair calls at least once. Calls under way then have

@@ -27,41 +27,48 @@ type callSide struct {
 	peer  *peer         // this side's peer; nil: there is none yet
 }
 
-func (s *callSide) open(ctx context.Context) error {
-	err := s.logIn(ctx)
+// open logs the session in. Due is when its connection was due.
+func (s *callSide) open(ctx context.Context, due time.Time) error {
+	err := s.logIn(ctx, due)
 	if err != nil && ctx.Err() == nil {
 		s.pair.lost(err)
 	}
 	return err
 }
 
-// errNotTried is why a session was not opened: the service had stopped to open sessions.
+// errNotTried is why a session was not opened: the service had stopped opening sessions.
 var errNotTried = errors.New("the service does not answer any more")
 
-func (s *callSide) logIn(ctx context.Context) error {
+func (s *callSide) logIn(ctx context.Context, due time.Time) error {
 	c := s.pair.calls
 	ctx, cancel := context.WithTimeout(ctx, c.plan.Patience)
 	defer cancel()
 	began := time.Now()
-	c.record(func(r *figures.Recorder) { r.Add(figures.CounterDials, 1) })
+	c.record(func(r *figures.Snapshot) {
+		r.Add(figures.CounterDials, 1)
+		if c.dialed.IsZero() {
+			c.dialed = began
+		}
+	})
 	connection, err := c.dial(ctx, s.number())
 	if err != nil {
 		return err
 	}
 	connected := time.Now()
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterOpened, 1)
-		r.Observe(figures.MetricConnect, connected.Sub(began))
+		r.Observe(figures.MetricConnect, connected.Sub(due))
 		r.Add(figures.CounterLoginsSent, 1)
 	})
 	if err := connection.Login(ctx, s.login); err != nil {
 		connection.CloseNow()
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterClosed, 1) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterClosed, 1) })
 		return err
 	}
-	c.record(func(r *figures.Recorder) {
+	c.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterLoggedIn, 1)
 		r.Observe(figures.MetricLogin, time.Since(connected))
+		c.loggedIn = time.Now()
 	})
 	c.logins.Add(1)
 	s.client, s.read = connection, make(chan struct{})
@@ -85,24 +92,24 @@ func (s *callSide) receive() {
 		m, err := s.client.Receive(context.Background())
 		if err != nil {
 			c.logins.Add(-1)
-			c.record(func(r *figures.Recorder) {
+			c.record(func(r *figures.Snapshot) {
 				r.Add(figures.CounterLoggedOut, 1)
 				r.Add(figures.CounterClosed, 1)
 			})
 			s.pair.lost(err)
 			return
 		}
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterBytesReceived, int64(len(m.Text))) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterBytesReceived, int64(len(m.Text))) })
 		var reported *client.ServiceError
 		if errors.As(m.Err(), &reported) {
 			s.refused(reported)
 			continue
 		}
 		if m.From != s.other().login || m.To != s.login {
-			c.record(func(r *figures.Recorder) { r.Error(codeMisrouted) })
+			c.record(func(r *figures.Snapshot) { r.AddErrors(codeMisrouted, 1) })
 			continue
 		}
-		c.record(func(r *figures.Recorder) { r.Add(figures.CounterRelaysDelivered, 1) })
+		c.record(func(r *figures.Snapshot) { r.Add(figures.CounterRelaysDelivered, 1) })
 		s.take(m)
 	}
 }
@@ -128,9 +135,9 @@ func (s *callSide) refused(reported *client.ServiceError) {
 	if reported.Code != "" {
 		code = string(reported.Code)
 	}
-	s.pair.calls.record(func(r *figures.Recorder) {
+	s.pair.calls.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterRelaysRefused, 1)
-		r.Error(code)
+		r.AddErrors(code, 1)
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// churn is clients that connect, log in, log out and close, over and over. Without a rate, each client starts its next
+// churn holds the clients of one loop. They connect, log in, log out and close, over and over. Without a rate, each client starts its next
 // cycle at once. With a rate, any free client starts when the next cycle is due.
 type churn struct {
 	shard   *shard
@@ -120,9 +120,11 @@ func (c *churner) ended(_ bool, code string) {
 		c.closing = 0
 		return
 	}
-	x.shard.observe(figures.MetricClose, now-c.closing)
-	x.shard.observe(figures.MetricCycle, now-c.due)
 	x.shard.count(figures.CounterCycles, 1)
+	if c.due >= x.shard.from {
+		x.shard.observe(figures.MetricClose, now-c.closing)
+		x.shard.observe(figures.MetricCycle, now-c.due)
+	}
 	c.closing = 0
 	x.free = append(x.free, c)
 }

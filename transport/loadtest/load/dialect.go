@@ -19,8 +19,7 @@ type dialect interface {
 	reply(text []byte) (reply, bool)
 	// frame returns the text of a frame around a payload, which is a JSON object.
 	frame(kind messages.Type, payload string) frame
-	// canonical returns a relayed frame as it arrives from a service that changes nothing, if it differs only in what the protocol
-	// lets a service change.
+	// canonical undoes those changes of a relayed frame that the protocol allows a service, such as white space.
 	canonical(text []byte) []byte
 	// renames reports whether a client that goes and comes back at once has another login then.
 	renames() bool

@@ -26,6 +26,7 @@ type Engine struct {
 	phase     figures.Phase
 	number    int
 	since     time.Duration // start of the next report's span, on the swarm's clock
+	slot      time.Duration // start of the present second of the phase; reports end with it, so that those of all processes keep step
 	limits    rateLimit
 
 	away   atomic.Int64 // storm: sessions that dropped and are not back yet
@@ -81,7 +82,7 @@ func (e *Engine) prepare(loops []*swarm.Loop) {
 		}
 		s.alive.text = speaks.alive()
 		s.opener = opener{shard: s, rate: (o.Rate - o.CallRate()) / float64(parts), limit: max(1, opening/len(loops))}
-		s.verified.Done = o.Verify && o.Has(options.ScenarioRelay)
+		s.verified.Done = o.Verifies()
 		for _, x := range o.Scenarios {
 			if x := s.newScenario(x, part, parts); x != nil {
 				s.scenarios = append(s.scenarios, x)
@@ -99,12 +100,8 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 			x.open()
 		}
 	})
-	if len(e.outsiders) > 0 {
-		for _, x := range e.outsiders {
-			if err := x.open(ctx); err != nil && ctx.Err() == nil {
-				return err.Error()
-			}
-		}
+	for _, x := range e.outsiders {
+		x.open(ctx)
 	}
 	if failed = e.wait(ctx, swarm.Never, e.opened); failed != "" || ctx.Err() != nil {
 		e.finishPhase()
@@ -114,6 +111,8 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 	if failed = e.wait(ctx, swarm.Never, func() bool { return isClosed(e.proceed) }); failed != "" || ctx.Err() != nil {
 		return failed
 	}
+	e.tell(false) // so that the next span begins with the load
+	e.slot = e.since
 
 	running, stop := context.WithCancel(ctx)
 	var outside sync.WaitGroup
@@ -146,6 +145,9 @@ func (e *Engine) phases(ctx context.Context) (failed string) {
 	})
 	<-ended
 	e.finishPhase()
+	if failed == "" && ctx.Err() == nil {
+		failed = e.failure() // of the last second
+	}
 	return failed
 }
 
@@ -170,13 +172,16 @@ func (e *Engine) wait(ctx context.Context, until time.Duration, condition func()
 		if now >= until || ctx.Err() != nil {
 			return ""
 		}
-		if now >= e.since+e.plan.Every {
+		if now >= e.slot+e.plan.Every {
 			e.tell(false)
+			for now >= e.slot+e.plan.Every {
+				e.slot += e.plan.Every
+			}
 			if failed := e.failure(); failed != "" {
 				return failed
 			}
 		}
-		next := min(until, e.since+e.plan.Every)
+		next := min(until, e.slot+e.plan.Every)
 		if condition != nil {
 			next = min(next, now+look)
 		}
@@ -192,9 +197,6 @@ func (e *Engine) enter(p figures.Phase) {
 	e.phase, e.number = p, 0
 	e.each(func(s *shard) {
 		now := s.loop.Now()
-		if p == figures.PhaseMeasuring && e.plan.Options.Warmup > 0 {
-			s.from = now
-		}
 		for _, x := range s.scenarios {
 			x.enter(p, now)
 		}
@@ -204,7 +206,7 @@ func (e *Engine) enter(p figures.Phase) {
 // finishPhase reports the rest of a phase.
 func (e *Engine) finishPhase() {
 	e.tell(true)
-	e.number = 0
+	e.number, e.slot = 0, e.since
 }
 
 // each calls f for each shard, on the shard's loop, and waits until all calls have returned.
@@ -220,32 +222,50 @@ func (e *Engine) each(f func(s *shard)) {
 	called.Wait()
 }
 
-// tell reports the time since the last report.
+// part is one loop's part of a report.
+type part struct {
+	taken          figures.Snapshot
+	seen           pace
+	sessions, most int64
+	opening        span
+}
+
+// tell reports the time since the last report. Merging takes time, so the loops do not do it.
 func (e *Engine) tell(last bool) {
 	r := Report{Phase: e.phase, Number: e.number, Last: last, Snapshot: &figures.Snapshot{}}
-	var mu sync.Mutex
-	var seen pace
+	parts := make([]part, len(e.shards))
 	e.each(func(s *shard) {
-		taken, sessions, most := s.take(), s.sessions, s.most
+		p := &parts[s.loop.Index()]
+		*p = part{taken: s.take(), sessions: s.sessions, most: s.most, opening: s.span}
 		s.most = s.sessions
-		mu.Lock()
-		defer mu.Unlock()
+		if last && e.phase == figures.PhaseWarmUp {
+			s.from = s.loop.Now()
+		}
 		for _, x := range s.scenarios {
-			if p, ok := x.(*pairs); ok {
-				seen.merge(p.pace())
+			if x, ok := x.(*pairs); ok {
+				p.seen.merge(x.pace())
 			}
 		}
-		r.Snapshot.Merge(&taken)
-		r.Sessions += sessions
-		r.Most += most
 	})
+	var seen pace
+	var opening span
+	for i := range parts {
+		p := &parts[i]
+		r.Snapshot.Merge(&p.taken)
+		r.Sessions += p.sessions
+		r.Most += p.most
+		seen.merge(p.seen)
+		opening.merge(p.opening)
+	}
 	for _, x := range e.outsiders {
 		r.Snapshot.Merge(x.take())
+		opening.merge(x.opening(e.swarm.Now()))
 		n := x.sessions()
 		r.Sessions += n
 		r.Most += n
 	}
 	now := e.swarm.Now()
+	r.FirstDial, r.LastLogin = opening.times(now)
 	r.Span = now - e.since
 	e.since = now
 	if e.phase == figures.PhaseMeasuring && !last {

@@ -2,10 +2,41 @@ package load
 
 import (
 	"testing"
+	"time"
 
+	"p2p-messaging/transport/loadtest/figures"
+	"p2p-messaging/transport/loadtest/internal/services"
 	"p2p-messaging/transport/loadtest/options"
 	"p2p-messaging/transport/loadtest/swarm"
 )
+
+// This process was ready long before the others.
+func TestTheMeasuredPhaseBeginsWithTheLoad(t *testing.T) {
+	o, err := options.Options{URL: services.Serve(t), Pairs: 1, Verify: true, Duration: 100 * time.Millisecond}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(t.Context(), Plan{Options: o, Processes: 1, Loops: 1, Grace: services.Patience, Patience: services.Patience, Every: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proceed, begun := make(chan struct{}), make(chan time.Time, 1)
+	var measured, atMost time.Duration
+	e.Run(t.Context(), proceed, func(r Report) {
+		switch {
+		case r.Phase == figures.PhaseSetUp && r.Last:
+			time.AfterFunc(50*time.Millisecond, func() { begun <- time.Now(); close(proceed) })
+		case r.Phase == figures.PhaseMeasuring:
+			measured += r.Span
+			if r.Last {
+				atMost = time.Since(<-begun)
+			}
+		}
+	})
+	if measured == 0 || measured > atMost {
+		t.Errorf("%v were measured, in %v since the load could begin", measured, atMost)
+	}
+}
 
 func TestTheRateIsThatOfAllScenariosTogether(t *testing.T) {
 	for _, tc := range []struct {

@@ -46,6 +46,7 @@ const (
 	kindAround = 'n' // bystanders of a storm
 	kindSlow   = 'w'
 	kindCall   = 'k'
+	kindProbe  = 'p' // the session that finds out whether there is a service
 )
 
 // appendLogin appends the login of a session.

@@ -25,8 +25,8 @@ func (h *heartbeats) add(c *session, now time.Duration) {
 	h.queue = append(h.queue, beating{c, c.conn, now + aliveEvery})
 }
 
-// tick calls send for the sessions whose next message is due. It leaves out those whose connection is another one by now. The result is when the
-// next message is due.
+// tick calls send for the sessions whose next message is due. It skips sessions that have a new connection since.
+// The result is when the next message is due.
 func (h *heartbeats) tick(now time.Duration, send func(*session)) time.Duration {
 	for n := 0; len(h.queue) > 0; n++ {
 		b := h.queue[0]

@@ -7,7 +7,7 @@ import (
 	"p2p-messaging/transport/loadtest/swarm"
 )
 
-// idle is sessions that are opened and held.
+// idle holds the sessions of one loop that are opened and kept open.
 type idle struct {
 	shard *shard
 	all   []idleSession

@@ -74,7 +74,7 @@ func (o *opener) remember(c *session) {
 	o.dialed = append(o.dialed, c)
 }
 
-// check gives up on a service that has stopped to open sessions: one that is out of files, for example, does not even refuse
+// check gives up on a service that has stopped opening sessions: one that is out of files, for example, does not even refuse
 // them. Without a rate, those that wait behind them are not tried any more.
 func (o *opener) check(patience time.Duration) {
 	if patience <= 0 || o.pending == 0 || o.shard.loop.Now()-o.moved < patience {

@@ -18,7 +18,7 @@ const (
 	backlog = 1 << 16
 )
 
-// pairs is pairs of sessions on one loop that exchange the frames of calls. A pair's sides take turns: offer, answer,
+// pairs holds the pairs of sessions on one loop. They exchange the frames of calls. A pair's sides take turns: offer, answer,
 // then candidates. This is the scenario relay. Storms and slow readers use it to measure what others feel.
 type pairs struct {
 	shard  *shard
@@ -28,25 +28,24 @@ type pairs struct {
 	silent bool           // the latency is not counted
 	window int            // closed loop: frames of a pair that may be under way
 
-	rate     float64 // open loop: frames a second on this shard; 0: closed loop
-	poisson  bool
-	next     time.Duration // when the next frame is due
-	late     []*pair       // pairs with frames that could not be sent yet
-	verify   bool
-	running  bool
-	swept    time.Duration
-	failed   int // pairs that could not be opened, or that have ended
-	expected int
+	rate    float64 // open loop: frames a second on this shard; 0: closed loop
+	poisson bool
+	next    time.Duration // when the next frame is due
+	late    []*pair       // pairs with frames that could not be sent yet
+	verify  bool
+	running bool
+	swept   time.Duration
+	failed  int // pairs that could not be opened, or that have ended
 }
 
 // pair is two sessions. The frames of each direction are numbered from 0.
 type pair struct {
 	of    *pairs
 	sides [2]side
-	turn  uint32 // frames sent so far; the parity tells which side sends the next
-	late  []time.Duration
-	heard time.Duration // when something last arrived
-	up    int           // sides that are logged in
+	turn  uint32          // frames sent so far; the parity tells which side sends the next
+	late  []time.Duration // due times of frames that could not be sent yet
+	heard time.Duration   // when something last arrived
+	up    int             // sides that are logged in
 	dead  bool
 	index uint32
 }
@@ -66,7 +65,7 @@ type side struct {
 }
 
 func newPairs(s *shard, kind byte, metric figures.Metric, window int, verify bool, indices []uint32) *pairs {
-	p := &pairs{shard: s, kind: kind, metric: metric, window: window, verify: verify, expected: len(indices)}
+	p := &pairs{shard: s, kind: kind, metric: metric, window: window, verify: verify}
 	for _, i := range indices {
 		q := &pair{of: p, index: i}
 		for n := range q.sides {
@@ -148,14 +147,19 @@ func (p *pairs) arrive(due time.Duration) {
 	for q.dead || q.up < 2 {
 		q = p.all[p.shard.random.IntN(len(p.all))]
 	}
-	if len(q.late) == 0 && q.send(due) {
+	q.offer(due)
+}
+
+// offer sends a frame that is due. If the connection does not take it, the frame waits.
+func (q *pair) offer(due time.Duration) {
+	p := q.of
+	switch {
+	case len(q.late) == 0 && q.send(due):
 		return
-	}
-	if len(q.late) == backlog {
+	case len(q.late) == backlog:
 		p.shard.error("not-taken")
 		return
-	}
-	if len(q.late) == 0 {
+	case len(q.late) == 0:
 		p.late = append(p.late, q)
 	}
 	q.late = append(q.late, due)
@@ -232,16 +236,14 @@ func (q *pair) underWay() int {
 	return n
 }
 
-// pump sends as many frames as the window allows. Due is when the window allowed them.
+// pump sends as many frames as the window allows. Due is when the window allowed them, even if the connection takes them later.
 func (q *pair) pump(due time.Duration) {
 	p := q.of
 	if !p.running || p.rate > 0 || q.dead || q.up < 2 {
 		return
 	}
-	for n := q.underWay(); n < p.window; n++ {
-		if !q.send(due) {
-			return
-		}
+	for n := q.underWay() + len(q.late); n < p.window; n++ {
+		q.offer(due)
 	}
 }
 

@@ -2,11 +2,47 @@ package load
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
 	"p2p-messaging/transport/loadtest/figures"
 )
+
+// The service has fallen behind in the warm-up: its late frames are no figure of the measured phase, but its work.
+func TestAFrameOfTheWarmUpThatArrivesLaterIsCountedApart(t *testing.T) {
+	s := &shard{frames: newFrames(native{}, 1, 0), dialect: native{}, from: 2 * time.Second}
+	p := newPairs(s, kindRelay, figures.MetricRelay, 1, true, []uint32{3})
+	a, b := &p.all[0].sides[0], &p.all[0].sides[1]
+	for _, due := range []time.Duration{time.Second, 3 * time.Second} {
+		text := bytes.Clone(s.frames.make(identity{kindRelay, 3, 0, a.sent}))
+		a.grow()
+		a.dues[int(a.sent)&(len(a.dues)-1)] = due
+		a.sent++
+		b.text(text, 4*time.Second)
+	}
+	taken := s.take()
+	if late, all, latencies := taken.Count(figures.CounterRelaysFromWarmup), taken.Count(figures.CounterRelaysDelivered), taken.Distribution(figures.MetricRelay).Count(); late != 1 || all != 1 || latencies != 1 {
+		t.Errorf("%d of the warm-up, %d delivered, %d latencies; wanted one each", late, all, latencies)
+	}
+}
+
+// The window is larger than what the connection takes at once. The rest is due since the window allowed it.
+func TestAFrameThatTheConnectionDoesNotTakeYetIsDueAllTheSame(t *testing.T) {
+	s := &shard{frames: newFrames(native{}, 1, 0), dialect: native{}}
+	p := newPairs(s, kindRelay, figures.MetricRelay, 3, true, []uint32{3})
+	p.running = true
+	q := p.all[0]
+	q.up = 2 // without a connection, which takes nothing
+	q.pump(time.Second)
+	q.pump(2 * time.Second)
+	if want := []time.Duration{time.Second, time.Second, time.Second}; !slices.Equal(q.late, want) || len(p.late) != 1 {
+		t.Errorf("frames of %v wait, in %d pairs; wanted %v in one", q.late, len(p.late), want)
+	}
+	if taken := s.take(); taken.ErrorCount() != 0 {
+		t.Errorf("the errors are %v; wanted none", taken.Errors())
+	}
+}
 
 func TestLatencyIsThatOfTheFrameThatArrived(t *testing.T) {
 	for name, verify := range map[string]bool{"verified": true, "not verified": false} {

@@ -137,7 +137,7 @@ func (p *peer) send(t messages.Type, payload any) {
 	if s.client.SendText(ctx, text) != nil {
 		return
 	}
-	s.pair.calls.record(func(r *figures.Recorder) {
+	s.pair.calls.record(func(r *figures.Snapshot) {
 		r.Add(figures.CounterRelaysSent, 1)
 		r.Add(figures.CounterBytesSent, int64(len(text)))
 	})

@@ -31,7 +31,7 @@ func newPeerJS(o options.Options) *peerJS {
 	return &peerJS{socket + "version=1.5.5&key=" + url.QueryEscape(o.Key) + "&id="}
 }
 
-// target has the login as the token, too, unless the session has one. So the session has the same one when it comes back.
+// Without a token, target uses the login as the token, so that a session shows the same one when it comes back.
 func (p *peerJS) target(login, token []byte) string {
 	if token == nil {
 		token = login

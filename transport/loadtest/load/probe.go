@@ -55,7 +55,7 @@ func Probe(ctx context.Context, o options.Options, run uint32, tokens Tokens) (F
 		return Found{}, noService(address, err)
 	}
 	defer s.Stop()
-	login := appendLogin(nil, run, 'p', 0, 0)
+	login := appendLogin(nil, run, kindProbe, 0, 0)
 	c := &probing{dialect: dialectOf(o), login: login, token: tokens.of(0, login), outcome: make(chan error, 1)}
 	s.Loops()[0].Do(func() { s.Loops()[0].Dial(c) })
 	select {
@@ -209,7 +209,7 @@ func refusedHandshake(status int) string {
 	case status == http.StatusBadRequest, status == http.StatusUpgradeRequired:
 		what = "the WebSocket handshake is not taken: a proxy there may not pass on the headers Upgrade and Connection"
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
-		what = "a proxy there wants a user and a password"
+		what = "go around the proxy there, if it is one: it wants a user and a password"
 	case status == http.StatusForbidden:
 		what = "the service or a proxy there forbids it: let it take clients that are no browsers"
 	case status == http.StatusNotFound:

@@ -16,6 +16,10 @@ type Report struct {
 	Sessions int64             `json:"sessions"` // logged in at the end of the span
 	Most     int64             `json:"most"`     // the sum over all loops of the most sessions that were logged in at once
 
+	// These are of the run so far. 0 means that there was none.
+	FirstDial int64 `json:"first_dial,omitempty"` // Unix time in ns
+	LastLogin int64 `json:"last_login,omitempty"` // that was accepted; Unix time in ns
+
 	// These are set in the last report of the run.
 	Done         bool                  `json:"done,omitempty"`
 	Failed       string                `json:"failed,omitempty"`

@@ -69,12 +69,14 @@ func (s *shard) newScenario(x options.Scenario, part, parts int) scenario {
 
 // outsider is a scenario whose connections are not the swarm's.
 type outsider interface {
-	// open opens the sessions. Nothing is measured yet.
-	open(ctx context.Context) error
+	// open opens the sessions, until ctx ends. Nothing is measured yet.
+	open(ctx context.Context)
 	// run produces the load. It returns when ctx has ended and nothing is under way any more.
 	run(ctx context.Context)
 	// take returns what was counted since the last call.
 	take() *figures.Snapshot
+	// opening returns when it began to open sessions and when the last one was logged in. Now is the time on the swarm's clock.
+	opening(now time.Duration) span
 	// sessions returns how many sessions are logged in.
 	sessions() int64
 	// lasting returns how many sessions should last through the run, how many of them have ended, and the error that

@@ -23,6 +23,8 @@ type session struct {
 	kind  byte
 	side  byte
 	step  step
+	// refused says that the login was refused, which was counted: a service that then closes the connection is no second error.
+	refused bool
 }
 
 // user is the scenario's side of a session.
@@ -45,7 +47,9 @@ const (
 // dial begins the session's connection. Due is when the connection was due.
 func (c *session) dial(due time.Duration) {
 	c.step = stepConnecting
+	c.refused = false
 	c.since = due
+	c.shard.span.merge(span{dialed: c.shard.loop.Now()})
 	c.shard.count(figures.CounterDials, 1)
 	c.conn = c.shard.loop.Dial(c)
 }
@@ -145,18 +149,23 @@ func (c *session) Text(_ *swarm.Conn, text []byte) {
 		s.sessions++
 		s.most = max(s.most, s.sessions)
 		s.count(figures.CounterLoggedIn, 1)
+		s.span.merge(span{loggedIn: now})
 		s.observe(figures.MetricLogin, now-c.since)
 		if c.kept != nil {
 			c.keeps(r)
 		}
 		c.user.loggedIn(now)
 	case ok:
-		s.error(r.code())
-		c.conn.Close()
+		c.refuse(r.code())
 	default:
-		s.error("foreign-protocol")
-		c.conn.Close()
+		c.refuse("foreign-protocol")
 	}
+}
+
+func (c *session) refuse(code string) {
+	c.refused = true
+	c.shard.error(code)
+	c.conn.Close()
 }
 
 // Closed implements swarm.Handler.
@@ -170,10 +179,11 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 	if was != stepConnecting || err == nil {
 		s.count(figures.CounterClosed, 1)
 	}
-	if closed, ok := errors.AsType[*swarm.CloseError](err); ok {
+	closed, ok := errors.AsType[*swarm.CloseError](err)
+	if ok {
 		s.figures.AddCloses(int(closed.Code), 1)
 	}
-	if err != nil && !s.over {
+	if err != nil && !s.over && !(ok && c.refused) {
 		code = errorCode(err)
 		s.error(code)
 		s.lastError = err
@@ -188,7 +198,7 @@ func (c *session) Closed(_ *swarm.Conn, err error) {
 const (
 	codeConnectionRefused = "connection-refused"
 	codeTimeout           = "timeout"
-	codeNotTried          = "not-tried" // the service had stopped to open sessions
+	codeNotTried          = "not-tried" // the service had stopped opening sessions
 	CodeNoFiles           = "file-limit"
 	CodeNoPorts           = "no-ports"
 )

@@ -33,6 +33,7 @@ type shard struct {
 	lags      []time.Duration // due times of the frames sent since the last flush
 	beat      time.Duration   // when the next heartbeat is due
 	sessions  int64           // logged in now
+	span      span            // of the set-up
 	most      int64           // the most logged in at once since the last report
 	from      time.Duration   // start of the measured phase: frames that were due earlier belong to the warm-up and are not counted
 	over      bool            // the run is over, so connections end
@@ -40,6 +41,29 @@ type shard struct {
 	lastError error
 	verified  figures.Verification
 	scratch   []byte
+}
+
+// span is the time from the first connection to the last login, on the swarm's clock.
+type span struct{ dialed, loggedIn time.Duration }
+
+// merge makes s the span of both.
+func (s *span) merge(o span) {
+	if s.dialed == 0 || o.dialed > 0 && o.dialed < s.dialed {
+		s.dialed = o.dialed
+	}
+	s.loggedIn = max(s.loggedIn, o.loggedIn)
+}
+
+// times returns both ends as Unix times in ns. Now is the time on the swarm's clock.
+func (s span) times(now time.Duration) (dialed, loggedIn int64) {
+	clock := time.Now().UnixNano()
+	if s.dialed > 0 {
+		dialed = clock - int64(now-s.dialed)
+	}
+	if s.loggedIn > 0 {
+		loggedIn = clock - int64(now-s.loggedIn)
+	}
+	return dialed, loggedIn
 }
 
 func (s *shard) count(c figures.Counter, n int64) { s.figures.Add(c, n) }
@@ -59,17 +83,23 @@ func (s *shard) keep() *kept {
 // tick does what is due. The loop calls it after every event.
 func (s *shard) tick(*swarm.Loop) time.Duration {
 	now := s.loop.Now()
-	if now >= s.beat {
-		if s.beat > 0 {
-			s.observe(figures.MetricLoopLag, now-s.beat)
-		}
-		s.beat = now + heartbeat
-	}
+	s.measureLag(now)
 	next := min(s.beat, s.opener.tick(now), s.alive.tick(now, (*session).beat))
 	for _, x := range s.scenarios {
 		next = min(next, x.tick(now))
 	}
 	return next
+}
+
+// measureLag measures how late the loop is. A loop that stalls misses heartbeats. Each of them counts: one long stall would
+// otherwise be a single late heartbeat among many in time.
+func (s *shard) measureLag(now time.Duration) {
+	if s.beat == 0 {
+		s.beat = now + heartbeat
+	}
+	for ; s.beat <= now; s.beat += heartbeat {
+		s.observe(figures.MetricLoopLag, now-s.beat)
+	}
 }
 
 // flushed measures the send lag. The loop calls it when sent frames have gone to the operating system.
@@ -79,7 +109,9 @@ func (s *shard) flushed(*swarm.Loop) {
 	}
 	now := s.loop.Now()
 	for _, due := range s.lags {
-		s.observe(figures.MetricSendLag, now-due)
+		if due >= s.from { // else it was sent before the measured phase began, just now
+			s.observe(figures.MetricSendLag, now-due)
+		}
 	}
 	s.lags = s.lags[:0]
 }

@@ -16,7 +16,7 @@ const (
 	floodGap  = 5 * time.Millisecond // time between two frames
 )
 
-// slow is pairs whose readers stop reading while frames are sent to them, and neighbours that go on.
+// slow holds the pairs of one loop whose readers stop reading while frames are sent to them, and neighbours that go on.
 type slow struct {
 	shard      *shard
 	neighbours *pairs
@@ -136,7 +136,16 @@ func (x *slow) flood(p *slowPair, now time.Duration) {
 
 func (x *slow) underWay() bool { return x.neighbours.underWay() }
 
-func (x *slow) lasting() (opened, ended int) { return x.neighbours.lasting() }
+func (x *slow) lasting() (opened, ended int) {
+	opened, ended = x.neighbours.lasting()
+	for _, p := range x.all { // the service may end the readers
+		opened++
+		if p.from.gone {
+			ended++
+		}
+	}
+	return opened, ended
+}
 
 func (x *slow) finish() { x.neighbours.finish() }
 

@@ -15,7 +15,7 @@ const (
 	returnLimit = 30 * time.Second
 )
 
-// storm is sessions that all drop at once and come back, and bystanders that go on relaying. Kept sessions come back with a resume.
+// storm holds the sessions of one loop that drop at once and come back, and bystanders that go on relaying. Kept sessions come back with a resume.
 type storm struct {
 	shard   *shard
 	all     []stormSession
@@ -31,6 +31,7 @@ type storm struct {
 type stormSession struct {
 	session
 	of       *storm
+	away     bool // it dropped with all others, and is not back yet
 	attempts int
 	at       time.Duration
 }
@@ -107,6 +108,7 @@ func (x *storm) begin(now time.Duration) {
 			continue
 		}
 		c.since = now
+		c.away = true
 		c.attempts = 0
 		c.at = now
 		x.shard.count(figures.CounterDropped, 1)
@@ -136,10 +138,14 @@ func (c *stormSession) loggedIn(now time.Duration) {
 		x.shard.opener.done()
 		return
 	}
-	if !x.dropped {
-		return
+	if !c.away {
+		return // it was back before, and the service ended its connection again
 	}
+	c.away = false
 	x.shard.count(figures.CounterReturned, 1)
+	if c.kept != nil && c.kept.resumed {
+		x.shard.count(figures.CounterResumed, 1)
+	}
 	x.shard.observe(figures.MetricReturn, now-time.Duration(x.shard.engine.dropAt.Load()))
 	if x.shard.engine.away.Add(-1) == 0 {
 		x.shard.engine.calm()

@@ -78,6 +78,7 @@ func (d *side) take(now time.Duration) {
 func (d *side) count(due, now time.Duration) {
 	p := d.pair.of
 	if due < d.shard.from {
+		d.shard.count(figures.CounterRelaysFromWarmup, 1)
 		return
 	}
 	d.shard.count(figures.CounterRelaysDelivered, 1)
@@ -86,7 +87,8 @@ func (d *side) count(due, now time.Duration) {
 	}
 }
 
-// answer handles a message that is not a relayed frame: an error about a frame, or a message of a later protocol.
+// answer handles a message that is no relayed frame: an error about one. Any other message is a violation. Without verification
+// it is ignored: a later protocol may have it.
 func (d *side) answer(text []byte) {
 	r, ok := d.shard.dialect.reply(text)
 	switch {

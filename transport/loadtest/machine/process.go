@@ -74,6 +74,7 @@ func Find(pid int, address netip.AddrPort) *Process {
 
 // listener returns the number of the process that listens at an address of this machine. It is 0 if none can be seen.
 func listener(address netip.AddrPort) int {
+	address = netip.AddrPortFrom(address.Addr().WithZone(""), address.Port()) // the kernel's tables have no zones
 	fs, err := procfs.NewDefaultFS()
 	if err != nil || !isLocal(address.Addr()) {
 		return 0

@@ -68,14 +68,14 @@ type Options struct {
 
 	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
 	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers
-	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions, and come back to them with a resume
+	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions; those of a storm come back to them with a resume
 	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm and call 10
 
 	Window          int      // relay, closed loop: frames of one pair that may be under way, in both directions together; default 1
 	RelaysPerSecond float64  // relay: frames a second over all pairs, in an open loop; 0: closed loop
 	Arrivals        Arrivals // relay, open loop; default ArrivalsPoisson
 	Size            int      // bytes of each frame in relay and slow; 0: those of a browser's calls
-	Verify          bool     // relay: check that each frame arrives once, in order, unmodified, at the right session
+	Verify          bool     // relay, storm (bystanders), slow (neighbours): check that each frame arrives once, in order, unmodified, at the right session
 
 	SlowReaders int     // slow: how many readers stop reading
 	SlowShare   float64 // slow: the share of all readers that stop, above 0 and up to 1; excludes SlowReaders; default 0.1
@@ -85,7 +85,7 @@ type Options struct {
 	Warmup    time.Duration // how long load runs before that, unmeasured; 0: not at all
 	Processes int           // processes of the generator; 0: as many as the sessions need
 	PID       int           // the service's process, whose CPU and memory are reported; 0: find it by its port, if it runs on this machine
-	Seed      uint64        // seed of all random numbers; 0: a different one for each run
+	Seed      uint64        // seed of the random arrivals and back-off; 0: a different one for each run
 }
 
 // DefaultOptions returns the options of a relay run against a service on this machine.
@@ -104,6 +104,13 @@ func (o Options) Has(s Scenario) bool { return slices.Contains(o.Scenarios, s) }
 
 // OpenLoop reports whether frames are sent at a fixed rate, regardless of how fast the service answers.
 func (o Options) OpenLoop() bool { return o.RelaysPerSecond > 0 }
+
+// Verifies reports whether the run checks relayed frames: whether [Options.Verify] is on, and there are pairs that it is for.
+// o must be resolved.
+func (o Options) Verifies() bool {
+	neighbours := o.Has(ScenarioSlow) && o.SlowReaderCount() < o.PairsOf(ScenarioSlow)
+	return o.Verify && (o.Has(ScenarioRelay) || o.Has(ScenarioStorm) || neighbours)
+}
 
 // PairsOf returns how many pairs the scenario has, 0 if it has none. o must be resolved.
 func (o Options) PairsOf(s Scenario) int {

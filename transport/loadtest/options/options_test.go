@@ -57,6 +57,7 @@ func TestWhatCannotBeIsOneClearLine(t *testing.T) {
 		{"no host", func(o *Options) { o.URL = "ws:///ws" }, []string{"host"}},
 		{"bad port", func(o *Options) { o.URL = "ws://localhost:http/ws" }, []string{"no URL"}},
 		{"port out of range", func(o *Options) { o.URL = "ws://localhost:77777/ws" }, []string{"77777"}},
+		{"a user", func(o *Options) { o.URL = "ws://me:secret@host:7777/ws" }, []string{"ws://host:7777/ws"}},
 		{"a link-local address", func(o *Options) { o.URL = "ws://[fe80::1]:7777/ws" }, []string{"fe80::1%25"}},
 		{"a wildcard", func(o *Options) { o.URL = "wss://*.example.org/ws" }, []string{"--url", "*.example.org"}},
 		{"fragment", func(o *Options) { o.URL = "ws://localhost/ws#a" }, []string{"#a"}},

@@ -81,6 +81,9 @@ func (o Options) checkURL() error {
 		return UsageErrorf("--url: the protocol is WebSocket's: give %s", u.Redacted())
 	case u.Scheme != "ws" && u.Scheme != "wss":
 		return UsageErrorf("--url: %q does not begin with ws:// or wss://", o.URL)
+	case u.User != nil:
+		u.User = nil
+		return UsageErrorf("--url: a user and a password are not sent: give %s, which must want neither", u)
 	case u.Hostname() == "":
 		return UsageErrorf("--url: %q names no host", o.URL)
 	case !validPort(u.Port()):
@@ -202,7 +205,7 @@ func (o Options) checkCombinations() error {
 		{"--relays-per-second", o.RelaysPerSecond != 0, []Scenario{ScenarioRelay}},
 		{"--arrivals", o.Arrivals != "", []Scenario{ScenarioRelay}},
 		{"--size", o.Size != 0, []Scenario{ScenarioRelay, ScenarioSlow}},
-		{"--no-verify", !o.Verify, []Scenario{ScenarioRelay}},
+		{"--no-verify", !o.Verify, []Scenario{ScenarioRelay, ScenarioStorm, ScenarioSlow}},
 		{"--slow-readers", o.SlowReaders != 0, []Scenario{ScenarioSlow}},
 		{"--slow-share", o.SlowShare != 0, []Scenario{ScenarioSlow}},
 		{"--messages", o.Messages != 0, []Scenario{ScenarioCall}},

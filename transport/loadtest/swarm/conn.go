@@ -45,12 +45,6 @@ type inbound struct {
 	reader  frame.Reader // zero unless a message in fragments has begun
 }
 
-// Loop returns the connection's loop.
-func (c *Conn) Loop() *Loop { return c.loop }
-
-// Waiting returns how many bytes wait until the operating system takes them.
-func (c *Conn) Waiting() int { return len(c.out) }
-
 // Send sends a text message. It copies text. When the handlers have returned, the loop writes all messages that were sent
 // meanwhile together.
 //
@@ -136,7 +130,7 @@ func (c *Conn) farewell(payload []byte) {
 	c.queue(frame.Close, payload)
 	c.state = closing
 	c.setPaused(false)
-	c.loop.waits.add(&c.loop.waits.closes, c, c.loop.Now()+c.loop.swarm.options.CloseTimeout)
+	c.loop.waits.closes.add(c, c.loop.Now()+c.loop.swarm.options.CloseTimeout)
 }
 
 // connected sends the request of the handshake.

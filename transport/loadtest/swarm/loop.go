@@ -103,7 +103,7 @@ func (l *Loop) Dial(h Handler) *Conn {
 		return c
 	}
 	l.driver.dial(c)
-	l.waits.add(&l.waits.handshakes, c, l.Now()+l.swarm.options.HandshakeTimeout)
+	l.waits.handshakes.add(c, l.Now()+l.swarm.options.HandshakeTimeout)
 	return c
 }
 
@@ -197,8 +197,8 @@ func randomSeed() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// waits has the connections that wait for the service. All connections in one list may wait equally long. So each list is
-// in order of time.
+// waits has the connections that wait for the service. All connections in a list have the same time limit, so the list is in order
+// of time.
 type waits struct {
 	handshakes waiting
 	closes     waiting
@@ -214,7 +214,7 @@ type deadline struct {
 	conn *Conn
 }
 
-func (*waits) add(w *waiting, c *Conn, at time.Duration) {
+func (w *waiting) add(c *Conn, at time.Duration) {
 	w.list = append(w.list, deadline{at, c})
 }
 

@@ -3,6 +3,7 @@ package swarm
 import (
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -217,7 +218,13 @@ func socketAddress(a netip.AddrPort) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	six := &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	if zone := a.Addr().Zone(); zone != "" {
+		if on, err := net.InterfaceByName(zone); err == nil {
+			six.ZoneId = uint32(on.Index)
+		}
+	}
+	return six
 }
 
 func (d *poller) finishConnect(c *Conn) {

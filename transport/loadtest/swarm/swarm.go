@@ -100,7 +100,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the URL: %w", err)
 	}
-	s := &Swarm{options: o, began: time.Now(), host: u.Host, path: u.RequestURI()}
+	s := &Swarm{options: o, began: time.Now(), host: withoutZone(u.Host), path: u.RequestURI()}
 	port := u.Port()
 	switch strings.ToLower(u.Scheme) {
 	case "ws":
@@ -116,7 +116,7 @@ func New(ctx context.Context, o Options) (*Swarm, error) {
 			s.secure = o.TLS.Clone()
 		}
 		if s.secure.ServerName == "" {
-			s.secure.ServerName = u.Hostname()
+			s.secure.ServerName = withoutZone(u.Hostname())
 		}
 	default:
 		return nil, fmt.Errorf("the URL %q is not one of a WebSocket: it must begin with ws:// or wss://", u.Redacted())
@@ -185,13 +185,21 @@ func (s *Swarm) complete() {
 
 // resolve returns the address of the service. If the name has several addresses, it returns one that accepted a connection.
 func resolve(ctx context.Context, host, port string) (netip.AddrPort, error) {
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("look the service up: %w", err)
-	}
 	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("look the service's port up: %w", err)
+	}
+	if address, err := netip.ParseAddr(host); err == nil { // LookupNetIP would drop its zone
+		if zone := address.Zone(); zone != "" {
+			if _, err := net.InterfaceByName(zone); err != nil {
+				return netip.AddrPort{}, fmt.Errorf("look the network interface %s up: %w", zone, err)
+			}
+		}
+		return netip.AddrPortFrom(address.Unmap(), uint16(number)), nil
+	}
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("look the service up: %w", err)
 	}
 	if len(addresses) == 1 {
 		return netip.AddrPortFrom(addresses[0].Unmap(), uint16(number)), nil
@@ -204,6 +212,15 @@ func resolve(ctx context.Context, host, port string) (netip.AddrPort, error) {
 	defer conn.Close()
 	found := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 	return netip.AddrPortFrom(found.Addr().Unmap(), found.Port()), nil
+}
+
+// withoutZone removes the zone from an IPv6 address, with or without brackets and a port. It only means something on this machine.
+func withoutZone(host string) string {
+	before, rest, _ := strings.Cut(host, "%")
+	if _, port, ok := strings.Cut(rest, "]"); ok {
+		return before + "]" + port
+	}
+	return before
 }
 
 // Address returns the service's address.

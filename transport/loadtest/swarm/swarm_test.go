@@ -423,7 +423,7 @@ func TestPingsAreCounted(t *testing.T) {
 		h := newClient()
 		pings := 0
 		h.text = func(c *Conn, _ string) {
-			pings = c.Loop().Pings()
+			pings = c.loop.Pings()
 			c.Abort()
 		}
 		dial(start(Options{URL: url}).Loops()[0], h)
@@ -572,7 +572,7 @@ func TestAServiceThatDoesNotReadIsNoticedAndMissesNothing(t *testing.T) {
 func stays(s *Swarm, c *Conn) bool {
 	waiting := func() int {
 		n := make(chan int)
-		s.Loops()[0].Do(func() { n <- c.Waiting() })
+		s.Loops()[0].Do(func() { n <- len(c.out) })
 		return <-n
 	}
 	before := waiting()

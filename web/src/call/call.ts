@@ -79,7 +79,7 @@ export interface CallOptions {
   canSignal: () => boolean;
   /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */
   keeps: () => boolean;
-  /** Whether there is a doubt that they arrive. */
+  /** Whether this page doubts that its signaling frames arrive. */
   doubted: () => boolean;
   /** Asks the service for a sign of life, because the network may be in trouble. */
   hurry: () => void;

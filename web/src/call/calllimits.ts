@@ -1,6 +1,6 @@
 /** Most calls of others that have not connected yet, and requests that wait for the person, at once. */
 const MAX_INCOMING = 8;
-/** Most calls at once. A browser has room for some hundred connections. */
+/** Most calls at once with people whom this browser knows, and as many with strangers. A browser has room for some hundred connections. */
 export const MAX_CALLS = 64;
 /** Most calls of others that are taken within `TAKEN_WITHIN`. It stops somebody who calls again and again. */
 const MAX_TAKEN = 32;

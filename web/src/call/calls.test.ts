@@ -25,15 +25,21 @@ class FakeConnection {
   async setRemoteDescription(description: { sdp: string }) {
     this.remoteDescription = description;
   }
-  async addIceCandidate() {}
+  async addIceCandidate({ candidate }: { candidate: string }) {
+    added.push(candidate);
+  }
   close() {}
 }
+
+/** The candidates that connections have got. */
+const added: string[] = [];
 
 const original = globalThis.RTCPeerConnection;
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   Object.assign(globalThis, { RTCPeerConnection: FakeConnection });
+  added.length = 0;
 });
 
 afterEach(() => {
@@ -41,8 +47,8 @@ afterEach(() => {
   Object.assign(globalThis, { RTCPeerConnection: original });
 });
 
-/** The calls of a login, what they send, and how they end. */
-function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
+/** The calls of a login, what they send, and how they end. `device` is when the device answers. */
+function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take", device = Promise.resolve()) {
   const sent: Outgoing[] = [];
   const ends: [string, CallEnd][] = [];
   const requests: Request[] = [];
@@ -62,6 +68,7 @@ function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take") {
     policy: () => policy,
     known: (peer) => peer.startsWith("friend") || recalled.has(peer),
     recall: async (peer) => {
+      await device;
       if (peer.startsWith("old friend")) recalled.add(peer);
       return recalled.has(peer);
     },
@@ -208,6 +215,67 @@ test("whoever calls over and over again is asked about once, and the newest call
   const { calls: others, sent } = callsOf("alice", "ask");
   for (let i = 0; i < 3; i++) others.receive({ type: "offer", from: "carol", call: "the same", sdp: sdp("01") });
   assert.deepEqual([others.requests.length, sent.length], [1, 0], "an offer that is repeated is the one that waits");
+});
+
+const candidate = (from: string, call: string, name: string) => ({ type: "ice-candidate", from, call, candidate: { candidate: name } }) as const;
+
+test("whatever others send, the candidates of an offer that waits for the person are kept", async () => {
+  const { calls } = callsOf("alice", "ask");
+  calls.receive({ type: "offer", from: "bob", call: "of bob", sdp: sdp("01") });
+  for (const name of ["first", "second"]) calls.receive(candidate("bob", "of bob", name));
+  for (let i = 0; i < 100; i++) {
+    calls.receive(candidate("blocked", `made up ${i}`, "junk"));
+    // Each offer takes the place of the one before, or is taken back.
+    calls.receive({ type: "offer", from: "carol", call: `replaced ${i}`, sdp: sdp("02") });
+    calls.receive(candidate("carol", `replaced ${i}`, "junk"));
+    calls.receive({ type: "offer", from: "dave", call: `cancelled ${i}`, sdp: sdp("03") });
+    calls.receive(candidate("dave", `cancelled ${i}`, "junk"));
+    calls.receive({ type: "bye", from: "dave", call: `cancelled ${i}`, reason: "left" });
+  }
+  for (let i = 0; i < 7; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("04") });
+  for (let i = 0; i < 50; i++) {
+    calls.receive({ type: "offer", from: "erin", call: `over the limit ${i}`, sdp: sdp("05") });
+    calls.receive(candidate("erin", `over the limit ${i}`, "junk"));
+  }
+  calls.accept(calls.requests.find(({ peer }) => peer === "bob")!);
+  await settled();
+  assert.deepEqual(added, ["first", "second"]);
+  calls.end();
+});
+
+test("a candidate that comes before its offer waits for it", async () => {
+  for (const policy of ["take", "ask"] as const) {
+    const { calls } = callsOf("alice", policy);
+    added.length = 0;
+    calls.receive(candidate("bob", "of bob", "first"));
+    calls.receive({ type: "offer", from: "bob", call: "of bob", sdp: sdp("01") });
+    calls.receive(candidate("bob", "of bob", "second"));
+    if (policy === "ask") calls.accept(calls.requests[0]!);
+    await settled();
+    assert.deepEqual(added, ["first", "second"], policy);
+    calls.end();
+  }
+});
+
+test("the candidates of somebody about whom the device is asked wait too", async () => {
+  const { calls } = callsOf("alice", "ask");
+  for (let i = 0; i < 8; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });
+  calls.receive({ type: "offer", from: "old friend", call: "theirs", sdp: sdp("02") });
+  calls.receive(candidate("old friend", "theirs", "first"));
+  await settled();
+  calls.receive(candidate("old friend", "theirs", "second"));
+  calls.accept(calls.requests.find(({ peer }) => peer === "old friend")!);
+  await settled();
+  assert.deepEqual(added, ["first", "second"]);
+  calls.end();
+});
+
+test("while the device does not answer, a bounded number of offers waits for it", async () => {
+  const { calls, sent } = callsOf("alice", "ask", new Promise(() => {}));
+  for (let i = 0; i < 1_000; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("01") });
+  await settled();
+  assert.equal(sent.filter((frame) => frame.type === "bye" && frame.reason === "busy").length, 1_000 - 8 - 128);
+  calls.end();
 });
 
 test("offers of a blocked login are as if nobody were here", () => {

@@ -12,6 +12,9 @@ import { type Offer, type Request, Requests } from "./requests.js";
 
 export type { Request } from "./requests.js";
 
+/** Most offers for which the device is asked at once whether their senders are known. It may not answer. */
+const MAX_RECALLING = 128;
+
 export interface CallsOptions {
   /** This page's login. */
   me: string;
@@ -22,7 +25,7 @@ export interface CallsOptions {
   canSignal: () => boolean;
   /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */
   keeps: () => boolean;
-  /** Whether there is a doubt that they arrive. */
+  /** Whether this page doubts that its signaling frames arrive. */
   doubted: () => boolean;
   /** Asks the service for a sign of life, because the network may be in trouble. */
   hurry: () => void;
@@ -58,7 +61,10 @@ export class Calls {
   readonly #calls = new Map<string, Call>();
   readonly #requests: Requests;
   readonly #doubted: DoubtedOffers;
+  /** The candidates of requests. Each request has its place. */
   readonly #early = new EarlyCandidates();
+  /** Other candidates: their offer has yet to come, is in doubt, or waits for the device. Anybody may make them up, and they push each other out. */
+  readonly #unsure = new EarlyCandidates();
   readonly #ended = new EndedCalls();
   /** The calls of the page before in this tab. */
   readonly #before = new Set<string>();
@@ -169,7 +175,7 @@ export class Calls {
         const request = this.#requests.with(frame.from);
         if (request !== undefined && (frame.call === undefined || frame.call === request.id)) {
           this.#requests.settle(request);
-          this.#ended.add(request.id);
+          this.#over(request.peer, request.id);
         }
         if (frame.call !== undefined && this.#recalling.delete(frame.call)) this.#ended.add(frame.call);
         this.#doubted.withdraw(frame.from, frame.call);
@@ -197,7 +203,7 @@ export class Calls {
     if (call === undefined) return false;
     call.journal.add("received", "error", JSON.stringify(error));
     if (error.code === "peer-unavailable") call.peerUnavailable();
-    // An open call does not need the service, unless it is reconnecting.
+    // An open call does not need the service.
     else if (call.phase !== "open") call.end("undeliverable");
     return true;
   }
@@ -240,7 +246,7 @@ export class Calls {
       if (request.id === frame.call) return;
       if (policy === "ask") {
         // The person is asked about somebody, not about one offer. The newest offer counts.
-        this.#ended.add(request.id);
+        this.#over(request.peer, request.id);
         this.#requests.add(offer);
         return;
       }
@@ -254,7 +260,7 @@ export class Calls {
     const waiting = this.requests.filter(({ peer }) => known(peer) === isKnown).length;
     const more = existing === undefined ? 1 : 0; // An existing call makes room.
     if (!limits.allow(settingUp + waiting + more, calls.length + more)) {
-      if (isKnown) return this.#refuse("busy", from, offer.id);
+      if (isKnown || this.#recalling.size === MAX_RECALLING) return this.#refuse("busy", from, offer.id);
       this.#recalling.add(offer.id);
       void this.options.recall(from).then((recalled) => {
         if (!this.#recalling.delete(offer.id)) return; // A bye has come meanwhile.
@@ -305,10 +311,10 @@ export class Calls {
       call.receiveCandidate(candidate);
       return;
     }
-    if (id !== undefined && this.#ended.farewell(id) !== undefined) return;
+    const request = this.#requests.with(from);
+    if (request !== undefined && (id === undefined || id === request.id)) this.#early.add(from, id, candidate);
     // Without a call's number, only a candidate that belongs to an offer can be told from one that came too late.
-    if (id === undefined && !doubted && this.#requests.with(from) === undefined) return;
-    this.#early.add(from, id, candidate);
+    else if (id === undefined ? doubted : this.#ended.farewell(id) === undefined) this.#unsure.add(from, id, candidate);
   }
 
   /** Makes a call of an offer. */
@@ -318,13 +324,19 @@ export class Calls {
     note(call, { type: "offer", text });
     this.options.listener.began(call);
     call.receiveOffer(sdp);
-    for (const candidate of this.#early.take(peer, bare ? undefined : id)) call.receiveCandidate(candidate);
+    for (const early of [this.#unsure, this.#early]) for (const candidate of early.take(peer, bare ? undefined : id)) call.receiveCandidate(candidate);
     return call;
+  }
+
+  /** Nothing becomes of an offer. */
+  #over(peer: string, id: string): void {
+    this.#ended.add(id);
+    this.#early.take(peer, id);
   }
 
   /** Refuses an offer. */
   #refuse(reason: ByeReason, to: string, call: string): void {
-    this.#ended.add(call);
+    this.#over(to, call);
     this.options.send({ ...byeFrame(reason), to, call });
   }
 

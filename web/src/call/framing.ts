@@ -16,10 +16,10 @@
  *
  * Numbers are unsigned and big-endian. Frames of other kinds are ignored.
  *
- * Each side begins with a hello. `instance` names the sender's page as loaded and its side of this conversation. With `more` it says
- * another hello as soon as it has let the other side in, and until then nothing but pings, pongs and a goodbye. `received` names the last
- * of the receiver's texts that the sender has: texts that were under way when a channel broke are sent again on the next one, and
- * arrive once. So a page sends no texts before the other side's last hello. The ids of an instance's texts rise.
+ * Each side begins with a hello. `instance` names the sender's page as loaded and its side of this conversation. `more` announces a second
+ * hello. It follows when the sender has let the other side in; until then the sender says only ping, pong, goodbye or away. `received`
+ * names the last of the receiver's texts that the sender has: texts that were under way when a channel broke are sent again on the next
+ * one, and arrive once. So a page sends no texts before the other side's last hello. The ids of an instance's texts rise.
  *
  * A text goes out in chunks that follow each other, because every browser limits the size of a message. A text in more than
  * MAX_CHUNKS chunks is refused.

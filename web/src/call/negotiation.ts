@@ -1,6 +1,6 @@
 import { type FingerprintFault, type Fingerprints, bind, fingerprintOf, hasOnly } from "../identity/fingerprints.js";
 
-/** Offers of both sides that cross within this time were made in the same instant. An older one got lost. In ms. */
+/** An offer that comes this soon after this side's own has crossed it. If it comes later, this side's own was lost. In ms. */
 const SAME_INSTANT = 2_000;
 /** Most candidates that wait for their description. A browser sends a few dozen. */
 const MAX_WAITING_CANDIDATES = 256;

@@ -2,12 +2,6 @@
 import { sha256 } from "../../vendor/noble-hashes/sha2.js";
 import { hex } from "../signaling/hex.js";
 
-/**
- * SHA-256 in one step (`sha256(bytes)`) or in parts (`sha256.create()`, `update`, `digest`). The browser's own
- * crypto.subtle does not hash in parts, and plain http pages do not have it.
- */
-export { sha256 };
-
 /** SHA-256. The browser computes it outside the page's thread if the page may use crypto.subtle; on plain http the page does. */
 export async function digest(bytes: Uint8Array<ArrayBuffer>, subtle = globalThis.crypto?.subtle): Promise<Uint8Array> {
   return subtle === undefined ? sha256(bytes) : new Uint8Array(await subtle.digest("SHA-256", bytes));

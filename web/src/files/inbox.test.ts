@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../signaling/hex.js";
 import { BLOCK_BYTES, FrameError, MAX_OFFERS, encodeChunk } from "./frames.js";
-import { sha256 } from "./hash.js";
+import { sha256 } from "../../vendor/noble-hashes/sha2.js";
 import { MemoryStore } from "./memory.js";
 import { type End, Page, connect, content, hostile, sha256Of, turns } from "./pages.fixture.js";
 import type { Sink, Store } from "./sinks.js";

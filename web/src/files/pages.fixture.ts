@@ -1,6 +1,6 @@
 import { hex } from "../signaling/hex.js";
 import { type FileMessage, FrameError, decodeFileMessage, encodeFileMessage } from "./frames.js";
-import { sha256 } from "./hash.js";
+import { sha256 } from "../../vendor/noble-hashes/sha2.js";
 import type { BulkChannel, FileLink } from "./link.js";
 import { MemoryStore } from "./memory.js";
 import type { Store } from "./sinks.js";

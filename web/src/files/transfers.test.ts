@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../signaling/hex.js";
-import { sha256 } from "./hash.js";
+import { sha256 } from "../../vendor/noble-hashes/sha2.js";
 import { Page, connect, content, sha256Of, turns } from "./pages.fixture.js";
 import type { Transfer } from "./transfer.js";
 

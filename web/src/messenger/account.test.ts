@@ -175,6 +175,39 @@ test("a conversation that comes to nothing goes, and the one before comes back",
   assert.equal(account.front, undefined, "the one before is gone too");
 });
 
+test("what was in front before a call that the person has left does not come back much later", () => {
+  const { account } = page();
+  account.show(account.with("bob"));
+  account.showCalled(account.with("carol"));
+  account.send(account.with("carol"), "alice", "hello");
+  account.show(account.with("stranger"));
+  account.dropIfEmpty(account.with("stranger"));
+  assert.equal(account.front, undefined);
+});
+
+test("what comes late to a conversation that is deleted is not written to the device", async () => {
+  const { account, device } = page();
+  const bob = account.with("bob");
+  account.send(bob, "alice", "hello");
+  device.progress = new Map([[1, "delivered"]]);
+  const caughtUp = account.catchUp(bob);
+  const deleted = account.delete(bob);
+  device.saved.length = 0;
+  account.with("bob");
+  await Promise.all([caughtUp, deleted]);
+  assert.deepEqual([device.saved, device.deleted], [[], ["bob"]]);
+});
+
+test("what is gone does not come to the front, and what is there stays in front", async () => {
+  const { account } = page();
+  const bob = account.with("bob");
+  const carol = account.with("carol");
+  account.show(bob);
+  await account.delete(carol);
+  account.show(carol);
+  assert.equal(account.front, bob);
+});
+
 test("what the device cannot delete is said", async () => {
   const { account, device, state } = page();
   device.fails = true;

@@ -43,7 +43,7 @@ export class Account {
   /** By key of the other login, the one with the newest entry last. */
   #conversations = new Map<string, LiveConversation>();
   #front: LiveConversation | undefined;
-  /** What was in front before the person called somebody. */
+  /** What was in front before the person called somebody who is in front now. */
   #behind: LiveConversation | undefined;
 
   /** @param key the own login as loginKey returns it */
@@ -156,11 +156,13 @@ export class Account {
     return conversation?.has(call) === true ? conversation : undefined;
   }
 
-  /** Brings a conversation to the front, or none. */
-  show(conversation: LiveConversation | undefined): void {
-    if (conversation === this.#front) return;
+  /** Brings the conversation with the same login to the front, or none. If there is no such conversation any more, nothing changes. */
+  show(asked: LiveConversation | undefined): void {
+    const conversation = asked && this.find(asked.peer);
+    if (conversation === this.#front || (asked !== undefined && conversation === undefined)) return;
     this.#front?.call?.typing(false);
     this.#front = conversation;
+    this.#behind = undefined;
     this.writing = false;
     if (conversation === undefined) return;
     if (conversation.draft === "" && this.draft !== "") {
@@ -172,8 +174,9 @@ export class Account {
 
   /** Brings the conversation with somebody whom the person calls to the front. If it comes to nothing, the one before comes back. */
   showCalled(conversation: LiveConversation): void {
-    this.#behind = this.#front;
+    const front = this.#front;
     this.show(conversation);
+    this.#behind = front;
   }
 
   /** The person sees a conversation if it is in front and they look at the page. */
@@ -340,9 +343,9 @@ export class Account {
     }
   }
 
-  /** Writes a conversation and these of its entries to the device. */
+  /** Writes a conversation and these of its entries to the device, unless it has been deleted. */
   #keep(conversation: LiveConversation, entries: readonly Entry[]): void {
-    this.host.keeper.save(this.key, conversation, entries);
+    if (this.find(conversation.peer) === conversation) this.host.keeper.save(this.key, conversation, entries);
   }
 
   #watch(): void {

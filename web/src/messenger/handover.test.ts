@@ -93,6 +93,15 @@ test("a tab that has no room, or may not keep anything, keeps nothing until it m
   assert.deepEqual([...tab.keys()], ["session", "token", "open"]);
 });
 
+test("what the page before has left stays for the next page, unless the tab may not keep it any more", () => {
+  const { handover, tab, state } = newPage(new Map([["session", JSON.stringify(session)], ["open", "what is open"]]));
+  handover.settingsChanged();
+  assert.deepEqual([handover.possible, [...tab.keys()].sort()], [true, ["open", "session"]]);
+  state.full = true;
+  handover.settingsChanged();
+  assert.deepEqual([handover.possible, tab.size], [false, 0]);
+});
+
 test("a session that was given up is known to every copy of the tab", () => {
   const { handover, tab, givenUp } = newPage();
   handover.giveUp();

@@ -24,14 +24,17 @@ export interface HandoverOptions {
  * that holds the session claims it among the pages of this browser.
  */
 export class Handover {
-  /** The session and the open conversations, as the tab keeps them; undefined: it does not. */
+  /** The session and the open conversations, as the tab keeps them; undefined: it does not. A session that the page before has left counts. */
   #session: string | undefined;
   #open: string | undefined;
   #unloading = false;
+  /** Resolves when it is known whether another page holds the session. */
+  claimed = Promise.resolve(false);
   /** The token of the person. It begins as the page before has left it. */
   token: string | undefined;
 
   constructor(private readonly options: HandoverOptions) {
+    this.#session = options.tab.read(SESSION);
     this.token = options.tab.read(TOKEN);
   }
 
@@ -54,7 +57,7 @@ export class Handover {
 
   /** Claims a session that the page before has left. Returns false if another page holds it: then this tab is a copy. */
   claim(session: KeptSession): Promise<boolean> {
-    return this.options.claim.take(session.id);
+    return (this.claimed = this.options.claim.take(session.id));
   }
 
   /** The next page needs this to go on with the session; undefined: there is none. */
@@ -82,8 +85,9 @@ export class Handover {
     this.options.tab.write(OPEN, (this.#open = open));
   }
 
-  /** The person may have changed what the tab may keep. The session has been kept again. */
+  /** The person may have changed what the tab may keep. */
   settingsChanged(): void {
+    if (!this.options.tab.write(SESSION, this.#session)) this.#session = undefined;
     this.keepToken(this.token);
     if (!this.possible) this.#keepOpen(undefined);
   }

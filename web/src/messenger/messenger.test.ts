@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { decodeFrame, encodeFrame } from "../call/framing.js";
 import type { Delivery } from "../conversation/conversation.js";
-import type { Keeper } from "../conversation/history.js";
+import { databaseInMemory, fakeKeyRanges } from "../conversation/database.fixture.js";
+import { History, type Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
 import { Transfers } from "../files/transfers.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
-import type { Identity } from "../identity/identity.js";
+import type { Identity, OwnIdentity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
+import type { LiveConversation } from "./liveconversation.js";
 import { Messenger } from "./messenger.js";
 
 /** The fingerprint of the certificate `byte`. */
@@ -88,23 +90,24 @@ class FakeConnection {
 
 type Sent = { type: string; login?: string; call?: string; to?: string; restores?: string; received?: number; resume?: string; token?: string };
 
-/** A service that accepts every login, unless it refuses them or does not answer. */
+/** A service that accepts every login, unless it refuses them, does not answer, or is not there. */
 class FakeSocket {
   static answers = true;
+  static opens = true;
   static readonly OPEN = 1;
   static refusing = false;
   static iceServers: RTCIceServer[] | undefined;
   /** What it adds to its answer where it keeps sessions. */
   static keeps: object = {};
   static latest: FakeSocket;
-  readyState = 1;
+  readyState = FakeSocket.opens ? 1 : 0;
   readonly sent: Sent[] = [];
   onopen: (() => void) | undefined;
   onmessage: ((event: { data: string }) => void) | undefined;
   onclose: ((event: { code: number; reason: string }) => void) | undefined;
   constructor() {
     FakeSocket.latest = this;
-    queueMicrotask(() => this.onopen?.());
+    if (FakeSocket.opens) queueMicrotask(() => this.onopen?.());
   }
   send(text: string) {
     const frame = JSON.parse(text) as Sent;
@@ -115,19 +118,34 @@ class FakeSocket {
     this.onmessage?.({ data: JSON.stringify(frame) });
   }
   close() {}
+  /** The service accepts the connection. */
+  opened() {
+    this.readyState = 1;
+    this.onopen?.();
+  }
 }
 
 const original = { RTCPeerConnection: globalThis.RTCPeerConnection, WebSocket: globalThis.WebSocket };
 let messenger: Messenger;
 /** All pages of a test. */
 const pages: Messenger[] = [];
+/** What has arrived that the person does not see. */
+const arrived: LiveConversation[] = [];
+/** When it is known whether another page holds the session. */
+let claimed: Promise<void>;
+/** When the device can be read, and the identity that it keeps. */
+let device: Promise<void>;
+let own: OwnIdentity | undefined;
 /** What this browser remembers of sessions that were given up. */
 const givenUp = new Set<string>();
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeConnection.all = [];
-  FakeSocket.answers = true;
+  arrived.length = 0;
+  claimed = device = Promise.resolve();
+  own = undefined;
+  FakeSocket.answers = FakeSocket.opens = true;
   FakeSocket.refusing = false;
   FakeSocket.iceServers = undefined;
   FakeSocket.keeps = {};
@@ -165,16 +183,16 @@ async function loadedAgain(tab: Map<string, string>, kind?: "copy") {
 }
 
 /** Alice's page. Her contacts can be read when the test says so. */
-async function alice(tab?: Map<string, string>) {
-  const page = newPage(tab);
+async function alice(tab?: Map<string, string>, keeper?: Keeper) {
+  const page = newPage(tab, keeper);
   messenger.connectToService();
   await settled();
   await messenger.join("alice");
   return page;
 }
 
-/** A page whose tab keeps this. */
-function newPage(tab = new Map<string, string>()) {
+/** A page whose tab keeps this. `keeper` is its device if something is kept there. */
+function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
@@ -183,7 +201,7 @@ function newPage(tab = new Map<string, string>()) {
   messenger = new Messenger({
     url: "ws://service/ws",
     settings,
-    keeper: {
+    keeper: keeper ?? {
       keeping: false,
       load: async () => [],
       progress: async () => progress,
@@ -192,13 +210,13 @@ function newPage(tab = new Map<string, string>()) {
       delete: async () => {},
     } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
-    identity: { own: async () => undefined } as Partial<Identity> as Identity,
+    identity: { own: () => device.then(() => own) } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
-    claim: { take: async () => claim.free, release() {} },
+    claim: { take: () => claimed.then(() => claim.free), release() {} },
     givenUp: { has: (id) => givenUp.has(id), add: (id) => givenUp.add(id) },
     changed() {},
-    arrived() {},
+    arrived: (conversation) => void arrived.push(conversation),
   });
   pages.push(messenger);
   return { reading, contacts, settings, saved, progress, claim, tab };
@@ -616,6 +634,45 @@ test("a text in which nothing can be seen is not sent, and the person is told wh
   assert.deepEqual(channel.texts, ["\u200b."]);
 });
 
+/** Somebody whom alice does not know wants to connect. */
+const carolAsks = () => FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("02") }, from: "carol", to: "alice", call: "of carol" });
+
+test("a notification brings the conversation of now to the front, or none", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  carolAsks();
+  const [told] = arrived;
+  messenger.accept(messenger.requests[0]!);
+  const { front } = messenger;
+  assert.deepEqual([front?.peer, front?.phase, front === told], ["carol", "connecting", false]);
+  messenger.show(undefined);
+  messenger.show(told);
+  assert.equal(messenger.front, front);
+  const channel = FakeConnection.all.at(-1)!.channels[0]!;
+  channel.open();
+  channel.hears({ kind: "hello", instance: "page of carol", received: undefined });
+  await settled();
+  messenger.signOut();
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+  await messenger.join("bob");
+  messenger.show(told);
+  assert.equal(messenger.front, undefined);
+});
+
+test("that somebody was declined is kept", async () => {
+  fakeKeyRanges();
+  const { database } = databaseInMemory();
+  const { settings } = await alice(undefined, new History(Promise.resolve(database), () => false, () => {}, () => {}));
+  settings.choose({ askFirst: true });
+  carolAsks();
+  await settled();
+  messenger.decline(messenger.requests[0]!);
+  await settled();
+  assert.deepEqual(messenger.conversations.map(({ entries }) => entries.map((entry) => entry.kind === "note" && entry.phrase.key)), [["noteDeclined"]]);
+  assert.deepEqual([(await database.all("conversations")).length, (await database.all("entries")).length], [1, 1]);
+});
+
 test("while Join waits it can be cancelled, and the next Join is not mixed up with it", async () => {
   await alice();
   messenger.signOut();
@@ -705,6 +762,24 @@ test("a call that was being made when the page was loaded again is made again", 
   assert.deepEqual(sentTypes(), ["login", "offer"]);
 });
 
+test("a page that is loaded again before it has the session back leaves it to the next one", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  messenger.leavePage();
+  const left = new Map(tab);
+  FakeSocket.opens = false;
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, messenger.serviceReady], ["alice", false]);
+  messenger.leavePage();
+  assert.deepEqual(tab, left);
+  FakeSocket.opens = true;
+  keeps(true);
+  await loadedAgain(tab);
+  assert.deepEqual([messenger.login, messenger.front?.peer, messenger.front?.phase], ["alice", "bob", "reconnecting"]);
+  assert.equal(FakeSocket.latest.sent[0]!.resume, "a-secret-of-the-service");
+});
+
 test("where the session has ended meanwhile the person is joined, and nobody is called", async () => {
   keeps(false);
   const { tab } = await alice();
@@ -714,6 +789,140 @@ test("where the session has ended meanwhile the person is joined, and nobody is 
   mock.timers.tick(20_000);
   await settled();
   assert.deepEqual([messenger.login, messenger.front?.phase, sentTypes(), said()], ["alice", "off", ["login"], ["noteNotRestored"]]);
+});
+
+/** A promise, and what keeps it. */
+function later(): [promise: Promise<void>, now: () => void] {
+  let now = () => {};
+  return [new Promise((resolve) => (now = resolve)), () => now()];
+}
+
+test("whoever cancels while the page takes the session over gives the login up, and keeps the token", async () => {
+  keeps(false);
+  const { tab } = newPage();
+  messenger.takeToken("token");
+  await alice(tab);
+  for (const opens of [true, false]) {
+    messenger.leavePage();
+    const copy = new Map(tab);
+    let read: () => void;
+    [device, read] = later();
+    FakeSocket.opens = opens;
+    keeps(true);
+    newPage(tab);
+    const page = messenger;
+    messenger.connectToService();
+    const resumed = messenger.resume();
+    await settled();
+    assert.equal(messenger.joining, true);
+    messenger.cancelJoin();
+    messenger.cancelJoin();
+    read();
+    await resumed;
+    assert.deepEqual([messenger.joining, messenger.login, [...tab.keys()]], [false, undefined, ["token"]]);
+    FakeSocket.opens = true;
+    if (!opens) FakeSocket.latest.opened();
+    await settled();
+    assert.deepEqual(sentTypes(), ["login", "logout"]);
+    const [given] = FakeSocket.latest.sent;
+    assert.deepEqual([given!.resume, given!.token], ["a-secret-of-the-service", "token"]);
+    const socket = FakeSocket.latest;
+    await loadedAgain(copy);
+    assert.deepEqual([messenger.login, messenger.joining], [undefined, false], "a copy of the tab does not join either");
+    messenger = page;
+    FakeSocket.latest = socket;
+    keeps(false);
+    await messenger.join("alice");
+    assert.deepEqual([messenger.login, lastToken()], ["alice", "token"]);
+  }
+});
+
+test("whoever deletes everything while the page takes the session over is not joined, and gives the login up", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  let read: () => void;
+  [device, read] = later();
+  newPage(tab);
+  messenger.connectToService();
+  const resumed = messenger.resume();
+  await settled();
+  await messenger.forget();
+  read();
+  await resumed;
+  await settled();
+  assert.deepEqual([messenger.login, messenger.joining, messenger.recognition, tab.size, sentTypes()], [undefined, false, undefined, 0, ["login", "logout"]]);
+});
+
+test("whoever deletes everything after that, before the service has answered, brings the session back once", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  FakeSocket.answers = false;
+  await loadedAgain(tab);
+  await messenger.forget();
+  assert.deepEqual(sentTypes(), ["login"]);
+  FakeSocket.latest.says({ type: "login", success: true, ...FakeSocket.keeps, resumed: true, received: 0 });
+  assert.deepEqual([messenger.login, tab.size, sentTypes()], [undefined, 0, ["login", "logout"]]);
+});
+
+test("whoever joins before it is known whether the tab is a copy gives the session before up, unless it is one", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  for (const free of [false, true]) {
+    messenger.leavePage();
+    newPage(free ? tab : new Map(tab)).claim.free = free;
+    let answer: () => void;
+    [claimed, answer] = later();
+    messenger.connectToService();
+    await settled();
+    const resumed = messenger.resume();
+    const joined = messenger.join("alice");
+    await settled();
+    assert.deepEqual(sentTypes(), []);
+    answer();
+    await Promise.all([resumed, joined]);
+    assert.deepEqual([messenger.login, messenger.alert], ["alice", undefined]);
+    assert.deepEqual(sentTypes(), free ? ["login", "logout", "login"] : ["login"]);
+    const secrets = FakeSocket.latest.sent.flatMap(({ resume }) => resume ?? []);
+    assert.deepEqual(secrets.map((secret) => secret === "a-secret-of-the-service"), free ? [true, false] : [false]);
+  }
+});
+
+test("a page that stays open longer than its certificate lasts takes the next one", async () => {
+  const certificate = (expires: number) => ({ certificate: { expires } as RTCCertificate, next: undefined, kept: true });
+  own = certificate(1);
+  await alice();
+  own = certificate(2);
+  messenger.woke();
+  await settled();
+  await calls("bob", "bob", "01");
+  assert.deepEqual(FakeConnection.all.at(-1)!.getConfiguration().certificates, [own.certificate]);
+  messenger.signOut();
+  let read = 0;
+  mock.method(device, "then", () => read++);
+  messenger.woke();
+  assert.equal(read, 0, "before Join nothing is read");
+});
+
+test("a page that was signed out while it took the session over restores calls of the next login like any other page", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  messenger.leavePage();
+  FakeSocket.answers = false;
+  await loadedAgain(tab);
+  messenger.signOut();
+  FakeSocket.answers = true;
+  FakeSocket.latest.says({ type: "login", success: true, ...FakeSocket.keeps });
+  await settled();
+  await messenger.join("alice");
+  const channel = await calls("bob", "bob", "01");
+  await settled();
+  channel.onclose?.();
+  FakeSocket.latest.onclose?.({ code: 1006, reason: "" });
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual([messenger.serviceReady, messenger.front?.phase, said()], [true, "reconnecting", ["noteConnected", "noteInterrupted"]]);
 });
 
 test("a tab that is a copy offers Join, and leaves the session to its original", async () => {

@@ -62,9 +62,7 @@ export class Messenger {
   constructor(private readonly options: MessengerOptions) {
     this.#handover = new Handover(options);
     this.#service = new ServiceConnection(options.url, {
-      stateChanged: () => {
-        this.#changed();
-      },
+      stateChanged: () => this.#changed(),
       received: (frame) => {
         if (frame.type !== "error") {
           this.#switchboard?.calls.receive(frame);
@@ -102,10 +100,7 @@ export class Messenger {
       changed: () => this.#changed(),
       service: this.#service,
       ownIdentity: () => this.#identity,
-      whyNotReady: () => {
-        const { state } = this.#service;
-        return state.kind === "stopped" ? state.reason : (this.#alerts.refusal ?? phrase("unreachable"));
-      },
+      whyNotReady: () => (this.service.kind === "stopped" ? this.service.reason : (this.#alerts.refusal ?? phrase("unreachable"))),
       attended: () => this.#attended,
       asks: (key) => this.requests.some(({ peer }) => loginKey(peer) === key),
       alert: (said) => this.#warn(said),
@@ -157,6 +152,7 @@ export class Messenger {
   woke(): void {
     this.#service.hurry();
     this.#switchboard?.calls.check();
+    if (this.login !== undefined) void this.#prove(); // A page that stays open may outlive its certificate.
   }
 
   get service(): ServiceState {
@@ -231,17 +227,25 @@ export class Messenger {
       this.#service.setToken(undefined);
       return this.#handover.keep(undefined);
     }
-    const free = await this.#handover.claim(session);
-    if (this.joining || this.login !== undefined) return;
-    if (free) {
-      await this.#enter(session.login, () => ({ joined: true }), open);
-      this.#resuming = this.#switchboard !== undefined;
-      if (this.#resuming) this.#service.resume(session);
+    this.#resuming = await this.#handover.claim(session);
+    if (!this.#resuming) {
+      // This tab is a copy of another one, which keeps the login.
+      this.#handover.keep(undefined);
+      if (!this.joining) this.#warn(phrase("stopTakenOver"));
       return;
     }
-    // This tab is a copy of another one, which keeps the login.
-    this.#handover.keep(undefined);
-    this.#warn(phrase("stopTakenOver"));
+    if (this.joining) return this.#giveBack(); // The person was faster, and has typed a login.
+    await this.#enter(session.login, () => ({ joined: true }), open);
+    if (this.#resuming) this.#service.resume(session);
+  }
+
+  /** If the session of the page before has yet to be taken over, gives it up. Otherwise it would hold its login against this page. */
+  #giveBack(): void {
+    const { left } = this.#handover;
+    if (!this.#resuming || left === undefined) return;
+    this.#handover.giveUp();
+    this.#service.resume(left.session);
+    this.#leave();
   }
 
   /** @param ask asks the service for the login */
@@ -249,7 +253,9 @@ export class Messenger {
     const key = loginKey(login);
     const before = this.#account?.key === key ? this.#account : undefined;
     const account = before ?? new Account(key, this.#host);
-    const joined = this.#join.begin({ prove: () => this.#prove(), load: () => before?.refresh() ?? account.load(), ask });
+    // A session that is given up comes first.
+    const load = () => this.#handover.claimed.then(() => before?.refresh() ?? account.load());
+    const joined = this.#join.begin({ prove: () => this.#prove(), load, ask });
     this.#changed();
     const result = await joined;
     if (result === undefined) return;
@@ -289,6 +295,7 @@ export class Messenger {
   cancelJoin(): void {
     this.#join.cancel();
     this.#service.cancelJoin();
+    this.#giveBack();
     this.#changed();
   }
 
@@ -304,13 +311,13 @@ export class Messenger {
   }
 
   #leave(): void {
+    this.#resuming = false;
     this.#switchboard?.end();
     this.#switchboard = undefined;
     this.#service.leave();
     this.#account?.signedOut();
     this.#alerts.accepted();
-    this.alert = undefined;
-    this.#changed();
+    this.#warn(undefined);
   }
 
   /** The page is going away. Tells the others while it can. */
@@ -336,6 +343,7 @@ export class Messenger {
 
   /** Signs out and forgets all conversations in this page. The caller deletes what the device keeps. Resolves when files are deleted. */
   async forget(): Promise<void> {
+    if (this.joining) this.cancelJoin();
     this.signOut();
     const closed = this.#account?.close();
     this.#account = undefined;
@@ -368,9 +376,9 @@ export class Messenger {
     this.#changed();
   }
 
-  /** Brings a conversation to the front, or none. */
+  /** Brings a conversation to the front, or none. A notification may ask for one that is gone, or after Sign out. */
   show(conversation: LiveConversation | undefined): void {
-    this.#account?.show(conversation);
+    if (this.#switchboard !== undefined) this.#account?.show(conversation);
     this.#changed();
   }
 
@@ -380,10 +388,7 @@ export class Messenger {
     this.#changed();
   }
 
-  /**
-   * Calls somebody and brings the conversation to the front. If there is a call with them already it stays: they called first, or the
-   * button was pressed twice.
-   */
+  /** Calls somebody and brings the conversation to the front. */
   connect(typed: string): void {
     this.#switchboard?.connect(typed);
   }

@@ -1,6 +1,9 @@
 /** How often the clock is looked at, in ms. */
 const LOOK = 2_000;
-/** A look that is later than this shows that the page stood still. Browsers delay timers of hidden pages by a second. In ms. */
+/**
+ * A look that is later than this shows that the page stood still. Browsers delay timers of hidden pages by a second, and Chromium
+ * after some minutes by up to a minute: such a page counts as asleep. In ms.
+ */
 const ASLEEP = 3_000;
 
 /**

@@ -191,8 +191,9 @@ export class Switchboard implements CallsListener {
 
   /** Declines somebody who waits. */
   decline(request: Request): void {
-    this.calls.decline(request);
+    // This comes first: an empty conversation goes with the request, from the device too.
     this.account.note(this.account.with(request.peer), phrase("noteDeclined", request.peer));
+    this.calls.decline(request);
   }
 
   /** Ends the call of a conversation, or stops restoring it. */
@@ -318,7 +319,7 @@ export class Switchboard implements CallsListener {
     conversation.ended(call);
     if (call.wasOpen) host.alert(undefined);
     const stopped = FINAL.has(end) && this.recovery.stop(conversation);
-    // A call of theirs that takes the place of an attempt to restore one restores it too.
+    // If their call takes the place of this page's attempt to restore, their call restores it.
     if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation, end)) return host.changed();
     if (call.wasOpen && ["lost", "rerouted", "gone", "superseded", "away", "unloaded"].includes(end)) {
       // Nothing tells of a client without framing whether it is gone.

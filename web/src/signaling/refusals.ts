@@ -4,18 +4,23 @@ import { Backoff } from "./backoff.js";
 const LOGIN_HELD = 8_000;
 /** While somebody waits for the service, the longest wait before the login is asked for again, in ms … */
 const URGENT_LOGIN = 1_000;
-/** … so many times. After twenty refusals in a row the service would end the connection (messages/PROTOCOL.md, "Framing"). */
+/** … so many times. After twenty refusals in a row the service ends the connection, and the page would stop (messages/PROTOCOL.md, "Framing"). */
 const URGENT_LOGINS = 10;
+
+/** The page leaves a connection after so many. */
+const LEAVE_AFTER = 19;
 
 /** The refusals of a login in a row, and when it is asked for again. */
 export class Refusals {
-  /** How many there were on this connection, and since when, in ms of `performance.now()`. */
+  /** How many there were on this connection, … */
   #count = 0;
-  #since = 0;
+  /** … and since when the login is refused, in ms of `performance.now()`. */
+  #since = Infinity;
   readonly #backoff = new Backoff(1_000, 30_000);
 
-  /** There is another connection. */
+  /** There is another connection. Unless this page has left the one before, the service may hold the login for that. */
   connected(): void {
+    if (this.#count < LEAVE_AFTER) this.#since = Infinity;
     this.#count = 0;
   }
 
@@ -28,13 +33,14 @@ export class Refusals {
   /**
    * The login was refused.
    * @param urgent whether somebody waits for the service
-   * @returns when to ask again, in ms, and whether the service may hold the login for a connection that it believes alive
+   * @returns when to ask again, in ms, whether the service may hold the login for a connection that it believes alive, and whether to ask
+   * on another connection
    */
-  add(code: string, urgent: boolean): { wait: number; held: boolean } {
-    if (this.#count === 0) this.#since = performance.now();
+  add(code: string, urgent: boolean): { wait: number; held: boolean; leave: boolean } {
+    this.#since = Math.min(this.#since, performance.now());
     const held = code === "login-taken" && performance.now() - this.#since < LOGIN_HELD;
     // Without its login nobody can call this page.
     const soon = this.#count++ < URGENT_LOGINS && (held || urgent);
-    return { wait: 1_000 + this.#backoff.next(soon ? URGENT_LOGIN : undefined), held };
+    return { wait: 1_000 + this.#backoff.next(soon ? URGENT_LOGIN : undefined), held, leave: this.#count === LEAVE_AFTER };
   }
 }

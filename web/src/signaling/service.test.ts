@@ -69,12 +69,15 @@ const malformed = { type: "error", code: "malformed", message: "The message is n
 /** A connection of which the service has accepted the socket, and what it has told its listener. */
 function connected(backoff = new Backoff(1_000, 1_000, () => 0.5)) {
   const heard: string[] = [];
-  const state = { urgent: false, pending: false, stored: 0, token: undefined as string | undefined, kept: undefined as KeptSession | undefined };
+  const state = { urgent: false, pending: false, fails: false, stored: 0, token: undefined as string | undefined, kept: undefined as KeptSession | undefined };
   const service = new ServiceConnection(
     "ws://host/ws",
     {
       stateChanged: () => {},
-      received: (frame) => heard.push(frame.type === "error" ? frame.code : frame.type),
+      received: (frame) => {
+        if (state.fails) throw new Error("the page fails");
+        heard.push(frame.type === "error" ? frame.code : frame.type);
+      },
       presence: (online, offline) => heard.push(`presence: ${online.join()} | ${offline.join()}`),
       loginLost: (code) => heard.push(`lost: ${code}`),
       loginRegained: (kept) => heard.push(kept ? "regained" : "regained anew"),
@@ -161,6 +164,35 @@ test("the wait that the service asks for is kept, but for none at all", () => {
     mock.timers.tick(1);
     assert.equal(FakeSocket.all.length, sockets + 1, reason);
   }
+});
+
+test("a service that is full is not hurried", () => {
+  for (const [code, wait] of [[1006, 2_000], [1013, 20_000]] as const) {
+    const { state } = connected(new Backoff(20_000, 20_000, () => 1));
+    state.urgent = true;
+    latest().ends(code);
+    const sockets = FakeSocket.all.length;
+    mock.timers.tick(wait - 1);
+    assert.equal(FakeSocket.all.length, sockets, `${code}`);
+    mock.timers.tick(1);
+    assert.equal(FakeSocket.all.length, sockets + 1, `${code}`);
+  }
+});
+
+test("a Join at an address that is none ends at once", async () => {
+  const { service } = connected();
+  latest().ends(1006);
+  Object.assign(globalThis, {
+    WebSocket: class {
+      constructor() {
+        throw new DOMException("no", "SyntaxError");
+      }
+    },
+  });
+  const reason = phrase("stopAddress", "ws://host/ws");
+  const joined = service.join("alice");
+  mock.timers.tick(10_000); // A Join that waits ends by then.
+  assert.deepEqual([await joined, service.state], [{ joined: false, code: "stopped", message: "", reason }, { kind: "stopped", reason }]);
 });
 
 test("the clock of the device does not count in the wait until the next attempt", () => {
@@ -458,6 +490,46 @@ test("a login that an earlier connection of the page may still hold is asked for
   mock.restoreAll();
 });
 
+test("a login that somebody else holds is asked for again and again, on other connections before the service ends one for that", async () => {
+  const { service, heard } = await back();
+  const before = FakeSocket.all.length;
+  let clock = performance.now();
+  mock.method(performance, "now", () => clock);
+  const refused = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      latest().says(taken);
+      clock += 31_000;
+      mock.timers.tick(31_000);
+      if (latest().readyState === 0) latest().open();
+    }
+  };
+  await refused(100);
+  const asked = FakeSocket.all.slice(before - 1).map(({ sent }) => sent.filter(({ type }) => type === "login").length);
+  assert.deepEqual(asked, [19, 19, 19, 19, 19, 6]);
+  assert.deepEqual([service.state.kind, service.login], ["connected", "alice"]);
+  const news = heard.length;
+  await refused(13);
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 13, "waiting"]);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 14, "connected"], "nobody believes that an earlier connection holds it");
+  latest().ends(1006);
+  mock.timers.tick(1_000);
+  latest().open();
+  latest().says(taken);
+  assert.deepEqual([heard.length, service.state.kind], [news + 14, "connecting"], "now one may");
+  mock.restoreAll();
+});
+
+test("a connection that ends because the login is refused for long is followed by another one", async () => {
+  const { service } = await back();
+  latest().says(taken);
+  latest().ends(1008, "no login came in time");
+  assert.equal(service.state.kind, "waiting");
+});
+
 test("presence is asked for, again after a reconnect, and when others are of interest", async () => {
   const { service, heard } = await watching(["bob"]);
   assert.deepEqual(latest().sent.at(-1), { type: "watch", logins: ["bob"] });
@@ -734,6 +806,16 @@ test("what has come is stored once in a turn of the event loop, and before it is
   assert.equal(state.kept?.received, 65, "the page is unloaded");
 });
 
+test("a message on which the page fails counts all the same", async () => {
+  const { state } = await joinedAndKept();
+  state.fails = true;
+  assert.throws(() => latest().says(bye), /fails/u);
+  state.fails = false;
+  latest().says(bye);
+  mock.timers.tick(1);
+  assert.equal(state.kept?.received, 2);
+});
+
 test("a service that keeps nothing gets nothing more than before", async () => {
   const { service, state, heard } = connected();
   const joined = service.join("alice");
@@ -902,6 +984,18 @@ test("whoever signs out has no token any more, and a session that is being given
   latest().says(keeps(1, { resumed: true, received: 0 }));
   void service.join("alice");
   assert.equal("token" in latest().sent.at(-1)!, false);
+});
+
+test("the answer to a fresh token that comes after Sign out does not bring the token back", async () => {
+  for (const success of [true, false, undefined]) {
+    const { service, state, heard } = await joinedWithToken();
+    service.takeToken("token-2");
+    service.leave();
+    service.setToken(undefined);
+    if (success === undefined) latest().ends(1006);
+    else latest().says({ type: "token", success, code: "auth-failed" });
+    assert.deepEqual([state.token, heard], [undefined, []]);
+  }
 });
 
 test("a dead connection makes the page resume at once", async () => {

@@ -1,6 +1,6 @@
 import { type Phrase, phrase } from "../words.js";
 import { Backoff } from "./backoff.js";
-import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, stopReason } from "./closing.js";
+import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, retryWithin, stopReason } from "./closing.js";
 import { Connection, type Timer } from "./connection.js";
 import { type Fields, parseFields } from "./fields.js";
 import { type LoginReply, type Outgoing, readFrame } from "./frames.js";
@@ -21,8 +21,6 @@ const JOIN_TIMEOUT = 10_000;
 const CONNECT_TIMEOUT = 10_000;
 /** The same while somebody waits for the service, in ms. TCP sends its SYN again after 1, 3, 7 and 15 s (RFC 6298), which may be late. */
 const URGENT_CONNECT_TIMEOUT = 5_000;
-/** While somebody waits for the service, the longest wait before the next attempt to connect, in ms. */
-const URGENT_RETRY = 2_000;
 /** An attempt to connect that began before the network changed is given up if it has taken this long, in ms. */
 const STALE_ATTEMPT = 1_000;
 /** How long the service keeps a session without a connection, unless it has said something else, in s. */
@@ -96,7 +94,7 @@ export class ServiceConnection {
     return this.#connection?.loggedIn === true;
   }
 
-  /** Whether there is a doubt that frames arrive at the service. It ends with an answer, or the connection does. */
+  /** Whether there is a doubt that frames arrive at the service. It ends when an answer comes or the connection is dropped. */
   get doubted(): boolean {
     return this.#connection?.liveness?.doubted === true;
   }
@@ -171,6 +169,7 @@ export class ServiceConnection {
   resume(kept: KeptSession): void {
     this.login = kept.login;
     this.#session = new Session(kept.login, kept);
+    this.#session.token = this.#token;
     if (this.#connection?.open !== true) return this.connect();
     this.#setState({ kind: "connecting" });
     this.#sendLogin(this.#connection);
@@ -188,7 +187,7 @@ export class ServiceConnection {
     if (this.#state.kind === "stopped" && this.#session !== undefined) this.connect();
   }
 
-  /** The next login brings this token, and one that is being given up the one before. */
+  /** The next login brings this token. A session that is being given up keeps the one before. */
   setToken(token: string | undefined): void {
     this.#token = token;
     this.listener.keepToken(token);
@@ -261,7 +260,7 @@ export class ServiceConnection {
     if (this.#session?.on === true) this.listener.keep(this.#session.kept);
   }
 
-  /** Stores it once in a turn of the event loop, however many messages come in that. What is confirmed is stored before. */
+  /** Stores it at most once in each turn of the event loop. A ping confirms only what is stored. */
   #keepSoon(): void {
     this.#storeTimer ??= setTimeout(() => this.keep(), 0);
   }
@@ -307,6 +306,7 @@ export class ServiceConnection {
   }
 
   #setState(state: ServiceState): void {
+    if (state.kind === "stopped") this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: state.reason });
     this.#state = state;
     this.listener.stateChanged();
   }
@@ -399,7 +399,8 @@ export class ServiceConnection {
   #refused(connection: Connection, code: string): void {
     // The same token would be refused again.
     if (tokenFault(code) !== undefined) return this.#drop(connection, TOKEN_ENDED, phrase("tokenRefused"));
-    const { wait, held } = this.#refusals.add(code, this.listener.urgent());
+    const { wait, held, leave } = this.#refusals.add(code, this.listener.urgent());
+    if (leave) return this.#drop(connection);
     connection.loginTimer = setTimeout(() => this.#sendLogin(connection), wait);
     if (held) return;
     this.#connected();
@@ -411,12 +412,17 @@ export class ServiceConnection {
     const fields = parseFields(data);
     const session = connection.loggedIn && this.#session?.on === true && counts(fields) ? this.#session : undefined;
     if (session?.isNew() === false) return;
-    if (fields !== undefined) this.#act(connection, fields, data);
-    if (session === undefined || session !== this.#session) return;
-    session.acted(data);
-    if (!this.listener.pending()) session.settle();
-    this.#keepSoon();
-    this.#confirm();
+    try {
+      if (fields !== undefined) this.#act(connection, fields, data);
+    } finally {
+      // A message on which this page fails would fail again. The service has counted it.
+      if (session !== undefined && session === this.#session) {
+        session.acted(data);
+        if (!this.listener.pending()) session.settle();
+        this.#keepSoon();
+        this.#confirm();
+      }
+    }
   }
 
   /** @param data the frame as it was on the wire */
@@ -439,7 +445,7 @@ export class ServiceConnection {
       if (connection.loggedIn) this.iceServers.renewed(frame.iceServers);
     } else if (frame.type === "token") {
       const token = connection.renewals.shift();
-      if (token === undefined) return;
+      if (token === undefined || this.login === undefined) return; // After Sign out the page keeps no token.
       if (!frame.success) return this.listener.tokenRefused(frame.code);
       this.setToken(token);
       if (this.#session !== undefined) this.#session.token = token;
@@ -466,14 +472,14 @@ export class ServiceConnection {
     this.#closed(connection, code, "", stop);
   }
 
-  #closed(connection: Connection, code: number, reason: string, stop = stopReason(code, reason)): void {
+  #closed(connection: Connection, code: number, reason: string, stop = stopReason(code, reason, this.login !== undefined)): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.stopTimers();
     this.iceServers.stop();
     if (!connection.opened) this.#obstacle.failed();
     const fresh = connection.renewals.at(-1);
-    if (fresh !== undefined) this.setToken(fresh);
+    if (fresh !== undefined && this.login !== undefined) this.setToken(fresh);
     // The person has another token by now.
     if (code === TOKEN_ENDED && this.#token !== this.#session?.token) stop = undefined;
     // Perhaps an attempt of this page has come late, and has taken its own session over.
@@ -483,10 +489,9 @@ export class ServiceConnection {
     } else if (connection.replies.length > 0) this.#vainLogin = connection.asked;
     if (stop !== undefined) {
       if ((code !== REFUSED && code !== TOKEN_ENDED) || this.login === undefined) this.#forget();
-      this.#joining?.finish({ joined: false, code: "stopped", message: "", reason: stop });
       return this.#setState({ kind: "stopped", reason: stop });
     }
-    const wait = retryAfter(reason) ?? this.backoff.next(this.listener.urgent() ? URGENT_RETRY : undefined);
+    const wait = retryAfter(reason) ?? this.backoff.next(retryWithin(code, this.listener.urgent()));
     this.#retryTimer = setTimeout(() => this.connect(), wait);
     this.#setState({ kind: "waiting", until: performance.now() + wait });
   }

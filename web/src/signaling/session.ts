@@ -54,7 +54,7 @@ export class Session {
   #confirmed = 0;
   /** The bytes of the messages that it would miss. */
   #unsettled = 0;
-  /** How many messages come again that this page has acted on. */
+  /** How many of the next messages are repeats. */
   #again = 0;
   /** How many of this page's messages the service has confirmed. It is undefined if this page has lost count. */
   #base: number | undefined;
@@ -86,7 +86,7 @@ export class Session {
 
   /**
    * The service has accepted that login.
-   * @returns what must be sent again before anything else; undefined: nobody knows what has arrived, or it has been a new session
+   * @returns what must be sent again before anything else; undefined: nobody knows what has arrived, or it is a new session
    */
   accepted({ resume, resumed, received: arrived }: LoginReply): readonly string[] | undefined {
     const known = this.#base ?? arrived;

@@ -21,7 +21,7 @@ export class Watch {
   /** @param due the service is to be asked now, if the page is logged in */
   constructor(private readonly due: () => void) {}
 
-  /** Sets the logins, the most important first. Nobody has a login that no message may name. */
+  /** Sets the logins, the most important first. A login with characters that no message may have is left out: nobody can have it. */
   set(logins: readonly string[]): void {
     const bytes = new TextEncoder();
     let room = MAX_WATCHED_BYTES;

@@ -22,14 +22,14 @@ func Result() *figures.Result {
 		Options: o,
 		Started: time.Date(2026, 3, 9, 14, 5, 6, 0, time.UTC),
 		Machine: figures.Machine{Name: "bench-1", System: "Linux 6.12.0, amd64", CPU: "Example CPU 3.0 GHz", Cores: 8, Memory: 32 << 30, Go: "go1.26.0"},
-		SetUp:   412 * time.Millisecond, Measured: 10 * time.Second, Elapsed: 11800 * time.Millisecond, PeakSessions: 200,
+		SetUp:   412 * time.Millisecond, Measured: 10 * time.Second, Elapsed: 11800 * time.Millisecond, PeakSessions: 200, Opened: 200,
 		Verification: figures.Verification{Done: true, Checked: 11500},
 		Service: &figures.ServiceFigures{PID: 4242, Command: "p2p-messaging", CPU: 9500 * time.Millisecond, PeakCPU: 1.02, CPUPerRelay: 8300 * time.Nanosecond,
 			IdleRSS: 21e6, IdleAnonymous: 6e6, PeakRSS: 34e6, BytesPerSession: 3210, PeakFiles: 214, FileLimit: 20000},
 		Generator: figures.GeneratorFigures{Processes: 1, Cores: 8, CPU: 7 * time.Second, MeanCPU: 0.7, PeakCPU: 0.91, PeakRSS: 45e6, BytesPerSession: 2900},
 	}
 	for second := range 12 {
-		var rec figures.Recorder
+		var rec figures.Snapshot
 		phase := figures.PhaseMeasuring
 		switch second {
 		case 0:
@@ -57,9 +57,10 @@ func Result() *figures.Result {
 				rec.Observe(figures.MetricSendLag, time.Duration(random.IntN(60))*time.Microsecond)
 			}
 		}
-		s := rec.Take()
+		s := &rec
 		if phase == figures.PhaseMeasuring {
 			r.Snapshot.Merge(s)
+			r.During.MergeCounters(s)
 		} else {
 			r.Snapshot.MergeWarmup(s)
 		}
@@ -74,13 +75,13 @@ func Result() *figures.Result {
 // Broken returns the result of a run in which everything went wrong.
 func Broken() *figures.Result {
 	r := Result()
-	var rec figures.Recorder
+	var rec figures.Snapshot
 	for range 12 {
-		rec.Error("peer-overloaded")
+		rec.AddErrors("peer-overloaded", 1)
 	}
-	rec.Error("connection-reset")
-	rec.CloseCode(4000)
-	r.Snapshot.Merge(rec.Take())
+	rec.AddErrors("connection-reset", 1)
+	rec.AddCloses(4000, 1)
+	r.Snapshot.Merge(&rec)
 	r.Timeline[6].Errors = 13
 	r.Verification.Findings = map[figures.Violation]figures.Finding{
 		figures.ViolationLost:     {Count: 3, Example: "frame 17 of pair 4, from its caller, never arrived"},

@@ -14,8 +14,8 @@ func Lingering(t *testing.T, url string) string {
 	return forward(t, url, 1<<30, Drain)
 }
 
-// Full is the service at url, but it takes so many connections only. The others wait in the accept queue for ever, as those
-// to a service that is out of files. It ends with the test.
+// Full is the service at url, which takes only this many connections. The others wait in the accept queue for ever, as those to a
+// service that is out of files. It ends with the test.
 func Full(t *testing.T, url string, connections int) string {
 	return forward(t, url, connections, func(net.Conn) {})
 }

@@ -23,8 +23,9 @@ export const formatBytes: Format = (value) => {
 
 export const formatSeconds: Format = (value) => {
   if (value < 120) return significant(value) + " s";
-  const minutes = Math.floor(value / 60);
-  const seconds = String(Math.round(value % 60)).padStart(2, "0");
+  const whole = Math.round(value);
+  const minutes = Math.floor(whole / 60);
+  const seconds = String(whole % 60).padStart(2, "0");
   return minutes < 60
     ? `${minutes}:${seconds}`
     : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;

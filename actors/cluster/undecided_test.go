@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2p-messaging/actors"
+	"p2p-messaging/messages"
+)
+
+// Somebody else asks for a login, at the node to which its client comes back at the same time.
+func TestAResumeBehindAClaimOfSomebodyElseMovesTheSession(t *testing.T) {
+	for _, wrong := range []string{"", "a-secret-of-nobody-here"} {
+		in(t, 2, func(t *testing.T, nodes []*memNode) {
+			_, first := nodes[0].keep(t, "bob", firstSecret, 0)
+			nodes[0].network.store.set(func(f *fakeStore) { f.delay = 100 * time.Millisecond })
+			other, bob := nodes[1].comeBack("bob", wrong), nodes[1].comeBack("bob", first.Resume)
+			bob.wantNext(t, `"resumed":true`)
+			other.wantNext(t, "login-taken")
+		})
+	}
+}
+
+// deafStore is a store that one node does not hear for a while. Its lease is renewed all the same.
+type deafStore struct {
+	*fakeStore
+	deaf atomic.Bool
+}
+
+func (s *deafStore) Do(ctx context.Context, lease int64, operations []Operation) ([]string, error) {
+	if s.deaf.Load() {
+		<-ctx.Done()
+		return nil, errSilent
+	}
+	return s.fakeStore.Do(ctx, lease, operations)
+}
+
+// handedOver is a session of bob at nodes[0] that was handed over to nodes[1], which has not taken its login. Its client has not confirmed
+// what alice at nodes[2] and carol at nodes[0] have sent.
+type handedOver struct {
+	nodes        []*memNode
+	alice, carol *client
+	secret       string
+	store        *deafStore // of nodes[0]
+}
+
+func handsOver(t *testing.T, nodes []*memNode) *handedOver {
+	t.Helper()
+	h := &handedOver{nodes: nodes, store: &deafStore{fakeStore: nodes[0].network.store}}
+	nodes[0].cluster.ownership.store = h.store
+	bob, reply := nodes[0].keep(t, "bob", firstSecret, 0)
+	h.secret = reply.Resume
+	h.alice, h.carol = nodes[2].must(t, "alice", ""), nodes[0].must(t, "carol", "")
+	h.alice.send(t, offer("alice", "bob", 1))
+	bob.wantNext(t, offer("alice", "bob", 1))
+	h.carol.send(t, offer("carol", "bob", 2))
+	bob.wantNext(t, offer("carol", "bob", 2))
+	answer := make(chan actors.HandedOver, 1)
+	resumption := &actors.Resumption{Secret: []byte(h.secret), Received: messages.Count{OK: true}}
+	nodes[1].cluster.relay.request(nodes[0].address, "bob", resumption, func(outcome actors.HandedOver, _ *reader) { answer <- outcome })
+	if outcome := <-answer; outcome != actors.Hands {
+		t.Fatalf("the node has answered %d", outcome)
+	}
+	return h
+}
+
+// wantTold fails the test unless each sender was told once, and nothing more is expected of any node.
+func (h *handedOver) wantTold(t *testing.T) {
+	t.Helper()
+	for _, c := range []*client{h.alice, h.carol} {
+		if texts := c.unread(); len(texts) != 1 || !strings.Contains(texts[0], `"code":"peer-unavailable"`) {
+			t.Errorf("a sender was told %q, want that its message was not delivered", texts)
+		}
+	}
+	h.wantSettled(t)
+}
+
+func (h *handedOver) wantSettled(t *testing.T) {
+	t.Helper()
+	for i, n := range h.nodes {
+		if left := n.cluster.relay.unsettled(); left != 0 {
+			t.Errorf("node %d waits for what becomes of %d messages", i, left)
+		}
+		if handing := len(n.cluster.relay.moving.handing); handing != 0 {
+			t.Errorf("node %d hands over %d sessions", i, handing)
+		}
+	}
+}
+
+// A session was handed over, and nobody has it. Nothing tells its node so. The senders of what it had are told.
+func TestTheSendersAreToldWhenNobodyKnowsWhereASessionIs(t *testing.T) {
+	swapped := func(f *fakeStore) { f.keys["bob"] = fakeKey{"n1-x 99", f.keys["bob"].lease} }
+	given := func(f *fakeStore) { delete(f.keys, "bob") }
+	for name, act := range map[string]func(h *handedOver){
+		"the store does not answer":                                      func(h *handedOver) { h.store.deaf.Store(true) },
+		"the other node has claimed the login too late, and given it up": func(h *handedOver) { h.store.set(given) },
+		"the other node is just giving it up": func(h *handedOver) {
+			h.store.set(swapped)
+			time.Sleep(5050 * time.Millisecond) // the first node has asked, and will again
+			h.store.set(given)
+		},
+		"the other node has the login, and says nothing": func(h *handedOver) { h.store.set(swapped) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, 3, func(t *testing.T, nodes []*memNode) {
+				h := handsOver(t, nodes)
+				act(h)
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				h.store.deaf.Store(false)
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				h.wantTold(t)
+				h.store.set(func(f *fakeStore) { delete(f.keys, "bob") })
+				if _, reply := nodes[0].keep(t, "bob", h.secret, 0); reply.Resumed == nil || *reply.Resumed {
+					t.Errorf("a client without a session was answered with %+v", reply)
+				}
+			})
+		})
+	}
+}
+
+// A node loses its lease while it asks whether a session was fetched.
+func TestTheSendersAreToldWhenANodeIsFencedWhileASessionMoves(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		h := handsOver(t, nodes)
+		h.store.deaf.Store(true)
+		h.store.set(func(f *fakeStore) { f.cut = f.keys["bob"].lease })
+		time.Sleep(3 * time.Second)
+		bob := nodes[0].comeBack("bob", h.secret)
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if h.carol.closed != messages.CloseServiceRestart {
+			t.Errorf("carol was closed with %d, want 1012", h.carol.closed)
+		}
+		if texts := h.alice.unread(); len(texts) != 1 || !strings.Contains(texts[0], `"code":"peer-unavailable"`) {
+			t.Errorf("alice was told %q, want that her message was not delivered", texts)
+		}
+		h.wantSettled(t)
+		h.store.set(func(f *fakeStore) { f.cut = 0 })
+		h.store.deaf.Store(false)
+		bob.wantNext(t, "capacity")
+	})
+}
+
+// The client comes back to the first node before that hears that the session has moved. Nobody is told anything.
+func TestAClientComesBackBeforeItsFirstNodeHearsThatTheSessionHasMoved(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		first, reply := nodes[0].keep(t, "bob", firstSecret, 0)
+		alice, carol := nodes[2].must(t, "alice", ""), nodes[0].must(t, "carol", "")
+		alice.send(t, offer("alice", "bob", 1))
+		first.wantNext(t, offer("alice", "bob", 1))
+		carol.send(t, offer("carol", "bob", 2))
+		first.wantNext(t, offer("carol", "bob", 2))
+		nodes[0].holdKind(kindMoved)
+		moved, second := nodes[1].keep(t, "bob", reply.Resume, 0)
+		second.want(t, true, 0)
+		moved.wantNext(t, offer("alice", "bob", 1))
+		moved.wantNext(t, offer("carol", "bob", 2))
+		back := nodes[0].comeBack("bob", second.Resume)
+		time.Sleep(300 * time.Millisecond)
+		synctest.Wait()
+		nodes[0].arrive()
+		back.wantNext(t, `"resumed":true`)
+		back.wantNext(t, offer("alice", "bob", 1))
+		back.wantNext(t, offer("carol", "bob", 2))
+		back.send(t, `{"type":"ping","received":2}`)
+		back.wantNext(t, "pong")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		alice.silent(t)
+		carol.silent(t)
+		(&handedOver{nodes: nodes}).wantSettled(t)
+	})
+}
+
+// A session that was handed over, and not fetched, ends. Its node waits for nothing of it any more.
+func TestNothingIsLeftOfASessionThatEndsWhileItMoves(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		h := handsOver(t, nodes)
+		nodes[0].End("bob")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		h.wantTold(t)
+	})
+}
