@@ -374,8 +374,8 @@ export class Switchboard implements CallsListener {
     if (!askFirst) return "take";
     const call = this.calls.with(peer);
     const before = call?.wasOpen === true ? call.fingerprints : this.account.find(peer)?.loss;
-    // The person calls them, or has accepted the other end of a call that is open or being restored. Its login may be somebody else's
-    // by now. Only the page before in this tab knew its certificate, if that had the call.
+    // The person calls them, or has accepted the other end of a call that is open or being restored. That end is known by its
+    // certificate: its login may be somebody else's by now. A page that was loaded again does not know the certificate.
     const known = before === undefined ? call?.outgoing === true && call.phase === "calling" : [undefined, fingerprintOf(sdp)].includes(before.peer);
     return known ? "take" : "ask";
   }
