@@ -749,6 +749,20 @@ test("the other side of a reload takes the call that restores the one before, wi
   assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["theirs", 0]);
 });
 
+test("after a reload, too, who has taken the login of the other is asked about", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  await settled();
+  keeps(true);
+  const { settings } = await loadedAgain(tab);
+  settings.choose({ askFirst: true });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("66") }, from: "bob", to: "alice", call: "of somebody else" });
+  assert.deepEqual([messenger.front?.phase, messenger.front?.call, messenger.requests.length], ["reconnecting", undefined, 1]);
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["theirs", 0]);
+});
+
 test("a call that was being made when the page was loaded again is made again", async () => {
   keeps(false);
   const { tab } = await alice();

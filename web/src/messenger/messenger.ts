@@ -264,7 +264,7 @@ export class Messenger {
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
-      for (const { peer, call } of open) this.#switchboard.restore(peer, call);
+      for (const one of open) this.#switchboard.restore(one);
       if (front !== undefined) account.show(account.find(front));
     } else this.#warn(refusal(login, result));
     this.#changed();

@@ -13,6 +13,7 @@ import { type Phrase, phrase } from "../words.js";
 import type { Account } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
 import { noConnection, noticeOf } from "./notices.js";
+import type { OpenConversation } from "./openconversations.js";
 import { Recognition } from "./recognition.js";
 import { Recovery } from "./recovery.js";
 
@@ -220,10 +221,10 @@ export class Switchboard implements CallsListener {
     this.account.note(conversation, phrase("noteBlocked", peer));
   }
 
-  /** The page before in this tab was connected to somebody by the call `id`, or called them: it is restored. */
-  restore(peer: string, id: string): void {
-    this.calls.wasBefore(id);
-    this.recovery.lost(this.account.with(peer), { id, fingerprints: undefined }, "lost");
+  /** The page before in this tab was connected to somebody, or called them: the call is restored. */
+  restore({ peer, call, certificate }: OpenConversation): void {
+    this.calls.wasBefore(call);
+    this.recovery.lost(this.account.with(peer), { id: call, fingerprints: certificate === undefined ? undefined : { peer: certificate } }, "lost");
   }
 
   /** Ends every call and restores none. */
@@ -375,7 +376,7 @@ export class Switchboard implements CallsListener {
     const call = this.calls.with(peer);
     const before = call?.wasOpen === true ? call.fingerprints : this.account.find(peer)?.loss;
     // The person calls them, or has accepted the other end of a call that is open or being restored. That end is known by its
-    // certificate: its login may be somebody else's by now. A page that was loaded again does not know the certificate.
+    // certificate: its login may be somebody else's by now. The end of a call that was not open before a reload is not known.
     const known = before === undefined ? call?.outgoing === true && call.phase === "calling" : [undefined, fingerprintOf(sdp)].includes(before.peer);
     return known ? "take" : "ask";
   }
