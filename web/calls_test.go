@@ -410,6 +410,27 @@ func TestAClickMeantToConnectNeverHangsUp(t *testing.T) {
 			if x2, y2 := alice.position(alice.find("button", "Connect to")); x2 != x || y2 != y {
 				t.Errorf("the button Connect to has moved from %v, %v to %v, %v", x, y, x2, y2)
 			}
+
+			// The same, where the button Call of the conversation stood: it gives way to one that ends the call.
+			alice.click("button", "Disconnect from bob")
+			alice.find("button", "Call bob again")
+			eval[any](alice, `globalThis.clicked = "", new MutationObserver((_, observer) => {
+				const [button] = [...document.querySelectorAll(".peer button")].filter(({ ariaLabel }) => /^(Cancel the call to|Disconnect from) bob$/.test(ariaLabel));
+				if (button === undefined) return;
+				observer.disconnect();
+				button.click();
+				clicked = button.ariaLabel;
+			}).observe(document.body, { subtree: true, childList: true, attributes: true })`)
+			bob.click("button", "Call alice again")
+			alice.connected("bob")
+			if eval[string](alice, "clicked") == "" {
+				t.Error("nothing stood where the button Call was")
+			}
+			alice.say("on again")
+			bob.hears("alice", "on again")
+			// A moment later it takes clicks.
+			alice.click("button", "Disconnect from bob")
+			bob.find("button", "Call alice again")
 			alice.click("button", "Sign out")
 			bob.click("button", "Sign out")
 			alice.find("button", "Join")

@@ -54,9 +54,12 @@ func TestHowOneIsConnectedIsShownAndWhatTheServiceSaw(t *testing.T) {
 			t.Errorf("%s is shown as %q, want host or prflx", name, figures[name])
 		}
 	}
+	// They go on while the page shows something new all the time, as during a file.
 	received := figures["Received"]
+	eval[any](alice, `globalThis.news = setInterval(() => dispatchEvent(new Event("storage")), 100)`)
 	bob.say(strings.Repeat("more ", 1_000))
 	alice.until("more bytes received", func(context.Context) (bool, error) { return alice.wire().Figures["Received"] != received, nil })
+	eval[any](alice, "clearInterval(news)")
 
 	alice.find("list", "What the service saw")
 	journal := alice.wire()

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/crc32"
@@ -811,6 +812,54 @@ func TestFilesPassBetweenFirefoxAndChromium(t *testing.T) {
 	fox.shows("log", "Discussion", "Delivered and checked.")
 }
 
+// filesOnDisk counts the files that a page has on disk.
+const filesOnDisk = `(async () => {
+	const count = async (directory) => {
+		let files = 0;
+		for await (const handle of directory.values()) files += handle.kind === "file" ? 1 : await count(handle);
+		return files;
+	};
+	for (;;) {
+		try {
+			return await count(await navigator.storage.getDirectory());
+		} catch (e) {
+			if (e.name !== "NotFoundError") throw e; // a folder was deleted meanwhile: count again
+		}
+	}
+})()`
+
+func TestOffTheRecordFilesAreNotWrittenDown(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice, bob := s.filePair()
+	bob.toggle("Off the record")
+	path, want := onDisk(t, "small.bin", 1000)
+	alice.choose(path)
+	bob.click("button", "Accept small.bin")
+	if _, sum := bob.save("small.bin"); sum != want {
+		t.Error("bob's file is not what alice sent")
+	}
+	if kept := eval[int](bob, filesOnDisk); kept != 0 {
+		t.Errorf("off the record %d files are on disk", kept)
+	}
+	// The memory has less room, which alice's page knows.
+	path = filepath.Join(t.TempDir(), "film.mkv")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 300e6)); err != nil {
+		t.Fatal(err)
+	}
+	alice.choose(path)
+	alice.shows("alert", "", "film.mkv is too large: the browser of bob currently accepts files up to 256 MB.")
+
+	bob.toggle("Off the record")
+	path, _ = onDisk(t, "on record.bin", 1000)
+	alice.choose(path)
+	bob.click("button", "Accept on record.bin")
+	bob.find("link", "Save on record.bin")
+	if kept := eval[int](bob, filesOnDisk); kept == 0 {
+		t.Error("a file is not on disk, so that this shows nothing")
+	}
+}
+
 func TestDeleteEverythingDeletesFilesThatHaveComeAndThoseUnderWay(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -823,21 +872,7 @@ func TestDeleteEverythingDeletesFilesThatHaveComeAndThoseUnderWay(t *testing.T) 
 	bob.find("link", "Save done.bin")
 	bob.click("button", "Accept under way.bin")
 	bob.progressed("under way.bin")
-	const files = `(async () => {
-		const count = async (directory) => {
-			let files = 0;
-			for await (const handle of directory.values()) files += handle.kind === "file" ? 1 : await count(handle);
-			return files;
-		};
-		for (;;) {
-			try {
-				return await count(await navigator.storage.getDirectory());
-			} catch (e) {
-				if (e.name !== "NotFoundError") throw e; // a folder was deleted meanwhile: count again
-			}
-		}
-	})()`
-	if kept := eval[int](bob, files); kept < 2 {
+	if kept := eval[int](bob, filesOnDisk); kept < 2 {
 		t.Errorf("%d files are on disk before, want 2 at least", kept)
 	}
 	bob.click("button", "Settings")
@@ -846,7 +881,7 @@ func TestDeleteEverythingDeletesFilesThatHaveComeAndThoseUnderWay(t *testing.T) 
 	bob.find("button", "Join")
 	alice.vanish("button", "Disconnect from bob")
 	// A write that is under way ends first.
-	for deadline := time.Now().Add(patience); eval[int](bob, files) > 0; {
+	for deadline := time.Now().Add(patience); eval[int](bob, filesOnDisk) > 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("files are on disk still")
 		}

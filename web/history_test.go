@@ -352,6 +352,23 @@ func TestHistoryIsExportedAndDeleted(t *testing.T) {
 		globalThis.exported = new Promise((resolve) => HTMLAnchorElement.prototype.click = function () { resolve(saved); });
 		return true;
 	})()`)
+
+	// A browser's strings end somewhere.
+	eval[bool](alice, `(() => {
+		const { stringify } = JSON;
+		JSON.stringify = (value, ...more) => {
+			if (value?.format === undefined) return stringify(value, ...more);
+			JSON.stringify = stringify;
+			throw new RangeError("Invalid string length");
+		};
+		return true;
+	})()`)
+	alice.click("button", "Settings")
+	alice.click("button", "Export")
+	alice.shows("alert", "", "This browser could not read, store or delete data of this page. Please try again.")
+	alice.click("button", "Dismiss")
+	alice.vanish("dialog", "")
+
 	alice.click("button", "Settings")
 	alice.click("button", "Export")
 	text := eval[string](alice, "exported")

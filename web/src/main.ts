@@ -69,11 +69,7 @@ const device = new ReopeningDatabase(
   openConnection,
 );
 const database = device.found;
-let keeps: boolean | undefined;
-void database.then((found) => {
-  keeps = found !== undefined;
-  view.changed();
-});
+void database.then(() => view.changed());
 const alarm = (said: Phrase) => {
   view.open(undefined); // A dialog would cover the alert.
   messenger.alert = said;
@@ -94,7 +90,7 @@ const messenger: Messenger = new Messenger({
   obstacle: () => obstacle(serviceAddress(location.href), location.origin),
   settings,
   keeper: history,
-  files: openStore(freshId()),
+  files: openStore(freshId(), () => !offTheRecord()),
   identity: new Identity(database),
   contacts,
   tab: new Tab(() => !offTheRecord()),
@@ -111,7 +107,7 @@ const messenger: Messenger = new Messenger({
 });
 const view: View = new View(document.getElementById("app")!, messenger, settings, {
   get keeps() {
-    return keeps;
+    return history.keeps;
   },
   get trouble() {
     return device.trouble ?? (history.full ? "full" : history.failing || contacts.failing ? "failing" : undefined);
@@ -122,10 +118,13 @@ const view: View = new View(document.getElementById("app")!, messenger, settings
   },
   askForNotifications: () => notifications.ask(),
   export: () =>
-    history.export(new Date()).catch(() => {
-      alarm(phrase("deviceFailed"));
-      return undefined;
-    }),
+    history
+      .export(new Date())
+      .then((exported) => JSON.stringify(exported, undefined, 2)) // It may be longer than a browser's strings can be.
+      .catch(() => {
+        alarm(phrase("deviceFailed"));
+        return undefined;
+      }),
   readImport: async (file) => {
     try {
       const document = await readDocument(file);

@@ -49,6 +49,8 @@ test("where the browser keeps nothing, or has no room, choices hold for the page
     const settings = new Settings(shelf);
     settings.choose({ offTheRecord: true });
     assert.equal(settings.choices.offTheRecord, true);
+    settings.reread();
+    assert.equal(settings.choices.offTheRecord, true, "there is nothing else to follow");
     settings.clear();
     assert.deepEqual(settings.choices, defaults);
   }

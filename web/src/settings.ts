@@ -85,8 +85,9 @@ export class Settings {
     this.choose({ blocked: block ? [...others, key] : others });
   }
 
-  /** Another tab has changed the choices. */
+  /** Another page may have changed the choices. What the browser does not keep stays. */
   reread(): void {
+    if (!this.#kept) return;
     this.#choices = this.#read();
     this.changed();
   }

@@ -11,16 +11,16 @@ export function size(bytes: number, language: string): string {
   return format(language, unit, unit > 0 && value < 10 ? 1 : 0).format(value);
 }
 
-const formats = new Map<string, Intl.NumberFormat>();
-
-/** Formats are kept, because making one takes longer than using it a hundred times. */
 function format(language: string, unit: number, digits: number): Intl.NumberFormat {
-  const key = `${language} ${unit} ${digits}`;
-  let found = formats.get(key);
-  if (found === undefined) {
-    const unitDisplay = unit === 0 ? "long" : "short";
-    found = new Intl.NumberFormat(language, { style: "unit", unit: UNITS[unit]!, unitDisplay, maximumFractionDigits: digits });
-    formats.set(key, found);
-  }
-  return found;
+  const unitDisplay = unit === 0 ? "long" : "short";
+  const make = () => new Intl.NumberFormat(language, { style: "unit", unit: UNITS[unit]!, unitDisplay, maximumFractionDigits: digits });
+  return kept(`${language} ${unit} ${digits}`, make);
+}
+
+const formats = new Map<string, unknown>();
+
+/** Returns the format of this name. Formats are kept, because making one takes longer than using it a hundred times. */
+export function kept<Format>(name: string, make: () => Format): Format {
+  if (!formats.has(name)) formats.set(name, make());
+  return formats.get(name) as Format;
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Words, languageFor, languages, localeFor, phrase, say } from "./words.js";
 
 /** The same in both languages. */
-const SAME = new Set<keyof Words>(["name", "seconds", "verbatim", "fileSpeed"]);
+const SAME = new Set<keyof Words>(["name", "conversations", "seconds", "verbatim", "fileSpeed"]);
 
 test("nothing of the page is English where it speaks French, and names stand in both", () => {
   const { en, fr } = languages;

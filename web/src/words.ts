@@ -107,7 +107,7 @@ const en = {
   noteDeclined: (name: string) => `You declined the request from ${name}`,
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
-  noteIdentityEnded: (name: string) => `The call was ended: this browser can read again what it remembers of ${name}, and this was another identity. Call ${name} again to decide`,
+  noteIdentityEnded: (name: string) => `The call was ended: ${name}'s identity is not the one that this browser remembers. Call ${name} again to decide`,
 
   noteUnread: (name: string) => `This browser could not read what it remembers of ${name}`,
   // Alerts
@@ -135,7 +135,7 @@ const en = {
   nobodyYet: "Nobody is connected yet. Your message is kept here; connect to somebody, then send it.",
   invisibleText: "This message consists of spaces or invisible characters. It was not sent and is kept here.",
   nobodyYetForFiles: "Nobody is connected yet. Connect to somebody, then attach the file.",
-  nothingToAttach: "There was no file in it that this page can read. Choose the file with “Attach file”.",
+  nothingToAttach: "What you dropped or pasted has no file that this page can read. Choose the file with “Attach file”.",
   /** @param names of folders, of files that cannot be read, and of files that are too large; "": none @param offered "": nothing was offered */
   leftOut: (folders: string, unreadable: string, large: string, name: string, limit: string, offered: string) =>
     sentences(
@@ -172,8 +172,8 @@ const en = {
 
 
   // What lasts until the device keeps again what is to be kept
-  troubleSlow: "This browser is slow to open what it keeps for this page. Until then what is new is in this window only. If this lasts, close other windows of this page, or restart the browser.",
-  troubleBlocked: "Another window has an earlier version of this page, and is in the way. Close it. Until then what is new is in this window only.",
+  troubleSlow: "This browser is slow to open what it keeps for this page. Until it has, what is new is only in this window. If this lasts, close other windows of this page, or restart the browser.",
+  troubleBlocked: "Another window with an earlier version of this page is in the way. Close that window. Until then, what is new is only here.",
   troubleOutdated: "A newer version of this page is open in another window. What is new here is not kept any more: load this page again when you have finished.",
   troubleFailing: "This browser cannot keep what is new for this page now. It is in this window only, and this page keeps trying: do not close it before that works.",
   troubleGivenUp: "This window goes on without what this browser keeps for this page. Nothing is kept, and others see another identity. To try again, load the page again.",
@@ -182,7 +182,7 @@ const en = {
   obstacleUpgrade: "The service can be reached, but its connection (a WebSocket) does not get through: a proxy or firewall in between does not let it pass. Try another network, or tell the operator of this service, whose log says what to change.",
   obstacleOrigin: (host: string) => `The service does not accept pages from ${host}: the proxy before it probably passes on another name. Tell the operator of this service, whose log says what to change.`,
   obstacleFull: "The service is full. This page tries again by itself.",
-  obstacleGateway: "The service does not run behind its web server now. This page tries again by itself.",
+  obstacleGateway: "The web server answers, but the service behind it does not run now. This page tries again by itself.",
   obstacleElsewhere: (address: string) => `Something else than the service answers at ${address}. Check the address of this page, or tell the operator of this service.`,
   // Why the service does not come back by itself
   tokenEnded: "Your token has ended. Open a fresh link with a token in this window.",
@@ -298,7 +298,7 @@ const en = {
   otherEnd: "Other end",
   unknown: "unknown",
   whatServiceSaw: "What the service saw",
-  whatServiceSawText: "These are all messages that this call has sent or received through the service. None of them contains what you write.",
+  whatServiceSawText: "These are the newest messages that this call has sent or received through the service, 200 at most. None of them contains what you write.",
   frameSent: "sent",
   frameReceived: "received",
   frameBytes: (bytes: string) => `${bytes} bytes`,
@@ -376,7 +376,7 @@ const fr: Words = {
 
   otherLogin: "Autre identifiant",
   connectTo: "Appeler",
-  conversations: "Conversations en cours",
+  conversations: "Conversations",
   nobody: "Personne n’est connecté.",
   connectedTo: "En conversation avec",
   callingTo: "Appel de",
@@ -436,7 +436,7 @@ const fr: Words = {
   noteDeclined: (name) => `Vous avez refusé la demande de ${name}`,
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
-  noteIdentityEnded: (name) => `L’appel a pris fin : ce navigateur peut relire ce qu’il sait de ${name}, et c’était une autre identité. Rappelez ${name} pour décider`,
+  noteIdentityEnded: (name) => `L’appel a pris fin : l’identité de ${name} n’est pas celle que ce navigateur a retenue. Rappelez ${name} pour décider`,
 
   noteUnread: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}`,
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",
@@ -462,10 +462,10 @@ const fr: Words = {
   nobodyYet: "Personne n’est encore connecté. Votre message est conservé ici ; appelez quelqu’un, puis envoyez-le.",
   invisibleText: "Ce message ne contient que des espaces ou des caractères invisibles. Il n’a pas été envoyé et reste ici.",
   nobodyYetForFiles: "Personne n’est encore connecté. Appelez quelqu’un, puis joignez le fichier.",
-  nothingToAttach: "Il n’y avait là aucun fichier que cette page puisse lire. Choisissez le fichier avec « Joindre un fichier ».",
+  nothingToAttach: "Ce que vous avez déposé ou collé ne contient aucun fichier que cette page puisse lire. Choisissez le fichier avec « Joindre un fichier ».",
   leftOut: (folders, unreadable, large, name, limit, offered) =>
     sentences(
-      folders && `Un dossier ne peut pas être envoyé : ${folders}. Choisissez les fichiers qu’il contient.`,
+      folders && `Les dossiers ne peuvent pas être envoyés : ${folders}. Choisissez les fichiers qu’ils contiennent.`,
       unreadable && `Ces fichiers ne peuvent pas être lus : ${unreadable}.`,
       large && `Trop grand : ${large}. Le navigateur de ${name} accepte en ce moment des fichiers jusqu’à ${size(Number(limit), "fr")}.`,
       offered && "Les autres fichiers ont été proposés.",
@@ -497,8 +497,8 @@ const fr: Words = {
   deviceFailed: "Ce navigateur n’a pas pu lire, conserver ou supprimer des données de cette page. Veuillez réessayer.",
 
 
-  troubleSlow: "Ce navigateur met longtemps à ouvrir ce qu’il conserve pour cette page. D’ici là, ce qui est nouveau n’est que dans cette fenêtre. Si cela dure, fermez les autres fenêtres de cette page ou redémarrez le navigateur.",
-  troubleBlocked: "Une autre fenêtre contient une version précédente de cette page et gêne celle-ci. Fermez-la. D’ici là, ce qui est nouveau n’est que dans cette fenêtre.",
+  troubleSlow: "Ce navigateur met longtemps à ouvrir ce qu’il conserve pour cette page. Tant qu’il n’y est pas parvenu, ce qui est nouveau n’est que dans cette fenêtre. Si cela dure, fermez les autres fenêtres de cette page ou redémarrez le navigateur.",
+  troubleBlocked: "Une autre fenêtre, avec une version précédente de cette page, gêne celle-ci. Fermez cette autre fenêtre. D’ici là, ce qui est nouveau n’est qu’ici.",
   troubleOutdated: "Une version plus récente de cette page est ouverte dans une autre fenêtre. Ce qui est nouveau ici n’est plus conservé : rechargez cette page quand vous aurez terminé.",
   troubleFailing: "Ce navigateur ne peut pas conserver ce qui est nouveau dans cette page. Cela n’existe que dans cette fenêtre, et la page continue d’essayer : ne la fermez pas avant que cela ne fonctionne.",
   troubleGivenUp: "Cette fenêtre continue sans ce que le navigateur conserve pour cette page. Rien n’est conservé, et les autres voient une autre identité. Pour réessayer, rechargez la page.",
@@ -506,7 +506,7 @@ const fr: Words = {
   obstacleUpgrade: "Le service est joignable, mais sa connexion (un WebSocket) ne passe pas : un serveur mandataire ou un pare-feu la bloque. Essayez un autre réseau, ou prévenez l’exploitant du service : son journal dit ce qu’il faut changer.",
   obstacleOrigin: (host) => `Le service n’accepte pas les pages de ${host} : le serveur mandataire placé devant lui transmet sans doute un autre nom. Prévenez l’exploitant du service : son journal dit ce qu’il faut changer.`,
   obstacleFull: "Le service est complet. Cette page réessaie d’elle-même.",
-  obstacleGateway: "Le service ne tourne pas en ce moment derrière son serveur web. Cette page réessaie d’elle-même.",
+  obstacleGateway: "Le serveur web répond, mais le service derrière lui ne tourne pas en ce moment. Cette page réessaie d’elle-même.",
   obstacleElsewhere: (address) => `Autre chose que le service répond à l’adresse ${address}. Vérifiez l’adresse de cette page, ou prévenez l’exploitant du service.`,
   tokenEnded: "Votre jeton a expiré. Ouvrez dans cette fenêtre un nouveau lien avec un jeton.",
   tokenRefused: "Le service refuse votre jeton. Ouvrez dans cette fenêtre un nouveau lien avec un jeton.",
@@ -616,7 +616,7 @@ const fr: Words = {
   otherEnd: "Autre côté",
   unknown: "inconnu",
   whatServiceSaw: "Ce que le service a vu",
-  whatServiceSawText: "Voici tous les messages que cet appel a envoyés ou reçus par le service. Aucun ne contient ce que vous écrivez.",
+  whatServiceSawText: "Voici les derniers messages que cet appel a envoyés ou reçus par le service, 200 au plus. Aucun ne contient ce que vous écrivez.",
   frameSent: "envoyé",
   frameReceived: "reçu",
   frameBytes: (bytes) => `${bytes} octets`,
@@ -632,7 +632,7 @@ const fr: Words = {
   fileOffered: (peer, limit) => `${peer} veut vous envoyer ce fichier. Ce navigateur accepte des fichiers jusqu’à ${limit}.`,
   fileQueued: "Accepté. Il partira après les fichiers précédents.",
   fileStarting: "Démarrage…",
-  filePaused: (peer) => `Interrompu. La suite viendra quand ${peer} sera de nouveau en ligne.`,
+  filePaused: (peer) => `Interrompu. La suite viendra quand vous serez de nouveau en relation avec ${peer}.`,
   fileProgress: (part, whole) => `${part} sur ${whole}`,
   fileSpeed: (perSecond) => `${perSecond}/s`,
   fileChecking: "Vérification…",

@@ -30,9 +30,9 @@ const SETUP_TIMEOUT = 20_000;
 const PROBE_TIMEOUT = 800;
 /** The same after this page was asleep, when both have much to do, in ms. */
 const CHECK_TIMEOUT = 2_000;
-/** How long after the service is back the other page may take to come back to it, in ms … */
+/** How long after the service is back the other page may take to come back to it, in ms. */
 const PEER_BACK_WITHIN = 10_000;
-/** … and how long this page waits before it sends again what found nobody, in ms. */
+/** How long this page waits before it sends again what found nobody, in ms. */
 const REPEAT_AFTER = 1_000;
 /** How long the answer to an offer may take if the other page has it, in ms. */
 const ANSWER_WITHIN = 500;

@@ -30,8 +30,8 @@ export interface CallsOptions {
   /** Asks the service for a sign of life, because the network may be in trouble. */
   hurry: () => void;
   correspondence: (peer: string) => Correspondence;
-  /** What happens to an offer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
-  policy: (peer: string) => "take" | "ask" | "no-relay" | "ignore";
+  /** What happens to an offer or an answer: it is taken, the person is asked, it is declined, or it is ignored as if nobody were here. */
+  policy: (peer: string, sdp: string) => "take" | "ask" | "no-relay" | "ignore";
   /** Whether this browser knows somebody from before. Strangers cannot take the room of those. */
   known: (peer: string) => boolean;
   /** Finds out whether this browser knows somebody whom it does not know at once. */
@@ -212,7 +212,7 @@ export class Calls {
   #offered(frame: OfferFrame, probed = false): void {
     const { from, sdp, text } = frame;
     if (loginKey(from) === loginKey(this.options.me)) return;
-    const policy = this.options.policy(from);
+    const policy = this.options.policy(from, sdp);
     if (policy === "ignore") return;
     // The other side restarts a call that has ended here.
     if (this.#sayOver(frame)) return;
@@ -223,6 +223,7 @@ export class Calls {
     const bare = frame.call === undefined;
     const offer: Offer = { peer: from, id: frame.call ?? freshId(), sdp, bare, text };
     const existing = this.with(from);
+    const request = this.#requests.with(from);
     if (existing !== undefined) {
       const same = bare ? existing.bare : existing.id === frame.call;
       if (same && existing.phase !== "calling" && existing.continues(sdp)) {
@@ -231,7 +232,8 @@ export class Calls {
         return;
       }
       if (!bare && same) return;
-      if (existing.outgoing && existing.phase === "calling") {
+      if (policy !== "ask" && existing.outgoing && existing.phase === "calling") {
+        if (request !== undefined) this.#requests.settle(request);
         // Both called in the same instant: the lower login gives up its own call and takes the other's. A client that does not
         // number its calls takes ours and rolls its own back.
         if (!bare && isLower(this.options.me, from)) this.#take(offer);
@@ -240,7 +242,6 @@ export class Calls {
       }
       if (!probed && existing.phase === "open") return this.#doubted.add(existing, frame);
     }
-    const request = this.#requests.with(from);
     if (request !== undefined) {
       if (request.id === frame.call) return;
       if (policy === "ask") {
@@ -285,6 +286,8 @@ export class Calls {
   #answered(frame: PeerFrame & { type: "answer" }): void {
     const call = this.#find(frame);
     if (call?.outgoing === true && call.phase === "calling") {
+      // Before the person has accepted the other end, it gets no candidates.
+      if (this.options.policy(call.peer, frame.sdp) === "ask") return call.end("identity-changed");
       // The login is shown as the other side spells it. If another login answers, recognition finds out whether it is the one that was called.
       if (loginKey(frame.from) === loginKey(call.peer)) call.peer = frame.from;
       note(call, frame);
@@ -292,7 +295,7 @@ export class Calls {
     } else if (call?.continues(frame.sdp) === true) {
       note(call, frame);
       call.receiveAnswer(frame.sdp, call.bare);
-    } else if (call === undefined && !this.#before.has(frame.call ?? "") && this.options.policy(frame.from) !== "ignore") {
+    } else if (call === undefined && !this.#before.has(frame.call ?? "") && this.options.policy(frame.from, frame.sdp) !== "ignore") {
       // The other side waits for a call that has ended here.
       this.#sayOver(frame, "left");
     }

@@ -106,6 +106,17 @@ test("where there is too much text the oldest entries are left to the device", (
   assert.equal(one.entries.length, 1);
 });
 
+test("entries without a text have a weight too: a flood of empty texts or of files that are withdrawn is left to the device, or is unbearable", () => {
+  const withdrawn = { direction: "in", over: true } as Transfer;
+  for (const entry of [{ kind: "received", author: "bob", text: "" }, { kind: "file", author: "bob", own: false, file: withdrawn }] as const) {
+    const conversation = new Conversation("bob", "alice's page");
+    for (let i = 0; i < 130_000; i++) conversation.add(entry);
+    assert.equal(conversation.bearable, false, entry.kind);
+    assert.equal(conversation.trim(), true, entry.kind);
+    assert.ok(conversation.entries.length <= 64_000, `${conversation.entries.length} entries with a ${entry.kind}`);
+  }
+});
+
 test("what another page has kept since is not of this conversation", () => {
   const { conversation: before } = posted("one");
   const conversation = new Conversation("bob", "alice's next page", structuredClone(before.kept));

@@ -34,14 +34,19 @@ export type Entry = { readonly id: string; readonly time: Date } & (
   | { kind: "file"; author: string; own: boolean; file: FileDescription | Transfer }
 );
 
-/** How much text a conversation holds in memory if the device keeps the rest, in UTF-16 units. */
-const MAX_TEXT = 64_000_000;
+/** How much a conversation holds in memory if the device keeps the rest, by the weight of its entries. */
+const MAX_WEIGHT = 64_000_000;
 /** How much it holds at most. It comes so far if the device keeps nothing, or if an unfinished file holds older entries in memory. */
-const MOST_TEXT = 2 * MAX_TEXT;
+const MOST_WEIGHT = 2 * MAX_WEIGHT;
 
 /** How much text an entry has, in UTF-16 units. */
 export function textLength(entry: Entry): number {
-  return entry.kind === "own" || entry.kind === "received" ? entry.text.length : 0;
+  return "text" in entry ? entry.text.length : 0;
+}
+
+/** What an entry takes in memory, in UTF-16 units. One without a text takes time besides: some changes look at all entries. */
+function weight(entry: Entry): number {
+  return 1_000 + textLength(entry);
 }
 
 export type OwnEntry = Entry & { kind: "own" };
@@ -80,8 +85,8 @@ export class Conversation {
   #before = { drafted: 0, unread: 0 };
   /** What there was here when the page began to write last. What differs from it has changed while that was under way. */
   #offered = { drafted: 0, unread: 0 };
-  /** How much text all entries have, in UTF-16 units. */
-  #text = 0;
+  /** The weight of all entries. */
+  #weight = 0;
   /** For each letter that earlier pages could not deliver: the ids it had there, by the id it has now. */
   #renamed: ReadonlyMap<number, ReadonlySet<number>> = new Map();
 
@@ -185,7 +190,7 @@ export class Conversation {
     for (const entry of [...entries].reverse()) {
       if (entry.kind === "own") this.#readdress(entry);
       this.entries.unshift(entry);
-      this.#text += textLength(entry);
+      this.#weight += weight(entry);
     }
   }
 
@@ -202,15 +207,15 @@ export class Conversation {
   }
 
   /**
-   * Removes the oldest entries while there is too much text. Call it only if the device keeps them. A file that is unfinished or
+   * Removes the oldest entries while there is too much. Call it only if the device keeps them. A file that is unfinished or
    * whose bytes are here stays, with all entries after it. Returns `bearable`.
    */
   trim(): boolean {
     let gone = 0;
     for (const entry of this.entries) {
       const held = entry.kind === "file" && "direction" in entry.file && (!entry.file.over || entry.file.blob !== undefined);
-      if (this.#text <= MAX_TEXT || gone === this.entries.length - 1 || held) break;
-      this.#text -= textLength(entry);
+      if (this.#weight <= MAX_WEIGHT || gone === this.entries.length - 1 || held) break;
+      this.#weight -= weight(entry);
       gone++;
     }
     if (gone > 0) {
@@ -220,16 +225,16 @@ export class Conversation {
     return this.bearable;
   }
 
-  /** Whether there is memory for more text. */
+  /** Whether there is memory for more. */
   get bearable(): boolean {
-    return this.#text <= MOST_TEXT;
+    return this.#weight <= MOST_WEIGHT;
   }
 
   /** Adds an entry at the end. */
   add<E extends Omit<Entry, "id" | "time">>(entry: E): E & Entry {
     const whole = { ...entry, id: freshId(), time: new Date() } as E & Entry;
     this.entries.push(whole);
-    this.#text += textLength(whole);
+    this.#weight += weight(whole);
     return whole;
   }
 

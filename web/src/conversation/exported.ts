@@ -1,5 +1,6 @@
 /** The JSON document that Export saves and Import reads. */
 
+import { MAX_NAME_LENGTH } from "../files/frames.js";
 import { overStates } from "../files/transfer.js";
 import { type Fields, isFields } from "../signaling/fields.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
@@ -17,8 +18,6 @@ const MAX_VALUES = 10_000_000;
 const MAX_CONVERSATIONS = 10_000;
 /** Longest text, in UTF-16 units. A page sends at most as many bytes (call/framing.ts). */
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
-/** Longest name and MIME type of a file, in UTF-16 units. */
-const MAX_NAME_LENGTH = 1024;
 /** Between these years the clock of a device may have stood. */
 const FIRST_TIME = Date.UTC(1970, 0);
 const LAST_TIME = Date.UTC(2200, 0);

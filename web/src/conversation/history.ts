@@ -18,7 +18,7 @@ const JOIN_TEXT = 32_000_000;
 /** What is to be written, by conversation. `entries` is undefined if nothing new is to be kept of it. */
 type Pending = Map<Conversation, { me: string; entries: Set<Entry> | undefined }>;
 
-/** How long the page waits after a failure before a change has it write again, in ms. */
+/** For this long after a failed write, changes are only collected, in ms. */
 const RETRY_AFTER = 10_000;
 /** How long a draft stays unchanged before it is written, in ms. */
 const DRAFT_DELAY = 500;
@@ -42,7 +42,7 @@ export interface Keeper {
   earlier(me: string, conversation: Conversation): Promise<{ entries: Entry[]; more: boolean }>;
   /** Returns the entries from the oldest one in the conversation on, oldest first, and whether there are older ones. */
   since(me: string, conversation: Conversation): Promise<{ entries: Entry[]; more: boolean }>;
-  /** Returns how far those texts have got, by the letter, that are on their way here. Another tab may have sent them. */
+  /** Returns how far the texts that wait here have got, by the id of their letter. Another tab may have sent them. */
   progress(me: string, conversation: Conversation): Promise<Map<number, Delivery>>;
   /** Writes the conversation and these of its entries. A new entry comes after all others. */
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void;
@@ -57,6 +57,8 @@ export interface Keeper {
  * cannot be written waits and is written later. The first of several failures is reported.
  */
 export class History implements Keeper {
+  /** Whether the browser keeps anything for this page. It is undefined until that is known. */
+  keeps: boolean | undefined;
   #pending: Pending = new Map();
   #writing: Promise<void> = Promise.resolve();
   #scheduled = false;
@@ -79,14 +81,11 @@ export class History implements Keeper {
     /** What is kept cannot be read, or a change cannot be written. @param asked the person has asked for it */
     private readonly failed: (asked: boolean) => void,
   ) {
-    void database.then((found) => (this.#keeps = found !== undefined));
+    void database.then((found) => (this.keeps = found !== undefined));
   }
 
-  /** Whether the browser keeps anything for this page. It is undefined until that is known. */
-  #keeps: boolean | undefined;
-
   get keeping(): boolean {
-    return this.#keeps === true && !this.failing && !this.offTheRecord();
+    return this.keeps === true && !this.failing && !this.offTheRecord();
   }
 
   /** Whether the device has no room for what is to be kept. */
@@ -195,7 +194,7 @@ export class History implements Keeper {
 
   save(me: string, conversation: Conversation, entries: readonly Entry[]): void {
     this.#forgetSoon(conversation);
-    if (this.#keeps === false) return;
+    if (this.keeps === false) return;
     let pending = this.#pending.get(conversation);
     if (pending === undefined) this.#pending.set(conversation, (pending = { me, entries: undefined }));
     const offTheRecord = this.offTheRecord();

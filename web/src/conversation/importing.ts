@@ -12,9 +12,9 @@ export interface ImportSummary {
   /** The own logins, as loginKey returns them. */
   logins: string[];
   conversations: number;
-  /** How many messages and files there are in the document … */
+  /** How many messages and files there are in the document. */
   messages: number;
-  /** … and how many of them are not here. */
+  /** How many messages and files of the document are not here. */
   added: number;
 }
 

@@ -7,7 +7,7 @@ const UPGRADE_TIMEOUT = 60_000;
 /** How long the page waits before it opens the database again, in ms: the second time, and at most. The first time it does not wait. */
 const SECOND_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
-/** A connection that has lasted as long was a good one, in ms. When it is lost, the page does not wait. */
+/** If a connection has lasted this long, in ms, the page opens another at once when it is lost. */
 const GOOD = 5_000;
 /**
  * How long after it has opened the database again the page looks whether it is there, in ms. A browser that is about to delete the

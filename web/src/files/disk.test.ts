@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { PART_BYTES } from "./directory.js";
 import { DiskStore } from "./disk.js";
+import { openStore } from "./stores.js";
 
 /** A directory in memory. While a file is being written, it cannot be removed. */
 class FakeDirectory {
@@ -111,4 +112,25 @@ test("the same room is not promised twice, and what is written is not counted tw
   assert.equal((await first.value.finish()).size, 60);
   disk.quota += 60;
   assert.equal(await store.limit(), 60);
+});
+
+test("while the person wants nothing to be stored, files go to memory, which says how much it takes, and only what an earlier page began goes on on disk", async () => {
+  disk.quota = 1_000 * PART_BYTES;
+  const earlier = (await DiskStore.open("earlier"))!;
+  const begun = await earlier.create(2 * PART_BYTES, "begun");
+  for (let i = 0; i < 2; i++) await begun.write(new Uint8Array(PART_BYTES));
+  let may = false;
+  const store = await openStore("page", () => may);
+  assert.equal(await store.limit(), 256_000_000);
+  const sink = await store.create(10, "key");
+  await sink.write(new Uint8Array(10));
+  assert.deepEqual(await files(), []);
+  assert.equal((await sink.finish()).size, 10);
+  assert.deepEqual(await files(), []);
+  assert.equal((await store.adopt!(2 * PART_BYTES, "begun"))?.parts.length, 1);
+
+  may = true;
+  assert.ok((await store.limit()) > 256_000_000);
+  await store.create(10, "key");
+  assert.deepEqual(await files(), ["1"]);
 });

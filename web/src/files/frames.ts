@@ -24,12 +24,14 @@
 
 /** Longest control frame, in bytes. */
 const MAX_CONTROL_BYTES = 8 * 1024;
-/** Longest name in an offer, in UTF-16 units. */
+/** Longest name of a file, in UTF-16 units. */
 export const MAX_NAME_LENGTH = 1024;
 /** Longest MIME type in an offer, in UTF-16 units. RFC 6838 allows 127 on each side of the slash. */
 export const MAX_TYPE_LENGTH = 255;
 /** How many offers may wait for the receiver's decision at once. */
 export const MAX_OFFERS = 32;
+/** How many of its offers a sender may withdraw on one connection before the receiver decides. */
+export const MAX_WITHDRAWN = 256;
 /** Bytes of a file in one message. Together with the ID they are 16 KB. */
 export const FILE_CHUNK_BYTES = 16 * 1024 - 4;
 /** Files are read, hashed and written in blocks of this size, in bytes. */

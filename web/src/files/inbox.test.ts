@@ -82,6 +82,22 @@ test("an offer that is too large is refused at once, with the reason", async () 
   assert.equal(page.seen[0]!.state, "declined");
 });
 
+test("the other side is told when there is other room than before, and only then", async () => {
+  let room = 1e9;
+  const { page, mine } = await hostile({ limit: async () => room, create: () => assert.fail() });
+  const told = () => mine.controls.flatMap((message) => (message.file === "limit" ? message.bytes : []));
+  page.transfers.roomChanged();
+  await turns();
+  assert.deepEqual(told(), [1e9]);
+  room = 5;
+  page.transfers.roomChanged();
+  await turns();
+  assert.deepEqual(told(), [1e9, 5]);
+  assert.equal(page.transfers.ownLimit, 5);
+  mine.cut();
+  page.transfers.roomChanged();
+});
+
 test("thousands of offers are refused but for a few", async () => {
   const { page, mine, theirs } = await hostile();
   for (let id = 1; id <= 5_000; id++) {
@@ -91,6 +107,23 @@ test("thousands of offers are refused but for a few", async () => {
   assert.equal(page.seen.length, 2 * MAX_OFFERS);
   assert.equal(page.seen.filter(({ state }) => state === "offered").length, MAX_OFFERS);
   assert.equal(mine.controls.filter((message) => message.file === "decline").length, 5_000 - MAX_OFFERS);
+});
+
+test("offers that are withdrawn in a flood are refused but for a few, and the next connection begins anew", async () => {
+  const { page, mine, theirs } = await hostile();
+  for (let id = 1; id <= 5_000; id++) {
+    theirs.control({ file: "offer", id, name: "x", size: 1, type: "" });
+    theirs.control({ file: "withdraw", id, reason: "person" });
+  }
+  await turns();
+  assert.equal(page.seen.length, 256);
+  assert.deepEqual(mine.controls.at(-1), { file: "decline", id: 5_000, reason: "many" });
+  assert.equal(mine.broken, undefined);
+  mine.cut();
+  const [, again] = connect(page, new Page("hostile"));
+  again.control({ file: "offer", id: 5_001, name: "x", size: 1, type: "" });
+  await turns();
+  assert.equal(page.seen.at(-1)!.state, "offered");
 });
 
 for (const [what, send] of Object.entries<(end: End) => void>({

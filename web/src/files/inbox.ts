@@ -1,5 +1,5 @@
 import { BlockWriter } from "./blocks.js";
-import { type CancelReason, FrameError, type FileMessage, MAX_OFFERS, WINDOW, decodeChunk } from "./frames.js";
+import { type CancelReason, FrameError, type FileMessage, MAX_OFFERS, MAX_WITHDRAWN, WINDOW, decodeChunk } from "./frames.js";
 import { Incoming } from "./incoming.js";
 import { type End, type Reporter, forgetOldest } from "./moving.js";
 import type { FileRequest, Session } from "./session.js";
@@ -51,7 +51,7 @@ export class Inbox {
       this.#files.clear();
       this.#instance = instance;
     }
-    void this.#sendLimit(session);
+    void this.roomChanged();
   }
 
   /** The link is gone. A file that is complete can be verified without one. */
@@ -95,6 +95,7 @@ export class Inbox {
     if (file === undefined) return;
     if (message.file === "withdraw") {
       const { reason } = message;
+      if (file.state === "offered") session.withdrawn++;
       if (!file.over) this.#end(file, { state: reason === "person" ? "cancelled" : "failed", ending: { by: "peer", reason } });
       return;
     }
@@ -125,7 +126,10 @@ export class Inbox {
     writer.add(part);
   }
 
-  async #sendLimit(session: Session): Promise<void> {
+  /** There may be more room for files now, or less: tells the other page. */
+  async roomChanged(): Promise<void> {
+    const session = this.session();
+    if (session === undefined) return;
     let limit = 0;
     try {
       limit = await (await this.store).limit();
@@ -150,7 +154,7 @@ export class Inbox {
     const undecided = this.files.filter(({ state }) => state === "offered").length;
     const tooLarge = size > this.limit;
     // The discussion does not show these offers. A hostile page could fill it with them.
-    if (undecided >= MAX_OFFERS || (tooLarge && session.refused >= MAX_OFFERS)) {
+    if (undecided >= MAX_OFFERS || session.withdrawn >= MAX_WITHDRAWN || (tooLarge && session.refused >= MAX_OFFERS)) {
       link.control({ file: "decline", id, reason: "many" });
       return;
     }
@@ -226,8 +230,7 @@ export class Inbox {
       return;
     }
     this.#begin(file, this.#writer(file, sink));
-    const session = this.session();
-    if (session !== undefined && !file.over) void this.#sendLimit(session);
+    if (!file.over) void this.roomChanged();
   }
 
   #writer(file: Incoming, sink: Sink): BlockWriter {
@@ -301,7 +304,6 @@ export class Inbox {
     }
     file.end(end);
     forgetOldest(this.#files);
-    const session = this.session();
-    if (session !== undefined) void this.#sendLimit(session); // There is more room now.
+    void this.roomChanged();
   }
 }

@@ -102,3 +102,14 @@ test("the pump stops when the link is gone or broken", async () => {
   await broken.pump.run();
   assert.deepEqual(broken.said, ["broken"]);
 });
+
+test("a file whose blocks cannot be hashed ends, and the next ones go out", async () => {
+  const { pump, file, said } = pumping(5);
+  file.digests.push(Promise.reject(new DOMException("no memory", "OperationError")));
+  await pump.run();
+  assert.deepEqual(said, ["unreadable"]);
+  file.digests.length = 0;
+  file.enter("accepted");
+  await pump.run();
+  assert.deepEqual(said, ["unreadable", "done"]);
+});

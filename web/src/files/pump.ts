@@ -3,9 +3,9 @@ import { checksum, digest } from "./hash.js";
 import type { Outgoing } from "./outgoing.js";
 import type { Session } from "./session.js";
 
-/** The pump sends nothing more while the browser's send buffer holds this many bytes … */
+/** The pump sends nothing more while the browser's send buffer holds this many bytes. */
 const BUFFER_HIGH = 4 * 1024 * 1024;
-/** … and continues when it holds this many. Measurements with messages of 16 KB found this value best. */
+/** The pump continues when the send buffer holds only this many bytes. Measurements with messages of 16 KB found this value best. */
 export const BUFFER_LOW = 1024 * 1024;
 
 /** What the pump sends, and where to. */
@@ -39,7 +39,12 @@ export class Pump {
       const next = this.source.next();
       if (session === undefined || next === undefined) break;
       next.enter("sending");
-      await this.#send(next, session);
+      try {
+        await this.#send(next, session);
+      } catch {
+        // The browser cannot hash it: it has no memory, for instance.
+        if (!next.over) this.source.unreadable(next);
+      }
     }
     this.#running = false;
   }

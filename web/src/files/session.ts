@@ -25,6 +25,8 @@ export class Session {
   readonly requests = new Map<number, FileRequest>();
   /** How many offers were refused because the file was too large. */
   refused = 0;
+  /** How many offers the other page has withdrawn before the person decided. */
+  withdrawn = 0;
 
   constructor(readonly link: FileLink) {}
 }

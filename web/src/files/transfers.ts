@@ -90,6 +90,11 @@ export class Transfers {
     this.#inbox.detached();
   }
 
+  /** There may be more room for received files now, or less. */
+  roomChanged(): void {
+    void this.#inbox.roomChanged();
+  }
+
   /** Cancels every unfinished file and deletes the received ones. Resolves when their bytes are gone. */
   async close(): Promise<void> {
     if (this.#session !== undefined) this.detach(this.#session.link);

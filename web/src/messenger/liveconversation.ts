@@ -61,6 +61,8 @@ export class LiveConversation extends Conversation {
   #current: { readonly call: Call; trust: Trust | undefined } | undefined;
   /** All calls of this conversation. Receipts still arrive on one that is over. */
   readonly #calls = new WeakSet<Call>();
+  /** When the last call of the two began, in ms of `performance.now()`. */
+  began = 0;
   #typing: Timer | undefined;
   #readDue: Timer | undefined;
 
@@ -106,6 +108,7 @@ export class LiveConversation extends Conversation {
   begin(call: Call): void {
     this.#calls.add(call);
     this.#current = { call, trust: undefined };
+    this.began = performance.now();
   }
 
   /** Whether a call belongs to this conversation, also when it is over. */

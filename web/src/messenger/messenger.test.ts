@@ -5,6 +5,7 @@ import type { Delivery } from "../conversation/conversation.js";
 import { databaseInMemory, fakeKeyRanges } from "../conversation/database.fixture.js";
 import { History, type Keeper } from "../conversation/history.js";
 import type { Store } from "../files/sinks.js";
+import { Transfers } from "../files/transfers.js";
 import { contactsInMemory } from "../identity/contacts.fixture.js";
 import type { Identity, OwnIdentity } from "../identity/identity.js";
 import { Settings } from "../settings.js";
@@ -342,6 +343,15 @@ test("an open call changes over to the relay when Relay only is turned on, and b
   assert.deepEqual(restarts.map(({ iceTransportPolicy }) => iceTransportPolicy), ["relay", "all"]);
 });
 
+test("when a choice changes how large files may be, the other side is told", async () => {
+  const { settings } = await alice();
+  await calls("bob", "bob", "01");
+  await settled();
+  const { mock: told } = mock.method(Transfers.prototype, "roomChanged");
+  settings.choose({ offTheRecord: true });
+  assert.equal(told.callCount(), 1);
+});
+
 test("a call that is being set up while Relay only changes follows when it opens", async () => {
   FakeSocket.iceServers = RELAYS;
   const { settings } = await alice();
@@ -423,6 +433,90 @@ test("whoever calls back after a loss is not asked about, and whoever calls afte
   assert.equal(front?.phase, "off");
   theirs("new");
   assert.deepEqual([front?.phase, messenger.requests.length], ["asking", 1]);
+});
+
+/** Somebody calls alice as carol, with the certificate `byte`. */
+function callsAsCarol(byte: string, call: string) {
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp(byte) }, from: "carol", to: "alice", call });
+}
+
+test("while a lost call is restored, whoever has taken the login of the other is asked about, and nothing but the person accepts them", async () => {
+  const { settings } = await knowsCarol();
+  const { front } = messenger;
+  settings.choose({ askFirst: true });
+  callsAsCarol("66", "of somebody else");
+  assert.deepEqual([front?.phase, front?.call, messenger.requests.length], ["reconnecting", undefined, 1]);
+  mock.timers.tick(10_000); // Attempts to restore the call would be due.
+  await settled();
+  assert.deepEqual([front?.call, messenger.requests.length], [undefined, 1]);
+  callsAsCarol("01", "restored");
+  assert.deepEqual([front?.call?.id, messenger.requests.length], ["restored", 0]);
+});
+
+test("whoever has taken the login of the other is asked about, also while this page calls, and while the lost call still seems open", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  callsAsCarol("66", "first");
+  mock.timers.tick(800);
+  await settled();
+  assert.deepEqual([messenger.front?.phase, messenger.requests.map(({ id }) => id)], ["open", ["first"]], "the page of carol has not answered the probe");
+  messenger.decline(messenger.requests[0]!);
+  channel.onclose?.();
+  await settled();
+  mock.timers.tick(1_000);
+  await settled();
+  const attempt = messenger.front?.call;
+  assert.equal(attempt?.phase, "calling");
+  callsAsCarol("66", "second");
+  assert.deepEqual([messenger.front?.call, messenger.requests.map(({ id }) => id)], [attempt, ["second"]]);
+  callsAsCarol("01", "restored");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["restored", 0]);
+});
+
+for (const [who, byte, ends] of [["the other", "01", false], ["somebody else under the other's login", "66", true]] as const) {
+  test(`${who} answers the call that restores a lost one: ${ends ? "who wants to be asked gives them no candidate" : "candidates go out"}`, async () => {
+    const { settings } = await knowsCarol();
+    settings.choose({ askFirst: true });
+    mock.timers.tick(1_000);
+    await settled();
+    const offer = FakeSocket.latest.sent.at(-1)!;
+    assert.equal(offer.type, "offer");
+    const candidate = { candidate: "the address of alice", toJSON: () => ({ candidate: "the address of alice" }) };
+    (FakeConnection.all.at(-1) as unknown as RTCPeerConnection).onicecandidate!({ candidate } as unknown as RTCPeerConnectionIceEvent);
+    FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp(byte) }, from: "carol", to: "alice", call: offer.call });
+    await settled();
+    assert.equal(sentTypes().at(-1), ends ? "bye" : "ice-candidate");
+    assert.equal(sentTypes().includes("ice-candidate"), !ends);
+    assert.deepEqual([messenger.front?.phase, said().at(-1)], ends ? ["off", "noteIdentityEnded"] : ["reconnecting", "noteInterrupted"]);
+  });
+}
+
+test("who is called, and calls too, is not asked about until they have answered", async () => {
+  const { settings } = await alice();
+  settings.choose({ askFirst: true });
+  messenger.connect("carol");
+  await settled();
+  callsAsCarol("01", "in the same instant");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["in the same instant", 0]);
+  messenger.hangUp(messenger.front!);
+  messenger.connect("carol");
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("01") }, from: "carol", to: "alice", call: offer.call });
+  callsAsCarol("01", "later");
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.map(({ id }) => id)], [offer.call, ["later"]]);
+});
+
+test("who does not want to be asked is connected to whoever answers, and warned", async () => {
+  await knowsCarol();
+  mock.timers.tick(1_000);
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("66") }, from: "carol", to: "alice", call: offer.call });
+  await settled();
+  assert.equal(messenger.front?.call?.phase, "connecting");
 });
 
 test("a conversation that is deleted while its call is restored leaves nothing to write", async () => {
@@ -651,6 +745,20 @@ test("the other side of a reload takes the call that restores the one before, wi
   keeps(true);
   const { settings } = await loadedAgain(tab); // The page before has crashed: it has said nothing.
   settings.choose({ askFirst: true });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
+  assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["theirs", 0]);
+});
+
+test("after a reload, too, who has taken the login of the other is asked about", async () => {
+  keeps(false);
+  const { tab } = await alice();
+  await calls("bob", "bob", "01");
+  await settled();
+  keeps(true);
+  const { settings } = await loadedAgain(tab);
+  settings.choose({ askFirst: true });
+  FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("66") }, from: "bob", to: "alice", call: "of somebody else" });
+  assert.deepEqual([messenger.front?.phase, messenger.front?.call, messenger.requests.length], ["reconnecting", undefined, 1]);
   FakeSocket.latest.says({ type: "offer", offer: { type: "offer", sdp: sdp("01") }, from: "bob", to: "alice", call: "theirs" });
   assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["theirs", 0]);
 });
@@ -981,6 +1089,20 @@ test("a page that comes back as it was goes on, unless another one in its tab ha
   tab.set("session", tab.get("session")!.replace("of-the-next-one", "of-the-service"));
   claim.free = false;
   assert.equal(await messenger.comeBack(), false);
+});
+
+test("a page that comes back as it was follows what was chosen meanwhile, once it knows that the session is still its own", async () => {
+  keeps(false);
+  const { tab, settings } = await alice();
+  let read = 0;
+  mock.method(settings, "reread", () => (read++, settings.choose({ askFirst: true })));
+  messenger.leavePage();
+  assert.equal(await messenger.comeBack(), true);
+  assert.equal(read, 1);
+  messenger.leavePage();
+  tab.set("session", "of another page");
+  assert.equal(await messenger.comeBack(), false);
+  assert.deepEqual([read, tab.get("session")], [1, "of another page"]);
 });
 
 test("who closes or reloads the page is reconnecting, and has left when the session has ended", async () => {

@@ -264,7 +264,7 @@ export class Messenger {
       this.#account = account;
       this.#switchboard = new Switchboard(login, account, this.#host);
       account.joined();
-      for (const { peer, call } of open) this.#switchboard.restore(peer, call);
+      for (const one of open) this.#switchboard.restore(one);
       if (front !== undefined) account.show(account.find(front));
     } else this.#warn(refusal(login, result));
     this.#changed();
@@ -335,6 +335,7 @@ export class Messenger {
   /** The page comes back as it was. Returns false if another page has gone on with its session. */
   async comeBack(): Promise<boolean> {
     if (this.#handover.unloading && !(await this.#handover.comeBack())) return false;
+    this.options.settings.reread(); // A page that was put aside is told of no change.
     this.woke();
     await this.refresh();
     return true;

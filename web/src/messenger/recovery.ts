@@ -1,5 +1,6 @@
 import type { Call } from "../call/call.js";
 import type { CallEnd } from "../call/ends.js";
+import type { Fingerprints } from "../identity/fingerprints.js";
 import { Backoff } from "../signaling/backoff.js";
 import type { LiveConversation, Loss } from "./liveconversation.js";
 
@@ -47,7 +48,7 @@ export class Recovery {
    * A call of a conversation was lost.
    * @param how `gone`: the service says that nobody has the other's login any more; `closed`: the other page is being closed or loaded again
    */
-  lost(conversation: LiveConversation, { id, fingerprints }: Pick<Call, "id" | "fingerprints">, how: "lost" | "gone" | "closed"): void {
+  lost(conversation: LiveConversation, { id, fingerprints }: { id: string; fingerprints: Pick<Fingerprints, "peer"> | undefined }, how: "lost" | "gone" | "closed"): void {
     this.stop(conversation);
     conversation.loss = {
       call: id,

@@ -4,6 +4,7 @@ import { Calls, type CallsListener, type Request } from "../call/calls.js";
 import { type CallEnd, FINAL } from "../call/ends.js";
 import type { Letter } from "../conversation/correspondence.js";
 import type { Contacts } from "../identity/contacts.js";
+import { fingerprintOf } from "../identity/fingerprints.js";
 import type { OwnIdentity } from "../identity/identity.js";
 import type { Settings } from "../settings.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
@@ -12,6 +13,7 @@ import { type Phrase, phrase } from "../words.js";
 import type { Account } from "./account.js";
 import type { LiveConversation } from "./liveconversation.js";
 import { noConnection, noticeOf } from "./notices.js";
+import type { OpenConversation } from "./openconversations.js";
 import { Recognition } from "./recognition.js";
 import { Recovery } from "./recovery.js";
 
@@ -65,7 +67,7 @@ export class Switchboard implements CallsListener {
       doubted: () => service.doubted,
       hurry: () => service.hurry(),
       correspondence: (peer) => account.with(peer).correspondence,
-      policy: (peer) => this.#policy(peer),
+      policy: (peer, sdp) => this.#policy(peer, sdp),
       known: (peer) => account.find(peer)?.known === true || contacts.remembers(account.key, loginKey(peer)),
       recall: (peer) => contacts.recall(account.key, loginKey(peer)),
       listener: this,
@@ -75,7 +77,8 @@ export class Switchboard implements CallsListener {
       conversations: () => account.conversations,
       canSignal: () => service.ready && !service.doubted,
       call: ({ peer, loss }) => {
-        if (this.calls.with(peer) !== undefined) return;
+        // Whoever waits for the person may be somebody else. They are not called, because that would accept them.
+        if (this.calls.with(peer) !== undefined || this.calls.requests.some((request) => loginKey(request.peer) === loginKey(peer))) return;
         this.#attach(this.calls.call(peer, loss?.call));
         changed();
       },
@@ -109,6 +112,8 @@ export class Switchboard implements CallsListener {
 
   /** The settings have changed: open calls follow "Relay only". Calls that are being set up do so when they open. */
   settingsChanged(): void {
+    // Off the record, files have less room.
+    for (const { transfers } of this.account.conversations) transfers?.roomChanged();
     const { relayOnly } = this.host.settings.choices;
     if (relayOnly === this.#relayOnly) return;
     this.#relayOnly = relayOnly;
@@ -216,10 +221,10 @@ export class Switchboard implements CallsListener {
     this.account.note(conversation, phrase("noteBlocked", peer));
   }
 
-  /** The page before in this tab was connected to somebody by the call `id`, or called them: it is restored. */
-  restore(peer: string, id: string): void {
-    this.calls.wasBefore(id);
-    this.recovery.lost(this.account.with(peer), { id, fingerprints: undefined }, "lost");
+  /** The page before in this tab was connected to somebody, or called them: the call is restored. */
+  restore({ peer, call, certificate }: OpenConversation): void {
+    this.calls.wasBefore(call);
+    this.recovery.lost(this.account.with(peer), { id: call, fingerprints: certificate === undefined ? undefined : { peer: certificate } }, "lost");
   }
 
   /** Ends every call and restores none. */
@@ -361,15 +366,19 @@ export class Switchboard implements CallsListener {
     if (conversation !== undefined) act(conversation);
   }
 
-  /** What happens to an offer of somebody. */
-  #policy(peer: string): "take" | "ask" | "no-relay" | "ignore" {
+  /** What happens to an offer or an answer of somebody. */
+  #policy(peer: string, sdp: string): "take" | "ask" | "no-relay" | "ignore" {
     const { service, settings } = this.host;
     const { askFirst, blocked, relayOnly } = settings.choices;
     if (blocked.includes(loginKey(peer))) return "ignore";
     if (relayOnly && !service.iceServers.relayed) return "no-relay";
-    // The person has accepted somebody whose call is open, or is being restored.
-    const known = this.calls.with(peer)?.wasOpen === true || this.account.find(peer)?.restoring === true;
-    return askFirst && !known ? "ask" : "take";
+    if (!askFirst) return "take";
+    const call = this.calls.with(peer);
+    const before = call?.wasOpen === true ? call.fingerprints : this.account.find(peer)?.loss;
+    // The person calls them, or has accepted the other end of a call that is open or being restored. That end is known by its
+    // certificate: its login may be somebody else's by now. The end of a call that was not open before a reload is not known.
+    const known = before === undefined ? call?.outgoing === true && call.phase === "calling" : [undefined, fingerprintOf(sdp)].includes(before.peer);
+    return known ? "take" : "ask";
   }
 
   #configuration(): RTCConfiguration {

@@ -1,10 +1,10 @@
 import { type Phrase, phrase } from "../words.js";
 
-/** The code with which the service closes the connection of a client that was refused too often … */
+/** The code with which the service closes the connection of a client that was refused too often. */
 export const REFUSED = 1008;
-/** … the one of a session whose token has ended, … */
+/** The code for a session whose token has ended. */
 export const TOKEN_ENDED = 4002;
-/** … and the one of a session that another connection has taken over. */
+/** The code for a session that another connection has taken over. */
 export const TAKEN_OVER = 4100;
 /** The code with which a service that is full closes connections. */
 const FULL = 1013;
@@ -26,7 +26,7 @@ export function retryWithin(code: number, urgent: boolean): number | undefined {
 
 /** The reason with which the service closes a connection whose message stays unfinished (messages/PROTOCOL.md, "Close codes"). */
 const UNFINISHED = "a message begun and not finished";
-/** … and the one of a connection on which nobody has logged in. */
+/** The reason with which it closes a connection on which nobody has logged in. */
 const NO_LOGIN = "no login came in time";
 
 /** Why a client must not connect again by itself after a close code; undefined: it should. @param wants whether it wants to log in */

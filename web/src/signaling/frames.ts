@@ -30,9 +30,9 @@ export interface LoginReply {
   iceServers: RTCIceServer[];
   /** The next secret of the session; undefined: the service does not keep it. */
   resume?: string | undefined;
-  /** Whether the session goes on, … */
+  /** Whether the session goes on. */
   resumed?: boolean;
-  /** … and how many messages of this page the service has acted on in it. */
+  /** How many messages of this page the service has acted on in the session that goes on. */
   received?: number | undefined;
   /** How long the service keeps the session of a connection that is lost, in s. */
   window?: number | undefined;
@@ -128,9 +128,9 @@ function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
 }
 
-/** How many ICE servers are used. More of them would make gathering slow … */
+/** How many ICE servers are used. More of them would make gathering slow. */
 const MAX_ICE_SERVERS = 8;
-/** … and so would more URLs of one server. */
+/** How many URLs of one ICE server are used. More of them would make gathering slow. */
 const MAX_ICE_URLS = 8;
 /** Longest username or credential for a relay, in UTF-16 units. TURN allows usernames of 508 bytes (RFC 8489, section 14.3). */
 const MAX_CREDENTIAL = 1_024;

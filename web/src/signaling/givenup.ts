@@ -4,7 +4,7 @@ const MAX = 64;
 
 /**
  * The sessions that the pages of this browser have given up by Sign out, by id: `localStorage`. A tab that is a copy from before, such as
- * one that the browser opens again, must not join by such a session. The ids are random and name nobody.
+ * one that the browser opens again, must not join by such a session. The ids are random and name nobody. So "Delete everything" leaves them.
  */
 export class GivenUp {
   /** @param may whether the person lets the page keep anything */

@@ -1,6 +1,6 @@
-/** How many frames of a call are kept. A call that restarts often sends more … */
+/** How many frames of a call are kept. A call that restarts often sends more. */
 const MAX_FRAMES = 200;
-/** … and how long they may be together, in UTF-16 units. */
+/** How long the frames that are kept may be together, in UTF-16 units. */
 const MAX_TEXT = 1_000_000;
 
 /** A frame of a call, as the service has seen it. */

@@ -2,9 +2,9 @@
 const QUIET = 20_000;
 /** The same after a frame that the service, or another client, answers. In ms. */
 const UNANSWERED = 2_000;
-/** How long the service may take to answer once it was asked for a sign of life, in ms … */
+/** How long the service may take to answer once it was asked for a sign of life, in ms. */
 const ANSWER_TIMEOUT = 5_000;
-/** … and where there was a reason to doubt the connection, in ms. */
+/** How long it may take where there was a reason to doubt the connection, in ms. */
 const DOUBT_TIMEOUT = 3_000;
 /** A timer that is later than this shows that the page was asleep, so that an answer may wait unread. In ms. */
 const ASLEEP = 1_500;

@@ -2,9 +2,9 @@ import { type Phrase, phrase } from "../words.js";
 
 /** How long the page waits for the answer to its question, in ms. */
 const ANSWER_TIMEOUT = 5_000;
-/** After this many attempts in a row that came to nothing, the page looks for what is in the way, … */
+/** After this many attempts in a row that came to nothing, the page looks for what is in the way. */
 const LOOK_AFTER = 2;
-/** … and after every so many more. */
+/** After every so many more attempts that come to nothing, the page looks again. */
 const LOOK_EVERY = 3;
 
 /**

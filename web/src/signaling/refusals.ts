@@ -2,19 +2,19 @@ import { Backoff } from "./backoff.js";
 
 /** How long the service may hold a login for an earlier connection of this page before a person hears of it, in ms. */
 const LOGIN_HELD = 8_000;
-/** While somebody waits for the service, the longest wait before the login is asked for again, in ms … */
+/** While somebody waits for the service, the login is asked for again after this long at most, in ms. */
 const URGENT_LOGIN = 1_000;
-/** … so many times. After twenty refusals in a row the service ends the connection, and the page would stop (messages/PROTOCOL.md, "Framing"). */
+/** How many times in a row the login is asked for so soon. After twenty refusals in a row the service ends the connection, and the page would stop (messages/PROTOCOL.md, "Framing"). */
 const URGENT_LOGINS = 10;
 
-/** The page leaves a connection after so many. */
+/** The page leaves a connection after so many refusals. */
 const LEAVE_AFTER = 19;
 
 /** The refusals of a login in a row, and when it is asked for again. */
 export class Refusals {
-  /** How many there were on this connection, … */
+  /** How many refusals there were on this connection. */
   #count = 0;
-  /** … and since when the login is refused, in ms of `performance.now()`. */
+  /** Since when the login is refused, in ms of `performance.now()`. */
   #since = Infinity;
   readonly #backoff = new Backoff(1_000, 30_000);
 

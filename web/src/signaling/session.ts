@@ -13,10 +13,10 @@ export interface KeptSession {
   readonly received: number;
 }
 
-/** After this many messages, or bytes, without a confirmation the page confirms at once, … */
+/** After this many messages, or bytes, without a confirmation, the page confirms at once. */
 const MAX_MESSAGES = 64;
 const MAX_BYTES = 32 * 1024;
-/** … and otherwise after this long, in ms (messages/PROTOCOL.md, "Confirming"). */
+/** Fewer messages are confirmed after this long, in ms (messages/PROTOCOL.md, "Confirming"). */
 const CONFIRM_AFTER = 5_000;
 
 const UNCOUNTED: readonly unknown[] = ["login", "ping", "pong", "presence"];
@@ -46,11 +46,11 @@ export class Session {
   /** The token that proves the login (messages/PROTOCOL.md, "Identity"). */
   token: string | undefined;
   #secret: string;
-  /** How many of the service's messages this page has acted on, … */
+  /** How many of the service's messages this page has acted on. */
   #received: number;
-  /** … how many of these it would not miss after a reload, … */
+  /** How many of the messages that it has acted on this page would not miss after a reload. */
   #settled: number;
-  /** … and how many it has confirmed. */
+  /** How many of the service's messages this page has confirmed. */
   #confirmed = 0;
   /** The bytes of the messages that it would miss. */
   #unsettled = 0;

@@ -1,9 +1,9 @@
 import type { ServiceError } from "./frames.js";
 import { loginKey } from "./logins.js";
 
-/** How many logins may be watched (messages/PROTOCOL.md, "Presence") … */
+/** How many logins may be watched (messages/PROTOCOL.md, "Presence"). */
 const MAX_WATCHED = 256;
-/** … and how long they may be together, in bytes. A message of more than 64 KiB would end the connection. */
+/** How long the logins that are watched may be together, in bytes. A message of more than 64 KiB would end the connection. */
 const MAX_WATCHED_BYTES = 32 * 1024;
 
 /** The characters that no message may have in it (I-JSON, RFC 7493, section 2.1). */

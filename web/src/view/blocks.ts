@@ -2,9 +2,9 @@ import { cutAt } from "./clusters.js";
 import { type Piece, pieces } from "./links.js";
 import { MAX_LINK } from "./linkscanner.js";
 
-/** A longer text is shown in blocks of at most this length, in UTF-16 units … */
+/** A longer text is shown in blocks of at most this length, in UTF-16 units. */
 const MAX_BLOCK = 8000;
-/** … and a block ends at the first line end after this length. */
+/** A block ends at the first line end after this length, in UTF-16 units. */
 const FULL_BLOCK = 4000;
 /** How much of a text is searched for links at once, in UTF-16 units. */
 const WINDOW = 16 * MAX_BLOCK;

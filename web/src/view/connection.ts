@@ -30,8 +30,10 @@ export function connectionDialog(page: Page, conversation: LiveConversation, beg
     title: ({ howConnected }) => howConnected,
     body: (now) => {
       // The figures are read only while the dialog is open.
-      clearTimeout(timer);
-      timer = setTimeout(() => document.querySelector("#dialog[open]") !== null && void refresh(), REFRESH);
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        if (document.querySelector("#dialog[open]") !== null) void refresh();
+      }, REFRESH);
       return body(now, call, figures);
     },
   };

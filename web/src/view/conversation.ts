@@ -5,6 +5,7 @@ import { alert } from "./alert.js";
 import type { Composer } from "./composer.js";
 import { connectionDialog } from "./connection.js";
 import { confirmation } from "./dialog.js";
+import { NOTICED_AFTER } from "./dialogs.js";
 import type { Discussion } from "./discussion.js";
 import { carriesFiles, droppedFiles, droppedText, isField } from "./attaching.js";
 import { avatar, icon, iconButton } from "./icons.js";
@@ -18,6 +19,10 @@ export class ConversationView {
   #dropping = false;
   /** Whether what is being dragged is a part of this page. */
   #draggingOwn = false;
+  /** Whether the button that calls is shown. */
+  #calls = false;
+  /** Whether a call of the other side has just taken its place. A click was meant to call then, and must not hang up. */
+  #hasty = false;
 
   constructor(
     private readonly page: Page,
@@ -92,6 +97,15 @@ export class ConversationView {
         confirmation(({ deleteConversation }) => deleteConversation(peer), words.deleteConversationQuestion(peer), words.deleteIt, () => void messenger.delete(conversation)),
       );
     const end = () => messenger.hangUp(conversation);
+    const off = phase === "off" || phase === "asking";
+    if (!off && this.#calls && call?.outgoing === false && performance.now() - conversation.began < NOTICED_AFTER) {
+      this.#hasty = true;
+      setTimeout(() => {
+        this.#hasty = false;
+        this.page.changed();
+      }, NOTICED_AFTER);
+    }
+    this.#calls = off;
     return html`
       <div class="peer" data-phase=${phase}>
         <button type="button" class="btn btn-icon back" aria-label=${words.back} title=${words.back} @click=${() => messenger.show(undefined)}>
@@ -116,15 +130,15 @@ export class ConversationView {
           </button>
           ${iconButton("trash", words.deleteConversation(peer), remove)}
         </span>
-        ${phase === "off" || phase === "asking"
+        ${off
           ? html`<button type="button" class="btn btn-sm btn-quiet call" aria-label=${words.connectAgainTo(peer)} @click=${() => messenger.connect(peer)}>
               ${words.callPeer}
             </button>`
           : open
-            ? html`<button type="button" class="btn btn-sm btn-outline-danger" aria-label=${words.disconnectFrom(peer)} @click=${end}>
+            ? html`<button type="button" class="btn btn-sm btn-outline-danger" ?disabled=${this.#hasty} aria-label=${words.disconnectFrom(peer)} @click=${end}>
                 ${words.disconnect}<span class="wide">&nbsp;${words.from(peer)}</span>
               </button>`
-            : html`<button type="button" class="btn btn-sm btn-outline-secondary" aria-label=${words.cancelCall(peer)} @click=${end}>
+            : html`<button type="button" class="btn btn-sm btn-outline-secondary" ?disabled=${this.#hasty} aria-label=${words.cancelCall(peer)} @click=${end}>
                 ${words.cancel}
               </button>`}
       </div>

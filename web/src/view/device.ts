@@ -1,5 +1,4 @@
 import type { Trouble } from "../conversation/reopening.js";
-import type { ExportedHistory } from "../conversation/exported.js";
 import type { ImportSummary } from "../conversation/importing.js";
 import type { Phrase } from "../words.js";
 
@@ -23,8 +22,8 @@ export interface Device {
   goOnWithout(): void;
   /** Asks the person to allow notifications. Call it only when the person has just turned them on. */
   askForNotifications(): Promise<void>;
-  /** Returns undefined if the history cannot be read. An alert has said so then. */
-  export(): Promise<ExportedHistory | undefined>;
+  /** Returns the history as a document; undefined: it cannot be read, or is too long. An alert has said so then. */
+  export(): Promise<string | undefined>;
   /** Reads a file that Export has saved. Returns why not, if it cannot be imported. */
   readImport(file: Blob): Promise<Import | Phrase>;
   /** Deletes everything that this page keeps on the device. */

@@ -2,8 +2,8 @@ import type { DialogContent, Page } from "./page.js";
 import { requestDialog } from "./request.js";
 import { doubtDialog, withoutIdentityDialog } from "./verify.js";
 
-/** How long a dialog that opens by itself takes no decision, in ms. Somebody who is about to click or type notices it first. */
-const NOTICED_AFTER = 500;
+/** How long what appears by itself takes no decision, in ms. Somebody who is about to click or type notices it first. */
+export const NOTICED_AFTER = 500;
 
 /** Knows which dialog is open. */
 export class Dialogs {

@@ -30,9 +30,8 @@ function settings(page: Page): TemplateResult {
     settings.choose({ language: value === "" ? undefined : (value as Language) });
   };
   const save = async () => {
-    const exported = await device.export();
-    if (exported === undefined) return;
-    const text = JSON.stringify(exported, undefined, 2);
+    const text = await device.export();
+    if (text === undefined) return;
     saveAs(new Blob([text], { type: "application/json" }), `p2p-messaging-${new Date().toISOString().slice(0, 10)}.json`);
   };
   const chosenFile = (event: Event) => {

@@ -1,17 +1,9 @@
 import { type TemplateResult, html } from "../../vendor/lit-html/lit-html.js";
+import { kept } from "../sizes.js";
 import { type Language, localeFor } from "../words.js";
 
-const formats = new Map<string, Intl.DateTimeFormat>();
-const numbers = new Map<string, Intl.NumberFormat>();
-
-/** Formats are kept, because making one takes longer than using it a hundred times. */
 function format(language: Language, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${language} ${name}`;
-  let found = formats.get(key);
-  if (found === undefined) {
-    formats.set(key, (found = new Intl.DateTimeFormat(localeFor(language, navigator.languages), options)));
-  }
-  return found;
+  return kept(`${language} ${name}`, () => new Intl.DateTimeFormat(localeFor(language, navigator.languages), options));
 }
 
 export function clock(date: Date, language: Language): TemplateResult {
@@ -29,8 +21,5 @@ export function day(date: Date, language: Language): string {
 
 export function number(value: number, language: Language): string {
   const digits = value < 10 ? 1 : 0;
-  const key = `${language} ${digits}`;
-  let found = numbers.get(key);
-  if (found === undefined) numbers.set(key, (found = new Intl.NumberFormat(language, { maximumFractionDigits: digits })));
-  return found.format(value);
+  return kept(`${language} ${digits}`, () => new Intl.NumberFormat(language, { maximumFractionDigits: digits })).format(value);
 }

@@ -18,7 +18,8 @@ export class EntryWindow {
   constructor(private readonly cost: (entry: Entry) => number) {}
 
   /**
-   * Returns the range of indexes of the entries that are shown. New entries make none leave it while a reader has left the newest.
+   * Returns the range of indexes of the entries that are shown. While a reader is away from the newest entries, new ones push
+   * none of those shown out.
    * @param following whether the newest entry is kept in sight
    */
   range(entries: readonly Entry[], following: boolean): { first: number; end: number } {
