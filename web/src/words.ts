@@ -107,7 +107,7 @@ const en = {
   noteDeclined: (name: string) => `You declined the request from ${name}`,
   noteVerified: (name: string) => `You have verified ${name}`,
   noteIdentityChanged: (name: string) => `The identity of ${name} has changed`,
-  noteIdentityEnded: (name: string) => `The call was ended: ${name}'s identity is not the one that this browser remembers. Call ${name} again to decide`,
+  noteIdentityEnded: (name: string) => `The call was ended: ${name}'s identity is not the one from before. Call ${name} again to decide`,
 
   noteUnread: (name: string) => `This browser could not read what it remembers of ${name}`,
   // Alerts
@@ -436,7 +436,7 @@ const fr: Words = {
   noteDeclined: (name) => `Vous avez refusé la demande de ${name}`,
   noteVerified: (name) => `Vous avez vérifié ${name}`,
   noteIdentityChanged: (name) => `L’identité de ${name} a changé`,
-  noteIdentityEnded: (name) => `L’appel a pris fin : l’identité de ${name} n’est pas celle que ce navigateur a retenue. Rappelez ${name} pour décider`,
+  noteIdentityEnded: (name) => `L’appel a pris fin : l’identité de ${name} n’est plus la même qu’avant. Rappelez ${name} pour décider`,
 
   noteUnread: (name) => `Ce navigateur n’a pas pu lire ce qu’il a retenu de ${name}`,
   typeLogin: "Veuillez taper l’identifiant que vous souhaitez.",

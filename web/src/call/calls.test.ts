@@ -231,6 +231,13 @@ test("whatever others send, the candidates of an offer that waits for the person
     calls.receive({ type: "offer", from: "dave", call: `cancelled ${i}`, sdp: sdp("03") });
     calls.receive(candidate("dave", `cancelled ${i}`, "junk"));
     calls.receive({ type: "bye", from: "dave", call: `cancelled ${i}`, reason: "left" });
+    const from = `frank ${i}`;
+    calls.receive({ type: "offer", from, call: `of frank ${i}`, sdp: sdp("06") });
+    calls.receive({ type: "ice-candidate", from, candidate: { candidate: "junk" } });
+    calls.receive({ type: "bye", from, call: `of frank ${i}`, reason: "left" });
+    calls.receive({ type: "offer", from, sdp: sdp("06") });
+    calls.receive({ type: "ice-candidate", from, candidate: { candidate: "junk" } });
+    calls.receive({ type: "bye", from, reason: "left" });
   }
   for (let i = 0; i < 7; i++) calls.receive({ type: "offer", from: `stranger ${i}`, call: `call ${i}`, sdp: sdp("04") });
   for (let i = 0; i < 50; i++) {

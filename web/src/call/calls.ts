@@ -5,7 +5,7 @@ import { isLower, loginKey } from "../signaling/logins.js";
 import { Call, type CallListener } from "./call.js";
 import { CallLimits } from "./calllimits.js";
 import { DoubtedOffers, type OfferFrame } from "./doubtedoffers.js";
-import { EarlyCandidates } from "./earlycandidates.js";
+import { EarlyCandidates, MAX_CANDIDATES } from "./earlycandidates.js";
 import { EndedCalls } from "./endedcalls.js";
 import { FINAL } from "./ends.js";
 import { type Offer, type Request, Requests } from "./requests.js";
@@ -61,10 +61,7 @@ export class Calls {
   readonly #calls = new Map<string, Call>();
   readonly #requests: Requests;
   readonly #doubted: DoubtedOffers;
-  /** The candidates of requests. Each request has its place. */
   readonly #early = new EarlyCandidates();
-  /** Other candidates: their offer has yet to come, is in doubt, or waits for the device. Anybody may make them up, and they push each other out. */
-  readonly #unsure = new EarlyCandidates();
   readonly #ended = new EndedCalls();
   /** The calls of the page before in this tab. */
   readonly #before = new Set<string>();
@@ -175,7 +172,7 @@ export class Calls {
         const request = this.#requests.with(frame.from);
         if (request !== undefined && (frame.call === undefined || frame.call === request.id)) {
           this.#requests.settle(request);
-          this.#over(request.peer, request.id);
+          this.#ended.add(request.id);
         }
         if (frame.call !== undefined && this.#recalling.delete(frame.call)) this.#ended.add(frame.call);
         this.#doubted.withdraw(frame.from, frame.call);
@@ -221,7 +218,7 @@ export class Calls {
       return this.#refuse("left", from, frame.call);
     }
     const bare = frame.call === undefined;
-    const offer: Offer = { peer: from, id: frame.call ?? freshId(), sdp, bare, text };
+    const offer: Offer = { peer: from, id: frame.call ?? freshId(), sdp, bare, text, candidates: [] };
     const existing = this.with(from);
     const request = this.#requests.with(from);
     if (existing !== undefined) {
@@ -246,7 +243,7 @@ export class Calls {
       if (request.id === frame.call) return;
       if (policy === "ask") {
         // The person is asked about somebody, not about one offer. The newest offer counts.
-        this.#over(request.peer, request.id);
+        this.#ended.add(request.id);
         this.#requests.add(offer);
         return;
       }
@@ -312,31 +309,27 @@ export class Calls {
       return;
     }
     const request = this.#requests.with(from);
-    if (request !== undefined && (id === undefined || id === request.id)) this.#early.add(from, id, candidate);
+    if (request !== undefined && (id === undefined ? request.bare : id === request.id)) {
+      if (request.candidates.length < MAX_CANDIDATES) request.candidates.push(candidate);
+    }
     // Without a call's number, only a candidate that belongs to an offer can be told from one that came too late.
-    else if (id === undefined ? doubted : this.#ended.farewell(id) === undefined) this.#unsure.add(from, id, candidate);
+    else if (id === undefined ? doubted : this.#ended.farewell(id) === undefined) this.#early.add(from, id, candidate);
   }
 
   /** Makes a call of an offer. */
-  #take({ peer, id, bare, sdp, text }: Offer): Call {
+  #take({ peer, id, bare, sdp, text, candidates }: Offer): Call {
     this.with(peer)?.end("superseded");
     const call = this.#make({ peer, id, bare, outgoing: false });
     note(call, { type: "offer", text });
     this.options.listener.began(call);
     call.receiveOffer(sdp);
-    for (const early of [this.#unsure, this.#early]) for (const candidate of early.take(peer, bare ? undefined : id)) call.receiveCandidate(candidate);
+    for (const candidate of [...this.#early.take(peer, bare ? undefined : id), ...candidates]) call.receiveCandidate(candidate);
     return call;
-  }
-
-  /** Nothing becomes of an offer. */
-  #over(peer: string, id: string): void {
-    this.#ended.add(id);
-    this.#early.take(peer, id);
   }
 
   /** Refuses an offer. */
   #refuse(reason: ByeReason, to: string, call: string): void {
-    this.#over(to, call);
+    this.#ended.add(call);
     this.options.send({ ...byeFrame(reason), to, call });
   }
 

@@ -1,12 +1,15 @@
 import { loginKey } from "../signaling/logins.js";
 import { Newest } from "./newest.js";
 
-/** Most calls for which candidates are kept. So many requests may wait for the person (calllimits.ts): 8 of people who are known, and 8 of strangers. */
+/** Most calls for which candidates are kept: a bound against a peer that sends only candidates. */
 const MAX_CALLS = 16;
-/** Most candidates that are kept for each of them. */
-const MAX_CANDIDATES = 64;
+/** Most candidates that are kept for a call, or for an offer that waits. */
+export const MAX_CANDIDATES = 64;
 
-/** Candidates that came before a call was made of their offer, or even before the offer. A client that does not number its calls has one at a time. */
+/**
+ * Candidates whose offer has yet to come, is in doubt, or waits for the device. Anybody may make such candidates up, and those of one call
+ * push out those of another. A client that does not number its calls has one at a time.
+ */
 export class EarlyCandidates {
   readonly #calls = new Newest<RTCIceCandidateInit[]>(MAX_CALLS);
 

@@ -8,7 +8,7 @@ afterEach(() => mock.timers.reset());
 test("the newest request of a login waits, until the person decides or its time is over", () => {
   const settled: string[] = [];
   const requests = new Requests(({ id }: Request) => void settled.push(id));
-  const offer = (peer: string, id: string) => ({ peer, id, sdp: "", bare: false, text: undefined });
+  const offer = (peer: string, id: string) => ({ peer, id, sdp: "", bare: false, text: undefined, candidates: [] });
   requests.add(offer("bob", "first"));
   mock.timers.tick(20_000);
   requests.add(offer("BOB", "second"));

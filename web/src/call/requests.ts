@@ -16,6 +16,8 @@ export interface Offer extends Request {
   readonly bare: boolean;
   /** The frame as it came. */
   readonly text: string | undefined;
+  /** The candidates that have come for it. */
+  readonly candidates: RTCIceCandidateInit[];
 }
 
 /** The requests that wait for the person, one for each other login. */
@@ -32,7 +34,7 @@ export class Requests {
   }
 
   /** The request of somebody. */
-  with(peer: string): Request | undefined {
+  with(peer: string): Offer | undefined {
     return this.#waiting.get(loginKey(peer))?.offer;
   }
 

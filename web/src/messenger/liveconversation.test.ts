@@ -33,7 +33,7 @@ test("where a conversation stands follows from its call, the loss of it, and who
   assert.deepEqual([conversation.phase, conversation.call, conversation.has(asCall)], ["off", undefined, true]);
 
   const restored = begun();
-  restored.conversation.loss = { call: "lost", peer: undefined, began: 0, away: false, gone: false, closed: false, until: Infinity, giveUp: setTimeout(() => {}), backoff: new Backoff(), attempt: undefined };
+  restored.conversation.loss = { call: "lost", peer: undefined, bare: false, began: 0, away: false, gone: false, closed: false, until: Infinity, giveUp: setTimeout(() => {}), backoff: new Backoff(), attempt: undefined };
   assert.equal(restored.conversation.phase, "reconnecting");
   restored.conversation.begin(restored.asCall);
   assert.equal(restored.conversation.phase, "reconnecting", "the attempt is under way");

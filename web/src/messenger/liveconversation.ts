@@ -26,6 +26,8 @@ export interface Loss {
   readonly call: string;
   /** The fingerprint of its other end. */
   readonly peer: string | undefined;
+  /** Whether the other end is a client without framing. It may show another certificate in each call. */
+  readonly bare: boolean;
   /** When it was lost, in ms of `performance.now()`. */
   readonly began: number;
   /** Whether this page was without the service at the loss, or has been since. */

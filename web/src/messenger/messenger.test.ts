@@ -449,6 +449,11 @@ test("while a lost call is restored, whoever has taken the login of the other is
   mock.timers.tick(10_000); // Attempts to restore the call would be due.
   await settled();
   assert.deepEqual([front?.call, messenger.requests.length], [undefined, 1]);
+  messenger.decline(messenger.requests[0]!);
+  mock.timers.tick(1_000);
+  await settled();
+  assert.deepEqual([front?.phase, front?.call?.outgoing, sentTypes().at(-1)], ["reconnecting", true, "offer"], "the lost call is restored all the same");
+  callsAsCarol("66", "of somebody else again");
   callsAsCarol("01", "restored");
   assert.deepEqual([front?.call?.id, messenger.requests.length], ["restored", 0]);
 });
@@ -492,6 +497,18 @@ for (const [who, byte, ends] of [["the other", "01", false], ["somebody else und
     assert.deepEqual([messenger.front?.phase, said().at(-1)], ends ? ["off", "noteIdentityEnded"] : ["reconnecting", "noteInterrupted"]);
   });
 }
+
+test("a client without framing may show another certificate when its call is restored, also to who wants to be asked", async () => {
+  const { settings } = await knowsCarol();
+  settings.choose({ askFirst: true });
+  Object.assign(messenger.front!.loss!, { bare: true });
+  mock.timers.tick(1_000);
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("66") }, from: "carol", to: "alice", call: offer.call });
+  await settled();
+  assert.equal(messenger.front?.call?.phase, "connecting");
+});
 
 test("who is called, and calls too, is not asked about until they have answered", async () => {
   const { settings } = await alice();
@@ -692,6 +709,26 @@ test("while Join waits it can be cancelled, and the next Join is not mixed up wi
   await messenger.join("carol");
   await second;
   assert.deepEqual([messenger.login, messenger.joining], ["carol", false]);
+});
+
+test("whoever cancels while a reload takes the session over gives it up, also if the tab may not keep it any more", async () => {
+  keeps(false);
+  const { tab } = newPage();
+  await alice(tab);
+  messenger.leavePage();
+  let read: () => void;
+  [device, read] = later();
+  keeps(true);
+  newPage(tab);
+  messenger.connectToService();
+  const resumed = messenger.resume();
+  await settled();
+  tab.delete("session");
+  messenger.cancelJoin();
+  read();
+  await resumed;
+  await settled();
+  assert.deepEqual([messenger.joining, messenger.login, sentTypes()], [false, undefined, ["login", "logout"]]);
 });
 
 test("an offer is sent again when the other comes back to the service, and not because they are there", async () => {

@@ -8,6 +8,7 @@ import type { Settings } from "../settings.js";
 import type { JoinResult, ServiceState } from "../signaling/listener.js";
 import { MAX_LOGIN_LENGTH, loginKey } from "../signaling/logins.js";
 import { ServiceConnection } from "../signaling/service.js";
+import type { KeptSession } from "../signaling/session.js";
 import { tokenFault } from "../signaling/token.js";
 import { type Phrase, phrase } from "../words.js";
 import { Account, type AccountHost } from "./account.js";
@@ -54,8 +55,8 @@ export class Messenger {
   #switchboard: Switchboard | undefined;
   #identity: OwnIdentity | undefined;
   readonly #handover: Handover;
-  /** Whether the session of the page before has yet to be taken over. */
-  #resuming = false;
+  /** The session of the page before, while it has yet to be taken over. */
+  #resuming: KeptSession | undefined;
   #attended = true;
   readonly #alerts = new Alerts();
 
@@ -81,8 +82,8 @@ export class Messenger {
       loginRegained: (kept) => {
         this.#alerts.accepted();
         // The others know that the session has ended.
-        if (this.#resuming && !kept) this.#switchboard?.recovery.giveUp();
-        this.#resuming = false;
+        if (this.#resuming !== undefined && !kept) this.#switchboard?.recovery.giveUp();
+        this.#resuming = undefined;
         this.#switchboard?.serviceReady(kept);
         // The login may have been in use in another tab, which has gone on with the conversations.
         if (!kept) void this.refresh();
@@ -227,24 +228,24 @@ export class Messenger {
       this.#service.setToken(undefined);
       return this.#handover.keep(undefined);
     }
-    this.#resuming = await this.#handover.claim(session);
-    if (!this.#resuming) {
+    if (!(await this.#handover.claim(session))) {
       // This tab is a copy of another one, which keeps the login.
       this.#handover.keep(undefined);
       if (!this.joining) this.#warn(phrase("stopTakenOver"));
       return;
     }
+    this.#resuming = session;
     if (this.joining) return this.#giveBack(); // The person was faster, and has typed a login.
     await this.#enter(session.login, () => ({ joined: true }), open);
-    if (this.#resuming) this.#service.resume(session);
+    if (this.#resuming !== undefined) this.#service.resume(session);
   }
 
   /** If the session of the page before has yet to be taken over, gives it up. Otherwise it would hold its login against this page. */
   #giveBack(): void {
-    const { left } = this.#handover;
-    if (!this.#resuming || left === undefined) return;
+    const session = this.#resuming;
+    if (session === undefined) return;
     this.#handover.giveUp();
-    this.#service.resume(left.session);
+    this.#service.resume(session);
     this.#leave();
   }
 
@@ -311,7 +312,7 @@ export class Messenger {
   }
 
   #leave(): void {
-    this.#resuming = false;
+    this.#resuming = undefined;
     this.#switchboard?.end();
     this.#switchboard = undefined;
     this.#service.leave();

@@ -39,7 +39,7 @@ test("the words about each end of a call are true for whoever reads them", () =>
     rerouted: [undefined, undefined, undefined],
     garbled: always("Disconnected from bob: their page sent something that could not be read"),
     "identity-changed": always(
-      "The call was ended: bob's identity is not the one that this browser remembers. Call bob again to decide",
+      "The call was ended: bob's identity is not the one from before. Call bob again to decide",
     ),
     unavailable: always("bob is not here. Check the spelling, or try again later."),
     undeliverable: always("The service could not connect you to bob. Please try again in a moment."),

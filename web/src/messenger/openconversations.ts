@@ -6,7 +6,7 @@ export interface OpenConversation {
   readonly peer: string;
   /** The id of the call. */
   readonly call: string;
-  /** The fingerprint of the call's other end, if it was open. */
+  /** The fingerprint of the call's other end, if it was open and keeps its certificate: a client without framing may not. */
   readonly certificate?: string | undefined;
 }
 
@@ -21,9 +21,10 @@ export const NOTHING_OPEN: OpenConversations = { open: [] };
 
 /** The conversations that are open or being restored, and those in which the person calls. Who calls this page does so again by themselves. */
 export function openConversations(conversations: readonly LiveConversation[], front: LiveConversation | undefined): OpenConversations {
-  const open = conversations.flatMap(({ peer, call, loss, trust }) => {
+  const open = conversations.flatMap(({ peer, call, loss }) => {
     const id = loss?.call ?? (call?.wasOpen === true || call?.outgoing === true ? call.id : undefined);
-    return id === undefined ? [] : { peer, call: id, certificate: loss?.peer ?? trust?.fingerprints.peer };
+    const end = loss ?? (call?.wasOpen === true ? { peer: call.fingerprints?.peer, bare: call.bare } : undefined);
+    return id === undefined ? [] : { peer, call: id, certificate: end?.bare === true ? undefined : end?.peer };
   });
   return { front: front?.peer, open };
 }

@@ -6,7 +6,7 @@ import { LiveConversation } from "./liveconversation.js";
 import { Recovery } from "./recovery.js";
 
 const MINUTE = 60_000;
-const lost = { id: "lost", fingerprints: { own: "alice's", peer: "bob's" } };
+const lost = { id: "lost", fingerprints: { own: "alice's", peer: "bob's" }, bare: false };
 
 const clock = fakeClock();
 

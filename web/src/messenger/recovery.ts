@@ -18,6 +18,11 @@ const AFTER_WINDOW = 10_000;
 /** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
 const WAITS = [1_000, 5_000] as const;
 
+/** What is known of a call that was lost. */
+interface LostCall extends Pick<Call, "id" | "bare"> {
+  fingerprints: Pick<Fingerprints, "peer"> | undefined;
+}
+
 /** What recovery needs of the page. */
 export interface RecoveryHost {
   /** All conversations of the account. */
@@ -48,11 +53,12 @@ export class Recovery {
    * A call of a conversation was lost.
    * @param how `gone`: the service says that nobody has the other's login any more; `closed`: the other page is being closed or loaded again
    */
-  lost(conversation: LiveConversation, { id, fingerprints }: { id: string; fingerprints: Pick<Fingerprints, "peer"> | undefined }, how: "lost" | "gone" | "closed"): void {
+  lost(conversation: LiveConversation, { id, fingerprints, bare }: LostCall, how: "lost" | "gone" | "closed"): void {
     this.stop(conversation);
     conversation.loss = {
       call: id,
       peer: fingerprints?.peer,
+      bare,
       began: performance.now(),
       away: !this.host.canSignal(),
       gone: how === "gone",

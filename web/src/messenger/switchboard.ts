@@ -224,7 +224,7 @@ export class Switchboard implements CallsListener {
   /** The page before in this tab was connected to somebody, or called them: the call is restored. */
   restore({ peer, call, certificate }: OpenConversation): void {
     this.calls.wasBefore(call);
-    this.recovery.lost(this.account.with(peer), { id: call, fingerprints: certificate === undefined ? undefined : { peer: certificate } }, "lost");
+    this.recovery.lost(this.account.with(peer), { id: call, fingerprints: certificate === undefined ? undefined : { peer: certificate }, bare: false }, "lost");
   }
 
   /** Ends every call and restores none. */
@@ -252,6 +252,7 @@ export class Switchboard implements CallsListener {
   settled({ peer }: Request): void {
     const conversation = this.account.find(peer);
     if (conversation === undefined) return;
+    if (conversation.restoring) this.recovery.resume(conversation); // It has waited for the person.
     // Otherwise somebody could fill the list by calling and giving up, each time under another login.
     this.account.dropIfEmpty(conversation);
     this.host.changed();
@@ -374,10 +375,11 @@ export class Switchboard implements CallsListener {
     if (relayOnly && !service.iceServers.relayed) return "no-relay";
     if (!askFirst) return "take";
     const call = this.calls.with(peer);
-    const before = call?.wasOpen === true ? call.fingerprints : this.account.find(peer)?.loss;
+    const before = call?.wasOpen === true ? { peer: call.fingerprints?.peer, bare: call.bare } : this.account.find(peer)?.loss;
     // The person calls them, or has accepted the other end of a call that is open or being restored. That end is known by its
-    // certificate: its login may be somebody else's by now. The end of a call that was not open before a reload is not known.
-    const known = before === undefined ? call?.outgoing === true && call.phase === "calling" : [undefined, fingerprintOf(sdp)].includes(before.peer);
+    // certificate: its login may be somebody else's by now. If nothing is known of its certificate, the login has to do.
+    const calling = call?.outgoing === true && call.phase === "calling";
+    const known = before === undefined ? calling : before.bare || [undefined, fingerprintOf(sdp)].includes(before.peer);
     return known ? "take" : "ask";
   }
 

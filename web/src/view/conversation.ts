@@ -21,8 +21,8 @@ export class ConversationView {
   #draggingOwn = false;
   /** Whether the button that calls is shown. */
   #calls = false;
-  /** Whether a call of the other side has just taken its place. A click was meant to call then, and must not hang up. */
-  #hasty = false;
+  /** Runs while a call of the other side has just taken its place. A click was meant to call then, and must not hang up. */
+  #hasty: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly page: Page,
@@ -99,9 +99,9 @@ export class ConversationView {
     const end = () => messenger.hangUp(conversation);
     const off = phase === "off" || phase === "asking";
     if (!off && this.#calls && call?.outgoing === false && performance.now() - conversation.began < NOTICED_AFTER) {
-      this.#hasty = true;
-      setTimeout(() => {
-        this.#hasty = false;
+      clearTimeout(this.#hasty);
+      this.#hasty = setTimeout(() => {
+        this.#hasty = undefined;
         this.page.changed();
       }, NOTICED_AFTER);
     }
@@ -135,10 +135,10 @@ export class ConversationView {
               ${words.callPeer}
             </button>`
           : open
-            ? html`<button type="button" class="btn btn-sm btn-outline-danger" ?disabled=${this.#hasty} aria-label=${words.disconnectFrom(peer)} @click=${end}>
+            ? html`<button type="button" class="btn btn-sm btn-outline-danger" ?disabled=${this.#hasty !== undefined} aria-label=${words.disconnectFrom(peer)} @click=${end}>
                 ${words.disconnect}<span class="wide">&nbsp;${words.from(peer)}</span>
               </button>`
-            : html`<button type="button" class="btn btn-sm btn-outline-secondary" ?disabled=${this.#hasty} aria-label=${words.cancelCall(peer)} @click=${end}>
+            : html`<button type="button" class="btn btn-sm btn-outline-secondary" ?disabled=${this.#hasty !== undefined} aria-label=${words.cancelCall(peer)} @click=${end}>
                 ${words.cancel}
               </button>`}
       </div>
