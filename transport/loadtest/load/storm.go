@@ -25,6 +25,7 @@ type storm struct {
 	dropped bool
 	opening bool // the set-up is not over
 	running bool
+	back    bool // somebody came back
 	ends    int
 }
 
@@ -76,6 +77,10 @@ func (x *storm) enter(p figures.Phase, now time.Duration) {
 		x.drop = now + x.shard.engine.plan.Before
 	case figures.PhaseDraining:
 		x.running = false
+		if !x.back { // who waits has ended, as far as the run can tell
+			x.ends += len(x.waiting)
+			x.waiting = nil
+		}
 	}
 }
 
@@ -141,7 +146,7 @@ func (c *stormSession) loggedIn(now time.Duration) {
 	if !c.away {
 		return // it was back before, and the service ended its connection again
 	}
-	c.away = false
+	c.away, x.back = false, true
 	x.shard.count(figures.CounterReturned, 1)
 	if c.kept != nil && c.kept.resumed {
 		x.shard.count(figures.CounterResumed, 1)
