@@ -25,7 +25,6 @@ type storm struct {
 	dropped bool
 	opening bool // the set-up is not over
 	running bool
-	back    bool // somebody came back
 	ends    int
 }
 
@@ -77,10 +76,8 @@ func (x *storm) enter(p figures.Phase, now time.Duration) {
 		x.drop = now + x.shard.engine.plan.Before
 	case figures.PhaseDraining:
 		x.running = false
-		if !x.back { // who waits has ended, as far as the run can tell
-			x.ends += len(x.waiting)
-			x.waiting = nil
-		}
+		x.ends += len(x.waiting) // they do not come back any more
+		x.waiting = nil
 	}
 }
 
@@ -146,7 +143,7 @@ func (c *stormSession) loggedIn(now time.Duration) {
 	if !c.away {
 		return // it was back before, and the service ended its connection again
 	}
-	c.away, x.back = false, true
+	c.away = false
 	x.shard.count(figures.CounterReturned, 1)
 	if c.kept != nil && c.kept.resumed {
 		x.shard.count(figures.CounterResumed, 1)

@@ -6,8 +6,8 @@ import (
 	"p2p-messaging/transport/loadtest/figures"
 )
 
-// A session that waits to come back when the measured phase ends does not come back any more. If others are back, the service is there.
-func TestWhoWaitsToComeBackFromAStormHasEndedIfNobodyIsBack(t *testing.T) {
+// A session that waits to come back when the measured phase ends does not come back any more. If all do, the service went away.
+func TestWhoWaitsToComeBackFromAStormAtTheEndHasEnded(t *testing.T) {
 	for _, back := range []bool{false, true} {
 		s := &shard{engine: &Engine{}}
 		s.engine.away.Store(4)
@@ -18,7 +18,7 @@ func TestWhoWaitsToComeBackFromAStormHasEndedIfNobodyIsBack(t *testing.T) {
 		if back {
 			x.all[0].away = true
 			x.all[0].loggedIn(0)
-			want = 0
+			want = 2
 		}
 		x.waiting = returns{&x.all[1], &x.all[2]}
 		x.enter(figures.PhaseDraining, 0)
