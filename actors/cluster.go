@@ -148,7 +148,7 @@ func (r *registry) claimed(ctx actor.Context, m *claimed) {
 		case first || outcome != Taken || c.secret == nil:
 			r.count(c)
 			c.connection.refused(code)
-		case c.connection.gone(): // so each connection has one question in the row at most
+		case c.connection.gone(): // nobody is asked on behalf of a client that has gone
 			r.count(c)
 			c.connection.decide()
 		default: // only the secret of the first was asked about

@@ -120,12 +120,14 @@ func (s *session) ask(k *kept) {
 
 // tellKept retains and queues a message of the service itself. A client that does not confirm what it is told is bounded too.
 func (s *session) tellKept(ctx actor.Context, k *kept, text []byte) {
-	if int(k.bytes.Load())+len(text) > 2*s.mailbox.terms.limit {
+	m := messages.NewAnswer(text)
+	if int(k.bytes.Load())+weight((*messages.Deliver)(m)) > 2*s.mailbox.terms.limit {
+		m.Release()
 		s.link().Close(messages.ClosePolicyViolation, "too much that you have not confirmed")
 		s.depart(ctx)
 		return
 	}
-	s.keep(k, (*messages.Deliver)(messages.NewAnswer(text)))
+	s.keep(k, (*messages.Deliver)(m))
 }
 
 // takeOver decides a claim on this session's login that brings a secret.

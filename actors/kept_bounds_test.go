@@ -2,6 +2,7 @@ package actors
 
 import (
 	"testing"
+	"testing/synctest"
 	"unsafe"
 
 	"p2p-messaging/messages"
@@ -28,6 +29,9 @@ func TestWhatAKeptSessionHoldsIsBoundedInMemory(t *testing.T) {
 		for _, m := range k.behind(k.confirmed) {
 			occupied += (*messages.Relay)(m.(*messages.Deliver)).Memory()
 		}
+		if counted := int(k.bytes.Load()); counted > s.QueueLimit() {
+			t.Errorf("%d messages of %d bytes were taken, which count %d; want no more than %d", sent, len(text), counted, s.QueueLimit())
+		}
 		if most := 4 * s.QueueLimit(); sent == 0 || occupied > most {
 			t.Errorf("%d messages of %d bytes were taken, which occupy %d bytes; want no more than %d", sent, len(text), occupied, most)
 		}
@@ -35,6 +39,23 @@ func TestWhatAKeptSessionHoldsIsBoundedInMemory(t *testing.T) {
 		count, _ := alice.Queued()
 		alice.Pong(count)
 	}
+}
+
+// What the service itself tells counts alike, and may be twice as much.
+func TestWhatIsToldAKeptSessionIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keepSystem(t)
+		alice, _ := keep(t, s, "alice", "")
+		counted := 0
+		for closed := messages.CloseCode(0); closed == 0; closed, _ = alice.link.closedWith() {
+			counted = max(counted, int(alice.kept.Load().bytes.Load()))
+			alice.send(t, offerOf(alice, "nobody", 0))
+			synctest.Wait()
+		}
+		if most := 2 * s.QueueLimit(); counted < most-1000 || counted > most {
+			t.Errorf("the session was told what counts %d, want nearly %d and no more", counted, most)
+		}
+	})
 }
 
 // The longest message is always taken by a session that holds nothing, even with the smallest limit.

@@ -20,14 +20,14 @@ const (
 	maxAncestors = 8
 )
 
-// departures holds the ids of the sessions that have moved to other nodes not long ago.
+// departures holds the ids of the sessions that have moved to other nodes not long ago, or may have.
 type departures struct {
 	mu    sync.Mutex
 	ids   map[string]bool
 	order []departure
 }
 
-// departure is a session that has moved.
+// departure is a session that has moved, or may have.
 type departure struct {
 	id  string
 	end time.Time // when it is forgotten

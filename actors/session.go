@@ -228,15 +228,19 @@ func (s *session) answer(ctx actor.Context, m *messages.Send) {
 
 // deliver passes another session's message to the link of this session's client.
 func (s *session) deliver(ctx actor.Context, m *messages.Deliver) {
+	k, size := s.kept(), len(m.Text)
+	if k != nil {
+		size = weight(m)
+	}
 	switch {
 	case !s.owned(ctx):
 		s.system().handBack(m, messages.CodePeerUnavailable)
-	case s.kept() != nil && s.kept().moving.Load():
+	case k != nil && k.moving.Load():
 		s.forward(m)
-	case s.waiting()+len(m.Text) > s.mailbox.terms.limit:
+	case s.waiting()+size > s.mailbox.terms.limit:
 		s.system().handBack(m, messages.CodePeerOverloaded)
-	case s.kept() != nil:
-		s.keep(s.kept(), m)
+	case k != nil:
+		s.keep(k, m)
 	case !s.link().Deliver(m):
 		s.system().handBack(m, messages.CodePeerUnavailable)
 	default:

@@ -22,8 +22,9 @@ import (
 // The state says who writes:
 //
 //	state      who writes                         next
-//	idle       nobody; nothing waits, or only a   scheduled: by put or schedule
-//	           close frame that schedule releases
+//	idle       nobody; nothing waits, or only a   scheduled: by put, schedule or complete
+//	           close frame that schedule or
+//	           complete releases
 //	scheduled  a flusher has been started         flushing: by begin
 //	flushing   the flusher                        idle: nothing waits, and the phase is open or the close frame is held
 //	                                              full: by block; the network takes no more, or the phase is cut

@@ -175,8 +175,8 @@ func (r *relay) handOver(from routes.Address, in *reader) {
 	})
 }
 
-// hand gives the messages of a session that moves the origins by which their senders are told from its new node. If that node dies,
-// this one tells the senders that are here.
+// hand gives the messages of a session that moves the origins by which their senders are told from its new node. Until that node says
+// that it has the session, this one has the messages: if the session does not move, it tells their senders itself, or goes on.
 func (r *relay) hand(key string, to routes.Address, moved *actors.Moved) {
 	r.handed(key, false) // an earlier request counts no more
 	h := &handing{to: to}
@@ -188,14 +188,11 @@ func (r *relay) hand(key string, to routes.Address, moved *actors.Moved) {
 			h.origins = append(h.origins, m.Origin)
 		case m.Sender != "":
 			s := r.sent.next()
-			s.relay, s.owner, s.sender, s.rawTo = r, to, m.Sender, string(m.RawTo)
+			s.relay, s.owner, s.sender, s.rawTo = r, r.carrier.Address(), m.Sender, string(m.RawTo)
 			r.sent.remember(s)
 			h.numbers = append(h.numbers, s.number)
 			m.Origin = string(r.carrier.Address()) + " " + strconv.FormatUint(s.number, 36) + " " + m.Sender
 		}
-	}
-	if len(h.numbers) > 0 {
-		r.watch()
 	}
 	r.mu.Unlock()
 	r.moving.mu.Lock()
@@ -203,7 +200,8 @@ func (r *relay) hand(key string, to routes.Address, moved *actors.Moved) {
 	r.moving.mu.Unlock()
 }
 
-// handed notes that a session has moved, or that it has not. The nodes of those who have sent what moved with it learn where it is.
+// handed notes that a session has moved, or that it has not. If it has, its new node has the messages, and if that dies, this node tells
+// the senders that are here. The other senders' nodes learn where the messages are.
 func (r *relay) handed(key string, moved bool) {
 	r.moving.mu.Lock()
 	h := r.moving.handing[key]
@@ -220,6 +218,16 @@ func (r *relay) handed(key string, moved bool) {
 		r.mu.Unlock()
 		return
 	}
+	r.mu.Lock()
+	for _, number := range h.numbers {
+		if s := r.sent.get(number); s != nil && s.owner == r.carrier.Address() { // it may have moved on since
+			r.sent.move(s, h.to)
+		}
+	}
+	if len(h.numbers) > 0 {
+		r.watch()
+	}
+	r.mu.Unlock()
 	for _, origin := range h.origins {
 		node, number, _ := parseOrigin(origin)
 		body := appendPart(binary.AppendUvarint([]byte{kindRehome}, number), string(h.to))
@@ -233,9 +241,7 @@ func (r *relay) rehome(in *reader) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.sent.get(number); s != nil && !in.fault {
-		r.sent.forget(s)
-		s.owner, s.gone = routes.Address(owner), false
-		r.sent.remember(s)
+		r.sent.move(s, routes.Address(owner))
 	}
 }
 

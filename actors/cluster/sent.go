@@ -104,6 +104,13 @@ func (s *sent) forget(m *sending) {
 	}
 }
 
+// move notes that another node has a message now.
+func (s *sent) move(m *sending, owner routes.Address) {
+	s.forget(m)
+	m.owner, m.gone = owner, false
+	s.remember(m)
+}
+
 // get returns the message with a number if it is remembered, or nil.
 func (s *sent) get(number uint64) *sending {
 	b := s.blocks[number/perBlock]

@@ -53,7 +53,7 @@ func (r *relay) settle() {
 	}
 }
 
-// watch makes sure that the nodes are asked whether they are there, while they have messages that are not settled. The caller holds
+// watch makes sure that the other nodes are asked whether they are there, while they have messages that are not settled. The caller holds
 // mu.
 func (r *relay) watch() {
 	if r.asking {
@@ -67,11 +67,12 @@ func (r *relay) watch() {
 	}
 }
 
-// ask asks each node that has messages which are not settled whether it is there.
+// ask asks each other node that has messages which are not settled whether it is there.
 func (r *relay) ask() {
 	r.mu.Lock()
 	r.asking = false
 	nodes := slices.Collect(maps.Keys(r.sent.holders))
+	nodes = slices.DeleteFunc(nodes, func(node routes.Address) bool { return node == r.carrier.Address() }) // see hand
 	if len(nodes) > 0 {
 		r.watch()
 	}

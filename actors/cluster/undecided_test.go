@@ -188,3 +188,83 @@ func TestNothingIsLeftOfASessionThatEndsWhileItMoves(t *testing.T) {
 		h.wantTold(t)
 	})
 }
+
+// The other node takes the session and dies before the first node hears of it. The first node tells the senders, once.
+func TestTheSendersAreToldOnceWhenTheNewNodeDiesBeforeItHasSaidThatItHasTheSession(t *testing.T) {
+	for name, act := range map[string]func(*fakeStore){
+		"and its lease goes on": func(*fakeStore) {},
+		"and its lease ends":    func(f *fakeStore) { delete(f.keys, "bob") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, 3, func(t *testing.T, nodes []*memNode) {
+				bob, reply := nodes[0].keep(t, "bob", firstSecret, 0)
+				h := &handedOver{nodes: nodes, alice: nodes[2].must(t, "alice", ""), carol: nodes[0].must(t, "carol", "")}
+				h.alice.send(t, offer("alice", "bob", 1))
+				bob.wantNext(t, offer("alice", "bob", 1))
+				h.carol.send(t, offer("carol", "bob", 2))
+				bob.wantNext(t, offer("carol", "bob", 2))
+				nodes[0].holdKind(kindMoved)
+				_, second := nodes[1].keep(t, "bob", reply.Resume, 0)
+				second.want(t, true, 0)
+				nodes[1].set(func(n *memNode) { n.dead = true })
+				nodes[0].network.store.set(act)
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				h.wantTold(t)
+			})
+		})
+	}
+}
+
+// The other node dies before it has taken the session. That goes on where it was, and nobody is told anything.
+func TestNobodyIsToldWhenTheNewNodeDiesBeforeItHasTheSession(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		h := handsOver(t, nodes)
+		nodes[1].set(func(n *memNode) { n.dead = true })
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		bob, reply := nodes[0].keep(t, "bob", h.secret, 0)
+		reply.want(t, true, 0)
+		bob.wantNext(t, offer("alice", "bob", 1))
+		bob.wantNext(t, offer("carol", "bob", 2))
+		bob.send(t, `{"type":"ping","received":2}`)
+		bob.wantNext(t, "pong")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		h.alice.silent(t)
+		h.carol.silent(t)
+		h.wantSettled(t)
+	})
+}
+
+// The session moves on before its first node hears that it has come to the second. What the first node hears late changes nothing.
+func TestASessionMovesOnBeforeItsFirstNodeHearsThatItHasMoved(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		bob, first := nodes[0].keep(t, "bob", firstSecret, 0)
+		carol := nodes[0].must(t, "carol", "")
+		carol.send(t, offer("carol", "bob", 1))
+		bob.wantNext(t, offer("carol", "bob", 1))
+		nodes[0].holdKind(kindMoved)
+		bob, second := nodes[1].keep(t, "bob", first.Resume, 0)
+		second.want(t, true, 0)
+		bob.wantNext(t, offer("carol", "bob", 1))
+		_, third := nodes[2].keep(t, "bob", second.Resume, 0)
+		third.want(t, true, 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		nodes[0].arrive()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		nodes[1].set(func(n *memNode) { n.dead = true })
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		carol.silent(t)
+		nodes[2].set(func(n *memNode) { n.dead = true })
+		carol.wantNext(t, "peer-unavailable")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		carol.silent(t)
+		nodes[1].set(func(n *memNode) { n.dead = false })
+		nodes[2].set(func(n *memNode) { n.dead = false })
+	})
+}

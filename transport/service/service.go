@@ -77,7 +77,8 @@ func (s *Service) Ready() bool {
 }
 
 // Stop tells every client that the service goes away. It returns when all connections and sessions have ended, or after
-// 5 s. With a cluster it waits for up to [actors.Options.DrainTimeout] more. New connections go to the other process that listens at the same port, if there is one. The error says why serving failed, if it did.
+// 5 s. With a cluster it waits for up to [actors.Options.DrainTimeout] more. New connections go to the other process that
+// listens at the same port, if there is one. The error says why serving failed, if it did.
 func (s *Service) Stop() error {
 	s.stopping.Store(true)
 	s.supervisor.tell(daemon.SdNotifyStopping)

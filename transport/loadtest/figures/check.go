@@ -232,7 +232,7 @@ func subjectOf(name string) (subject, bool) {
 	case "rate":
 		return subject{number, func(r *Result) (float64, bool) { return r.Rate(r.MainCounter()), true }}, true
 	case nameSessions:
-		return subject{number, func(r *Result) (float64, bool) { return float64(r.PeakSessions), true }}, true
+		return subject{number, func(r *Result) (float64, bool) { return float64(r.checkedSessions()), true }}, true
 	case "errors":
 		return subject{number, func(r *Result) (float64, bool) { return float64(r.Snapshot.ErrorCount()), true }}, true
 	case "violations":

@@ -22,7 +22,8 @@ func checkedResult() *Result {
 	r.Add(CounterCallsFailed, 1)
 	r.AddErrors("peer-overloaded", 1)
 	return &Result{
-		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall}}, Snapshot: r, During: r, Measured: 10 * time.Second, PeakSessions: 200,
+		Options: options.Options{Scenarios: []options.Scenario{options.ScenarioRelay, options.ScenarioCall, options.ScenarioChurn}}, Snapshot: r, During: r,
+		Measured: 10 * time.Second, PeakSessions: 300, Opened: 200, // those of churn came later
 		Verification: Verification{Done: true, Checked: 10, Findings: map[Violation]Finding{ViolationLost: {2, "x"}}},
 		Service:      &ServiceFigures{CPUPerRelay: 8 * time.Microsecond, BytesPerSession: 2000},
 	}
@@ -34,7 +35,7 @@ func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
 		"login.max<=5ms": true, "login.p99>5ms": false, "mean>500ms": true, "p12.5<130ms": true,
 		"rate=2000": true, "rate>2000": false, "rate.relays_delivered>=2e3": true, "relays_delivered=20000": true,
 		"errors=0": false, "errors=1": true, "errors.peer-overloaded<2": true, "errors.capacity=0": true,
-		"sessions>=200": true, "loss=0": false, "loss<=2": true, "misrouted=0": true, "violations=2": true,
+		"sessions>=200": true, "sessions>200": false, "loss=0": false, "loss<=2": true, "misrouted=0": true, "violations=2": true,
 		"call_success>=99%": true, "call_success>=0.995": false,
 		"service.cpu_per_relay<10us": true, "service.bytes_per_session<1999": false,
 		"churn.p99": false, "cycle.p99<1h": false, "message.max>=0s": false, // not measured
@@ -60,6 +61,27 @@ func TestConditionsAreHeldAgainstTheFigures(t *testing.T) {
 		}
 		if held != want {
 			t.Errorf("%q: %+v; wanted it to hold: %v", check, c.Evaluate(checkedResult()), want)
+		}
+	}
+}
+
+// The sessions of churn come and go. They stand in for no others, and count where there are no others.
+func TestTheSessionsOfChurnCountOnlyAlone(t *testing.T) {
+	const idle, churn = options.ScenarioIdle, options.ScenarioChurn
+	c, err := ParseCheck("sessions>=1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []struct {
+		scenarios []options.Scenario
+		opened    int64
+		held      bool
+	}{
+		{[]options.Scenario{idle, churn}, 500, false}, {[]options.Scenario{churn, idle}, 1000, true}, {[]options.Scenario{churn}, 0, true}, {[]options.Scenario{idle}, 1000, true},
+	} {
+		r := &Result{Options: options.Options{Scenarios: one.scenarios, Sessions: 1000}, Opened: one.opened, PeakSessions: max(1000, one.opened)}
+		if o := c.Evaluate(r)[0]; o.Held != one.held {
+			t.Errorf("%v: %+v; wanted it to hold: %v", one.scenarios, o, one.held)
 		}
 	}
 }

@@ -26,9 +26,10 @@ type Document struct {
 	Machine MachineDocument `json:"machine"`
 
 	SessionsPeak int64                      `json:"sessions_peak"`
-	MainMetric   string                     `json:"main_metric"`  // the meaning of p99 without a name
-	MainCounter  string                     `json:"main_counter"` // the meaning of rate without a name
-	Latency      map[string]LatencyDocument `json:"latency"`      // by metric; only metrics that were measured
+	Opened       int64                      `json:"sessions_opened"` // the most at once before the load began: none of churn
+	MainMetric   string                     `json:"main_metric"`     // the meaning of p99 without a name
+	MainCounter  string                     `json:"main_counter"`    // the meaning of rate without a name
+	Latency      map[string]LatencyDocument `json:"latency"`         // by metric; only metrics that were measured
 	Counters     map[string]int64           `json:"counters"`
 	Rates        map[string]float64         `json:"rates"`  // by counter
 	Errors       map[string]int64           `json:"errors"` // by code
@@ -160,6 +161,7 @@ func NewDocument(r *Result, checks []Outcome) (*Document, error) {
 		Options:      newOptionsDocument(r.Options),
 		Machine:      MachineDocument{r.Machine.Name, r.Machine.System, r.Machine.CPU, r.Machine.Cores, r.Machine.Memory, r.Machine.Go},
 		SessionsPeak: r.PeakSessions,
+		Opened:       r.Opened,
 		MainMetric:   r.MainMetric().String(),
 		MainCounter:  r.MainCounter().String(),
 		Latency:      make(map[string]LatencyDocument),

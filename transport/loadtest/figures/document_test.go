@@ -53,7 +53,7 @@ func TestTheFieldsOfADocumentAreStable(t *testing.T) {
 	}
 	for _, path := range []string{
 		"format", "started", "set_up_s", "measured_s", "elapsed_s", "interrupted", "failed", "options.scenarios", "options.url", "options.dialect",
-		"options.pairs", "options.window", "options.duration_s", "options.seed", "machine.cores", "machine.memory_bytes", "sessions_peak",
+		"options.pairs", "options.window", "options.duration_s", "options.seed", "machine.cores", "machine.memory_bytes", "sessions_peak", "sessions_opened",
 		"main_metric", "main_counter", "latency.relay.count", "latency.relay.mean_ms", "latency.relay.p50_ms", "latency.relay.p90_ms",
 		"latency.relay.p99_ms", "latency.relay.p99_9_ms", "latency.relay.max_ms", "latency.relay.curve_ms", "latency.relay.hdr",
 		"counters.relays_delivered", "rates.relays_delivered", "errors.peer-overloaded", "closes.4000", "verification.done",

@@ -94,6 +94,14 @@ func (r *Result) WantedSessions() int64 {
 	return int64(wanted)
 }
 
+// checkedSessions returns the number of sessions in --check: those logged in before the load, or the most at once if all come and go.
+func (r *Result) checkedSessions() int64 {
+	if r.Options.OnlyChurn() {
+		return r.PeakSessions
+	}
+	return r.Opened
+}
+
 // NotBack returns how many sessions of a storm did not come back.
 func (r *Result) NotBack() int64 {
 	return r.Snapshot.Count(CounterDropped) - r.Snapshot.Count(CounterReturned)

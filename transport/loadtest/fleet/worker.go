@@ -148,7 +148,7 @@ func (w *child) read(stdout io.Reader) {
 	for {
 		var m message
 		if err := in.Decode(&m); err != nil {
-			if err != io.EOF {
+			if err != io.EOF && err != io.ErrUnexpectedEOF { // otherwise Wait tells how it ended
 				w.failed = fmt.Errorf("read what a process of the load test reports: %w", err)
 			}
 			break

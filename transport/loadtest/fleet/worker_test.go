@@ -34,9 +34,10 @@ func TestAWorkerEndsWithWhoeverStartedIt(t *testing.T) {
 	}
 }
 
-func TestAProcessThatWritesNonsenseIsNotWaitedForForEver(t *testing.T) {
-	t.Parallel()
-	w := &child{command: exec.Command("sh", "-c", "echo nonsense; head -c 1000000 /dev/zero"), out: make(chan account)}
+// endOf returns what a run says of a process that does what a script of sh does.
+func endOf(t *testing.T, script string) error {
+	t.Helper()
+	w := &child{command: exec.Command("sh", "-c", script), out: make(chan account)}
 	stdin, err := w.command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +56,23 @@ func TestAProcessThatWritesNonsenseIsNotWaitedForForEver(t *testing.T) {
 	})
 	defer timeout.Stop()
 	w.read(stdout)
-	if err := w.err(); err == nil || !strings.Contains(err.Error(), "invalid character") {
+	return w.err()
+}
+
+func TestAProcessThatWritesNonsenseIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	if err := endOf(t, "echo nonsense; head -c 1000000 /dev/zero"); err == nil || !strings.Contains(err.Error(), "invalid character") {
 		t.Errorf("%v; wanted to hear what is wrong with the report", err)
+	}
+}
+
+// The kernel may kill a process for want of memory, also while it writes a report.
+func TestARunSaysHowAProcessEndedThatWasKilled(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{"kill -9 $$", `printf '{"report":'; kill -9 $$`} {
+		if err := endOf(t, script); err == nil || !strings.Contains(err.Error(), "signal: killed") {
+			t.Errorf("%s: %v; wanted to hear that it was killed", script, err)
+		}
 	}
 }
 

@@ -209,7 +209,7 @@ func refusedHandshake(status int) string {
 	case status == http.StatusBadRequest, status == http.StatusUpgradeRequired:
 		what = "the WebSocket handshake is not taken: a proxy there may not pass on the headers Upgrade and Connection"
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
-		what = "go around the proxy there, if it is one: it wants a user and a password"
+		what = "something there wants a user and a password: if it is a proxy, go around it"
 	case status == http.StatusForbidden:
 		what = "the service or a proxy there forbids it: let it take clients that are no browsers"
 	case status == http.StatusNotFound:

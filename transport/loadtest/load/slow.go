@@ -138,7 +138,7 @@ func (x *slow) underWay() bool { return x.neighbours.underWay() }
 
 func (x *slow) lasting() (opened, ended int) {
 	opened, ended = x.neighbours.lasting()
-	for _, p := range x.all { // the service may end the readers
+	for _, p := range x.all { // only senders count: the service may end the readers
 		opened++
 		if p.from.gone {
 			ended++

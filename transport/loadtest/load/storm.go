@@ -76,6 +76,8 @@ func (x *storm) enter(p figures.Phase, now time.Duration) {
 		x.drop = now + x.shard.engine.plan.Before
 	case figures.PhaseDraining:
 		x.running = false
+		x.ends += len(x.waiting) // they do not come back any more
+		x.waiting = nil
 	}
 }
 

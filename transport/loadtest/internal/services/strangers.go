@@ -96,7 +96,7 @@ func Strangers() []Stranger {
 			})
 		}, "HTTP status 301"},
 		{"a web server that refuses the upgrade", status(400), "Upgrade and Connection (HTTP status 400)"},
-		{"a proxy that wants a password", status(401), "a user and a password (HTTP status 401)"},
+		{"a proxy that wants a password", status(401), "a user and a password: if it is a proxy, go around it (HTTP status 401)"},
 		{"a proxy that forbids it", status(403), "forbids it: let it take clients that are no browsers (HTTP status 403)"},
 		{"a proxy without a service", status(502), "a proxy there does not reach the service: start the service behind it (HTTP status 502)"},
 		{"a full service", status(503), "is full, or a proxy there does not reach it"},
