@@ -79,8 +79,9 @@ func (l lateness) matters() bool {
 }
 
 func (l lateness) String() string {
-	text := fmt.Sprintf("1 %% of %s %s or more after they were due", l.late, figures.FormatDuration(l.lag.Percentile(99)))
-	if l.latency > 0 {
+	late := l.lag.Percentile(99)
+	text := fmt.Sprintf("1 %% of %s %s or more after they were due", l.late, figures.FormatDuration(late))
+	if l.latency > late {
 		text += fmt.Sprintf(" (which is a part of the latency; its 99th percentile, %s: %s)", l.metric.Title(), figures.FormatDuration(l.latency))
 	}
 	return text
@@ -107,7 +108,7 @@ func (c *coordinator) lags() []lateness {
 		add(r.Snapshot.Distribution(figures.MetricLoopLag), steps, main, r.Generator.MeanCPU)
 	}
 	if main == figures.MetricLogin && c.setUpTime > 0 {
-		add(&c.setUpLag, steps, main, c.setUpCores())
+		add(&c.setUpLag, "its steps while it opened the sessions were taken", main, c.setUpCores())
 	}
 	return all
 }
