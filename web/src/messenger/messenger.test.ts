@@ -480,18 +480,23 @@ test("whoever has taken the login of the other is asked about, also while this p
   assert.deepEqual([messenger.front?.call?.id, messenger.requests.length], ["restored", 0]);
 });
 
+/** Alice's page calls carol again. The answer comes from an end with the certificate `byte`. @param before what happens before that */
+async function restoresWith(byte: string, before?: () => void) {
+  mock.timers.tick(1_000);
+  await settled();
+  const offer = FakeSocket.latest.sent.at(-1)!;
+  assert.equal(offer.type, "offer");
+  before?.();
+  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp(byte) }, from: "carol", to: "alice", call: offer.call });
+  await settled();
+}
+
 for (const [who, byte, ends] of [["the other", "01", false], ["somebody else under the other's login", "66", true]] as const) {
   test(`${who} answers the call that restores a lost one: ${ends ? "who wants to be asked gives them no candidate" : "candidates go out"}`, async () => {
     const { settings } = await knowsCarol();
     settings.choose({ askFirst: true });
-    mock.timers.tick(1_000);
-    await settled();
-    const offer = FakeSocket.latest.sent.at(-1)!;
-    assert.equal(offer.type, "offer");
     const candidate = { candidate: "the address of alice", toJSON: () => ({ candidate: "the address of alice" }) };
-    (FakeConnection.all.at(-1) as unknown as RTCPeerConnection).onicecandidate!({ candidate } as unknown as RTCPeerConnectionIceEvent);
-    FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp(byte) }, from: "carol", to: "alice", call: offer.call });
-    await settled();
+    await restoresWith(byte, () => (FakeConnection.all.at(-1) as unknown as RTCPeerConnection).onicecandidate!({ candidate } as unknown as RTCPeerConnectionIceEvent));
     assert.equal(sentTypes().at(-1), ends ? "bye" : "ice-candidate");
     assert.equal(sentTypes().includes("ice-candidate"), !ends);
     assert.deepEqual([messenger.front?.phase, said().at(-1)], ends ? ["off", "noteIdentityEnded"] : ["reconnecting", "noteInterrupted"]);
@@ -502,11 +507,7 @@ test("a client without framing may show another certificate when its call is res
   const { settings } = await knowsCarol();
   settings.choose({ askFirst: true });
   Object.assign(messenger.front!.loss!, { bare: true });
-  mock.timers.tick(1_000);
-  await settled();
-  const offer = FakeSocket.latest.sent.at(-1)!;
-  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("66") }, from: "carol", to: "alice", call: offer.call });
-  await settled();
+  await restoresWith("66");
   assert.equal(messenger.front?.call?.phase, "connecting");
 });
 
@@ -528,11 +529,7 @@ test("who is called, and calls too, is not asked about until they have answered"
 
 test("who does not want to be asked is connected to whoever answers, and warned", async () => {
   await knowsCarol();
-  mock.timers.tick(1_000);
-  await settled();
-  const offer = FakeSocket.latest.sent.at(-1)!;
-  FakeSocket.latest.says({ type: "answer", answer: { type: "answer", sdp: sdp("66") }, from: "carol", to: "alice", call: offer.call });
-  await settled();
+  await restoresWith("66");
   assert.equal(messenger.front?.call?.phase, "connecting");
 });
 
