@@ -107,8 +107,8 @@ func (s *Snapshot) Add(c Counter, n int64) { s.counts[c] += n }
 // Observe adds a duration to a metric.
 func (s *Snapshot) Observe(m Metric, d time.Duration) { s.distribution(m).Observe(d) }
 
-// AddErrors counts n errors under a code: the service's, or a fixed word of the same form. A malformed code counts as otherCode. So does a new code once there are
-// maxCodes.
+// AddErrors counts n errors under a code: the service's, or a fixed word of the same form. A malformed code counts as
+// otherCode. So does a new code once there are maxCodes.
 func (s *Snapshot) AddErrors(code string, n int64) {
 	if s.errors == nil {
 		s.errors = make(map[string]int64)

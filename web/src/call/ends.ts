@@ -21,7 +21,7 @@ export type CallEnd =
   | "gone" // it was open, the connection broke, and the service says that nobody has the other's login any more
   | FingerprintFault // the other side's description does not say which certificate it has
   | "other-certificate" // the browser has taken or met another certificate than this page has compared
-  | "identity-changed" // the device has another certificate of them than the one with which the person went on, unread; or who wants to be asked would get another end than that of the lost call
+  | "identity-changed" // the other end shows another certificate than before, and the person has to decide about that
   | "garbled" // the other page sent something that makes no sense
   | "superseded"; // another call of the same two takes its place
 
