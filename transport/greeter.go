@@ -148,7 +148,8 @@ func (g *greeting) run() {
 	uncut := context.AfterFunc(r.closed, func() { _ = g.raw.Close() })
 	_ = g.raw.SetDeadline(time.Now().Add(r.server.options.HandshakeTimeout))
 	head, err := g.begin()
-	stays := g.handshake.leave() && uncut()
+	stays := uncut()
+	stays = g.handshake.leave() && stays
 	if err != nil {
 		r.server.options.Logger.Debug("a connection has not begun", slog.Any("error", plainCause(err)))
 	}

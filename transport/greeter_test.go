@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,6 +222,47 @@ func TestAFloodOfHalfOpenHandshakesStarvesNobody(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A connection that is closed for another one is forgotten: the end of the service does not close it once more.
+func TestAHandshakeThatGaveItsPlaceIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closes atomic.Int64
+		var before int64
+		t.Cleanup(func() { // after the service
+			if after := closes.Load(); after != before {
+				t.Errorf("the end of the service closed %d connections that had ended, want none", after-before)
+			}
+		})
+		l := memnet.Listen(4 << 10)
+		counted := wrappingListener{l, func(c net.Conn) net.Conn { return &countedCloses{c, &closes} }}
+		s := onLoopsOverTLS.start(t, counted, "service.test", func() (net.Conn, error) { return l.Dial() })
+		transport.SetMaxHandshakes(s.Server, 1)
+		for range 5 {
+			c, err := l.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(11 * time.Second) // The last one takes too long.
+		synctest.Wait()
+		if before = closes.Load(); before < 5 {
+			t.Errorf("%d calls of Close, want one for each of the 5 connections", before)
+		}
+	})
+}
+
+// countedCloses counts the calls of Close of all connections.
+type countedCloses struct {
+	net.Conn
+	closes *atomic.Int64
+}
+
+func (c *countedCloses) Close() error {
+	c.closes.Add(1)
+	return c.Conn.Close()
 }
 
 func TestSTUNOverTLSGoesToItsOperator(t *testing.T) {
