@@ -188,7 +188,7 @@ func (d *blocking) flush(c *Conn) {
 			if err != nil {
 				// The connection does not end here. The reading goroutine ends it, after it has read the last bytes of the
 				// service. They may be a close frame.
-				c.release()
+				c.unsend()
 				return
 			}
 		}

@@ -167,8 +167,7 @@ func (c *Conn) fail(err error) {
 
 // release frees the connection's buffers.
 func (c *Conn) release() {
-	c.loop.free(c.out)
-	c.out = nil
+	c.unsend()
 	if c.in != nil {
 		c.loop.free(c.in.bytes)
 		c.in = nil
@@ -181,6 +180,11 @@ func (c *Conn) wrote(n int) {
 		c.out = c.out[:copy(c.out, c.out[n:])]
 		return
 	}
+	c.unsend()
+}
+
+// unsend drops what waits to be written.
+func (c *Conn) unsend() {
 	c.loop.free(c.out)
 	c.out = nil
 }

@@ -39,14 +39,19 @@ func (s *story) Closed(*Conn, error) { s.broken = true }
 
 const fuzzLimit = 400 // the MessageLimit, in bytes
 
-// received gives data to a connection, in pieces of these sizes, and returns its story. The connection is open, or waits for
-// the answer to its close frame if closing is set.
-func received(data, sizes []byte, closing bool) story {
+// openConn returns an open connection without a socket.
+func openConn(h Handler) *Conn {
 	l := &Loop{swarm: &Swarm{began: time.Now()}, driver: idleDriver{}, open: 1}
 	l.swarm.options = Options{MessageLimit: fuzzLimit, SendLimit: 1 << 30}
 	l.swarm.complete()
+	return &Conn{loop: l, handler: h, fd: -1, state: opened}
+}
+
+// received gives data to a connection, in pieces of these sizes, and returns its story. The connection is open, or waits for
+// the answer to its close frame if closing is set.
+func received(data, sizes []byte, closing bool) story {
 	var s story
-	c := &Conn{loop: l, handler: &s, fd: -1, state: opened}
+	c := openConn(&s)
 	if closing {
 		c.Close()
 		c.out = nil

@@ -276,7 +276,7 @@ func (d *poller) flush(c *Conn) {
 		case errno != 0:
 			// The connection does not end here. A read ends it, after the last bytes of the service were read. They may be a
 			// close frame.
-			c.release()
+			c.unsend()
 			c.blocked = true
 			return
 		default:

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -29,5 +30,24 @@ func TestDoAfterStopWritesNowhere(t *testing.T) {
 		if _, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
 			t.Errorf("something was written to a descriptor of others: reading gives %v", err)
 		}
+	}
+}
+
+// A message that has come half is read to its end after a write has failed.
+func TestAConnectionThatCanWriteNoMoreIsReadToItsEnd(t *testing.T) {
+	var s story
+	c := openConn(&s)
+	text := serverFrame(0x81, "the last words")
+	c.receive(slices.Clone(text[:5]))
+	if err := c.Send([]byte("an answer")); err != nil {
+		t.Fatal(err)
+	}
+	(&poller{loop: c.loop}).flush(c) // fails: there is no socket
+	if len(c.out) > 0 {
+		t.Errorf("%d bytes still wait to be written", len(c.out))
+	}
+	c.receive(slices.Clone(text[5:]))
+	if len(s.texts) != 1 || s.texts[0] != "the last words" || s.broken {
+		t.Errorf("the texts are %q, broken is %t; want the last words", s.texts, s.broken)
 	}
 }
