@@ -17,12 +17,12 @@ type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 
 	URL       string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. With --dialect peerjs its path is the one under which the server is, such as ws://localhost:9000/. Default: ${default}."`
-	Dialect   string `group:"target" placeholder:"NAME" help:"native, the service's own protocol, or peerjs, that of PeerJS's client. It also loads PeerJS's own server. Default: native."`
+	Dialect   string `group:"target" placeholder:"NAME" help:"native, the service's own protocol, or peerjs, that of PeerJS's client. With peerjs, the tool tests PeerJS's own server, too. Default: native."`
 	Key       string `group:"target" placeholder:"KEY" help:"With --dialect peerjs: the key of the service. Default: peerjs."`
 	TokenFile string `group:"target" type:"path" env:"P2P_LOADTEST_TOKEN_FILE" placeholder:"FILE" help:"For a service that wants tokens: a file with one on each line. The sessions take them in turn. Their logins begin with lt-, and {login} in a token stands for the login."`
 	PID       int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`
 
-	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: 1000."`
+	Sessions count         `group:"load" placeholder:"N" help:"idle, churn, storm: sessions of each. Default: ${loadtest_sessions}."`
 	Rate     float64       `group:"load" placeholder:"R" help:"New sessions a second, over all scenarios. In churn: cycles a second. They begin when the other scenarios' sessions are open. Default: as fast as the service answers."`
 	Keep     bool          `group:"load" help:"idle, churn, storm: ask the service to keep the sessions. In a storm they come back with a resume."`
 	Pairs    count         `group:"load" placeholder:"N" help:"relay, slow, call, storm: pairs of sessions. Default: 100; with call, and beside a storm, 10."`
@@ -97,6 +97,7 @@ func Vars(port string) map[string]string {
 		"loadtest_url":      strings.Replace(o.URL, "7777", port, 1),
 		"loadtest_duration": o.Duration.String(),
 		"loadtest_warmup":   o.Warmup.String(),
+		"loadtest_sessions": strconv.Itoa(options.DefaultSessions),
 	}
 }
 

@@ -190,5 +190,6 @@ const (
 	WarningMachine     = "machine-busy"    // the generator was late, but not because of its own work
 	WarningFewSessions = "few-sessions"    // not all of the wanted sessions could be opened
 	WarningNotBack     = "not-back"        // not all sessions came back from a storm
+	WarningNotKept     = "not-kept"        // the service did not keep the sessions that it was asked to keep
 	WarningOther       = "note"
 )

@@ -83,3 +83,11 @@ func TestARefusalOfAPeerJSServerIsExplained(t *testing.T) {
 		wantNoService(t, r, err, want)
 	}
 }
+
+func TestAServiceWithoutPeerJSSaysWhichOptionItWants(t *testing.T) {
+	t.Parallel()
+	o := briefly(services.Serve(t), options.ScenarioRelay)
+	o.Dialect = options.DialectPeerJS
+	r, err := Run(t.Context(), o, nil)
+	wantNoService(t, r, err, "start the service with --peerjs")
+}

@@ -320,4 +320,9 @@ func TestAServiceThatKeepsNothingIsFoundOut(t *testing.T) {
 	if n := r.Snapshot.Errors()["not-kept"]; n != 5 || r.PeakSessions != 5 {
 		t.Errorf("%d sessions, the errors are %v; wanted 5 sessions that are not kept", r.PeakSessions, r.Snapshot.Errors())
 	}
+	if !slices.ContainsFunc(r.Warnings, func(w figures.Warning) bool {
+		return w.Code == figures.WarningNotKept && strings.Contains(w.Text, "keep 5 of")
+	}) {
+		t.Errorf("the warnings are %+v; wanted one about the 5 sessions", r.Warnings)
+	}
 }

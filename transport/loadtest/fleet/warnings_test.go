@@ -88,6 +88,23 @@ func TestSessionsThatDoNotComeBackAreSaid(t *testing.T) {
 	wantWarning(t, c, "", "")
 }
 
+func TestAServiceThatKeepsNoSessionsIsSaid(t *testing.T) {
+	c := lateRun(0, nil, options.ScenarioStorm)
+	c.result.Options.Keep = true
+	wantWarning(t, c, "", "") // the sessions have not dropped yet
+	c.result.Snapshot.Add(figures.CounterDropped, 1000)
+	c.result.Snapshot.Add(figures.CounterReturned, 1000)
+	wantWarning(t, c, figures.WarningNotKept, "None of the 1000 sessions")
+	c.result.Snapshot.Add(figures.CounterResumed, 1)
+	wantWarning(t, c, "", "")
+	c = lateRun(0, nil, options.ScenarioStorm)
+	c.result.Snapshot.Add(figures.CounterDropped, 1000)
+	c.result.Snapshot.Add(figures.CounterReturned, 1000)
+	wantWarning(t, c, "", "")
+	c.result.Snapshot.AddErrors("not-kept", 3)
+	wantWarning(t, c, figures.WarningNotKept, "did not keep 3 of")
+}
+
 // rawDuration matches durations as Go writes them, with more digits than a person needs.
 var rawDuration = regexp.MustCompile(`\d\.\d{3,}|\d(ms|µs|s)\b`)
 

@@ -16,7 +16,7 @@ type kept struct {
 
 // Codes of errors in the figures that concern kept sessions.
 const (
-	codeNotKept    = "not-kept"    // the service does not keep a session that it was asked to keep
+	CodeNotKept    = "not-kept"    // the service does not keep a session that it was asked to keep
 	codeWrongCount = "wrong-count" // the service resumes with a count that cannot be
 )
 
@@ -41,7 +41,7 @@ func (c *session) keeps(r reply) {
 	k, s := c.kept, c.shard
 	if r.Resume == "" {
 		*k = kept{}
-		s.error(codeNotKept)
+		s.error(CodeNotKept)
 		return
 	}
 	k.secret = r.Resume

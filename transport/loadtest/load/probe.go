@@ -52,7 +52,7 @@ func Probe(ctx context.Context, o options.Options, run uint32, tokens Tokens) (F
 	defer cancel()
 	s, err := swarm.New(ctx, swarm.Options{URL: address, Loops: 1, HandshakeTimeout: probeTimeout, CloseTimeout: endTimeout})
 	if err != nil {
-		return Found{}, noService(address, err)
+		return Found{}, noService(o, err)
 	}
 	defer s.Stop()
 	login := appendLogin(nil, run, kindProbe, 0, 0)
@@ -71,7 +71,7 @@ func Probe(ctx context.Context, o options.Options, run uint32, tokens Tokens) (F
 		if outer.Err() == nil {
 			err = cmp.Or(otherScheme(address, s.Address(), err), err)
 		}
-		return Found{}, noService(address, err)
+		return Found{}, noService(o, err)
 	}
 	return found, nil
 }
@@ -146,7 +146,8 @@ func (c *probing) Closed(_ *swarm.Conn, err error) {
 }
 
 // noService returns a *[ServiceError] with a sentence for the person who gave the address.
-func noService(address string, err error) error {
+func noService(o options.Options, err error) error {
+	address := o.URL
 	reason := err.Error()
 	shake, isShake := errors.AsType[*swarm.HandshakeError](err)
 	_, isProtocol := errors.AsType[*swarm.ProtocolError](err)
@@ -170,7 +171,7 @@ func noService(address string, err error) error {
 	case isAlert(err):
 		reason = "the TLS handshake failed (" + err.Error() + ")"
 	case isShake && shake.Status != 0 && shake.Status != http.StatusSwitchingProtocols:
-		reason = refusedHandshake(shake.Status)
+		reason = refusedHandshake(o.Dialect, shake.Status)
 	case isShake:
 		reason = err.Error() + ": this is no service of this protocol, or not its path: check --url"
 	case isProtocol, errors.Is(err, errForeign), isClose:
@@ -199,7 +200,7 @@ func noService(address string, err error) error {
 }
 
 // refusedHandshake says what the HTTP status means that answered a WebSocket handshake.
-func refusedHandshake(status int) string {
+func refusedHandshake(spoken options.Dialect, status int) string {
 	what := "something else than a WebSocket is there"
 	switch {
 	case status < 300:
@@ -212,6 +213,8 @@ func refusedHandshake(status int) string {
 		what = "something there wants a user and a password: if it is a proxy, go around it"
 	case status == http.StatusForbidden:
 		what = "the service or a proxy there forbids it: let it take clients that are no browsers"
+	case status == http.StatusNotFound && spoken == options.DialectPeerJS:
+		what = "there is no service for PeerJS at that path: check --url, or start the service with --peerjs"
 	case status == http.StatusNotFound:
 		what = "there is no WebSocket at that path: check --url"
 	case status == http.StatusMethodNotAllowed:

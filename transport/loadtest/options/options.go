@@ -66,7 +66,7 @@ type Options struct {
 	Key       string     `json:",omitempty"` // DialectPeerJS: the key that the service wants; default peerjs
 	TokenFile string     `json:",omitempty"` // has a token on each line, with which the sessions log in, in turn; {login} in it stands for the login; empty: without tokens
 
-	Sessions int     // idle, churn, storm: sessions of each scenario; default 1,000
+	Sessions int     // idle, churn, storm: sessions of each scenario; default DefaultSessions
 	Rate     float64 // new sessions a second, over all scenarios; 0: as fast as the service answers
 	Keep     bool    `json:",omitempty"` // idle, churn, storm: ask the service to keep the sessions; those of a storm come back to them with a resume
 	Pairs    int     // relay, storm (bystanders), slow, call: pairs of sessions; default 100, in storm and call 10
@@ -87,6 +87,9 @@ type Options struct {
 	PID       int           // the service's process, whose CPU and memory are reported; 0: find it by its port, if it runs on this machine
 	Seed      uint64        // seed of the random arrivals and back-off; 0: a different one for each run
 }
+
+// DefaultSessions is how many sessions idle, churn and storm have.
+const DefaultSessions = 1000
 
 // DefaultOptions returns the options of a relay run against a service on this machine.
 func DefaultOptions() Options {

@@ -47,7 +47,7 @@ func (o Options) Resolve() (Options, error) {
 		return o, err
 	}
 	if o.Sessions == 0 {
-		o.Sessions = 1000
+		o.Sessions = DefaultSessions
 	}
 	if o.Window == 0 {
 		o.Window = 1
