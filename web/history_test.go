@@ -546,13 +546,13 @@ func TestThePageWorksWhereTheBrowserKeepsNothingOrNonsense(t *testing.T) {
 				alice.hears("carol", "this is one")
 			} else {
 				alice.click("button", "Settings")
-				alice.shows("dialog", "Settings", "This browser keeps nothing for this page")
+				alice.shows("dialog", "Settings", "This browser stores nothing for this page")
 				alice.press(kb.Escape)
 				alice.vanish("dialog", "")
 			}
 			alice.connectTo("bob")
 			if name == "nonsense is kept" {
-				alice.shows("alertdialog", "It is not known whether this is bob", "What this browser remembers of bob is damaged")
+				alice.shows("alertdialog", "This page cannot tell whether this is bob", "What this browser remembers of bob is damaged")
 				alice.click("button", "Continue anyway")
 				alice.vanish("alertdialog", "")
 			}

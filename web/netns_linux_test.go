@@ -274,7 +274,7 @@ func (s *scene) readOnlyTruth(p *page, trouble trouble) {
 var trueAnyway = regexp.MustCompile(`^(` + strings.Join([]string{
 	`Connection (connected|connecting…|connecting again in N s|offline, connecting…|offline, connecting again in N s)` +
 		// Where the machine has no time for the browser, the page says that its storage is slow, and it is.
-		`( \| (Waiting for the service…|This browser is slow to open what it keeps for this page\..*|` +
+		`( \| (Waiting for the service…|This browser is slow to open the data of this page\..*|` +
 		`((Connected|Connecting|Reconnecting|Not connected) to|Calling) (alice|bob)( …)?))?`,
 	`(Connected|Connecting|Reconnecting|Calling|Not connected) to (alice|bob)( …)?`,
 	`Calling (alice|bob) …`,

@@ -64,9 +64,9 @@ func configurations() []proxied {
 		{name: "under a path", server: under("location /chat/") + " location = /chat { return 301 /chat/; }", path: "/chat", works: true},
 		{name: "under a path without its slash", server: under("location /chat"), path: "/chat/", works: true},
 		{name: "under a path that is left there", server: at("location = /chat/ws", rightHost, upgrades, http1) + " " + under("location /chat/"), path: "/chat/",
-			page: "Something else than the service answers", log: []string{"status=404", "path=/chat/ws", "location /chat/ { proxy_pass"}},
+			page: "Something other than the service answers", log: []string{"status=404", "path=/chat/ws", "location /chat/ { proxy_pass"}},
 		{name: "nothing behind it", server: strings.ReplaceAll(at("location = /ws", rightHost, upgrades, http1), "SERVICE", "127.0.0.1:9") + " " + at(root, rightHost),
-			page: "the service behind it does not run now"},
+			page: "the service behind it is not running"},
 	}
 }
 

@@ -64,11 +64,11 @@ func TestSomebodyWhomTheBrowserCannotReadGetsNothingUntilThePersonDecides(t *tes
 	l = bob.call("alice")
 	l.send(helloFrame("bob's page"))
 	l.say(2, "it is me")
-	alice.find("alertdialog", "It is not known whether this is bob")
+	alice.find("alertdialog", "This page cannot tell whether this is bob")
 	alice.shows("alertdialog", "", "This browser could not read what it remembers of bob")
 	alice.hears("bob", "it is me")
 	alice.press(kb.Escape)
-	alice.find("alertdialog", "It is not known whether this is bob")
+	alice.find("alertdialog", "This page cannot tell whether this is bob")
 	l.mu.Lock()
 	for _, frame := range l.frames {
 		if frame[0] != frameHello && frame[0] != framePing && frame[0] != framePong {
@@ -110,7 +110,7 @@ func TestAnIdentityIsNotReplacedBecauseTheDatabaseIsSlow(t *testing.T) {
 	alice.fill("Login", "alice")
 	alice.click("button", "Join")
 	alice.find("alertdialog", "Your identity cannot be read now")
-	alice.shows("alertdialog", "", "This browser is slow to open what it keeps for this page")
+	alice.shows("alertdialog", "", "This browser is slow to open the data of this page")
 	eval[bool](alice, "release()")
 	alice.vanish("alertdialog", "")
 	alice.find("button", "Sign out")
@@ -128,10 +128,10 @@ func TestAnIdentityIsNotReplacedBecauseTheDatabaseIsSlow(t *testing.T) {
 	alice.find("button", "Sign out")
 	alice.connectTo("bob")
 	bob.find("alertdialog", "The identity of alice has changed")
-	alice.find("alertdialog", "It is not known whether this is bob")
+	alice.find("alertdialog", "This page cannot tell whether this is bob")
 	alice.click("button", "Continue anyway")
 	alice.vanish("alertdialog", "")
-	if texts := eval[string](alice, `document.querySelector("main").textContent`); !strings.Contains(texts, "This window goes on without what this browser keeps") {
+	if texts := eval[string](alice, `document.querySelector("main").textContent`); !strings.Contains(texts, "This window works without the stored data of this page") {
 		t.Errorf("the page does not say that it keeps nothing: %.500q", texts)
 	}
 }
@@ -170,13 +170,13 @@ func TestWhatThePageHasOutlivesItsDatabase(t *testing.T) {
 	eval[bool](alice, `(broken.open = failing("UnknownError"), true)`)
 	removed()
 	noted := func() bool {
-		return eval[bool](alice, `[...document.querySelectorAll("main [role=status]")].some((one) => one.textContent.includes("cannot keep what is new"))`)
+		return eval[bool](alice, `[...document.querySelectorAll("main [role=status]")].some((one) => one.textContent.includes("cannot store new messages"))`)
 	}
 	alice.until("the page says so", func(context.Context) (bool, error) { return noted(), nil })
 	alice.say("written where nothing is kept")
 	bob.hears("alice", "written where nothing is kept")
 	alice.click("button", "Settings")
-	alice.shows("dialog", "Settings", "This browser cannot keep what is new for this page now")
+	alice.shows("dialog", "Settings", "This browser cannot store new messages now")
 	alice.press(kb.Escape)
 	alice.vanish("dialog", "")
 	alice.click("button", "Verify bob")

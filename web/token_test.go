@@ -103,7 +103,7 @@ func TestThePageLogsInByTheTokenOfItsLink(t *testing.T) {
 	// Its end is said. The page comes back by a fresh one.
 	admission.wants("brief-token", time.Now())
 	p.opens("#token=brief-token")
-	p.shows("status", "Connection", "offline: Your token has ended. Open a fresh link")
+	p.shows("status", "Connection", "offline: Your token has expired. Open a fresh link")
 	p.view(360, 740, "light")
 	if covered := eval[bool](p, `document.querySelector(".brand span").getBoundingClientRect().right > document.querySelector(".account .btn-icon").getBoundingClientRect().left`); covered {
 		t.Error("on a phone, what is said covers the bar")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
-import type { Outgoing } from "../signaling/frames.js";
+import type { FrameToSend } from "../signaling/frames.js";
 import { Call } from "./call.js";
 import type { CallEnd } from "./ends.js";
 import { decodeFrame, encodeFrame } from "./framing.js";
@@ -127,7 +127,7 @@ async function pass(ms: number): Promise<void> {
 
 /** A call of alice's, or to her, that has not begun. */
 function made(outgoing: boolean, bare = false, restores?: string) {
-  const sent: Outgoing[] = [];
+  const sent: FrameToSend[] = [];
   const ends: CallEnd[] = [];
   const service = { ready: true, keeps: false, doubted: false, hurried: 0 };
   const call = new Call({
@@ -192,7 +192,7 @@ async function failedRestart() {
   return opened;
 }
 
-function types(sent: Outgoing[]): string[] {
+function types(sent: FrameToSend[]): string[] {
   return sent.map(({ type }) => type);
 }
 

@@ -1,7 +1,7 @@
 import type { Correspondence, Letter } from "../conversation/correspondence.js";
 import type { Transfers } from "../files/transfers.js";
 import { type Fingerprints, fingerprintOf, fingerprintOfCertificate } from "../identity/fingerprints.js";
-import { type ByeReason, type Outgoing, byeFrame } from "../signaling/frames.js";
+import { type ByeReason, type FrameToSend, byeFrame } from "../signaling/frames.js";
 import { Journal } from "../signaling/journal.js";
 import { loginKey } from "../signaling/logins.js";
 import { BareChannel } from "./bare.js";
@@ -12,7 +12,7 @@ import { type CallEnd, FAREWELLS } from "./ends.js";
 import { FramedChannel } from "./framed.js";
 import { Negotiation, UnprovenError, type NegotiationFrame } from "./negotiation.js";
 import { NoRoute } from "./noroute.js";
-import { Outage } from "./outage.js";
+import { Outage, networkAway } from "./outage.js";
 import { type ConnectionFigures, figuresOf, peerCertificateOf, pulseOf } from "./stats.js";
 
 /** Id of the negotiated channel for texts. It is high, so that no channel that a peer opens in-band gets the same. */
@@ -74,7 +74,7 @@ export interface CallOptions {
   configuration: () => RTCConfiguration;
   correspondence: Correspondence;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
-  send: (frame: Outgoing) => string | undefined;
+  send: (frame: FrameToSend) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
   /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */
@@ -413,14 +413,10 @@ export class Call {
 
   /** @param failed when the connection has failed, in ms of `performance.now()` */
   #withoutRoute(failed: number): void {
-    if (this.settingUp && !this.bare && this.#wasAway(failed)) this.#negotiation.restart();
+    const away = networkAway({ ...this.options, serviceBack: () => this.#serviceBack }, failed, PEER_BACK_WITHIN);
+    if (this.settingUp && !this.bare && away) this.#negotiation.restart();
     else if (this.phase !== "open") this.end("no-connection");
     else if (this.reconnecting) this.restart(); // ICE found no route yet.
-  }
-
-  /** Whether this side's network is away, or was until a moment before `then`. */
-  #wasAway(then: number): boolean {
-    return !this.options.canSignal() || this.options.doubted() || then - this.#serviceBack < PEER_BACK_WITHIN;
   }
 
   #inTrouble(): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Correspondence } from "../conversation/correspondence.js";
-import type { Outgoing } from "../signaling/frames.js";
+import type { FrameToSend } from "../signaling/frames.js";
 import type { Call } from "./call.js";
 import { Calls, type Request } from "./calls.js";
 import type { CallEnd } from "./ends.js";
@@ -49,7 +49,7 @@ afterEach(() => {
 
 /** The calls of a login, what they send, and how they end. `device` is when the device answers. */
 function callsOf(me: string, policy: "take" | "ask" | "ignore" = "take", device = Promise.resolve()) {
-  const sent: Outgoing[] = [];
+  const sent: FrameToSend[] = [];
   const ends: [string, CallEnd][] = [];
   const requests: Request[] = [];
   const abandoned: string[] = [];

@@ -1,5 +1,5 @@
 import type { Correspondence } from "../conversation/correspondence.js";
-import { type ByeReason, type Outgoing, type PeerFrame, type ServiceError, byeFrame } from "../signaling/frames.js";
+import { type ByeReason, type FrameToSend, type PeerFrame, type ServiceError, byeFrame } from "../signaling/frames.js";
 import { freshId } from "../signaling/ids.js";
 import { isLower, loginKey } from "../signaling/logins.js";
 import { Call, type CallListener } from "./call.js";
@@ -20,7 +20,7 @@ export interface CallsOptions {
   me: string;
   configuration: () => RTCConfiguration;
   /** Sends by way of the service. Returns the frame as sent; undefined: it could not be sent. */
-  send: (frame: Outgoing) => string | undefined;
+  send: (frame: FrameToSend) => string | undefined;
   /** Whether signaling frames can go out now. */
   canSignal: () => boolean;
   /** Whether the service keeps this page's session over a lost connection, so that what was sent arrives. */

@@ -2,7 +2,7 @@ import { loginKey } from "../signaling/logins.js";
 import { Newest } from "./newest.js";
 
 /** Most calls for which candidates are kept: a bound against a peer that sends only candidates. */
-const MAX_CALLS = 16;
+const MAX_EARLY = 16;
 /** Most candidates that are kept for a call, or for an offer that waits. */
 export const MAX_CANDIDATES = 64;
 
@@ -11,7 +11,7 @@ export const MAX_CANDIDATES = 64;
  * push out those of another. A client that does not number its calls has one at a time.
  */
 export class EarlyCandidates {
-  readonly #calls = new Newest<RTCIceCandidateInit[]>(MAX_CALLS);
+  readonly #calls = new Newest<RTCIceCandidateInit[]>(MAX_EARLY);
 
   add(from: string, call: string | undefined, candidate: RTCIceCandidateInit): void {
     const key = keyOf(from, call);

@@ -24,6 +24,11 @@ export interface OutageOptions {
   givenUp: () => void;
 }
 
+/** Whether this side's network is away, or the service came back less than `before` ms before `moment`, in ms of `performance.now()`. */
+export function networkAway(side: Pick<OutageOptions, "serviceBack" | "canSignal" | "doubted">, moment: number, before: number): boolean {
+  return !side.canSignal() || side.doubted() || moment - side.serviceBack() < before;
+}
+
 /** An outage of an open call: its connection is in trouble and being restarted, from the first sign of that until `stop`. */
 export class Outage {
   #began = performance.now();
@@ -48,7 +53,7 @@ export class Outage {
 
   /** Whether this side's network may have been away during the outage, or just before. */
   get away(): boolean {
-    return !this.options.canSignal() || this.options.doubted() || this.#began - this.options.serviceBack() < AWAY_BEFORE;
+    return networkAway(this.options, this.#began, AWAY_BEFORE);
   }
 
   /** Whether it must be the other side that is away: it could have responded and did not, and this side was not away. */

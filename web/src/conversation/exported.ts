@@ -18,7 +18,7 @@ const MAX_VALUES = 10_000_000;
 const MAX_CONVERSATIONS = 10_000;
 /** Longest text, in UTF-16 units. A page sends at most as many bytes (call/framing.ts). */
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
-/** Between these years the clock of a device may have stood. */
+/** The years that the clock of a device may show. */
 const FIRST_TIME = Date.UTC(1970, 0);
 const LAST_TIME = Date.UTC(2200, 0);
 /** Characters that no login has: controls, line separators, halves of characters, and marks that change the direction of writing. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import type { Connection, ConnectionEvents } from "./database.js";
-import { GivenUp, ReopeningDatabase, type Trouble } from "./reopening.js";
+import { DatabaseGivenUp, ReopeningDatabase, type Trouble } from "./reopening.js";
 import { settled } from "../signaling/settled.fixture.js";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
@@ -259,11 +259,11 @@ test("once the person goes on without it, the database stays closed", async () =
   for (const opened of [true, false]) {
     const { database, told, opens, state, found } = browser();
     if (opened) opens[0]!.succeed();
-    const waiting = opened ? undefined : assert.rejects(get(database), GivenUp);
+    const waiting = opened ? undefined : assert.rejects(get(database), DatabaseGivenUp);
     await settled();
     database.giveUp();
     await waiting;
-    await assert.rejects(get(database), GivenUp);
+    await assert.rejects(get(database), DatabaseGivenUp);
     if (!opened) opens[0]!.succeed();
     await pass(60_000);
     assert.deepEqual([told, opens.length, state.connections, found()], [["given-up"], 1, 0, database]);

@@ -31,7 +31,7 @@ export type Trouble =
   | "given-up";
 
 /** The person goes on without what the device keeps. */
-export class GivenUp extends Error {}
+export class DatabaseGivenUp extends Error {}
 
 export interface ReopeningHost {
   /** `trouble` has changed. */
@@ -74,7 +74,7 @@ export class ReopeningDatabase implements Database {
     return this.#trouble;
   }
 
-  /** The person goes on without what the device keeps. From now on everything rejects with GivenUp. */
+  /** The person goes on without what the device keeps. From now on everything rejects with DatabaseGivenUp. */
   giveUp(): void {
     this.#connection?.close();
     this.#connection = undefined;
@@ -142,7 +142,7 @@ export class ReopeningDatabase implements Database {
 
   async #connected(): Promise<Connection> {
     if (this.#connection === undefined && this.#trouble === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    if (this.#trouble === "given-up") throw new GivenUp();
+    if (this.#trouble === "given-up") throw new DatabaseGivenUp();
     if (this.#connection === undefined) throw new DOMException("the database is not open", "TimeoutError");
     return this.#connection;
   }

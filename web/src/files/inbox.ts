@@ -2,7 +2,7 @@ import { BlockWriter } from "./blocks.js";
 import { type CancelReason, FrameError, type FileMessage, MAX_OFFERS, MAX_WITHDRAWN, WINDOW, decodeChunk } from "./frames.js";
 import { Incoming } from "./incoming.js";
 import { type End, type Reporter, forgetOldest } from "./moving.js";
-import type { FileRequest, Session } from "./session.js";
+import type { FileRequest, FileSession } from "./session.js";
 import type { Sink, Store } from "./sinks.js";
 import type { Transfer } from "./transfer.js";
 
@@ -32,7 +32,7 @@ export class Inbox {
    */
   constructor(
     private readonly store: Store | Promise<Store>,
-    private readonly session: () => Session | undefined,
+    private readonly session: () => FileSession | undefined,
     private readonly reporter: Reporter,
     private readonly listener: InboxListener,
   ) {}
@@ -42,7 +42,7 @@ export class Inbox {
   }
 
   /** A session has begun. */
-  attached(session: Session): void {
+  attached(session: FileSession): void {
     const { instance } = session.link;
     if (this.#instance !== instance) {
       for (const file of this.#files.values()) {
@@ -89,7 +89,7 @@ export class Inbox {
   }
 
   /** Takes a sender's message. @throws {FrameError} if the sender breaks the protocol */
-  receive(session: Session, message: SenderMessage): void {
+  receive(session: FileSession, message: SenderMessage): void {
     if (message.file === "offer") return this.#offered(session, message);
     const file = this.#files.get(message.id);
     if (file === undefined) return;
@@ -106,7 +106,7 @@ export class Inbox {
   }
 
   /** Takes a message of the bulk channel. @throws {FrameError} if this page has not asked for it */
-  receiveBytes(session: Session, data: unknown): void {
+  receiveBytes(session: FileSession, data: unknown): void {
     const { id, part } = decodeChunk(data);
     const file = this.#files.get(id);
     const request = session.requests.get(id);
@@ -143,7 +143,7 @@ export class Inbox {
     this.listener.limitChanged();
   }
 
-  #offered(session: Session, { id, name, size, type }: SenderMessage & { file: "offer" }): void {
+  #offered(session: FileSession, { id, name, size, type }: SenderMessage & { file: "offer" }): void {
     const { link, offers } = session;
     const known = this.#files.get(id);
     if (known !== undefined) {
@@ -172,7 +172,7 @@ export class Inbox {
   }
 
   /** After a break the sender offers every file that it believes to be unfinished. */
-  #offeredAgain(session: Session, file: Incoming): void {
+  #offeredAgain(session: FileSession, file: Incoming): void {
     const { link } = session;
     const { id, ending } = file;
     switch (file.state) {
@@ -256,7 +256,7 @@ export class Inbox {
   }
 
   /** Asks for the bytes that are missing, once per session. */
-  #request({ link, requests }: Session, file: Incoming): void {
+  #request({ link, requests }: FileSession, file: Incoming): void {
     const { id, writer } = file;
     // A file without a writer is requested when there is room for it.
     if (writer === undefined || requests.has(id)) return;

@@ -3,7 +3,7 @@ import { FrameError, type FileMessage, MAX_NAME_LENGTH, MAX_OFFERS, type Withdra
 import { type End, type Reporter, forgetOldest } from "./moving.js";
 import { Outgoing } from "./outgoing.js";
 import { Pump } from "./pump.js";
-import type { Session } from "./session.js";
+import type { FileSession } from "./session.js";
 import type { Transfer } from "./transfer.js";
 
 /** What a receiver says about files. */
@@ -20,9 +20,9 @@ export class Outbox {
    * @param broken is called when a session's link takes no more messages
    */
   constructor(
-    private readonly session: () => Session | undefined,
+    private readonly session: () => FileSession | undefined,
     private readonly reporter: Reporter,
-    broken: (session: Session) => void,
+    broken: (session: FileSession) => void,
   ) {
     this.#pump = new Pump({
       session,
@@ -50,7 +50,7 @@ export class Outbox {
   }
 
   /** The other page has said for the first time which files it takes: unfinished files are offered, again or for the first time. */
-  begin({ link }: Session): void {
+  begin({ link }: FileSession): void {
     for (const file of this.#files.values()) {
       const newPage = file.instance !== link.instance;
       if (file.state === "cancelled" || file.state === "failed") {
@@ -81,7 +81,7 @@ export class Outbox {
   }
 
   /** Takes a receiver's message. @throws {FrameError} if the receiver breaks the protocol */
-  receive(session: Session, message: ReceiverMessage): void {
+  receive(session: FileSession, message: ReceiverMessage): void {
     const file = this.#files.get(message.id);
     if (file === undefined) throw new FrameError("a file that was never offered");
     const undecided = file.state === "offered" || file.state === "paused";

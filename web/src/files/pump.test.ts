@@ -4,7 +4,7 @@ import { FILE_CHUNK_BYTES, WINDOW } from "./frames.js";
 import { Outgoing } from "./outgoing.js";
 import { content, turns } from "./pages.fixture.js";
 import { Pump } from "./pump.js";
-import { Session } from "./session.js";
+import { FileSession } from "./session.js";
 
 /** A pump that has one accepted file to send, and what it has sent. */
 function pumping(size: number, bufferedAmount = 0) {
@@ -24,8 +24,8 @@ function pumping(size: number, bufferedAmount = 0) {
       sent.push(data.length - 4);
     },
   };
-  const state = { session: undefined as Session | undefined };
-  state.session = new Session({ instance: "bob", bulk, control: ({ file }) => said.push(file), garbled: () => assert.fail() });
+  const state = { session: undefined as FileSession | undefined };
+  state.session = new FileSession({ instance: "bob", bulk, control: ({ file }) => said.push(file), garbled: () => assert.fail() });
   const file = new Outgoing(1, "x", new Blob([content(size)]), { changed: () => {}, now: () => 0 });
   file.enter("accepted");
   const pump = new Pump({

@@ -1,7 +1,7 @@
 import { BLOCK_BYTES, FILE_CHUNK_BYTES, WINDOW, encodeChunk } from "./frames.js";
 import { checksum, digest } from "./hash.js";
 import type { Outgoing } from "./outgoing.js";
-import type { Session } from "./session.js";
+import type { FileSession } from "./session.js";
 
 /** The pump sends nothing more while the browser's send buffer holds this many bytes. */
 const BUFFER_HIGH = 4 * 1024 * 1024;
@@ -11,13 +11,13 @@ export const BUFFER_LOW = 1024 * 1024;
 /** What the pump sends, and where to. */
 export interface PumpSource {
   /** The current session; undefined while there is no link. */
-  session(): Session | undefined;
+  session(): FileSession | undefined;
   /** The accepted file that is next. */
   next(): Outgoing | undefined;
   /** The file cannot be read any more. */
   unreadable(file: Outgoing): void;
   /** The link takes no more messages. */
-  broken(session: Session): void;
+  broken(session: FileSession): void;
 }
 
 /**
@@ -56,7 +56,7 @@ export class Pump {
     for (const resolve of waiting) resolve();
   }
 
-  async #send(file: Outgoing, session: Session): Promise<void> {
+  async #send(file: Outgoing, session: FileSession): Promise<void> {
     const { id, blob, size, digests } = file;
     const offset = file.bytes; // The receiver has the bytes before it.
     const read = (block: number): Promise<ArrayBuffer> | undefined => {
@@ -96,7 +96,7 @@ export class Pump {
   }
 
   /** Waits until the bytes from `position` on may be sent. Returns false if the file is not being sent on this session any more. */
-  async #mayPass(file: Outgoing, session: Session, position: number): Promise<boolean> {
+  async #mayPass(file: Outgoing, session: FileSession, position: number): Promise<boolean> {
     for (;;) {
       if (session !== this.source.session() || file.state !== "sending") return false;
       const { readyState, bufferedAmount } = session.link.bulk;
@@ -106,7 +106,7 @@ export class Pump {
   }
 
   /** Returns false if the channel is closed. */
-  #put(session: Session, message: Uint8Array<ArrayBuffer>): boolean {
+  #put(session: FileSession, message: Uint8Array<ArrayBuffer>): boolean {
     try {
       session.link.bulk.send(message);
       return true;

@@ -12,7 +12,7 @@ export interface FileRequest {
  * One link, and what the two pages have said on it about files. Nothing of this holds on the next link: a new
  * session begins with it. Files are listed by ID.
  */
-export class Session {
+export class FileSession {
   /** The largest file that the other page takes, in bytes. Until the page says so, it takes no files. */
   peerLimit: number | undefined;
   /** Whether the other page knows the own limit. */

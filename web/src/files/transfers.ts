@@ -6,7 +6,7 @@ import type { Reporter } from "./moving.js";
 import { Outbox } from "./outbox.js";
 import { Outgoing } from "./outgoing.js";
 import { BUFFER_LOW } from "./pump.js";
-import { Session } from "./session.js";
+import { FileSession } from "./session.js";
 import type { Store } from "./sinks.js";
 import type { Transfer } from "./transfer.js";
 
@@ -26,7 +26,7 @@ export interface TransferListener {
 export class Transfers {
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
-  #session: Session | undefined;
+  #session: FileSession | undefined;
 
   /**
    * @param store where received files go
@@ -62,7 +62,7 @@ export class Transfers {
   /** There is a connection to a page that may exchange files with this one. */
   attach(link: FileLink): void {
     if (this.#session !== undefined) this.detach(this.#session.link);
-    const session = new Session(link);
+    const session = new FileSession(link);
     this.#session = session;
     const { bulk } = link;
     bulk.binaryType = "arraybuffer";

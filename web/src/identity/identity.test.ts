@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Change, Database } from "../conversation/database.js";
-import { GivenUp } from "../conversation/reopening.js";
+import { DatabaseGivenUp } from "../conversation/reopening.js";
 import { Contacts } from "./contacts.js";
 import { Identity } from "./identity.js";
 import { settled } from "../signaling/settled.fixture.js";
@@ -288,7 +288,7 @@ test("an identity that is lost on the device gets there again, and not in place 
 });
 
 test("the person may go on without an identity that cannot be read", async () => {
-  const database = { ...(await memory()), get: () => Promise.reject(new GivenUp()), change: () => Promise.reject(new GivenUp()) };
+  const database = { ...(await memory()), get: () => Promise.reject(new DatabaseGivenUp()), change: () => Promise.reject(new DatabaseGivenUp()) };
   const one = browser(Promise.resolve(database)).identity();
   const own = (await one.own())!;
   assert.equal(own.kept, false);

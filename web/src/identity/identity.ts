@@ -1,5 +1,5 @@
 import type { Database } from "../conversation/database.js";
-import { GivenUp } from "../conversation/reopening.js";
+import { DatabaseGivenUp } from "../conversation/reopening.js";
 import { fingerprintOf } from "./fingerprints.js";
 
 const DAY = 86_400_000;
@@ -71,7 +71,7 @@ export class Identity {
         return this.#latest;
       } catch (error) {
         if (this.#latest !== undefined) return this.#latest;
-        if (error instanceof GivenUp) return (this.#latest = await this.#passing());
+        if (error instanceof DatabaseGivenUp) return (this.#latest = await this.#passing());
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
@@ -86,7 +86,7 @@ export class Identity {
         { store: "identity", delete: "next" },
       ]);
     } catch (error) {
-      if (!(error instanceof GivenUp)) throw error;
+      if (!(error instanceof DatabaseGivenUp)) throw error;
     }
     this.#latest = undefined;
   }
@@ -106,7 +106,7 @@ export class Identity {
     return this.#latest;
   }
 
-  /** @throws {DOMException | GivenUp} if the device cannot be read */
+  /** @throws {DOMException | DatabaseGivenUp} if the device cannot be read */
   async #read(): Promise<OwnIdentity | undefined> {
     const database = await this.database;
     const there = await database?.get("identity", "current");

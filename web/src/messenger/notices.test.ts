@@ -53,13 +53,13 @@ test("the words about each end of a call are true for whoever reads them", () =>
     unreached: always("Your connection to the service was lost before you were connected to bob. Please try again when it is back."),
     "no-connection": always("No direct connection to bob could be made, and this service offers no relay. Try another network, or ask the operator for a TURN server."),
     "missing-fingerprint": always(
-      "You were not connected to bob: the call does not say, by SHA-256, which certificate bob has, so nobody could tell who is there. bob needs another browser or program.",
+      "You were not connected to bob: the call has no SHA-256 fingerprint, so this page cannot tell who is there. bob needs another browser or program.",
     ),
     "several-fingerprints": always(
-      "You were not connected to bob: the call names several certificates, so nobody could tell who is there. If this happens again, somebody may be changing your calls: ask bob in another way.",
+      "You were not connected to bob: the call names several certificates, so this page cannot tell who is there. If this happens again, somebody may be changing your calls: ask bob in another way.",
     ),
     "unreadable-fingerprint": always(
-      "You were not connected to bob: this page cannot read which certificate the call names, so nobody could tell who is there. If this happens again, ask bob in another way.",
+      "You were not connected to bob: this page cannot read which certificate the call names, so this page cannot tell who is there. If this happens again, ask bob in another way.",
     ),
     "other-certificate": always(
       "The call with bob was ended: the certificate at the other end is not the one that the call names. Somebody may be changing your calls: ask bob in another way.",

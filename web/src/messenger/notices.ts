@@ -28,7 +28,7 @@ const NOTICES: Readonly<Record<CallEnd, Notices>> = {
   gone: always({ note: "noteInterrupted" }),
   away: always({ note: "noteAway" }),
   unloaded: { open: undefined, outgoing: undefined, incoming: undefined },
-  // Another call takes its place, and that it is back is said.
+  // Another call takes its place. That call says that the connection is back.
   rerouted: { open: undefined, outgoing: undefined, incoming: undefined },
   garbled: always({ note: "noteGarbled" }),
   "identity-changed": always({ note: "noteIdentityEnded" }),

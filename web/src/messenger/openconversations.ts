@@ -19,7 +19,7 @@ export interface OpenConversations {
 
 export const NOTHING_OPEN: OpenConversations = { open: [] };
 
-/** The conversations that are open or being restored, and those in which the person calls. Who calls this page does so again by themselves. */
+/** The conversations that are open or being restored, and those in which the person calls. Callers call again by themselves. */
 export function openConversations(conversations: readonly LiveConversation[], front: LiveConversation | undefined): OpenConversations {
   const open = conversations.flatMap(({ peer, call, loss }) => {
     const id = loss?.call ?? (call?.wasOpen === true || call?.outgoing === true ? call.id : undefined);
@@ -29,7 +29,7 @@ export function openConversations(conversations: readonly LiveConversation[], fr
   return { front: front?.peer, open };
 }
 
-/** Reads what `JSON.stringify` has made of such. */
+/** Reads what `JSON.stringify` has made of open conversations. */
 export function readOpen(text: string | undefined): OpenConversations {
   const { front, open } = parseFields(text) ?? {};
   if (!Array.isArray(open)) return NOTHING_OPEN;

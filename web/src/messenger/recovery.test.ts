@@ -91,7 +91,7 @@ test("whose login is free soon after the loss is gone, unless this page was away
     const { state, conversation, recovery } = page();
     recovery.lost(conversation, lost, "lost");
     clock.pass(after);
-    if (away) recovery.wasAway();
+    if (away) recovery.withoutService();
     recovery.failed(conversation, "unavailable");
     clock.pass(10_000);
     recovery.failed(conversation, "unavailable");
@@ -136,7 +136,7 @@ test("a page that was closed or is loaded again has left when the service says s
   assert.deepEqual([state.gaveUp, state.closed, conversation.restoring], [1, true, false]);
 
   recovery.lost(conversation, lost, "closed");
-  recovery.wasAway(); // The other page may be back later than this one.
+  recovery.withoutService(); // The other page may be back later than this one.
   recovery.failed(conversation, "unavailable");
   clock.pass(39_750);
   assert.equal(state.gaveUp, 1);

@@ -18,6 +18,22 @@ const AFTER_WINDOW = 10_000;
 /** The first bound of the wait before an attempt, and the largest one, in ms. The other side attempts it at the same time. */
 const WAITS = [1_000, 5_000] as const;
 
+/**
+ * How a call was lost. `gone`: the service says that nobody has the other's login any more. `closed`: the other page is being closed or
+ * loaded again.
+ */
+type LostHow = "lost" | "gone" | "closed";
+
+/** The ends of an open call after which it is restored. */
+export const LOST_BY: Readonly<Partial<Record<CallEnd, LostHow>>> = {
+  lost: "lost",
+  rerouted: "lost",
+  superseded: "lost",
+  unloaded: "lost",
+  gone: "gone",
+  away: "closed",
+};
+
 /** What is known of a call that was lost. */
 interface LostCall extends Pick<Call, "id" | "bare"> {
   fingerprints: Pick<Fingerprints, "peer"> | undefined;
@@ -49,11 +65,8 @@ export class Recovery {
     return [...this.host.conversations()].some(({ restoring }) => restoring);
   }
 
-  /**
-   * A call of a conversation was lost.
-   * @param how `gone`: the service says that nobody has the other's login any more; `closed`: the other page is being closed or loaded again
-   */
-  lost(conversation: LiveConversation, { id, fingerprints, bare }: LostCall, how: "lost" | "gone" | "closed"): void {
+  /** A call of a conversation was lost. */
+  lost(conversation: LiveConversation, { id, fingerprints, bare }: LostCall, how: LostHow): void {
     this.stop(conversation);
     conversation.loss = {
       call: id,
@@ -108,7 +121,7 @@ export class Recovery {
   }
 
   /** This page was without the service. Others may have been too. */
-  wasAway(): void {
+  withoutService(): void {
     for (const { loss } of this.host.conversations()) if (loss !== undefined) loss.away = true;
   }
 

@@ -15,7 +15,7 @@ import type { LiveConversation } from "./liveconversation.js";
 import { noConnection, noticeOf } from "./notices.js";
 import type { OpenConversation } from "./openconversations.js";
 import { Recognition } from "./recognition.js";
-import { Recovery } from "./recovery.js";
+import { LOST_BY, Recovery } from "./recovery.js";
 
 /** How long an open call may take to find a relay and change over to it, in ms. */
 const CHANGE_OVER_WITHIN = 5_000;
@@ -92,7 +92,7 @@ export class Switchboard implements CallsListener {
   /** The service is ready again, on another connection. @param kept what was sent on the one before has arrived, or will */
   serviceReady(kept: boolean): void {
     this.calls.serviceReady(kept);
-    if (!kept) this.recovery.wasAway();
+    if (!kept) this.recovery.withoutService();
     this.recovery.resume();
   }
 
@@ -323,10 +323,9 @@ export class Switchboard implements CallsListener {
     const stopped = FINAL.has(end) && this.recovery.stop(conversation);
     // If their call takes the place of this page's attempt to restore, their call restores it.
     if (!FINAL.has(end) && end !== "superseded" && !call.wasOpen && this.recovery.failed(conversation, end)) return host.changed();
-    if (call.wasOpen && ["lost", "rerouted", "gone", "superseded", "away", "unloaded"].includes(end)) {
-      // Nothing tells of a client without framing whether it is gone.
-      this.recovery.lost(conversation, call, end === "away" ? "closed" : end === "gone" || call.bare ? "gone" : "lost");
-    }
+    const how = call.wasOpen ? LOST_BY[end] : undefined;
+    // Nothing tells of a client without framing whether it is gone.
+    if (how !== undefined) this.recovery.lost(conversation, call, how === "lost" && call.bare ? "gone" : how);
     // An attempt to restore an open call ends as the open call would.
     const notice = noticeOf(end, { wasOpen: call.wasOpen || stopped, outgoing: call.outgoing });
     if (notice === undefined) return host.changed();

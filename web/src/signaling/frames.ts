@@ -70,7 +70,7 @@ export type PeerFrame = { from: string; call?: string; /** The frame as it was o
 );
 
 /** New ICE servers. They replace the earlier ones. */
-export interface IceServers {
+export interface IceServersFrame {
   type: "ice-servers";
   iceServers: RTCIceServer[];
 }
@@ -82,10 +82,10 @@ export interface Pong {
   received: number | undefined;
 }
 
-export type Frame = LoginReply | TokenReply | Presence | Pong | IceServers | ServiceError | PeerFrame;
+export type Frame = LoginReply | TokenReply | Presence | Pong | IceServersFrame | ServiceError | PeerFrame;
 
 /** A frame for another client, without `from`. */
-export type Outgoing = { to: string; call: string } & (
+export type FrameToSend = { to: string; call: string } & (
   | { type: "offer"; offer: RTCSessionDescriptionInit; restores?: string }
   | { type: "answer"; answer: RTCSessionDescriptionInit }
   | { type: "ice-candidate"; "ice-candidate": RTCIceCandidateInit; iceCandidate?: RTCIceCandidateInit }
@@ -119,7 +119,7 @@ export function count(value: unknown): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
 }
 
-/** Reads the secret of a session (messages/PROTOCOL.md, "Keeping a session over a dropped connection"). */
+/** Reads the secret of a session (messages/PROTOCOL.md, "Keeping a session"). */
 export function resumeSecret(value: unknown): string | undefined {
   return typeof value === "string" && /^[\w-]{16,128}$/u.test(value) ? value : undefined;
 }

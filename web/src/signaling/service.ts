@@ -3,7 +3,7 @@ import { Backoff } from "./backoff.js";
 import { REFUSED, TAKEN_OVER, TOKEN_ENDED, retryAfter, retryWithin, stopReason } from "./closing.js";
 import { Connection, type Timer } from "./connection.js";
 import { type Fields, parseFields } from "./fields.js";
-import { type LoginReply, type Outgoing, readFrame } from "./frames.js";
+import { type FrameToSend, type LoginReply, readFrame } from "./frames.js";
 import { IceServers } from "./iceservers.js";
 import type { JoinResult, ServiceListener, ServiceState } from "./listener.js";
 import { Liveness } from "./liveness.js";
@@ -146,7 +146,7 @@ export class ServiceConnection {
     }
   }
 
-  /** Asks for a login. While it is being asked for, a further call is the same request. */
+  /** Asks for a login. The caller waits for the result before it asks again. */
   join(login: string): Promise<JoinResult> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#giveUpJoin(this.#connection?.open === true ? "no-reply" : "unreachable"), JOIN_TIMEOUT);
@@ -269,7 +269,7 @@ export class ServiceConnection {
    * Sends a frame to another client, and returns it as sent. Where the session is kept and the connection is lost, the frame goes out when
    * that is back. Without a login it sends nothing and returns undefined.
    */
-  send(frame: Outgoing): string | undefined {
+  send(frame: FrameToSend): string | undefined {
     const connection = this.#connection;
     const there = connection?.loggedIn === true && connection.open;
     if (!there && this.#session?.on !== true) return undefined;

@@ -35,7 +35,7 @@ export function readSession(text: string | undefined): KeptSession | undefined {
 }
 
 /**
- * A session that the service keeps over dropped connections (messages/PROTOCOL.md, "Keeping a session over a dropped connection"): its
+ * A session that the service keeps over dropped connections (messages/PROTOCOL.md, "Keeping a session"): its
  * secret, what of it has been sent and received, and the own messages that the service has not confirmed.
  */
 export class Session {

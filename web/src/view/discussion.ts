@@ -10,7 +10,7 @@ import { direction } from "./direction.js";
 import { icon } from "./icons.js";
 import { restOfText, textBlocks } from "./longtext.js";
 import type { Page } from "./page.js";
-import { Pictures, type Place } from "./pictures.js";
+import { type PicturePlace, Pictures } from "./pictures.js";
 import { ShownText } from "./showntext.js";
 import { clock, day } from "./text.js";
 import { EntryWindow, STEP } from "./window.js";
@@ -107,7 +107,7 @@ export class Discussion {
       this.#observed = log;
     }
     if (log === null) return;
-    this.#pictures.settle(log.querySelectorAll<Place>("canvas.picture"));
+    this.#pictures.settle(log.querySelectorAll<PicturePlace>("canvas.picture"));
     if (this.#held !== undefined) {
       const { element, top } = this.#held;
       this.#held = undefined;

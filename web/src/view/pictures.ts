@@ -3,8 +3,8 @@ import { HEADER_BYTES, type PictureSize, pictureSize } from "../files/picturesiz
 /** A picture that takes more bytes than this when decoded is shown as a smaller copy. A screenshot of 2560 × 1440 pixels takes less. */
 const SHOWN_ITSELF = 16_000_000;
 /**
- * A picture that takes more bytes than this when decoded is not shown. One of 50 megapixels takes so much, a progressive JPEG of 20, and a
- * PNG of 16 bits of 25.
+ * A picture that takes more bytes than this when decoded is not shown. A picture of 50 megapixels takes this
+ * much. So do a progressive JPEG of 20 and a PNG of 16 bits of 25.
  */
 const MOST_DECODED = 200_000_000;
 /** A file of more bytes is not decoded. */
@@ -26,7 +26,7 @@ export type ShownPicture =
   | { readonly kind: "picture"; readonly blob: Blob };
 
 /** The element that keeps a picture's place. */
-export type Place = HTMLElement & { picture?: Blob };
+export type PicturePlace = HTMLElement & { picture?: Blob };
 
 /**
  * What is shown of the pictures in the discussion. A browser that decodes a picture needs memory for all its pixels, however small the
@@ -60,7 +60,7 @@ export class Pictures {
     if (scrolled === null) return;
     const crossed = (crossings: IntersectionObserverEntry[]) => {
       for (const { target, isIntersecting } of crossings) {
-        const blob = (target as Place).picture;
+        const blob = (target as PicturePlace).picture;
         if (blob === undefined) continue;
         if (!isIntersecting) this.#near.delete(blob);
         else if (!this.#near.has(blob)) {
@@ -73,7 +73,7 @@ export class Pictures {
   }
 
   /** The page was rendered: there may be new places. */
-  settle(places: Iterable<Place>): void {
+  settle(places: Iterable<PicturePlace>): void {
     for (const place of places) this.#watcher?.observe(place);
   }
 
