@@ -47,10 +47,9 @@ Examples:
   p2p-messaging loadtest                  put load on the service, from another terminal
   p2p-messaging probe localhost:7777      try whether two people can talk by way of a service
   p2p-messaging chat --login alice        talk to people from a terminal
-  p2p-messaging version                   print the version
 
-Each flag can also be given as the environment variable named with it. A flag wins over its variable. ` +
-	`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures. Commands tell of others in their own help.`
+A flag can also be given as the environment variable that its help names. A flag wins over its variable. ` +
+	`The exit status is 0 after Ctrl-C or SIGTERM, 2 for a wrong command line and 1 for other failures. The help of a command names others.`
 
 type commandLine struct {
 	Serve          serve           `cmd:"" default:"withargs" help:"Serve the page and the signaling service. This is what happens without a command."`

@@ -36,8 +36,8 @@ const (
 	longestDelay = time.Second
 )
 
-// renewalInterval is the shortest time between two fresh tokens of one connection. One that comes earlier waits, and what the client
-// sends behind it.
+// renewalInterval is the shortest time between two fresh tokens of one connection. A token that comes earlier waits, and so does what the
+// client sends behind it.
 const renewalInterval = time.Second
 
 // renewal brings a session a fresh token of its client, and what became of it.
@@ -47,7 +47,7 @@ type renewal struct {
 	verdict    Verdict
 }
 
-// authenticate asks whether a token holds, and calls decided afterwards. If the token does not hold, that is later.
+// authenticate asks whether a token holds, and then calls decided. If the token does not hold, it calls decided after a delay.
 func (c *Connection) authenticate(login messages.Login, token []byte, decided func(Verdict)) {
 	delay := min(firstDelay<<min(c.refusals, 10), longestDelay)
 	guarded := func(v Verdict) {

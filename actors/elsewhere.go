@@ -43,7 +43,7 @@ func (s *System) locate(keys []string, done func()) {
 	})
 }
 
-// relocate asks again for the logins of which the cluster could not say where they are.
+// relocate asks again for the logins that the cluster could not locate.
 func (s *System) relocate() {
 	p := &s.presence
 	p.mu.Lock()

@@ -6,8 +6,8 @@ import "p2p-messaging/messages"
 // slice.
 //
 // The methods may be called from any goroutine. They must not block: an actor runs on the goroutine that sends to it, and a
-// slow client must not hold up that goroutine. They must not call the [Connection] before they return. Such a call would send
-// a message to the session while the session handles another one.
+// slow client must not hold up that goroutine. Before they return, they must call no method of the [Connection] but Queued. Any
+// other call would send a message to the session while the session handles another one.
 type Link interface {
 	// Send queues a copy of one text message that the service itself sends. It reports whether the link took the
 	// message. A closed link takes none.

@@ -11,7 +11,7 @@ import (
 	"p2p-messaging/messages"
 )
 
-// Resumption is what a login brings that wants to go on with a kept session.
+// Resumption is what a login brings to resume a kept session.
 type Resumption struct {
 	Secret   []byte
 	Received messages.Count // by the client
@@ -67,7 +67,7 @@ type (
 	}
 	// moved tells a session that it goes on at another node.
 	moved struct{}
-	// stays tells a session of which nobody has said that it was fetched what has become of its login.
+	// stays tells a session what has become of its login. No node has said that it fetched the session.
 	stays struct {
 		login Claimed
 		tries int

@@ -23,7 +23,7 @@ type PeerJS struct {
 	Limit int
 	// ExpireTimeout is how long messages wait for an id that nobody has, counted from the first. 0 means DefaultPeerExpireTimeout.
 	ExpireTimeout time.Duration
-	// Reserve is how long an id is kept for a client whose connection has ended. Only who brings the same token may have the id then. 0
+	// Reserve is how long an id is kept for a client whose connection has ended. Only a client with the same token may have the id then. 0
 	// means that anybody may have it at once.
 	Reserve time.Duration
 	// Discovery lets [System.PeerIDs] list the ids.

@@ -6,10 +6,11 @@ package messages
 //	1000            the other side asked for it    stay away
 //	1001, 1012      the service is going down      come back after the delay in the reason, "retry=2300" (ms)
 //	1002 to 1009    what the client sent is wrong  stay away: it would be wrong again (but see [ReasonUnfinished])
+//	1005, 1006      the connection dropped         come back
 //	1011            the session failed             come back, with back-off
 //	1013            the service is full            come back, with back-off
 //	4000 to 4099    the connection is at fault     come back
-//	4100 to 4199    the session is somewhere else  stay away
+//	4100 to 4199    the session was taken away     stay away
 type CloseCode uint16
 
 const (

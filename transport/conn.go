@@ -31,8 +31,8 @@ type session interface {
 // reading.go; it is the connection's loop, or one goroutine. Anybody may call the methods in writing.go, except for those
 // that say that the flusher calls them.
 //
-// Locks are taken in this order: the mutex of a shard of the server's connections or that of its places, then the outbox's, then
-// that of a loop in package epoll. No lock is held while a session is called, but for Queued, which takes none.
+// Locks are taken in this order: the mutex of the server's connections, then that of one of their shards or of the places, then the
+// outbox's, then that of a [secured], then that of a loop in package epoll. No lock is held while a session is called, but for Queued, which takes none.
 type conn struct {
 	server  *Server
 	carrier carrier

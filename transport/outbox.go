@@ -14,7 +14,7 @@ import (
 // The phase says what becomes of a frame. It never goes back:
 //
 //	phase    put         a waiting frame       next
-//	open     takes it    is written            sealed by seal, hold or giveUp, cut by cut
+//	open     takes it    is written            sealed by seal, hold, abandon or giveUp, cut by cut
 //	sealed   refuses it  is written, or was    cut by cut
 //	                     dropped by abandon
 //	cut      refuses it  is lost, handed back  -

@@ -141,8 +141,8 @@ func (o *ownership) claim(key, instead string, claimed func(outcome actors.Claim
 	o.mu.Unlock()
 }
 
-// reclaim gives a login of this node another value, if it is still the node's. Who has seen the value before cannot replace it any
-// more. If the login is nobody's, nothing is decided.
+// reclaim gives a login of this node another value, if it is still the node's. A node that has seen the old value cannot
+// replace it any more. If the login is nobody's, nothing is decided.
 func (o *ownership) reclaim(key string, decided func(actors.Claimed)) {
 	o.mu.Lock()
 	value := o.value(o.held[key])

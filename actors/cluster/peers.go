@@ -20,15 +20,15 @@ const (
 	// dialTimeout is how long a node may take to accept a connection before it counts as cut off. It is also how long a connection that
 	// was accepted must last for the node to count as there.
 	dialTimeout = 500 * time.Millisecond
-	// dials is how often a node is tried that ends connections, and dialPause the time between.
+	// dials is how often a node that ends connections is tried. dialPause is the time between two tries.
 	dials     = 10
 	dialPause = 15 * time.Millisecond
 	// verdictLasts is how long a verdict holds.
 	verdictLasts = 200 * time.Millisecond
-	// maxJudged is how many bytes the messages may occupy whose senders wait for one verdict. A node that is frozen makes a verdict last,
-	// and whoever floods it goes on meanwhile.
+	// maxJudged bounds the bytes of the messages that wait for one verdict. A verdict on a frozen node takes long, and whoever floods the
+	// node goes on meanwhile.
 	maxJudged = routes.MaxWaiting / 4
-	// keepGone is how long a node is remembered that has ended. By then nobody has its address any more.
+	// keepGone is how long a node that has ended is remembered. By then nobody has its address any more.
 	keepGone = 10 * time.Minute
 )
 

@@ -19,8 +19,8 @@ const (
 	// targetBytes is how much text waits for one login at most while its owner is looked for. For all logins together,
 	// [routes.MaxWaiting] of memory is the most.
 	targetBytes = 256 << 10
-	// settleAfter is how long a message was with its client's connection at least before its sender's node forgets it. When the
-	// node dies, what it had taken later than that is told to the senders.
+	// settleAfter is the shortest time between the moment at which the client's connection takes a message and the moment at which the
+	// sender's node forgets it. If the client's node dies before that, the sender is told.
 	settleAfter = 100 * time.Millisecond
 	// A session that moves, or has just begun or ended, is for a moment not where its login's key says. So its owner is looked
 	// for again.

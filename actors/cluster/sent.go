@@ -143,7 +143,7 @@ func (s *sending) Size() int {
 	return 2 + numberSize(s.number) + partSize(s.sender) + partSize(s.target.key) + partSize(s.sentTo()) + len(s.message.Text)
 }
 
-// sentTo returns the addressee as the sender has spelled it. The node of a PeerJS client needs it not.
+// sentTo returns the addressee as the sender has spelled it. The node of a PeerJS client does not need it.
 func (s *sending) sentTo() string {
 	if messages.IsPeerKey(s.target.key) {
 		return ""

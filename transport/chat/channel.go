@@ -18,8 +18,8 @@ const (
 	maxFileMessages = 64      // that wait until the other side is let in
 )
 
-// queue bounds how many frames wait in the send buffer. BufferedAmount tells their bytes, but a frame of one byte occupies far more. Who
-// sends pings or texts without end, and reads none of the answers, would fill the memory.
+// queue bounds how many frames wait in the send buffer. BufferedAmount tells their bytes, but a frame of one byte occupies far more. A peer
+// that sends pings or texts without end, and reads none of the answers, would fill the memory.
 type queue struct {
 	posted       uint64 // bytes, in all
 	mark         uint64 // posted at the time when newer was 0

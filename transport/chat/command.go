@@ -97,8 +97,8 @@ func (f *Flags) Run(parsed *kong.Context) error {
 	return arguments.Program(f.Execute).Run(parsed)
 }
 
-// refuseEmpty finds a flag with an empty value. In a script that is mostly a variable that has none, and without that value the chat
-// would do something else.
+// refuseEmpty refuses a flag with an empty value. In a script, an empty value usually comes from a variable that is not set, and the chat
+// would do something else without it.
 func refuseEmpty(given []string) error {
 	for i, argument := range given {
 		name, value, joined := strings.Cut(argument, "=")

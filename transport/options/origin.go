@@ -11,9 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Located returns err, which is about the options, with where the values are that it names: those of the configuration file by key and
-// line, and those of variables by name. Otherwise only the flags would be named, which whoever wrote the file has never seen. Ctx is
-// what kong has parsed; it is not needed if err is the refusal of kong.
+// Located adds to err where each option that it names was set: the key and the line in the configuration file, or the variable. Whoever
+// wrote the file has never seen the flags. Ctx is what kong has parsed; it is not needed if err is the refusal of kong.
 func (f *Flags) Located(ctx *kong.Context, err error) error {
 	if refused, ok := errors.AsType[*kong.ParseError](err); ok {
 		ctx = refused.Context
@@ -37,7 +36,7 @@ func (f *Flags) Located(ctx *kong.Context, err error) error {
 	return fmt.Errorf("%w%s", err, where)
 }
 
-// named returns an error of package transport, which speaks of its options in words, with the flags for those.
+// named puts flags in place of the words by which an error of package transport names its options.
 func named(err error) error {
 	for _, option := range []struct{ words, flags string }{
 		{"the write timeout", "--write-timeout"},

@@ -9,8 +9,8 @@ import (
 const (
 	// chunkSize is how many bytes of messages travel in one NATS message. A longer message travels alone.
 	chunkSize = 64 << 10
-	// tick is how often a peer is looked at from which something is expected, or which expects something. It is how long
-	// an answer waits for a message that it can travel with.
+	// tick is the time between two looks at a peer while either side waits for something. So an answer waits at most this long for a
+	// message that it can travel with.
 	tick = 10 * time.Millisecond
 	// askAfter is the age of a message without an answer at which the peer is asked. If the peer has ended, NATS says so then.
 	askAfter = 25 * time.Millisecond
@@ -22,7 +22,7 @@ const (
 	// answerBytes is how many bytes may be received before they are answered at once. It is so much less than maxOnItsWay that a sender
 	// never waits for the next tick.
 	answerBytes = maxOnItsWay / 4
-	// keepPeer is how long a peer is kept from which nothing came and to which nothing went.
+	// keepPeer is how long an idle peer is kept.
 	keepPeer = time.Minute
 )
 

@@ -20,7 +20,8 @@ const (
 	toSubject   = "to."
 	backSubject = "back."
 
-	// pingInterval and maxPings say when a route ends over which nothing comes any more. writeDeadline says when one ends that takes nothing any more.
+	// A route is pinged every pingInterval, and ends after maxPings pings without an answer. It also ends if a write takes longer than
+	// writeDeadline.
 	pingInterval  = 2 * time.Second
 	maxPings      = 2
 	writeDeadline = 2 * time.Second
