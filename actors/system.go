@@ -35,9 +35,9 @@ type Options struct {
 	// its session's mailbox and in its link. It counts the answers to the client's own messages. And it counts messages of
 	// the client that its session has not acted on yet. A short message that a kept session retains counts half of what it occupies.
 	//
-	// A message of another client is refused with peer-overloaded if it would exceed the limit. The client's own messages do not
-	// count for this: otherwise a client could make the service refuse what others send to it. While more than the limit is held,
-	// the client is not read. So its own messages, and those of others, each stay below the limit but for one message or answer.
+	// A message of another client is refused with peer-overloaded if it would exceed the limit. For this, the client's own messages
+	// that its session has not acted on do not count. While more than the limit is held, the client is not read. So those messages, and
+	// all the rest, each stay below the limit but for one message or answer.
 	// A kept session that does not confirm what the service itself tells it ends at twice the limit.
 	//
 	// 0 means DefaultQueueLimit. Less than MinQueueLimit means MinQueueLimit.

@@ -6,7 +6,7 @@ package messages
 //	1000            the other side asked for it    stay away
 //	1001, 1012      the service is going down      come back after the delay in the reason, "retry=2300" (ms)
 //	1002 to 1009    what the client sent is wrong  stay away: it would be wrong again (but see [ReasonUnfinished])
-//	1005, 1006      the connection dropped         come back
+//	1005, 1006      no close frame has these       come back: the connection dropped
 //	1011            the session failed             come back, with back-off
 //	1013            the service is full            come back, with back-off
 //	4000 to 4099    the connection is at fault     come back

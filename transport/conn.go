@@ -32,7 +32,8 @@ type session interface {
 // that say that the flusher calls them.
 //
 // Locks are taken in this order: the mutex of the server's connections, then that of one of their shards or of the places, then the
-// outbox's, then that of a [secured], then that of a loop in package epoll. No lock is held while a session is called, but for Queued, which takes none.
+// outbox's, then that of a [secured], then that of a loop in package epoll. No lock is held while a session is called, but for Queued,
+// which takes none.
 type conn struct {
 	server  *Server
 	carrier carrier

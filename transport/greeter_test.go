@@ -230,6 +230,7 @@ func TestAHandshakeThatGaveItsPlaceIsForgotten(t *testing.T) {
 		var closes atomic.Int64
 		var before int64
 		t.Cleanup(func() { // after the service
+			synctest.Wait()
 			if after := closes.Load(); after != before {
 				t.Errorf("the end of the service closed %d connections that had ended, want none", after-before)
 			}

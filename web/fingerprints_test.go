@@ -74,7 +74,7 @@ func fingerprintsCount(t *testing.T, s *service, alice *person) {
 
 	foreign := otherFingerprint(32)
 	for _, c := range []struct{ lines, want string }{
-		{sha384 + "\n" + sha512, "by SHA-256"},
+		{sha384 + "\n" + sha512, "no SHA-256 fingerprint"},
 		{own + "\na=FINGERPRINT:sha-256 " + foreign, "several certificates"},
 		{"a=FINGERPRINT:sha-256 $1\na=fingerprint:sha-256 " + foreign, "several certificates"},
 		{own + "\na=\u00a0fingerprint:sha-256 " + foreign, "cannot read which certificate"},
@@ -93,6 +93,6 @@ func fingerprintsCount(t *testing.T, s *service, alice *person) {
 	robot.naming(sha384)
 	alice.connectTo("robot")
 	<-robot.incoming
-	alice.shows("alert", "", "by SHA-256")
+	alice.shows("alert", "", "no SHA-256 fingerprint")
 	alice.absent("button", "Disconnect from robot")
 }

@@ -176,7 +176,7 @@ func TestWhatThePageHasOutlivesItsDatabase(t *testing.T) {
 	alice.say("written where nothing is kept")
 	bob.hears("alice", "written where nothing is kept")
 	alice.click("button", "Settings")
-	alice.shows("dialog", "Settings", "This browser cannot store new messages now")
+	alice.shows("dialog", "Settings", "This browser cannot store new messages and changes now")
 	alice.press(kb.Escape)
 	alice.vanish("dialog", "")
 	alice.click("button", "Verify bob")

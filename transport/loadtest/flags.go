@@ -17,7 +17,7 @@ type Flags struct {
 	Scenario []string `arg:"" optional:"" placeholder:"SCENARIO" help:"What to put on the service, one or several at the same time: idle, relay, churn, storm, slow, call. Default: relay."`
 
 	URL       string `name:"url" group:"target" env:"P2P_LOADTEST_URL" default:"${loadtest_url}" placeholder:"URL" help:"The service, ws:// or wss://. With --dialect peerjs its path is the one under which the server is, such as ws://localhost:9000/. Default: ${default}."`
-	Dialect   string `group:"target" placeholder:"NAME" help:"native, the service's own protocol, or peerjs, that of PeerJS's client. With peerjs, the tool tests PeerJS's own server, too. Default: native."`
+	Dialect   string `group:"target" placeholder:"NAME" help:"native, the service's own protocol, or peerjs, that of PeerJS's client. With peerjs, it can be PeerJS's own server, too. Default: native."`
 	Key       string `group:"target" placeholder:"KEY" help:"With --dialect peerjs: the key of the service. Default: peerjs."`
 	TokenFile string `group:"target" type:"path" env:"P2P_LOADTEST_TOKEN_FILE" placeholder:"FILE" help:"For a service that wants tokens: a file with one on each line. The sessions take them in turn. Their logins begin with lt-, and {login} in a token stands for the login."`
 	PID       int    `name:"pid" group:"target" placeholder:"PID" help:"Process number of the service, to report its CPU, memory and files. Default: found by its port, if it runs on this machine."`

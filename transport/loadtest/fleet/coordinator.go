@@ -29,7 +29,7 @@ type coordinator struct {
 	phase   figures.Phase
 	entered time.Time // when the phase began
 	limit   float64   // frames a second that the service seems to hold each connection to; 0: none
-	ready   int       // processes that have ended the set-up
+	ready   int       // processes whose set-up is over and merged
 	grown   int64     // by how many bytes these have grown since before the first session
 	all     int64     // sessions when all were logged in; 0: not yet
 
@@ -81,7 +81,7 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 			w.stop()
 		}
 	}
-	ready, running := 0, n
+	arrived, running := 0, n // arrived: processes whose set-up is over, merged or not
 	end := ctx.Done()
 	for running > 0 {
 		select {
@@ -100,15 +100,15 @@ func (c *coordinator) run(ctx context.Context, prototype load.Plan) (*figures.Re
 				a.report.worker = a.worker
 				c.queues[a.worker] = append(c.queues[a.worker], *a.report)
 				if a.report.Phase == figures.PhaseSetUp && a.report.Last {
-					ready++
+					arrived++
 				}
 				if a.report.Failed != "" && r.Failed == "" {
 					r.Failed = a.report.Failed
 				}
 			}
 			c.drain()
-			if ready == n {
-				ready = 0
+			if arrived == n {
+				arrived = 0
 				for _, w := range workers {
 					w.proceed()
 				}

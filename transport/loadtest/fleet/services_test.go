@@ -321,7 +321,7 @@ func TestAServiceThatKeepsNothingIsFoundOut(t *testing.T) {
 		t.Errorf("%d sessions, the errors are %v; wanted 5 sessions that are not kept", r.PeakSessions, r.Snapshot.Errors())
 	}
 	if !slices.ContainsFunc(r.Warnings, func(w figures.Warning) bool {
-		return w.Code == figures.WarningNotKept && strings.Contains(w.Text, "keep 5 of")
+		return w.Code == figures.WarningNotKept && strings.Contains(w.Text, "5 logins asked")
 	}) {
 		t.Errorf("the warnings are %+v; wanted one about the 5 sessions", r.Warnings)
 	}

@@ -55,11 +55,11 @@ func (c *coordinator) warnings() []figures.Warning {
 	if missing := r.NotBack(); missing > 0 && !r.Interrupted && r.Failed == "" {
 		warn(figures.WarningNotBack, "%d of %d dropped sessions did not come back before the run ended. Give them more time: a longer --duration.", missing, r.Snapshot.Count(figures.CounterDropped))
 	}
-	returned := r.Snapshot.Count(figures.CounterReturned)
+	returned, resumed := r.Snapshot.Count(figures.CounterReturned), r.Snapshot.Count(figures.CounterResumed)
 	if n := r.Snapshot.Errors()[load.CodeNotKept]; n > 0 {
-		warn(figures.WarningNotKept, "The service did not keep %d of the sessions that it was asked to keep (this project's service: --resume-window).", n)
-	} else if r.Options.Keep && returned > 0 && r.Snapshot.Count(figures.CounterResumed) == 0 {
-		warn(figures.WarningNotKept, "None of the %d sessions that came back was resumed: each began a new one. The service did not keep them for so long (this project's service: --resume-window).", returned)
+		warn(figures.WarningNotKept, "%d logins asked for a kept session, and the service kept none (this project's service: --resume-window).", n)
+	} else if r.Options.Keep && resumed < returned {
+		warn(figures.WarningNotKept, "%d of %d sessions that came back were not resumed: each began a new one. The service did not keep them for so long, had no room for them, or was started again (this project's service: --resume-window).", returned-resumed, returned)
 	}
 	if c.limit > 0 {
 		warn(figures.WarningOther, "Every connection came to about %.0f frames a second. The service seems to limit the rate of each connection. Use more pairs, or lift the limit (this project's service: --rate 0).", c.limit)

@@ -94,7 +94,9 @@ func TestAServiceThatKeepsNoSessionsIsSaid(t *testing.T) {
 	wantWarning(t, c, "", "") // the sessions have not dropped yet
 	c.result.Snapshot.Add(figures.CounterDropped, 1000)
 	c.result.Snapshot.Add(figures.CounterReturned, 1000)
-	wantWarning(t, c, figures.WarningNotKept, "None of the 1000 sessions")
+	wantWarning(t, c, figures.WarningNotKept, "1000 of 1000 sessions")
+	c.result.Snapshot.Add(figures.CounterResumed, 999)
+	wantWarning(t, c, figures.WarningNotKept, "1 of 1000 sessions")
 	c.result.Snapshot.Add(figures.CounterResumed, 1)
 	wantWarning(t, c, "", "")
 	c = lateRun(0, nil, options.ScenarioStorm)
@@ -102,7 +104,7 @@ func TestAServiceThatKeepsNoSessionsIsSaid(t *testing.T) {
 	c.result.Snapshot.Add(figures.CounterReturned, 1000)
 	wantWarning(t, c, "", "")
 	c.result.Snapshot.AddErrors("not-kept", 3)
-	wantWarning(t, c, figures.WarningNotKept, "did not keep 3 of")
+	wantWarning(t, c, figures.WarningNotKept, "3 logins asked")
 }
 
 // rawDuration matches durations as Go writes them, with more digits than a person needs.

@@ -207,6 +207,8 @@ func refusedHandshake(spoken options.Dialect, status int) string {
 		what = "a web page is there, and no WebSocket: check the path in --url"
 	case status < 400:
 		what = "it sends the client to another address: give that as --url, wss:// perhaps"
+	case status == http.StatusBadRequest && spoken == options.DialectPeerJS:
+		what = "that is not the path of the PeerJS server, or a proxy there does not pass on the header Upgrade: check --url"
 	case status == http.StatusBadRequest, status == http.StatusUpgradeRequired:
 		what = "the WebSocket handshake is not taken: a proxy there may not pass on the headers Upgrade and Connection"
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:

@@ -59,7 +59,7 @@ test("the words about each end of a call are true for whoever reads them", () =>
       "You were not connected to bob: the call names several certificates, so this page cannot tell who is there. If this happens again, somebody may be changing your calls: ask bob in another way.",
     ),
     "unreadable-fingerprint": always(
-      "You were not connected to bob: this page cannot read which certificate the call names, so this page cannot tell who is there. If this happens again, ask bob in another way.",
+      "You were not connected to bob: this page cannot read which certificate the call names, so it cannot tell who is there. If this happens again, ask bob in another way.",
     ),
     "other-certificate": always(
       "The call with bob was ended: the certificate at the other end is not the one that the call names. Somebody may be changing your calls: ask bob in another way.",

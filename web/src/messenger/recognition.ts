@@ -110,7 +110,10 @@ export class Recognition {
     this.host.changed();
   }
 
-  /** The device can be read again. Finds out who is at the other end of each call where it could not, even if the person has accepted that call. */
+  /**
+   * The device can be read again. Finds out who is at the other end of each call where it could not, even if the person has accepted that
+   * call.
+   */
   async readAgain(): Promise<void> {
     for (const conversation of this.account.conversations) {
       const { call, trust } = conversation;

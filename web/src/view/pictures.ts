@@ -3,8 +3,8 @@ import { HEADER_BYTES, type PictureSize, pictureSize } from "../files/picturesiz
 /** A picture that takes more bytes than this when decoded is shown as a smaller copy. A screenshot of 2560 × 1440 pixels takes less. */
 const SHOWN_ITSELF = 16_000_000;
 /**
- * A picture that takes more bytes than this when decoded is not shown. A picture of 50 megapixels takes this
- * much. So do a progressive JPEG of 20 and a PNG of 16 bits of 25.
+ * A picture that takes more bytes than this when decoded is not shown. A picture of 50 megapixels takes this much. So do a progressive JPEG
+ * of 20 and a PNG of 16 bits of 25.
  */
 const MOST_DECODED = 200_000_000;
 /** A file of more bytes is not decoded. */
