@@ -45,6 +45,7 @@ func TestTheLogSaysWhatToChangeWhereAProxyKeepsPagesOut(t *testing.T) {
 		"HTTP/1.0":          {func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, 505, []string{"status=505", http1}},
 		"Connection: close": {func(r *http.Request) { r.Header.Set("Connection", "close") }, 400, []string{"status=400", "proxy_set_header Connection"}},
 		"its own path":      {func(r *http.Request) { r.URL.Path = "/chat/ws" }, 404, []string{"status=404", "path=/chat/ws", "location /chat/"}},
+		"a PeerJS client":   {func(r *http.Request) { r.URL.Path = "/myapp/peerjs" }, 404, []string{"status=404", "path=/myapp/peerjs", "--peerjs"}},
 		"a long path":       {func(r *http.Request) { r.URL.Path = "/" + strings.Repeat("é", 5000) }, 404, []string{"é… "}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -228,8 +229,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, at route) {
 		if s.peers.refuse(w, r, at, s.refusals) {
 			return
 		}
-		s.refusals.add(r, at, http.StatusNotFound, "WebSockets are opened at / and at /ws; "+fromProxy+
-			"let it remove its own path, as in nginx's location /chat/ { proxy_pass http://localhost:7777/; }")
+		advice := "WebSockets are opened at / and at /ws; " + fromProxy +
+			"let it remove its own path, as in nginx's location /chat/ { proxy_pass http://localhost:7777/; }"
+		if s.peers == nil && strings.HasSuffix(pathOf(r), "/peerjs") {
+			advice = "this is where PeerJS clients connect; to serve them, start the service with --peerjs"
+		}
+		s.refusals.add(r, at, http.StatusNotFound, advice)
 		http.Error(w, "There is no WebSocket here. Open it at / or at /ws.", http.StatusNotFound)
 		return
 	}

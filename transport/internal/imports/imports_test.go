@@ -71,7 +71,7 @@ func rooms() []room {
 		{folder: "transport/loadtest/load", may: []string{"messages", "transport/arguments", "transport/client", "transport/loadtest/figures", "transport/loadtest/options", "transport/loadtest/swarm"},
 			tests: []string{"transport/loadtest/internal/..."}},
 		{folder: "transport/loadtest/fleet", may: []string{"transport/loadtest/figures", "transport/loadtest/load", "transport/loadtest/machine", "transport/loadtest/options"},
-			tests: []string{"transport", "transport/loadtest/internal/..."}},
+			tests: []string{"transport", "transport/internal/...", "transport/loadtest/internal/..."}},
 		{folder: "transport/loadtest/display", may: []string{"transport/loadtest/figures", "transport/loadtest/options"}, tests: []string{"transport/loadtest/internal/..."}},
 		{folder: "transport/loadtest/report", may: []string{"transport/loadtest/display", "transport/loadtest/figures", "transport/loadtest/options"},
 			tests: []string{"transport/loadtest/internal/..."}},

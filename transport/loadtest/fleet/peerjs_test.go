@@ -1,8 +1,12 @@
 package fleet
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 
+	"p2p-messaging/transport"
+	"p2p-messaging/transport/internal/locked"
 	"p2p-messaging/transport/loadtest/figures"
 	"p2p-messaging/transport/loadtest/internal/services"
 	"p2p-messaging/transport/loadtest/options"
@@ -86,8 +90,13 @@ func TestARefusalOfAPeerJSServerIsExplained(t *testing.T) {
 
 func TestAServiceWithoutPeerJSSaysWhichOptionItWants(t *testing.T) {
 	t.Parallel()
-	o := briefly(services.Serve(t), options.ScenarioRelay)
+	var log locked.Buffer
+	o := briefly(services.Serve(t, func(o *transport.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) }), options.ScenarioRelay)
 	o.Dialect = options.DialectPeerJS
 	r, err := Run(t.Context(), o, nil)
 	wantNoService(t, r, err, "start the service with --peerjs")
+	// A service that answers 404 is not asked whether it speaks TLS.
+	if text := log.String(); strings.Contains(text, "TLS") || !strings.Contains(text, "--peerjs") {
+		t.Errorf("the service logged %q; want one line about --peerjs", text)
+	}
 }

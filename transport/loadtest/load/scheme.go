@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -28,6 +29,10 @@ const schemeTimeout = 2 * time.Second
 func otherScheme(address string, service netip.AddrPort, failure error) error {
 	u, err := url.Parse(address)
 	if err != nil {
+		return nil
+	}
+	// Servers answer plain HTTP on a port for TLS with 400, if with anything. Who answers 404 speaks plain HTTP.
+	if answered, ok := errors.AsType[*swarm.HandshakeError](failure); ok && answered.Status == http.StatusNotFound {
 		return nil
 	}
 	_, isNoTLS := errors.AsType[tls.RecordHeaderError](failure)
