@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"slices"
@@ -79,6 +80,26 @@ func TestALoginIsFreeAtOnceWhenAFloodingClientHasGone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Behind a logout, messages may not be as large as before. The service has looked past the frames that wait for the rate, into a message
+// that is too large then.
+func TestAMessageTooLargeBehindALogoutEndsItsConnectionAlone(t *testing.T) {
+	eachService(t, func(t *testing.T, listen func(*testing.T, ...func(*transport.Options)) *service) {
+		synctest.Test(t, func(t *testing.T) {
+			s := listen(t, allow(10, 5))
+			alice := s.login(t, "alice")
+			pongs := bytes.Repeat(rawws.Frame{Opcode: rawws.Pong}.Append(nil), 20)
+			feed(t, alice, slices.Values([][]byte{pongs, rawws.Message(`{"type":"logout","login":"alice"}`), pongs,
+				rawws.Frame{Opcode: rawws.Text, More: true, Payload: bytes.Repeat([]byte("x"), 20_000)}.Append(nil),
+				rawws.Frame{Opcode: rawws.Continuation, Length: 1<<64 - 5000}.Append(nil)}))
+			time.Sleep(time.Minute)
+			if code, reason, _, err := alice.ReadClose(); code != 1009 || err != nil {
+				t.Errorf("closed with %d %q, %v; want 1009", code, reason, err)
+			}
+			relays(t, s.login(t, "bob"), s.login(t, "carol"), "bob", "carol")
+		})
+	})
 }
 
 func TestWhatTheRateAllowsArrivesAlthoughItsSenderHasGone(t *testing.T) {

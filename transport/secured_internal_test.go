@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"p2p-messaging/actors"
+	"p2p-messaging/transport/internal/epoll"
 	"p2p-messaging/transport/internal/rawws"
 )
 
@@ -328,4 +329,39 @@ func TestBytesThatCameWithTheHandshakeAreDecryptedFirst(t *testing.T) {
 	if _, frames, _ := bytes.Cut(answers, []byte("\r\n\r\n")); len(frames) == 0 || err != nil {
 		t.Errorf("the service answered %q, %v", answers, err)
 	}
+}
+
+// A socket that takes a part of what waits, again and again, leaves no more behind than what it has not taken.
+func TestWhatWasSentOfRecordsIsNotKept(t *testing.T) {
+	_, layer, err := shakeHands()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := new(looped)
+	c.server = new(Server)
+	c.socket = layer.between(c, new(slowSocket))
+	answer := bytes.Repeat([]byte("a"), slowSocketTakes)
+	for i := range 10_000 {
+		if _, err := (*wire)(layer).Write(answer); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			continue // From now on one answer waits.
+		}
+		if n, err := layer.send(); n != len(answer) || err != epoll.ErrFull {
+			t.Fatalf("%d bytes were sent, %v; want %d, and that there is no more room", n, err, len(answer))
+		}
+		if waiting := len(layer.out.bytes) - layer.sent; waiting != len(answer) || cap(layer.out.bytes) > 64<<10 {
+			t.Fatalf("%d bytes wait, in a buffer of %d; want %d in a small one", waiting, cap(layer.out.bytes), len(answer))
+		}
+	}
+}
+
+const slowSocketTakes = 1000
+
+// slowSocket is a socket that takes so many bytes at a time.
+type slowSocket struct{ descriptor }
+
+func (*slowSocket) Write(b []byte, _ bool) (int, error) {
+	return min(len(b), slowSocketTakes), epoll.ErrFull
 }

@@ -87,7 +87,8 @@ func (r *Reader) check(h Header, n int, rules *Rules) Fault {
 		return 0
 	case length == length16 && h.Length < length16, length == length64 && h.Length <= 0xFFFF:
 		return FaultLength
-	case h.Length > uint64(rules.MaxMessage)-uint64(r.size):
+	// The rules may allow less than when the message began.
+	case int(r.size) > rules.MaxMessage || h.Length > uint64(rules.MaxMessage-int(r.size)):
 		return FaultTooLong
 	case h.Opcode() == Binary && !rules.Binary:
 		return FaultBinary

@@ -238,6 +238,23 @@ func TestAMessageHasABoundedNumberOfFragments(t *testing.T) {
 	}
 }
 
+// Before the end of a message, other rules may come to hold.
+func TestAMessageThatHasBecomeTooLargeIsRefused(t *testing.T) {
+	var r frame.Reader
+	begun := rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 200)}.Append(nil)
+	h, more, err := r.Peek(begun, &frame.Rules{FromClient: true, MaxMessage: 200})
+	if more != 0 || err != nil {
+		t.Fatal(more, err)
+	}
+	r.Take(h)
+	for _, length := range []uint64{0, 1, 100, 1 << 31, 1<<63 - 1, 1<<64 - 5000, 1<<64 - 1} {
+		next := rawws.Frame{Opcode: rawws.Continuation, Length: length}.Append(nil)
+		if _, _, err := r.Peek(next, &frame.Rules{FromClient: true, MaxMessage: 199}); err != frame.FaultTooLong && length > 1<<16 || err == nil {
+			t.Errorf("%d bytes more: %v; want %v", length, err, frame.FaultTooLong)
+		}
+	}
+}
+
 func TestFollowingFramesAllocatesNothing(t *testing.T) {
 	stream := rawws.Join(rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 300)}, rawws.Frame{Payload: make([]byte, 100)})
 	refused := rawws.Frame{Opcode: rawws.Binary}.Append(nil)
