@@ -164,6 +164,21 @@ func TestWhatWaitedForSomebodyGoesToNobodyElseUnasked(t *testing.T) {
 	alice.vanish("alertdialog", "")
 }
 
+// A QR code has room for 2,331 bytes. The link goes without one if the page's own address is longer.
+func TestALongAddressIsInvitedToWithoutACode(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	alice := newPage(t, "alice", s.url()+"?from="+strings.Repeat("x", 3000))
+	alice.join("alice")
+	alice.click("button", "Invite")
+	if link := alice.read("textbox", "Link"); !strings.HasSuffix(link, "#connect=alice") {
+		t.Errorf("the link is %.3100q", link)
+	}
+	alice.absent("image", "The link as a QR code")
+	alice.press(kb.Escape)
+	alice.vanish("dialog", "")
+}
+
 func TestALinkOfSomebodysConnectsToThem(t *testing.T) {
 	t.Parallel()
 	s := startService(t)

@@ -255,6 +255,18 @@ test("a read that takes long is told, and passed on when it comes", async () => 
   assert.deepEqual(told, ["slow", undefined]);
 });
 
+test("a read that hangs ends when the person goes on without the database", async () => {
+  const database = new ReopeningDatabase(
+    { changed() {}, back() {}, written() {} },
+    async () => ({ get: () => new Promise(() => {}), close() {} }) as unknown as Connection,
+  );
+  const reading = assert.rejects(get(database), DatabaseGivenUp);
+  await pass(5_000);
+  database.giveUp();
+  await pass(1_000);
+  await reading;
+});
+
 test("once the person goes on without it, the database stays closed", async () => {
   for (const opened of [true, false]) {
     const { database, told, opens, state, found } = browser();

@@ -55,6 +55,8 @@ export class ReopeningDatabase implements Database {
   #openedAt = Infinity;
   /** Those who wait until the database is open, or does not open. */
   #waiting: (() => void)[] = [];
+  /** Ends each read that is under way, for the person who goes on without it. */
+  readonly #reading = new Set<() => void>();
   #find!: (database: Database | undefined) => void;
   /**
    * The database, once it is open or does not open in time. It is undefined if this browser keeps nothing for this page. If the
@@ -79,6 +81,7 @@ export class ReopeningDatabase implements Database {
     this.#connection?.close();
     this.#connection = undefined;
     this.#inTrouble("given-up");
+    for (const stop of this.#reading) stop(); // A read that hangs would hang for ever.
   }
 
   get: Database["get"] = (...args) => this.#do((database) => this.#inTime(database, database.get(...args)));
@@ -128,8 +131,11 @@ export class ReopeningDatabase implements Database {
     const limit = setTimeout(() => {
       if (this.#connection === connection) this.#inTrouble("slow");
     }, TIMEOUT);
+    let stop = () => {};
+    const givenUp = new Promise<never>((_, reject) => (stop = () => reject(new DatabaseGivenUp())));
+    this.#reading.add(stop);
     try {
-      const result = await reading;
+      const result = await Promise.race([reading, givenUp]);
       if (this.#trouble === "slow" && this.#connection === connection) {
         this.#trouble = undefined;
         this.host.changed();
@@ -137,6 +143,7 @@ export class ReopeningDatabase implements Database {
       return result;
     } finally {
       clearTimeout(limit);
+      this.#reading.delete(stop);
     }
   }
 

@@ -79,7 +79,9 @@ export class BlockWriter {
   #write(block: Uint8Array<ArrayBuffer>): void {
     this.#block = undefined;
     this.#filled = 0;
-    this.#digests.push(digest(block));
+    const hashed = digest(block);
+    hashed.catch(() => this.#discarded || this.listener.full()); // There was no memory for it.
+    this.#digests.push(hashed);
     this.#writes = this.#writes.then(async () => {
       if (this.#discarded) return;
       try {

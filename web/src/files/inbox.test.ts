@@ -191,6 +191,22 @@ for (const [what, send, sha] of [
   });
 }
 
+test("a block that cannot be hashed ends the file on both sides", async (t) => {
+  const [a, b] = [new Page("a"), new Page("b")];
+  connect(a, b);
+  const own = a.transfers.offer(new Blob([content(BLOCK_BYTES + 5)]), "x");
+  await b.until(() => b.seen.length === 1);
+  const digest = crypto.subtle.digest.bind(crypto.subtle);
+  let blocks = 0;
+  // Both sides hash the first block. The receiver cannot.
+  t.mock.method(crypto.subtle, "digest", (name: string, bytes: Uint8Array<ArrayBuffer>) =>
+    bytes.length === BLOCK_BYTES && ++blocks === 2 ? Promise.reject(new DOMException("no memory", "OperationError")) : digest(name, bytes),
+  );
+  b.transfers.accept(b.seen[0]!);
+  await a.until(() => own.state === "failed");
+  assert.deepEqual(b.seen[0]!.ending, { by: "own", reason: "full" });
+});
+
 test("a sender that does not wait for the disk is cut off before it fills the memory", async () => {
   const { page, mine, theirs } = await hostile({
     limit: async () => 1e9,

@@ -271,11 +271,11 @@ export class Inbox {
     if (!ended || sha256 === undefined || writer === undefined || file.state === "verifying") return;
     if (writer.received < file.size) return this.#giveUp(file, "damaged");
     file.enter("verifying");
-    const checksum = await writer.checksum();
-    if (file.over) return;
-    if (checksum !== sha256) return this.#giveUp(file, "damaged");
     let blob: Blob;
     try {
+      const checksum = await writer.checksum();
+      if (file.over) return;
+      if (checksum !== sha256) return this.#giveUp(file, "damaged");
       blob = await writer.sink.finish();
     } catch {
       if (!file.over) this.#giveUp(file, "full");

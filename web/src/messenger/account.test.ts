@@ -185,6 +185,15 @@ test("what was in front before a call that the person has left does not come bac
   assert.equal(account.front, undefined);
 });
 
+test("a conversation whose entries are on the device alone is not empty", async () => {
+  const { account, device } = page();
+  device.loaded = [{ kept: structuredClone(new Conversation("bob", "another tab").kept), entries: [], more: true }];
+  await account.load();
+  account.dropIfEmpty(account.find("bob")!);
+  assert.notEqual(account.find("bob"), undefined);
+  assert.deepEqual(device.deleted, []);
+});
+
 test("what comes late to a conversation that is deleted is not written to the device", async () => {
   const { account, device } = page();
   const bob = account.with("bob");

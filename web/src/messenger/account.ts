@@ -325,8 +325,9 @@ export class Account {
 
   /** Deletes a conversation that has come to nothing, such as one with a misspelled login. */
   dropIfEmpty(conversation: LiveConversation): void {
-    // A draft stays with its conversation. Otherwise it would be in the field of the conversation that comes to the front.
-    if (conversation.entries.length > 0 || conversation.call !== undefined || conversation.draft.trim() !== "") return;
+    // Earlier entries may be on the device alone. A draft stays with its conversation. Otherwise it would be in the field of the conversation
+    // that comes to the front.
+    if (conversation.entries.length > 0 || conversation.hasEarlier || conversation.call !== undefined || conversation.draft.trim() !== "") return;
     void this.#remove(conversation, this.#behind);
   }
 

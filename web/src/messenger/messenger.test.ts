@@ -196,6 +196,7 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
   const { contacts, reading } = contactsInMemory();
   const saved: string[] = [];
   const progress = new Map<number, Delivery>();
+  const disk = { hangs: false };
   const claim = { free: true };
   const settings: Settings = new Settings(undefined, () => messenger?.settingsChanged());
   messenger = new Messenger({
@@ -204,7 +205,7 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
     keeper: keeper ?? {
       keeping: false,
       load: async () => [],
-      progress: async () => progress,
+      progress: () => (disk.hangs ? new Promise(() => {}) : Promise.resolve(progress)),
       save: (_me, { peer }) => void saved.push(peer),
       saveSoon() {},
       delete: async () => {},
@@ -219,7 +220,7 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
     arrived: (conversation) => void arrived.push(conversation),
   });
   pages.push(messenger);
-  return { reading, contacts, settings, saved, progress, claim, tab };
+  return { reading, contacts, settings, saved, progress, disk, claim, tab };
 }
 
 /** Alice calls somebody. The answer comes from `from`, who has the certificate `byte`. */
@@ -272,6 +273,17 @@ test("a text that another tab has delivered since does not go out on the next ca
   await settled();
   assert.deepEqual(channel.texts, ["and this"]);
   assert.deepEqual(messenger.front!.entries.flatMap((entry) => (entry.kind === "own" ? entry.delivery : [])), ["delivered"]);
+});
+
+test("a device that does not say what has arrived keeps a call waiting for seconds only", async () => {
+  const { disk } = await knowsCarol();
+  disk.hangs = true;
+  const channel = await calls("carol", "carol", "01");
+  await settled();
+  assert.deepEqual(channel.texts, []);
+  mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual(channel.texts, ["for carol alone"]);
 });
 
 test("what comes before it is known from whom is shown behind the warning, and changes nothing of somebody else's", async () => {

@@ -19,6 +19,8 @@ import { LOST_BY, Recovery } from "./recovery.js";
 
 /** How long an open call may take to find a relay and change over to it, in ms. */
 const CHANGE_OVER_WITHIN = 5_000;
+/** How long a call waits for what the device knows of the texts that have not arrived, in ms. */
+const CATCH_UP_WITHIN = 5_000;
 
 /** What a switchboard needs of the page. */
 export interface SwitchboardHost {
@@ -342,7 +344,8 @@ export class Switchboard implements CallsListener {
   async #accepted(call: Call, conversation: LiveConversation): Promise<void> {
     const { account, host } = this;
     if (conversation.undelivered) {
-      await account.catchUp(conversation);
+      // What the device does not know in time goes out.
+      await Promise.race([account.catchUp(conversation), new Promise((resolve) => setTimeout(resolve, CATCH_UP_WITHIN))]);
       if (conversation.call !== call) return;
     }
     call.admit();
