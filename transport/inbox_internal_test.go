@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"p2p-messaging/transport/internal/frame"
+	"p2p-messaging/transport/internal/rawws"
 )
 
 // FuzzInbox gives a stream to an inbox in pieces. After each piece it takes a part of the bytes and keeps the rest, as a
@@ -47,6 +48,35 @@ func FuzzInbox(f *testing.F) {
 		i.drop(&pool)
 		if i.waiting() != nil {
 			t.Error("what was dropped waits")
+		}
+	})
+}
+
+// FuzzFindClose looks for a close frame in a stream that comes in pieces of up to 16 KB. Between two looks the rules
+// may change, as they do by a login and a logout: the last bit says which hold.
+func FuzzFindClose(f *testing.F) {
+	large := rawws.Frame{Opcode: rawws.Text, More: true, Payload: make([]byte, 20_000)}
+	forged := rawws.Frame{Opcode: rawws.Continuation, Length: 1<<64 - 5000}
+	f.Add(rawws.Join(large, forged), []byte{254, 254, 1})
+	f.Add(rawws.Join(large, rawws.Frame{}), []byte{254, 0, 255})
+	f.Add(append(rawws.Join(rawws.Frame{Opcode: rawws.Ping}, large), rawws.CloseFrame(1000, "bye")...), []byte{100, 101, 200})
+	f.Fuzz(func(t *testing.T, stream, pieces []byte) {
+		var i inbox
+		var pool keeps
+		for _, p := range pieces {
+			rules := acceptedWithLogin
+			if p&1 != 0 {
+				rules = acceptedWithoutLogin
+			}
+			piece := bytes.Clone(stream[:min(int(p/2)*128, len(stream))])
+			stream = stream[len(piece):]
+			i.keep(&pool, i.join(&pool, piece), 0)
+			if payload, found := i.findClose(rules); found {
+				if len(payload) > frame.MaxControl {
+					t.Fatalf("a close frame has %d bytes", len(payload))
+				}
+				return
+			}
 		}
 	})
 }
