@@ -101,18 +101,3 @@ func TestNothingIsLeftOfAnAllocationThatEndsWhileItIsGranted(t *testing.T) {
 		}
 	}
 }
-
-func TestClientsOfOneAddressAreToldApart(t *testing.T) {
-	one, other := connectFrom(), connectFrom()
-	if clientOf(one.RemoteAddr()) == clientOf(other.RemoteAddr()) {
-		t.Error("two streams from one address are one client")
-	}
-	if clientOf(one.RemoteAddr()) != clientOf(one.RemoteAddr()) {
-		t.Error("a stream is two clients")
-	}
-}
-
-// connectFrom returns a stream from always the same address.
-func connectFrom() *stream {
-	return &stream{remote: ownPointer(&net.TCPAddr{IP: net.IPv4(198, 18, 0, 1), Port: 1})}
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	pion "github.com/pion/turn/v5"
 
 	"p2p-messaging/messages"
 	"p2p-messaging/transport/turn"
@@ -197,4 +198,35 @@ func TestChannelsOfAnAllocationAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// between is a connection from always the same address, to an address of its own.
+type between struct {
+	net.Conn
+	port int
+}
+
+func (between) RemoteAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(198, 18, 0, 1), Port: 1} }
+func (b between) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(198, 18, 0, 2), Port: b.port} }
+
+func TestStreamsFromOneAddressAreBoundedApart(t *testing.T) {
+	s := start(t, allowLoopback)
+	to := func(port int) way {
+		return way{"TCP", func(t testing.TB, s *turn.Server) net.PacketConn {
+			client, server := net.Pipe()
+			s.ServeConn(between{server, port})
+			return pion.NewSTUNConn(client)
+		}}
+	}
+	alice, bob := newAsker(t, to(443), s, credentials(s, "alice")), newAsker(t, to(3478), s, credentials(s, "bob"))
+	for i := range most {
+		alice.wantCodes(t, "a permission", []stun.ErrorCode{0}, alice.permission(t, host(i, 9)))
+		alice.wantCodes(t, "a channel", []stun.ErrorCode{0}, alice.channel(t, 0x4000+i, host(0, 100+i)))
+	}
+	alice.wantCodes(t, "one too many", []stun.ErrorCode{noPermission}, alice.permission(t, host(most, 9)))
+	alice.wantCodes(t, "one too many", []stun.ErrorCode{noChannel}, alice.channel(t, 0x4fff, host(0, 9)))
+	bob.wantCodes(t, "another allocation", []stun.ErrorCode{0}, bob.permission(t, host(most, 9)))
+	bob.wantCodes(t, "another allocation", []stun.ErrorCode{0}, bob.channel(t, 0x4fff, host(0, 9)))
+	alice.wantCodes(t, "the end", []stun.ErrorCode{0}, alice.end(t))
+	bob.wantCodes(t, "another allocation", []stun.ErrorCode{0}, bob.channel(t, 0x4ffe, host(1, 9)))
 }
