@@ -200,21 +200,23 @@ func TestChannelsOfAnAllocationAreBounded(t *testing.T) {
 	}
 }
 
-// between is a connection from always the same address, to an address of its own.
+// between is a connection from an address that others may have, too, to an address of its own.
 type between struct {
 	net.Conn
-	port int
+	client *net.TCPAddr
+	port   int
 }
 
-func (between) RemoteAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(198, 18, 0, 1), Port: 1} }
-func (b between) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(198, 18, 0, 2), Port: b.port} }
+func (b between) RemoteAddr() net.Addr { return b.client }
+func (b between) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(198, 18, 0, 2), Port: b.port} }
 
 func TestStreamsFromOneAddressAreBoundedApart(t *testing.T) {
 	s := start(t, allowLoopback)
+	from := &net.TCPAddr{IP: net.IPv4(198, 18, 0, 1), Port: 1}
 	to := func(port int) way {
 		return way{"TCP", func(t testing.TB, s *turn.Server) net.PacketConn {
 			client, server := net.Pipe()
-			s.ServeConn(between{server, port})
+			s.ServeConn(between{server, from, port})
 			return pion.NewSTUNConn(client)
 		}}
 	}
