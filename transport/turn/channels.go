@@ -60,9 +60,10 @@ func (b *boundTo) number(peer netip.AddrPort) (number uint16, client netip.AddrP
 	return 0, netip.AddrPort{}, false
 }
 
-// events returns what pion/turn tells of the channels of clients over UDP.
+// events returns what pion/turn tells of permissions and channels.
 func (r *relays) events() pion.EventHandler {
 	changed := func(source, relayed, peer net.Addr, number uint16, add bool) {
+		r.setBound(source, relayed, number, add)
 		client, isUDP := source.(*net.UDPAddr)
 		at, isUDP2 := relayed.(*net.UDPAddr)
 		to, isUDP3 := peer.(*net.UDPAddr)
@@ -90,6 +91,12 @@ func (r *relays) events() pion.EventHandler {
 		}
 	}
 	return pion.EventHandler{
+		OnPermissionCreated: func(source, _ net.Addr, _, _, _ string, relayed net.Addr, peer net.IP) {
+			r.setPermitted(source, relayed, peer, true)
+		},
+		OnPermissionDeleted: func(source, _ net.Addr, _, _, _ string, relayed net.Addr, peer net.IP) {
+			r.setPermitted(source, relayed, peer, false)
+		},
 		OnChannelCreated: func(source, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
 			changed(source, relayed, peer, number, true)
 		},
@@ -104,12 +111,13 @@ func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Add
 // datagrams is the server's socket for UDP. It relays what comes through a channel, and hands on the rest.
 type datagrams struct {
 	*socket
-	relays *relays
-	pump   *pump
+	relays  *relays
+	pump    *pump
+	request request
 }
 
 func newDatagrams(r *relays) *datagrams {
-	return &datagrams{r.socket, r, newPump(r.socket, &r.batches)}
+	return &datagrams{socket: r.socket, relays: r, pump: newPump(r.socket, &r.batches)}
 }
 
 // ReadFrom implements net.PacketConn.
@@ -123,6 +131,7 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		d.pump.flush()
+		d.request.buffer = b
 		return copy(b, message), net.UDPAddrFromAddrPort(from), nil
 	}
 }

@@ -43,6 +43,7 @@ type relays struct {
 	ended    relayed                   // by allocations that have ended
 	open     map[netip.AddrPort]*relay // by relayed transport address
 	byClient map[netip.AddrPort]*relay // those that have channels, of clients over UDP
+	asking   map[client]*relay         // by who may ask for permissions and channels
 	byLogin  map[string]*user
 }
 
@@ -55,7 +56,7 @@ type user struct {
 func newRelays(o *Options, p peers, socket *socket) *relays {
 	return &relays{
 		options: o, peers: p, rate: limiter(o.Rate), socket: socket, reserve: files.NewReserve(files.Limit()),
-		open: make(map[netip.AddrPort]*relay), byClient: make(map[netip.AddrPort]*relay), byLogin: make(map[string]*user),
+		open: make(map[netip.AddrPort]*relay), byClient: make(map[netip.AddrPort]*relay), asking: make(map[client]*relay), byLogin: make(map[string]*user),
 	}
 }
 
@@ -69,9 +70,9 @@ func limiter(bytesPerSecond int) *rate.Limiter {
 
 // permits implements [pion.PermissionHandler]. Two clients whose allocations are both on this server may send to each other, so the
 // public addresses are permitted. For those [relay.WriteTo] looks at the port, too.
-func (r *relays) permits(_ net.Addr, peer net.IP) bool {
+func (r *relays) permits(from net.Addr, peer net.IP) bool {
 	address, ok := netip.AddrFromSlice(peer)
-	return ok && (r.isPublic(address.Unmap()) || r.peers.permits(address))
+	return ok && (r.isPublic(address.Unmap()) || r.peers.permits(address)) && r.hasRoom(from, address.Unmap())
 }
 
 func (r *relays) isPublic(address netip.Addr) bool {
@@ -193,6 +194,7 @@ type relay struct {
 	user     *user
 	address  netip.AddrPort // relayed transport address
 	channels boundTo
+	granted  granted // guarded by relays.mu
 	pump     *pump
 	closed   sync.Once
 	relayed  relayed
@@ -204,6 +206,7 @@ func (r *relay) Close() error {
 	r.closed.Do(func() {
 		r.relays.mu.Lock()
 		delete(r.relays.open, r.address)
+		r.relays.forget(r)
 		r.relays.ended.add(&r.relayed)
 		r.relays.mu.Unlock()
 		r.relays.leave(r.login)

@@ -93,12 +93,13 @@ func Start(o Options) (*Server, error) {
 	s.relays = newRelays(&s.options, peers{allowed: o.AllowPeers, refused: refused(), own: own.contains}, socket)
 	s.port = packets.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	s.streams = newStreams(stream)
+	datagrams := newDatagrams(s.relays)
 	s.server, err = pion.NewServer(pion.ServerConfig{
 		Realm:             realm,
 		AuthHandler:       authenticate(o.Secret, time.Now),
 		LoggerFactory:     loggers{o.Logger},
-		EventHandler:      s.events(),
-		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: newDatagrams(s.relays), RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
+		EventHandler:      s.events(datagrams),
+		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: datagrams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 		ListenerConfigs:   []pion.ListenerConfig{{Listener: s.streams, RelayAddressGenerator: s.relays, PermissionHandler: s.relays.permits}},
 	})
 	if err != nil {
@@ -107,11 +108,19 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// events tells the streams which clients have an allocation, and the relays which channels there are.
-func (s *Server) events() pion.EventHandler {
+// events tells the streams which clients have an allocation, and the relays whose it is, which permissions and which channels there are.
+func (s *Server) events(d *datagrams) pion.EventHandler {
 	events := s.relays.events()
-	events.OnAllocationCreated = func(client, server net.Addr, _, _, _ string, _ net.Addr, _ int) {
-		s.streams.setAllocated(client, server, true)
+	events.OnAllocationCreated = func(client, server net.Addr, _, _, _ string, relayed net.Addr, _ int) {
+		asked := &d.request
+		if client.Network() != "udp" {
+			one := s.streams.setAllocated(client, server, true)
+			if one == nil {
+				return // its stream has ended
+			}
+			asked = &one.request
+		}
+		s.relays.setClient(client, relayed, asked)
 	}
 	events.OnAllocationDeleted = func(client, server net.Addr, _, _, _ string) { s.streams.setAllocated(client, server, false) }
 	return events

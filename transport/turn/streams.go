@@ -69,7 +69,7 @@ func newStreams(l net.Listener) *streams {
 
 // serve passes a connection on, or closes it if there is no room.
 func (s *streams) serve(c net.Conn) {
-	one := &stream{Conn: c, of: s, ends: endsOf(c.RemoteAddr(), c.LocalAddr()), since: time.Now()}
+	one := &stream{Conn: c, of: s, ends: endsOf(c.RemoteAddr(), c.LocalAddr()), remote: ownPointer(c.RemoteAddr()), since: time.Now()}
 	if !s.enter(one) {
 		_ = c.Close()
 		return
@@ -113,10 +113,11 @@ func (s *streams) remove(one *stream) {
 	}
 }
 
-// setAllocated notes that the client with these addresses has an allocation now, or none any more.
-func (s *streams) setAllocated(client, server net.Addr, allocated bool) {
+// setAllocated notes that the client with these addresses has an allocation now, or none any more. It returns the client's stream, or nil if there
+// is none.
+func (s *streams) setAllocated(client, server net.Addr, allocated bool) *stream {
 	if client.Network() == "udp" {
-		return
+		return nil
 	}
 	s.mu.Lock()
 	one := s.open[endsOf(client, server)]
@@ -128,12 +129,13 @@ func (s *streams) setAllocated(client, server net.Addr, allocated bool) {
 	}
 	s.mu.Unlock()
 	if one == nil {
-		return
+		return nil
 	}
 	one.setAllocated(allocated)
 	if c, ok := one.Conn.(interface{ Authenticated() }); ok && allocated {
 		c.Authenticated()
 	}
+	return one
 }
 
 // Accept implements net.Listener.
@@ -168,7 +170,9 @@ type stream struct {
 	net.Conn
 	of       *streams
 	ends     ends
+	remote   net.Addr // what RemoteAddr returns
 	messages messageReader
+	request  request
 	element  *list.Element // in the waiting streams; guarded by of.mu
 
 	mu    sync.Mutex
@@ -196,6 +200,7 @@ func (s *stream) extend() error {
 // Read implements net.Conn. It returns when a message is whole. (Each time that [pion.STUNConn] reads a part of one, its stack
 // grows.) A message that does not fit into b is an error.
 func (s *stream) Read(b []byte) (n int, err error) {
+	s.request.buffer = b
 	for whole := false; !whole && n < len(b); {
 		s.mu.Lock()
 		err := s.extend()
@@ -213,6 +218,19 @@ func (s *stream) Read(b []byte) (n int, err error) {
 		n += more
 	}
 	return n, nil
+}
+
+// RemoteAddr implements net.Conn. The pointer is the same each time, and that of no other stream. So it tells streams apart whose clients have the
+// same address.
+func (s *stream) RemoteAddr() net.Addr { return s.remote }
+
+// ownPointer returns a copy of an address of TCP.
+func ownPointer(a net.Addr) net.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		own := *tcp
+		return &own
+	}
+	return a
 }
 
 func (s *stream) Write(b []byte) (int, error) {
