@@ -252,3 +252,33 @@ func TestAVanishedNodeThatIsBackWaitsForNothing(t *testing.T) {
 		}
 	})
 }
+
+// A session has moved away from a node that has vanished. It is told once what was not delivered, although that node comes back.
+func TestASessionIsToldOnceThatHasLeftAVanishedNode(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		bob, _ := nodes[0].keep(t, "bob", firstSecret, 0)
+		alice, reply := nodes[1].keep(t, "alice", firstSecret, 0)
+		alice.send(t, offer("alice", "bob", 1))
+		bob.wantNext(t, offer("alice", "bob", 1))
+		alice, second := nodes[2].keep(t, "alice", reply.Resume, 0)
+		second.want(t, true, 1)
+		time.Sleep(time.Second)
+		nodes[1].vanish()
+		time.Sleep(testTTL)
+		nodes[0].End("bob")
+		time.Sleep(2 * leaselessFor)
+		synctest.Wait()
+		if told := alice.unread(); len(told) != 1 || !strings.Contains(told[0], `"code":"peer-unavailable"`) {
+			t.Errorf("alice was told %q, want that her message was not delivered", told)
+		}
+		nodes[1].comeBackAs()
+		time.Sleep(2 * maxAgain)
+		synctest.Wait()
+		if told := alice.unread(); len(told) != 1 {
+			t.Errorf("in the end alice was told %q, want one text", told)
+		}
+		if left := nodes[1].cluster.relay.unsettled(); left != 0 {
+			t.Errorf("the node that is back waits for %d messages, want none", left)
+		}
+	})
+}
