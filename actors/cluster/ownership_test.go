@@ -93,6 +93,7 @@ func TestLongKeysDoNotGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const requestBytes = 3 << 19 // 1.5 MiB
 		store := &countingStore{fakeStore: newFakeStore()}
+		store.delay = 10 * time.Millisecond // everything else is in the queue by the first answer
 		o := startOwnership(t, store.fakeStore)
 		o.store = store
 		var steps atomic.Int32
