@@ -128,6 +128,7 @@ func (r *registry) claimed(ctx actor.Context, m *claimed) {
 	outcome := m.outcome
 	if outcome == Granted && (asked.era != r.era || !r.owns()) {
 		r.free(m.key, nil)
+		r.system.giveBackMoved(m.moved)
 		outcome = Undecided
 	}
 	if messages.IsPeerKey(m.key) {
@@ -270,6 +271,25 @@ func (s *System) giveBack(m *messages.Return) {
 		return
 	}
 	s.root.Send(m.Sender.(*actor.PID), m)
+}
+
+// giveBackMoved gives the messages of a session back that has come from another node and cannot go on here. That node has let them go. Moved
+// may be nil.
+func (s *System) giveBackMoved(moved *Moved) {
+	if moved == nil {
+		return
+	}
+	for _, copied := range moved.Messages {
+		if copied.Origin == "" { // one of the service itself
+			continue
+		}
+		relay, err := messages.NewRelay(copied.Text)
+		if err != nil { // another node may have said anything
+			continue
+		}
+		relay.Sender, relay.Refusal = origin(copied.Origin), messages.CodePeerUnavailable
+		s.giveBack((*messages.Return)(relay))
+	}
 }
 
 // Arrive gives a message of another node to the session of this node that has a login. From is for [Cluster.Return] and

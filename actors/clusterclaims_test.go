@@ -145,3 +145,32 @@ func TestAnUndecidedClaimRefusesAllBehindIt(t *testing.T) {
 	wantRefused(t, second.link.next(t), messages.CodeCapacity)
 	f.wantSecrets(t, wrongSecret)
 }
+
+// A session has moved here, and then the node may not have its login any more, or the service ends. Nobody else has its messages by then.
+func TestTheSendersAreToldWhatASessionHadThatHasMovedInVain(t *testing.T) {
+	const fromBob = `{"type":"offer","offer":{},"from":"bob","to":"alice"}`
+	for name, end := range map[string]func(*testing.T, *System, *fakeCluster){
+		"the lease has ended": func(_ *testing.T, _ *System, f *fakeCluster) { f.fenced.Store(true) },
+		"all were evicted":    func(_ *testing.T, s *System, _ *fakeCluster) { s.Evict(func() {}) },
+		"the service ends": func(t *testing.T, s *System, _ *fakeCluster) {
+			if err := s.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, f := clusterSystem(t, false)
+			asks(t, s, firstSecret)
+			end(t, s, f)
+			f.decideWith("alice", Granted, &Moved{Shown: "alice", Sent: 3, Messages: []MovedMessage{
+				{Text: []byte(fromBob), Origin: "node 1 bob"},
+				{Text: []byte(`{"type":"error","code":"peer-unavailable"}`)},
+				{Text: []byte("what is no message"), Origin: "node 2 bob"},
+			}})
+			f.wantEvents(t, "claim alice", "release alice")
+			if want := []string{"node 1 bob peer-unavailable"}; !slices.Equal(f.returned, want) {
+				t.Errorf("given back was %q, want %q", f.returned, want)
+			}
+		})
+	}
+}

@@ -67,7 +67,7 @@ func (r *registry) claimedPeer(m *claimed, outcome Claimed) {
 	for ; len(m.claims) > 0; m.claims = m.claims[1:] {
 		switch c := m.claims[0]; outcome {
 		case Granted: // the session of the id decides who gets it
-			c.owned, c.era = true, r.era
+			c.owned, c.era = true, r.grants()
 			r.system.root.Send(r.system.registry, c)
 		case Taken:
 			r.askFor(c)
@@ -78,6 +78,9 @@ func (r *registry) claimedPeer(m *claimed, outcome Claimed) {
 		}
 	}
 }
+
+// grants counts the times at which ids were given up that the cluster had granted to claims. Such a claim asks again.
+func (r *registry) grants() uint64 { return r.era + r.peers.failed }
 
 // asked forgets the question for the id of a claim.
 func (r *registry) asked(c *claim) {
@@ -160,8 +163,8 @@ func (p *peerSession) isFenced() bool {
 // disown gives up the id in the cluster, if the node owns it.
 func (p *peerSession) disown() {
 	if p.owns {
+		p.system().cluster.Release(p.key(), func() {}) // first: a claim that the registry makes when it sees the id free comes behind it
 		p.own(false)
-		p.system().cluster.Release(p.key(), func() {})
 	}
 }
 

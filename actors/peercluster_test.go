@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -257,5 +258,94 @@ func TestAnEvictionEndsPeersSessions(t *testing.T) {
 	for _, id := range []string{"alice", "bob"} {
 		arrive(t, s, id, "another")
 		f.wantEvents(t, "claim "+messages.PeerKey(id))
+	}
+}
+
+// A session that fails frees its id for other nodes, and tells who has sent what waited for it.
+func TestAPeerSessionThatFailsLeavesNothing(t *testing.T) {
+	for name, at := range map[string]string{"when its client comes": peerjs.Open, "when its client gets what waits": "OFFER"} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeCluster()
+			f.grants = true
+			cluster := awayCluster{f, make(chan *messages.Deliver, 10)}
+			s := newTestSystem(t, Options{Cluster: cluster, PeerJS: &PeerJS{ExpireTimeout: time.Hour}, Logger: slog.New(slog.DiscardHandler)})
+			bob := arrive(t, s, "bob", "b")
+			bob.say(t, "OFFER", "alice", 0)
+			s.LetWait(<-cluster.delivered, func() {})
+			f.took()
+			link := newFakeLink()
+			link.onSend = func(text string) {
+				if strings.Contains(text, at) {
+					panic("broken")
+				}
+			}
+			alice := &peerClient{s.ConnectPeer(link), link}
+			if !alice.Begin(peerjs.Hello{ID: "alice", Token: "a", Key: "peerjs"}, "peerjs") {
+				link.awaitResume()
+			}
+			f.wantEvents(t, "claim "+messages.PeerKey("alice"), "release "+messages.PeerKey("alice"))
+			if got, want := bob.link.next(t), `{"type":"EXPIRE","src":"alice","dst":"bob"}`; got != want {
+				t.Errorf("bob was told %s, want %s", got, want)
+			}
+			if code, _ := link.closedWith(); code != messages.CloseInternalError {
+				t.Errorf("the client was closed with %d, want 1011", code)
+			}
+			if s.directory.owner([]byte(messages.PeerKey("alice"))) != nil {
+				t.Error("the id has a session")
+			}
+		})
+	}
+}
+
+// Two clients of the id wait for the cluster. The session of the first fails and gives the id up, so the second asks for it again.
+func TestWhoComesBehindAPeerSessionThatFailsAsksForTheIDAgain(t *testing.T) {
+	f := newFakeCluster()
+	s := newTestSystem(t, Options{Cluster: f, PeerJS: &PeerJS{}, Logger: slog.New(slog.DiscardHandler)})
+	var clients []*peerClient
+	for range 2 {
+		link := newFakeLink()
+		p := &peerClient{s.ConnectPeer(link), link}
+		p.Begin(peerjs.Hello{ID: "alice", Token: "a", Key: "peerjs"}, "peerjs")
+		clients = append(clients, p)
+	}
+	clients[0].link.onSend = func(string) { panic("broken") }
+	key := messages.PeerKey("alice")
+	f.decide(key, Granted)
+	f.wantEvents(t, "claim "+key, "release "+key, "claim "+key)
+	if texts := clients[1].link.rest(); len(texts) > 0 {
+		t.Errorf("the second client was told %q before the cluster has decided", texts)
+	}
+	f.decide(key, Granted)
+	if got := clients[1].link.next(t); got != peerjs.Open {
+		t.Errorf("the second client was told %s", got)
+	}
+	f.wantEvents(t)
+}
+
+// releasingCluster tells the test of each id that is given up.
+type releasingCluster struct {
+	*fakeCluster
+	released func(key string)
+}
+
+func (c *releasingCluster) Release(key string, freed func()) {
+	c.released(key)
+	c.fakeCluster.Release(key, freed)
+}
+
+// While an id looks taken, nobody asks the cluster for it. A claim that came before the release would be released with it.
+func TestAnIDLooksTakenUntilItIsReleased(t *testing.T) {
+	c := &releasingCluster{fakeCluster: newFakeCluster()}
+	c.grants = true
+	s := newTestSystem(t, Options{Cluster: c, PeerJS: &PeerJS{}})
+	released := 0
+	c.released = func(key string) {
+		if released++; !s.directory.owner([]byte(key)).isTaken() {
+			t.Error("the id was free before it was released")
+		}
+	}
+	arrive(t, s, "alice", "a").Closed(false)
+	if released != 1 {
+		t.Errorf("the id was released %d times, want once", released)
 	}
 }

@@ -168,6 +168,7 @@ type peerSpawner struct {
 	// asks are the claims on ids that other nodes were asked for, by their numbers.
 	asks   map[string]*claim
 	number uint64
+	failed uint64 // how many sessions have failed, and have given up their ids with that
 }
 
 func (p *peerSpawner) init() {
@@ -207,7 +208,7 @@ func (r *registry) claimPeer(ctx actor.Context, c *claim) {
 	}
 	owner := r.system.directory.owner([]byte(c.login.Key))
 	asked := r.claiming[c.login.Key]
-	c.owned = c.owned && c.era == r.era
+	c.owned = c.owned && c.era == r.grants()
 	switch {
 	case asked != nil:
 		asked.claims = append(asked.claims, c)
@@ -261,9 +262,12 @@ func (r *registry) await(ctx actor.Context, a *absentee) {
 func (r *registry) releasePeer(ctx actor.Context, s *session) {
 	key := s.key()
 	s.serve(nil) // see release
+	if s.failed {
+		r.peers.failed++
+	}
 	first := r.peers.awaiting[s]
 	for _, c := range r.successors[s] {
-		c.owned = c.owned && c.era == r.era
+		c.owned = c.owned && c.era == r.grants()
 		first = append(first, (*takeOver)(c))
 	}
 	delete(r.peers.awaiting, s)

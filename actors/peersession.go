@@ -299,13 +299,18 @@ func (a *waitingRoom) note(id string) {
 func (p *peerSession) expired(m expired) {
 	switch a := p.room(); {
 	case a != nil && m.absence == a.absence:
-		p.setRoom(nil)
-		for a.messages.len() > 0 {
-			p.drop(a)
-		}
+		p.dropAll(a)
 	case p.reservation() != nil && m.absence == p.reservation():
 		p.unreserve()
 		p.vacate()
+	}
+}
+
+// dropAll drops what waits.
+func (p *peerSession) dropAll(a *waitingRoom) {
+	p.setRoom(nil)
+	for a.messages.len() > 0 {
+		p.drop(a)
 	}
 }
 
@@ -420,9 +425,9 @@ func (p *peerSession) goAway() {
 
 // vacate makes the id one that nobody has.
 func (p *peerSession) vacate() {
+	p.disown()
 	p.guard(false)
 	p.system().peers.taken.Add(-1)
-	p.disown()
 }
 
 // tokenEnded ends the client's connection, because its token has ended.
@@ -463,8 +468,8 @@ func (p *peerSession) stopping() {
 	}
 	if !p.failed {
 		p.system().peers.leave(p)
+		p.own(false) // what a stopping node still has ends with its lease
 	}
-	p.own(false) // what a stopping node still has ends with its lease
 	link := p.link()
 	if p.isHere() {
 		p.goAway()
@@ -475,10 +480,15 @@ func (p *peerSession) stopping() {
 	if p.guarded {
 		p.vacate()
 	}
-	if room := p.room(); room != nil {
+	room := p.room()
+	if room != nil {
 		room.absence.end()
 	}
 	if p.failed {
+		p.disown() // it may own an id that it does not guard yet
+		if room != nil {
+			p.dropAll(room)
+		}
 		link.Close(messages.CloseInternalError, "this session failed: please come back")
 	} else {
 		link.Close(messages.CloseGoingAway, "the service is going down")

@@ -23,7 +23,7 @@ type (
 		ending     *session       // in a succeed: the owner of the login
 		admitted   bool           // the link has let in the login, which brings a secret; see registry.count
 		owned      bool           // the cluster has granted the id of a PeerJS client
-		era        uint64         // that of the registry then
+		era        uint64         // registry.grants then
 		ask        *ask           // for the id, if another node has it
 		moved      *Moved         // the state of the session on another node, or nil
 		proven     bool           // the secret was that of the owner; of a PeerJS client: the service has checked its token

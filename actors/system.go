@@ -259,6 +259,7 @@ func (s *System) handBack(message any, reason messages.Code) {
 	case *claimed:
 		if m.outcome == Granted {
 			s.cluster.Release(m.key, func() {})
+			s.giveBackMoved(m.moved)
 		}
 	case *evict:
 		m.ended()

@@ -32,7 +32,7 @@ func (r *relay) Receive(from routes.Address, body []byte) routes.Outcome {
 		}
 		r.mu.Unlock()
 	case kindReturn:
-		r.returned(in)
+		r.returned(from, in)
 	case kindMove:
 		r.handOver(from, in)
 	case kindMoveAnswer:
@@ -116,7 +116,7 @@ func (r *relay) Return(origin string, m *messages.Return) {
 }
 
 // returned tells a session of this node that its message was not delivered.
-func (r *relay) returned(in *reader) {
+func (r *relay) returned(from routes.Address, in *reader) {
 	again := in.number() > 0
 	number, sender, code, rawTo := in.number(), in.part(), in.part(), in.part()
 	if in.fault {
@@ -129,7 +129,7 @@ func (r *relay) returned(in *reader) {
 		r.sent.forget(s)
 	}
 	r.mu.Unlock()
-	if known || !again { // otherwise it was told the first time
+	if known || !again && !r.peers.hasTold(from, number) { // otherwise it was told the first time
 		r.system.Tell(string(sender), messages.Code(code), rawTo)
 	}
 }

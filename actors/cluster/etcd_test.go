@@ -264,6 +264,24 @@ func TestNodesShareLogins(t *testing.T) {
 	}
 }
 
+// Many long keys at once are more than etcd takes in one request.
+func TestManyLongKeysAreClaimed(t *testing.T) {
+	node := startNodes(t, startEtcd(t), 1)[0]
+	outcomes := make(chan actors.Claimed, 2*batch)
+	for i := range 2 * batch {
+		key := messages.PeerKey(strings.Repeat("x", 20<<10) + fmt.Sprint(i))
+		node.cluster.Claim(key, nil, func(c actors.Claimed, _ *actors.Moved) { outcomes <- c })
+	}
+	for range 2 * batch {
+		if c := <-outcomes; c != actors.Granted {
+			t.Fatalf("a claim ended with %d", c)
+		}
+	}
+	if retries := node.cluster.Figures().Retries; retries > 0 {
+		t.Errorf("%d operations were done again, want none", retries)
+	}
+}
+
 // A session moves between nodes while messages go to it. They arrive in their order. If one was overtaken where the session was before, its
 // sender is told instead.
 func TestASessionMovesOverEtcdAndRoutes(t *testing.T) {

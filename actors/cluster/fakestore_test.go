@@ -13,7 +13,8 @@ type fakeStore struct {
 	mu        sync.Mutex
 	leases    map[int64]time.Time // when they end
 	keys      map[string]fakeKey
-	nodes     map[string]Node
+	nodes     map[string]fakeNode
+	refuses   string // the address of a node that gets no lease
 	next      int64
 	silent    bool          // nothing is done or answered
 	mute      bool          // all is done, and nothing is answered
@@ -24,6 +25,11 @@ type fakeStore struct {
 	claims    []string // those that succeeded
 }
 
+type fakeNode struct {
+	Node
+	lease int64
+}
+
 type fakeKey struct {
 	value string
 	lease int64
@@ -32,7 +38,7 @@ type fakeKey struct {
 var errSilent = errors.New("no answer")
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{leases: map[int64]time.Time{}, keys: map[string]fakeKey{}, nodes: map[string]Node{}}
+	return &fakeStore{leases: map[int64]time.Time{}, keys: map[string]fakeKey{}, nodes: map[string]fakeNode{}}
 }
 
 // set changes how the store behaves.
@@ -77,6 +83,11 @@ func (f *fakeStore) sweep() {
 
 func (f *fakeStore) revoke(lease int64) {
 	delete(f.leases, lease)
+	for address, n := range f.nodes {
+		if n.lease == lease {
+			delete(f.nodes, address)
+		}
+	}
 	for login, k := range f.keys {
 		if k.lease == lease {
 			delete(f.keys, login)
@@ -97,10 +108,13 @@ func (f *fakeStore) Check(context.Context) error { return nil }
 
 func (f *fakeStore) Grant(ctx context.Context, ttl time.Duration, node Node) (lease int64, err error) {
 	err = f.act(ctx, func() error {
+		if node.Address == f.refuses {
+			return errSilent
+		}
 		f.next++
 		lease = f.next
 		f.leases[lease] = time.Now().Add(ttl)
-		f.nodes[node.Address] = node
+		f.nodes[node.Address] = fakeNode{node, lease}
 		return nil
 	})
 	return lease, err

@@ -242,6 +242,7 @@ func (r *relay) rehome(in *reader) {
 	defer r.mu.Unlock()
 	if s := r.sent.get(number); s != nil && !in.fault {
 		r.sent.move(s, routes.Address(owner))
+		r.watch() // if this node had the message itself, it has asked nobody
 	}
 }
 

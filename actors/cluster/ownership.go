@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"p2p-messaging/actors"
+	"p2p-messaging/messages"
 )
 
 const (
 	// batch is how many operations go to the store in one step. Etcd takes 128 at most.
 	batch = 64
+	// batchBytes bounds the bytes of the keys in one step, as often as etcd is told them. Etcd refuses a request of more than 1.5 MiB, and
+	// then every operation in it fails.
+	batchBytes = 512 << 10
 	// flights is how many batches are on their way at once. More do not make the store faster, and what else it is asked for waits
 	// behind them, such as the renewal of a lease. With 16 it took three times as long (45,000 claims of three nodes).
 	flights = 2
@@ -131,7 +135,7 @@ func (r *request) abandon() func() {
 // value of its key.
 func (o *ownership) claim(key, instead string, claimed func(outcome actors.Claimed, owner string)) {
 	o.mu.Lock()
-	if o.lease == 0 {
+	if o.lease == 0 || len(key) > messages.MaxKeyBytes { // find would not find it
 		o.mu.Unlock()
 		claimed(actors.Undecided, "")
 		return
@@ -167,8 +171,13 @@ func (o *ownership) release(key string, freed func()) {
 	o.mu.Unlock()
 }
 
-// find asks for the owner of a login.
+// find asks for the owner of a login. The store is not asked for what nobody can have: whoever sends to a very long id would fill its requests.
+// Then found is called before find returns.
 func (o *ownership) find(key string, found func(owner string, err error)) {
+	if len(key) > messages.MaxKeyBytes {
+		found("", nil)
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.finds.Add(1)
@@ -277,22 +286,33 @@ func (o *ownership) slower(by int) {
 func (o *ownership) take() (requests []*request, lease int64) {
 	seen := make(map[string]bool, min(batch, len(o.queue)))
 	rest := o.queue[:0:0]
+	bytes := 0
 	for i, r := range o.queue {
-		if len(requests) == batch {
+		switch {
+		case r.Kind != Find && r.era != o.era: // it was abandoned
+			continue
+		case seen[r.Login]:
+			rest = append(rest, r)
+			continue
+		}
+		if bytes += r.bytes(); len(requests) == batch || len(requests) > 0 && bytes > batchBytes {
 			rest = append(rest, o.queue[i:]...)
 			break
 		}
-		switch {
-		case r.Kind != Find && r.era != o.era: // it was abandoned
-		case seen[r.Login]:
-			rest = append(rest, r)
-		default:
-			seen[r.Login] = true
-			requests = append(requests, r)
-		}
+		seen[r.Login] = true
+		requests = append(requests, r)
 	}
 	o.queue = rest
 	return requests, o.lease
+}
+
+// bytes returns how many bytes of its key a request has for the store. What changes a key names it in a condition, in the change and in the
+// question for whose it is otherwise.
+func (r *request) bytes() int {
+	if r.Kind == Find {
+		return len(r.Login)
+	}
+	return 3 * len(r.Login)
 }
 
 // failed does requests again whose outcome is unknown. Who has waited too long is told.

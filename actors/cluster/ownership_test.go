@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"p2p-messaging/actors"
+	"p2p-messaging/messages"
 )
 
 // startOwnership returns the ownership of a node with a lease, and what it has been told.
@@ -83,6 +85,72 @@ func TestManyClaimsGoTogether(t *testing.T) {
 		if held, waiting := o.counts(); held != logins || waiting != 0 {
 			t.Errorf("%d logins are held, and %d requests wait; want %d and none", held, waiting, logins)
 		}
+	})
+}
+
+// Etcd refuses a request that is too long, with everybody's operations in it.
+func TestLongKeysDoNotGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const requestBytes = 3 << 19 // 1.5 MiB
+		store := &countingStore{fakeStore: newFakeStore()}
+		store.delay = 10 * time.Millisecond // everything else is in the queue by the first answer
+		o := startOwnership(t, store.fakeStore)
+		o.store = store
+		var steps atomic.Int32
+		store.fails = func(operations []Operation) bool {
+			bytes := 0
+			for _, o := range operations {
+				if bytes += len(o.Login); o.Kind != Find {
+					bytes += 2 * len(o.Login)
+				}
+			}
+			steps.Add(1)
+			return bytes > requestBytes
+		}
+		outcomes := make(chan actors.Claimed, 4*batch)
+		for i := range 4 * batch {
+			long := strings.Repeat("x", messages.MaxKeyBytes-10) + fmt.Sprintf("%010d", i)
+			o.find(long, func(_ string, err error) {
+				if err != nil {
+					t.Errorf("the owner of a long key was not found: %v", err)
+				}
+			})
+			key := fmt.Sprint("login", i)
+			if i%2 == 0 {
+				key = long
+			}
+			o.claim(key, "", func(c actors.Claimed, _ string) { outcomes <- c })
+		}
+		for range 4 * batch {
+			want(t, outcomes, actors.Granted)
+		}
+		if retries := o.retries.Load(); retries > 0 {
+			t.Errorf("%d operations were done again, want none", retries)
+		}
+		if least := 4 * batch * 5 / 2 * messages.MaxKeyBytes / batchBytes; int(steps.Load()) > 2*least {
+			t.Errorf("there were %d steps, want not many more than %d", steps.Load(), least)
+		}
+	})
+}
+
+func TestTheStoreIsNotAskedForAKeyThatNobodyCanHave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		o := startOwnership(t, store)
+		asked := 0
+		store.onDo = func(operations []Operation) { asked += len(operations) }
+		for i, key := range []string{strings.Repeat("x", messages.MaxKeyBytes), strings.Repeat("x", messages.MaxKeyBytes+1)} {
+			owner, err := "none", errUndecided
+			o.find(key, func(o string, e error) { owner, err = o, e })
+			synctest.Wait()
+			if owner != "" || err != nil {
+				t.Errorf("the owner of a key of %d bytes is %q, %v", len(key), owner, err)
+			}
+			if asked != 1 {
+				t.Errorf("after key %d the store was asked %d times, want once for the shorter one", i, asked)
+			}
+		}
+		want(t, o.ask(strings.Repeat("x", messages.MaxKeyBytes+1)), actors.Undecided)
 	})
 }
 

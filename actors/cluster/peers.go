@@ -28,12 +28,17 @@ const (
 	// maxJudged bounds the bytes of the messages that wait for one verdict. A verdict on a frozen node takes long, and whoever floods the
 	// node goes on meanwhile.
 	maxJudged = routes.MaxWaiting / 4
+	// leaselessFor is how long a node must have been without a lease to count as gone, if nothing refuses connections where it has listened: its
+	// machine may have vanished with it. All its sessions have ended when its lease does, and the store says so later. But a node that was only cut
+	// off gets a fresh lease as soon as it reaches the store, and tells itself what its sessions had not delivered.
+	leaselessFor = 10 * time.Second
 	// keepGone is how long a node that has ended is remembered. By then nobody has its address any more.
 	keepGone = 10 * time.Minute
 )
 
 // peers tells nodes that are gone from nodes that cannot be reached. Where a node has listened, the kernel of its machine refuses
-// connections once its process has ended. A node that is frozen or cut off refuses none.
+// connections once its process has ended. A node that is frozen or cut off refuses none, and
+// neither does one whose machine has vanished. That one gets no lease any more.
 type peers struct {
 	store Store
 	dial  func(ctx context.Context, address string) error
@@ -53,6 +58,11 @@ type peerNode struct {
 	bytes   int                        // that waiting holds
 	judging bool
 	gone    time.Time // when it was known that the process has ended, or that another one has its name
+	// leaseless is since when the store says that the node has no lease; zero if it has one. The node may come back under the same address.
+	leaseless time.Time
+	asked     time.Time // when the store said so last
+	vanished  bool      // the last verdict is that the node is gone, only because it has no lease
+	told      uint64    // of messages up to this number that the node had, the senders were told when it was gone
 }
 
 func newPeers(store Store) *peers {
@@ -136,8 +146,19 @@ func (p *peers) learn(address routes.Address, n *peerNode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n.asking = false
-	if err == nil && listens != "" {
-		n.listens = listens
+	switch {
+	case err != nil:
+	case listens == "":
+		now := time.Now()
+		if n.leaseless.IsZero() || now.Sub(n.asked) > leaselessFor+maxAgain { // it may have had one in between
+			n.leaseless = now
+		}
+		n.asked = now
+	default:
+		n.listens, n.leaseless = listens, time.Time{}
+		if n.vanished {
+			n.vanished, n.gone = false, time.Time{}
+		}
 	}
 	n.ended = n.ended || follower
 }
@@ -163,6 +184,29 @@ func (p *peers) verdict(address routes.Address, bytes int, told func(code messag
 	n.judging = true
 	p.mu.Unlock()
 	go p.judge(address, n)
+}
+
+// hasVanished reports whether a node counts as gone, and may yet be back.
+func (p *peers) hasVanished(address routes.Address) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.nodes[address]
+	return n != nil && n.vanished
+}
+
+// tell notes that the senders of what a node has are told, of messages up to a number.
+func (p *peers) tell(address routes.Address, number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.node(address).told = number
+}
+
+// hasTold reports whether the sender of a message was told when the node that has it was gone.
+func (p *peers) hasTold(address routes.Address, number uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.nodes[address]
+	return n != nil && number <= n.told
 }
 
 // refuses reports whether connections to an address are refused, because nothing listens there. A process that is just being
@@ -204,9 +248,13 @@ func (p *peers) judge(address routes.Address, n *peerNode) {
 		code = messages.CodePeerUnavailable
 	}
 	p.mu.Lock()
+	n.vanished = !gone && !n.leaseless.IsZero() && time.Since(n.leaseless) >= leaselessFor
+	if n.vanished {
+		code = messages.CodePeerUnavailable
+	}
 	n.judging = false
 	n.code, n.until = code, time.Now().Add(verdictLasts)
-	if gone && n.gone.IsZero() {
+	if (gone || n.vanished) && n.gone.IsZero() {
 		n.gone = time.Now()
 	}
 	told := n.waiting

@@ -354,7 +354,7 @@ func FuzzReceive(f *testing.F) {
 		r := newRelay()
 		s := actors.NewSystem(actors.Options{Logger: slog.New(slog.DiscardHandler)})
 		defer s.Stop(context.Background())
-		r.start(s, nil, nil, nil, func() bool { return true }, slog.New(slog.DiscardHandler))
+		r.start(s, nil, nil, newPeers(nil), func() bool { return true }, slog.New(slog.DiscardHandler))
 		r.Receive("n2-x", body)
 	})
 }

@@ -101,6 +101,7 @@ func (r *relay) died(node routes.Address, code messages.Code) {
 	}
 	r.mu.Lock()
 	told := r.sent.takenBy(node)
+	r.peers.tell(node, r.sent.number)
 	r.mu.Unlock()
 	for _, s := range told {
 		r.system.Tell(s.sender, code, []byte(s.rawTo))

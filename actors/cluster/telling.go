@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/binary"
 	"time"
 
 	"p2p-messaging/actors/cluster/routes"
@@ -53,12 +54,14 @@ func (i *informing) again(after time.Duration) {
 const maxAgain = 30 * time.Second
 
 // again is the receipt of a message that means the same if it arrives twice. It is sent once more until it arrives or the node that it is
-// for has ended. A node that is cut off may come back.
+// for has ended. A node that is cut off may come back, and one
+// without a lease for a while.
 type again struct {
 	relay *relay
 	to    routes.Address
 	body  []byte
 	pause time.Duration // the last one
+	since time.Time     // when it was sent the second time
 }
 
 // Done implements [routes.Receipt].
@@ -73,9 +76,14 @@ func (a *again) Done(outcome routes.Outcome) {
 		a.later()
 	case routes.NoNode:
 		a.relay.peers.verdict(a.to, len(a.body), func(code messages.Code) {
-			if code == messages.CodePeerUnavailable {
+			switch {
+			case code != messages.CodePeerUnavailable:
+				a.later()
+			case !a.relay.peers.hasVanished(a.to) || time.Since(a.since) > keepGone && !a.since.IsZero():
 				a.ended()
-			} else {
+			default:
+				a.ended()
+				a.settle()
 				a.later()
 			}
 		})
@@ -84,8 +92,19 @@ func (a *again) Done(outcome routes.Outcome) {
 
 // later sends the message again in a while.
 func (a *again) later() {
+	if a.since.IsZero() {
+		a.since = time.Now()
+	}
 	a.pause = min(a.pause+time.Second, maxAgain)
 	time.AfterFunc(a.pause, func() { a.relay.carrier.Send(a.to, a.body, a) })
+}
+
+// settle makes of the news that a message was not delivered one that says only that nothing is to be told any more.
+func (a *again) settle() {
+	if a.body[0] == kindReturn {
+		in := &reader{rest: a.body[2:]}
+		a.body = binary.AppendUvarint([]byte{kindSettled}, in.number())
+	}
 }
 
 // ended deals with a message to a node that has ended. A session that was there may have moved to another one before.

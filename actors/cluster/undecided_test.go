@@ -268,3 +268,34 @@ func TestASessionMovesOnBeforeItsFirstNodeHearsThatItHasMoved(t *testing.T) {
 		nodes[2].set(func(n *memNode) { n.dead = false })
 	})
 }
+
+// The same, and the third node ends before the first one hears from the second. The first knows from the second that the third has the message.
+func TestTheSenderIsToldOfANodeThatAnotherHasNamed(t *testing.T) {
+	in(t, 3, func(t *testing.T, nodes []*memNode) {
+		bob, first := nodes[0].keep(t, "bob", firstSecret, 0)
+		carol := nodes[0].must(t, "carol", "")
+		carol.send(t, offer("carol", "bob", 1))
+		bob.wantNext(t, offer("carol", "bob", 1))
+		nodes[0].holdKind(kindMoved)
+		bob, second := nodes[1].keep(t, "bob", first.Resume, 0)
+		second.want(t, true, 0)
+		bob.wantNext(t, offer("carol", "bob", 1))
+		_, third := nodes[2].keep(t, "bob", second.Resume, 0)
+		third.want(t, true, 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		nodes[2].set(func(n *memNode) { n.dead = true })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if texts := carol.unread(); len(texts) != 1 || !strings.Contains(texts[0], "peer-unavailable") {
+			t.Errorf("carol was told %q, want that her message was not delivered", texts)
+		}
+		nodes[0].arrive()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if texts := carol.unread(); len(texts) > 1 {
+			t.Errorf("carol was told %q, want one text", texts)
+		}
+		nodes[2].set(func(n *memNode) { n.dead = false })
+	})
+}
