@@ -37,8 +37,8 @@ const (
 )
 
 // peers tells nodes that are gone from nodes that cannot be reached. Where a node has listened, the kernel of its machine refuses
-// connections once its process has ended. A node that is frozen or cut off refuses none, and
-// neither does one whose machine has vanished. That one gets no lease any more.
+// connections once its process has ended. A node that is frozen or cut off refuses none, and neither
+// does one whose machine has vanished. That one gets no lease any more.
 type peers struct {
 	store Store
 	dial  func(ctx context.Context, address string) error

@@ -54,8 +54,7 @@ func (i *informing) again(after time.Duration) {
 const maxAgain = 30 * time.Second
 
 // again is the receipt of a message that means the same if it arrives twice. It is sent once more until it arrives or the node that it is
-// for has ended. A node that is cut off may come back, and one
-// without a lease for a while.
+// for has ended. A node that is cut off may come back. One without a lease may come back for a while.
 type again struct {
 	relay *relay
 	to    routes.Address

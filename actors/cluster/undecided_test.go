@@ -237,21 +237,29 @@ func TestNobodyIsToldWhenTheNewNodeDiesBeforeItHasTheSession(t *testing.T) {
 	})
 }
 
+// movesOnUnheard moves the session of bob from the first node by the second to the third. The first node does not hear of the second until it
+// is told to (arrive). Carol, who is returned, is at the first node and has sent bob a message that he has not confirmed.
+func movesOnUnheard(t *testing.T, nodes []*memNode) (carol *client) {
+	t.Helper()
+	bob, first := nodes[0].keep(t, "bob", firstSecret, 0)
+	carol = nodes[0].must(t, "carol", "")
+	carol.send(t, offer("carol", "bob", 1))
+	bob.wantNext(t, offer("carol", "bob", 1))
+	nodes[0].holdKind(kindMoved)
+	bob, second := nodes[1].keep(t, "bob", first.Resume, 0)
+	second.want(t, true, 0)
+	bob.wantNext(t, offer("carol", "bob", 1))
+	_, third := nodes[2].keep(t, "bob", second.Resume, 0)
+	third.want(t, true, 0)
+	time.Sleep(time.Second)
+	synctest.Wait()
+	return carol
+}
+
 // The session moves on before its first node hears that it has come to the second. What the first node hears late changes nothing.
 func TestASessionMovesOnBeforeItsFirstNodeHearsThatItHasMoved(t *testing.T) {
 	in(t, 3, func(t *testing.T, nodes []*memNode) {
-		bob, first := nodes[0].keep(t, "bob", firstSecret, 0)
-		carol := nodes[0].must(t, "carol", "")
-		carol.send(t, offer("carol", "bob", 1))
-		bob.wantNext(t, offer("carol", "bob", 1))
-		nodes[0].holdKind(kindMoved)
-		bob, second := nodes[1].keep(t, "bob", first.Resume, 0)
-		second.want(t, true, 0)
-		bob.wantNext(t, offer("carol", "bob", 1))
-		_, third := nodes[2].keep(t, "bob", second.Resume, 0)
-		third.want(t, true, 0)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		carol := movesOnUnheard(t, nodes)
 		nodes[0].arrive()
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -272,18 +280,7 @@ func TestASessionMovesOnBeforeItsFirstNodeHearsThatItHasMoved(t *testing.T) {
 // The same, and the third node ends before the first one hears from the second. The first knows from the second that the third has the message.
 func TestTheSenderIsToldOfANodeThatAnotherHasNamed(t *testing.T) {
 	in(t, 3, func(t *testing.T, nodes []*memNode) {
-		bob, first := nodes[0].keep(t, "bob", firstSecret, 0)
-		carol := nodes[0].must(t, "carol", "")
-		carol.send(t, offer("carol", "bob", 1))
-		bob.wantNext(t, offer("carol", "bob", 1))
-		nodes[0].holdKind(kindMoved)
-		bob, second := nodes[1].keep(t, "bob", first.Resume, 0)
-		second.want(t, true, 0)
-		bob.wantNext(t, offer("carol", "bob", 1))
-		_, third := nodes[2].keep(t, "bob", second.Resume, 0)
-		third.want(t, true, 0)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		carol := movesOnUnheard(t, nodes)
 		nodes[2].set(func(n *memNode) { n.dead = true })
 		time.Sleep(time.Second)
 		synctest.Wait()

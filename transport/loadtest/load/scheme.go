@@ -31,7 +31,7 @@ func otherScheme(address string, service netip.AddrPort, failure error) error {
 	if err != nil {
 		return nil
 	}
-	// Servers answer plain HTTP on a port for TLS with 400, if with anything. Who answers 404 speaks plain HTTP.
+	// Servers answer plain HTTP on a port for TLS with 400, if with anything. A server that answers 404 speaks plain HTTP.
 	if answered, ok := errors.AsType[*swarm.HandshakeError](failure); ok && answered.Status == http.StatusNotFound {
 		return nil
 	}
