@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -57,6 +58,10 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "building the program:", err)
 		os.Exit(1)
+	}
+	// Most tests wait, for a process or for a time-out. So more of them run at once than there are processors, unless -parallel says otherwise.
+	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	status := m.Run()
 	_ = os.RemoveAll(dir)
@@ -546,6 +551,7 @@ func TestVersionSaysWhatThisIs(t *testing.T) {
 }
 
 func TestTheOperatorSeesInside(t *testing.T) {
+	t.Parallel()
 	admin := "127.0.0.1:" + freePort(t)
 	s := start(t, []string{"P2P_ADMIN_SESSIONS=true"}, "--port", "0", "--admin", admin)
 	for path, want := range map[string]string{"/metrics": "p2p_ready 1", "/readyz": "ok", "/healthz": "ok", "/sessions": `"sessions":[]`} {
@@ -572,6 +578,7 @@ func TestTheOperatorSeesInside(t *testing.T) {
 }
 
 func TestClientsAreToldWhenTheServiceEnds(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -1394,6 +1401,7 @@ func TestAtTheLimitOfFilesNewcomersAreRefusedInWordsAndOthersServed(t *testing.T
 
 // TestPeerJSClientsFindWhatAPeerJSServerDoes tries the program with everything that PeerJS's clients rely on.
 func TestPeerJSClientsFindWhatAPeerJSServerDoes(t *testing.T) {
+	t.Parallel()
 	conformance.OfThisService(t, func(t *testing.T, s conformance.Settings) string {
 		arguments := []string{"--host", "127.0.0.1", "--port", "0", "--peerjs", "--log-level", "error"}
 		for flag, value := range map[string]string{"--peerjs-path": s.Path, "--peerjs-key": s.Key} {

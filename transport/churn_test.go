@@ -40,7 +40,7 @@ func TestThousandsOfConnectionsComeAndGoWithoutATrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	clients, lasting := 2000, 2*time.Second
+	clients, lasting := 2000, time.Second
 	switch {
 	case raceEnabled:
 		clients, lasting = 500, 3*time.Second // each takes ten times as long to serve

@@ -21,11 +21,15 @@ import (
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/client"
+	"p2p-messaging/transport/internal/atonce"
 	"p2p-messaging/transport/internal/memnet"
 	"p2p-messaging/transport/internal/rawws"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	atonce.Tests(2) // Those that may run beside others wait for a time-out.
+	goleak.VerifyTestMain(m)
+}
 
 // patience is the longest time that a test waits for something that should happen at once.
 const patience = 20 * time.Second

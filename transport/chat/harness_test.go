@@ -16,12 +16,16 @@ import (
 
 	"p2p-messaging/actors"
 	"p2p-messaging/transport"
+	"p2p-messaging/transport/internal/atonce"
 )
 
 // patience is how long a test waits for something that ought to happen.
 const patience = 60 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	atonce.Tests(4) // Most of them wait for the other side.
+	goleak.VerifyTestMain(m)
+}
 
 // serve starts a service that ends with the test, and returns its URL.
 func serve(t *testing.T) string {

@@ -1,7 +1,6 @@
 package nodes
 
 import (
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"p2p-messaging/transport"
 	"p2p-messaging/transport/admin"
 	"p2p-messaging/transport/arguments"
+	"p2p-messaging/transport/internal/atonce"
 	"p2p-messaging/transport/options"
 	"p2p-messaging/transport/service"
 )
@@ -38,11 +38,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// The tests wait most of the time. So more of them run at once than there are processors, unless the command line says otherwise.
-	err := flag.Set("test.parallel", "8")
-	if err != nil {
-		panic(err)
-	}
+	atonce.Tests(4) // They wait most of the time.
+	var err error
 	if scratch, err = os.MkdirTemp("", "nodes"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -96,7 +96,7 @@ func TestAComparison(t *testing.T) {
 	needTwoCores(t)
 	const sessions = 50
 	var stdout, stderr bytes.Buffer
-	line := strings.Fields("--rounds 1 --calm 0s --warmup 50ms --duration 200ms --idle 200ms --sessions 50 --json")
+	line := strings.Fields("--rounds 1 --calm 0s --warmup 20ms --duration 100ms --idle 100ms --sessions 50 --json")
 	first := []string{"ours", "full", "floor"}
 	// .ci/run sets it, and compares with every service that is installed. The race detector finds nothing in other services.
 	if os.Getenv("P2P_TEST_LONG") == "" || raceEnabled {

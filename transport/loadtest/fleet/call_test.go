@@ -58,6 +58,7 @@ func TestFiftyPairsOfPeersCallEachOther(t *testing.T) {
 }
 
 func TestACallThatFailsSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
 	of := func(kinds ...string) func(text []byte) bool {
 		return func(text []byte) bool {
 			for _, kind := range kinds {

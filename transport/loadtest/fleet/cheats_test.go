@@ -111,6 +111,7 @@ func findOut(t *testing.T, change ...func(*options.Options)) {
 }
 
 func TestOneFrameInAThousandIsFoundOut(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		fault services.Fault
 		kind  figures.Violation

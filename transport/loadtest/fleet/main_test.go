@@ -2,14 +2,13 @@ package fleet
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"p2p-messaging/transport/internal/atonce"
 )
 
 // TestMain makes the test program a worker if a run has started it as one.
@@ -21,11 +20,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// Most cases wait for a connection or for the end of a run. More of them can run at the same time than there are
-	// processors.
-	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
+	atonce.Tests(4) // Most cases wait for a connection or for the end of a run.
 	goleak.VerifyTestMain(m)
 }

@@ -20,6 +20,7 @@ func inPeerJS(t *testing.T, scenarios ...options.Scenario) options.Options {
 }
 
 func TestAnHonestPeerJSServerIsAccusedOfNothing(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*options.Options){
 		"closed loop": func(*options.Options) {},
 		"window":      func(o *options.Options) { o.Window = 16 },
@@ -44,6 +45,7 @@ func TestAnHonestPeerJSServerIsAccusedOfNothing(t *testing.T) {
 }
 
 func TestSessionsOfPeerJSComeAndGo(t *testing.T) {
+	t.Parallel()
 	t.Run("idle", func(t *testing.T) {
 		t.Parallel()
 		o := inPeerJS(t, options.ScenarioIdle)
@@ -74,6 +76,7 @@ func TestSessionsOfPeerJSComeAndGo(t *testing.T) {
 }
 
 func TestARefusalOfAPeerJSServerIsExplained(t *testing.T) {
+	t.Parallel()
 	for answer, want := range map[string]string{
 		`{"type":"ERROR","payload":{"msg":"Invalid key provided"}}`:                         "a login is refused (invalid-key): give the key of the service as --key",
 		`{"type":"ERROR","payload":{"msg":"Server has reached its concurrent user limit"}}`: "a login is refused (concurrent-limit): the service is full",

@@ -46,6 +46,7 @@ func wantNoErrors(t testing.TB, r *figures.Result) {
 }
 
 func TestRelayDeliversEveryFrameThatItCounts(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		change func(*options.Options)

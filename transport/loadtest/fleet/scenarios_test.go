@@ -130,6 +130,10 @@ func TestASessionThatReturnsTwiceIsBackOnce(t *testing.T) {
 			}
 			return `{"type":"login","success":true}`
 		}
+		s.Rules.Relay = func([]byte) bool {
+			time.Sleep(time.Millisecond) // The others need not take all of a processor until then.
+			return true
+		}
 	})
 	o := briefly(s.URL, options.ScenarioStorm)
 	o.Sessions, o.Pairs, o.Duration = sessions, others/2, time.Hour
@@ -186,7 +190,7 @@ func TestSlowReadersAreFloodedAndNeighboursGoOn(t *testing.T) {
 	t.Parallel()
 	url := services.Serve(t, func(o *transport.Options) { o.WriteTimeout = time.Second })
 	o := briefly(url, options.ScenarioSlow)
-	o.Pairs, o.SlowReaders, o.Duration, o.Size = 6, 2, time.Hour, 60_000
+	o.Pairs, o.SlowReaders, o.Duration, o.Size = 3, 2, time.Hour, 60_000
 	ctx, cancel := context.WithTimeout(context.Background(), services.Patience)
 	defer cancel()
 	r, err := run(ctx, o, func(p figures.Progress) {

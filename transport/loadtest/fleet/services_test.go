@@ -24,6 +24,7 @@ import (
 )
 
 func TestWithoutAServiceOfTheProtocolThereIsNothingToMeasure(t *testing.T) {
+	t.Parallel()
 	for _, c := range services.Strangers() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
@@ -43,6 +44,7 @@ func wantNoService(t *testing.T, r *figures.Result, err error, want string) {
 
 // The URLs begin with wss://.
 func TestOverTLSItIsSaidWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		serve func(t *testing.T) string
 		want  string
@@ -90,6 +92,7 @@ func TestAServiceThatLeavesConnectionsOpenIsMeasuredAllTheSame(t *testing.T) {
 
 // A service that is out of files leaves connections in its accept queue.
 func TestAServiceThatStopsToTakeSessionsIsNotWaitedForForLong(t *testing.T) {
+	t.Parallel()
 	for scenario, change := range map[options.Scenario]func(*options.Options){
 		options.ScenarioIdle:  func(o *options.Options) { o.Sessions = 400 },
 		options.ScenarioRelay: func(o *options.Options) { o.Pairs = 200 },
@@ -119,6 +122,7 @@ func TestAServiceThatStopsToTakeSessionsIsNotWaitedForForLong(t *testing.T) {
 }
 
 func TestAServiceThatNeverAnswersIsNotWaitedForForLong(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]func(t *testing.T) string{
 		"to the handshake": func(t *testing.T) string { return services.Raw(t, services.Drain) },
 		"to a login":       func(t *testing.T) string { return services.Answering(t, "") },
@@ -134,6 +138,7 @@ func TestAServiceThatNeverAnswersIsNotWaitedForForLong(t *testing.T) {
 }
 
 func TestAServiceThatDiesHalfWayLeavesTheFiguresSoFar(t *testing.T) {
+	t.Parallel()
 	for _, scenario := range []options.Scenario{options.ScenarioRelay, options.ScenarioIdle, options.ScenarioChurn, options.ScenarioCall} {
 		t.Run(string(scenario), func(t *testing.T) {
 			t.Parallel()
@@ -199,6 +204,7 @@ func TestAServiceThatDeliversNothingIsFoundOut(t *testing.T) {
 }
 
 func TestAServiceThatRefusesAllLoginsButTheFirstHasNoSessions(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]string{
 		"with a code": `{"type":"login","success":false,"code":"capacity"}`,
 		"without one": `{"type":"login","success":false}`,
