@@ -211,7 +211,7 @@ function newPage(tab = new Map<string, string>(), keeper?: Keeper) {
       delete: async () => {},
     } as Partial<Keeper> as Keeper,
     files: { limit: async () => 0 } as Partial<Store> as Store,
-    identity: { own: () => device.then(() => own) } as Partial<Identity> as Identity,
+    identity: { own: () => device.then(() => own), renew: async () => {} } as Partial<Identity> as Identity,
     contacts,
     tab: { read: (key) => tab.get(key), write: (key, text) => (text === undefined ? !tab.delete(key) : tab.set(key, text) !== undefined) },
     claim: { take: () => claimed.then(() => claim.free), release() {} },
@@ -963,6 +963,26 @@ test("a page that stays open longer than its certificate lasts takes the next on
   mock.method(device, "then", () => read++);
   messenger.woke();
   assert.equal(read, 0, "before Join nothing is read");
+});
+
+test("calls end once there is a new identity, so that none goes on with the one before", async () => {
+  own = { certificate: {} as RTCCertificate, kept: true, next: undefined };
+  await alice();
+  await calls("bob", "bob", "01");
+  let isMade = () => {};
+  device = new Promise((resolve) => (isMade = resolve));
+  const renewed = messenger.renewIdentity();
+  await settled();
+  const bob = messenger.front!;
+  await calls("carol", "carol", "02");
+  assert.deepEqual([bob.phase, messenger.front?.phase], ["open", "open"]);
+  own = { certificate: {} as RTCCertificate, kept: true, next: undefined };
+  isMade();
+  await renewed;
+  assert.deepEqual(messenger.conversations.map(({ call }) => call), [undefined, undefined]);
+  messenger.connect("bob");
+  await settled();
+  assert.equal(FakeConnection.all.at(-1)!.getConfiguration().certificates?.[0], own.certificate);
 });
 
 test("a page that was signed out while it took the session over restores calls of the next login like any other page", async () => {

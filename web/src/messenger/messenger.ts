@@ -357,15 +357,15 @@ export class Messenger {
     return this.#identity?.kept;
   }
 
-  /** Ends all calls and makes a new identity. */
+  /** Makes a new identity and ends all calls. */
   async renewIdentity(): Promise<void> {
     try {
       await this.options.identity.renew();
     } catch {
       return this.#warn(phrase("deviceFailed"));
     }
-    this.#switchboard?.calls.end();
     if (this.login !== undefined) await this.#prove();
+    this.#switchboard?.calls.end(); // Those that began meanwhile have the identity of before, too.
     this.#changed();
   }
 
