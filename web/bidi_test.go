@@ -409,12 +409,6 @@ func (p *foxPage) present(ctx context.Context, role, name string) (int, error) {
 	return len(found), err
 }
 
-// becomes implements browserTab.
-func (p *foxPage) becomes(ctx context.Context, role, name string, n int) (bool, error) {
-	found, err := p.present(ctx, role, name)
-	return found == n, err
-}
-
 // refused implements browserTab.
 func (p *foxPage) refused(err error) bool {
 	var refused *bidiError

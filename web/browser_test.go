@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/input"
@@ -31,25 +32,13 @@ const patience = 60 * time.Second
 
 // watch is run in every page before its own script. It keeps count of what changes, so that a test can wait for the next
 // change instead of asking over and over (a frame that goes out counts as one), what the page sends to the service, and whatever a page must never do; and it
-// can hold back what comes from the service. A wait ends after a second too, because not all changes are seen.
-//
-// It also finds elements by the role and the name that the browser computes for its accessibility tree. To ask the tree itself from
-// outside would take a frame of the page for each question, which is a tenth of the tests' processor time.
+// can hold back what comes from the service. A wait ends after a second too: the accessibility tree changes a little
+// later than the document.
 //
 // But for its dialogs the page is laid out and not drawn until draw is called. To draw takes a tenth of the tests' processor time,
 // and few tests look at a picture.
 const watch = `(() => {
-	const { setTimeout, requestAnimationFrame, cancelAnimationFrame } = globalThis;
-	const frames = new Set(); // the numbers of what the page is going to do at its next frame
-	globalThis.requestAnimationFrame = (callback) => {
-		const id = requestAnimationFrame((time) => {
-			frames.delete(id);
-			callback(time);
-		});
-		frames.add(id);
-		return id;
-	};
-	globalThis.cancelAnimationFrame = (id) => { frames.delete(id); cancelAnimationFrame(id); };
+	const { setTimeout } = globalThis;
 	const faults = [];
 	addEventListener("securitypolicyviolation", (e) => faults.push("CSP: " + e.violatedDirective + " " + e.blockedURI));
 	addEventListener("error", (e) => faults.push("error: " + e.message));
@@ -66,9 +55,6 @@ const watch = `(() => {
 	Object.defineProperty(WebSocket.prototype, "onmessage", { set(listener) {
 		set.call(this, (event) => held ? held.push(() => listener.call(this, event)) : listener.call(this, event));
 	} });
-	const modals = []; // The last one is in front.
-	const { showModal } = HTMLDialogElement.prototype;
-	HTMLDialogElement.prototype.showModal = function () { showModal.call(this); modals.push(this); };
 	const undrawn = new CSSStyleSheet();
 	undrawn.replaceSync("@media screen { :root { opacity: 0 } }");
 	document.adoptedStyleSheets.push(undrawn);
@@ -93,28 +79,6 @@ const watch = `(() => {
 			wake.push(() => resolve(changes));
 			setTimeout(() => resolve(changes), 1_000);
 		}),
-		// all returns the elements of a role and a name that the accessibility tree has; an empty name is any. It has nothing of
-		// what is behind a modal dialog.
-		all(role, name) {
-			const front = modals.findLast((dialog) => dialog.matches(":modal")) ?? document;
-			return [front, ...front.querySelectorAll("*")].filter((e) => e.computedRole === role && (name === "" || e.computedName === name)
-				&& e.checkVisibility({ visibilityProperty: true }) && e.closest("[inert], [aria-hidden=true]") === null);
-		},
-		one(role, name) {
-			const [element, ...more] = testing.all(role, name);
-			return more.length === 0 ? element : undefined;
-		},
-		// drawn waits for what the page is going to show at its next frame. A page that nobody sees has none.
-		drawn: () => frames.size > 0 && new Promise((resolve) => { requestAnimationFrame(resolve); setTimeout(resolve, 100); }),
-		// until waits for condition to return something that is true, and returns that.
-		async until(condition) {
-			for (;;) {
-				await testing.drawn();
-				const before = changes, value = condition();
-				if (value) return value;
-				await testing.after(before);
-			}
-		},
 	};
 })()`
 
@@ -212,8 +176,6 @@ func launchChromium(names []string, more ...chromedp.ExecAllocatorOption) (ctx c
 		chromedp.Flag("disable-sync", true),
 		// Otherwise a page takes no input until something of it has been drawn, or half a second has passed.
 		chromedp.Flag("allow-pre-commit-input", true),
-		// Elements tell their role and their name.
-		chromedp.Flag("enable-blink-features", "ComputedAccessibilityInfo"),
 		chromedp.Flag("disable-dev-shm-usage", !hasSharedMemory()),
 		chromedp.Flag("disable-features", strings.Join(disabledFeatures, ",")),
 		// Several pages share one machine and one browser: none of them is in the background.
@@ -247,6 +209,8 @@ type page struct {
 	large bool
 	// opened are the origins whose pages it has shown in this test.
 	opened map[string]bool
+	// document is the page's document. It is nil if the browser must be asked for it.
+	document *runtime.RemoteObject
 }
 
 // newPage opens url in a tab with a browser context of its own. When the test ends, the page must have broken no rule.
@@ -340,6 +304,7 @@ func open(t testing.TB, tab *tab, name, url string, done func(*page)) *page {
 
 func (p *page) navigate(url string) {
 	p.t.Helper()
+	p.document = nil
 	origin, err := originOf(url)
 	if err != nil {
 		p.t.Fatal(err)
@@ -373,12 +338,8 @@ func (p *page) evaluate(ctx context.Context, expression string) (json.RawMessage
 
 // present implements browserTab.
 func (p *page) present(ctx context.Context, role, name string) (int, error) {
-	return evaluate[int](ctx, &p.person, fmt.Sprintf("(await testing.drawn(), testing.all(%s, %s).length)", quoted(role), quoted(name)))
-}
-
-// becomes implements browserTab. It waits in the page.
-func (p *page) becomes(ctx context.Context, role, name string, n int) (bool, error) {
-	return evaluate[bool](ctx, &p.person, fmt.Sprintf("testing.until(() => testing.all(%s, %s).length === %d)", quoted(role), quoted(name), n))
+	found, err := p.query(ctx, role, name)
+	return len(found), err
 }
 
 // refused implements browserTab.
@@ -393,60 +354,112 @@ func (p *page) enter() { p.t.Helper(); p.press(kb.Enter) }
 // escape implements browserTab.
 func (p *page) escape() { p.t.Helper(); p.press(kb.Escape) }
 
-// element is an element of the page.
+// element is a node of the accessibility tree.
 type element struct {
 	role, name string
-	object     runtime.RemoteObjectID
+	node       cdp.BackendNodeID
+}
+
+// query returns what the accessibility tree has of a role and a name now; an empty name is any.
+func (p *page) query(ctx context.Context, role, name string) ([]element, error) {
+	result, err := p.queryTree(ctx, role, name)
+	if p.document != nil && err != nil && p.refused(err) { // the page has been loaded again meanwhile
+		p.document = nil
+		result, err = p.queryTree(ctx, role, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []element
+	for _, node := range result.Nodes {
+		if !node.Ignored {
+			found = append(found, element{text(node.Role), text(node.Name), node.BackendDOMNodeID})
+		}
+	}
+	return found, nil
+}
+
+// queryTree asks the accessibility tree below the page's document.
+func (p *page) queryTree(ctx context.Context, role, name string) (result accessibility.QueryAXTreeResult, err error) {
+	if p.document == nil {
+		if p.document, err = chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject]("document")); err != nil {
+			return result, err
+		}
+	}
+	return chromedp.Call(ctx, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{
+		ObjectID: p.document.ObjectID, Role: role, AccessibleName: name,
+	})
+}
+
+func text(value *accessibility.Value) string {
+	if value == nil {
+		return ""
+	}
+	var s string
+	_ = json.Unmarshal(value.Value, &s) // What is no string has no text.
+	return s
 }
 
 // find waits for the one element of a role and a name.
 func (p *page) find(role, name string) element {
 	p.t.Helper()
-	return p.untilIt(role, name, "function() { return true }")
+	var found []element
+	p.until(fmt.Sprintf("one %s %q", role, name), func(ctx context.Context) (bool, error) {
+		var err error
+		found, err = p.query(ctx, role, name)
+		return len(found) == 1, err
+	})
+	return found[0]
+}
+
+// call calls a JavaScript function on an element.
+func call[T any](ctx context.Context, e element, function string, arguments ...any) (T, error) {
+	var zero T
+	object, err := chromedp.Call(ctx, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: e.node})
+	if err != nil {
+		return zero, err
+	}
+	byObject := func(p *runtime.CallFunctionOnParams) { p.ObjectID = object.Object.ObjectID }
+	return chromedp.Run(ctx, chromedp.CallFunctionOn[T](function, byObject, arguments...))
 }
 
 // untilIt waits until there is one element of a role and a name of which a JavaScript function says true, and returns it.
 func (p *page) untilIt(role, name, function string) element {
 	p.t.Helper()
-	var found *runtime.RemoteObject
-	p.until(fmt.Sprintf("one %s %q as it should be", role, name), func(ctx context.Context) (ok bool, err error) {
-		found, err = chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject](fmt.Sprintf(`testing.until(() => {
-			const element = testing.one(%s, %s);
-			return element && (%s).call(element) ? element : undefined;
-		})`, quoted(role), quoted(name), function), chromedp.EvalAwaitPromise))
-		return err == nil, err
+	var found []element
+	p.until(fmt.Sprintf("one %s %q as it should be", role, name), func(ctx context.Context) (bool, error) {
+		var err error
+		found, err = p.query(ctx, role, name)
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		return call[bool](ctx, found[0], function)
 	})
-	return element{role, name, found.ObjectID}
-}
-
-// call calls a JavaScript function on an element.
-func call[T any](ctx context.Context, e element, function string, arguments ...any) (T, error) {
-	byObject := func(p *runtime.CallFunctionOnParams) { p.ObjectID = e.object }
-	return chromedp.Run(ctx, chromedp.CallFunctionOn[T](function, byObject, arguments...))
-}
-
-// whenThere waits for the one element of a role and a name, and returns what a JavaScript function of it returns.
-func whenThere[T any](p *page, role, name, function string) (value T) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("one %s %q", role, name), func(ctx context.Context) (ok bool, err error) {
-		value, err = evaluate[T](ctx, &p.person, fmt.Sprintf("testing.until(() => testing.one(%s, %s)).then(%s)", quoted(role), quoted(name), function))
-		return err == nil, err
-	})
-	return value
+	return found[0]
 }
 
 // read waits for the element and returns its text.
 func (p *page) read(role, name string) string {
 	p.t.Helper()
-	return whenThere[string](p, role, name, "(e) => e.value ?? e.innerText")
+	text, err := call[string](p.ctx, p.find(role, name), "function() { return this.value ?? this.innerText }")
+	if err != nil {
+		p.t.Fatalf("%s: read %s %q: %v", p.name, role, name, err)
+	}
+	return text
 }
 
 // shows waits until the element's text contains want.
 func (p *page) shows(role, name, want string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("%s %q with %.100q in it", role, name, want), func(ctx context.Context) (bool, error) {
-		return evaluate[bool](ctx, &p.person, fmt.Sprintf("testing.until(() => testing.all(%s, %s).some((e) => (e.value ?? e.innerText).includes(%s)))",
-			quoted(role), quoted(name), quoted(want)))
+		found, err := p.query(ctx, role, name)
+		for _, e := range found {
+			has, err := call[bool](ctx, e, "function(want) { return (this.value ?? this.innerText).includes(want) }", want)
+			if has || err != nil {
+				return has, err
+			}
+		}
+		return false, err
 	})
 }
 
@@ -456,7 +469,7 @@ func (p *page) shows(role, name, want string) {
 const aim = `function () {
 	this.scrollIntoViewIfNeeded();
 	const [box] = this.getClientRects();
-	if (this.disabled || box === undefined) return undefined;
+	if (this.disabled || box === undefined) return null;
 	testing.hit = false;
 	testing.aimed?.abort();
 	testing.aimed = new AbortController();
@@ -476,11 +489,12 @@ const aim = `function () {
 func (p *page) click(role, name string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("a click on one %s %q", role, name), func(ctx context.Context) (bool, error) {
-		at, err := evaluate[struct{ X, Y float64 }](ctx, &p.person, fmt.Sprintf(`testing.until(() => {
-			const element = testing.one(%s, %s);
-			return element && (%s).call(element);
-		})`, quoted(role), quoted(name), aim))
-		if err != nil {
+		found, err := p.query(ctx, role, name)
+		if err != nil || len(found) != 1 {
+			return false, err
+		}
+		at, err := call[*struct{ X, Y float64 }](ctx, found[0], aim)
+		if err != nil || at == nil {
 			return false, err
 		}
 		p.clickAt(at.X, at.Y, 1)
@@ -495,10 +509,10 @@ func (p *page) click(role, name string) {
 
 func (p *page) position(e element) (x, y float64) {
 	p.t.Helper()
-	if _, err := chromedp.Call(p.ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{ObjectID: e.object}); err != nil {
+	if _, err := chromedp.Call(p.ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.node}); err != nil {
 		p.t.Fatalf("%s: scroll to %s %q: %v", p.name, e.role, e.name, err)
 	}
-	quads, err := chromedp.Call(p.ctx, dom.GetContentQuads, dom.GetContentQuadsParams{ObjectID: e.object})
+	quads, err := chromedp.Call(p.ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: e.node})
 	if err != nil || len(quads.Quads) == 0 {
 		p.t.Fatalf("%s: %s %q has no place on the screen: %v", p.name, e.role, e.name, err)
 	}
@@ -520,7 +534,10 @@ func (p *page) clickAt(x, y float64, count int64) {
 // fill puts text into a textbox in place of what it has, as typing or pasting does.
 func (p *page) fill(name, text string) {
 	p.t.Helper()
-	whenThere[any](p, "textbox", name, "(e) => { e.focus(); e.select(); }")
+	field := p.find("textbox", name)
+	if _, err := call[chromedp.Void](p.ctx, field, "function() { this.focus(); this.select() }"); err != nil {
+		p.t.Fatalf("%s: focus %q: %v", p.name, name, err)
+	}
 	if _, err := chromedp.Call(p.ctx, input.InsertText, input.InsertTextParams{Text: text}); err != nil {
 		p.t.Fatalf("%s: type into %q: %v", p.name, name, err)
 	}

@@ -297,8 +297,8 @@ func TestAServiceWithoutPresenceIsAskedOnce(t *testing.T) {
 	for _, login := range []string{"robot one", "robot two"} {
 		s.peer(login).call("alice")
 		alice.until("a conversation with "+login, func(ctx context.Context) (bool, error) {
-			n, err := alice.present(ctx, "listitem", "")
-			return n > 0, err
+			found, err := alice.query(ctx, "listitem", "")
+			return len(found) > 0, err
 		})
 	}
 	if n := alice.sentOf("watch"); n > 1 {

@@ -151,7 +151,7 @@ func TestEarlierMessagesAreShownOnDemand(t *testing.T) {
 	alice.bringUp("bob")
 	alice.hears("bob", fmt.Sprintf("message %d", texts))
 	for n := 0; ; n++ {
-		if found, err := alice.present(alice.ctx, "button", "Show earlier messages"); err != nil || found == 0 || n > 5 {
+		if found, err := alice.query(alice.ctx, "button", "Show earlier messages"); err != nil || len(found) == 0 || n > 5 {
 			break
 		}
 		before := len(alice.messages())

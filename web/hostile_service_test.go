@@ -222,7 +222,11 @@ func itGoesOnWhateverTheServiceClosesWith(t *testing.T, s *fakeService, alice, b
 			t.Fatal(err)
 		}
 		alice.until("the end noticed", func(ctx context.Context) (bool, error) {
-			text, err := evaluate[string](ctx, &alice.person, `testing.one("status", "Connection")?.innerText ?? "connected"`)
+			found, err := alice.query(ctx, "status", "Connection")
+			if err != nil || len(found) != 1 {
+				return false, err
+			}
+			text, err := call[string](ctx, found[0], "function() { return this.innerText }")
 			return !strings.HasPrefix(text, "connected") || s.isBack("alice", socket), err
 		})
 		goesOn(alice, bob, fmt.Sprintf("after %d", c.code))

@@ -83,6 +83,7 @@ func (p *page) goes(delta int, arrived string) {
 		}
 		there, err = evaluate[bool](ctx, &p.person, arrived)
 	}
+	p.document = nil
 }
 
 // Chromium puts a page aside when another is opened in its tab, and gives it back as it was (the back/forward cache).

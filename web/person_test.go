@@ -16,8 +16,6 @@ type browserTab interface {
 	evaluate(ctx context.Context, expression string) (json.RawMessage, error)
 	// present returns how many elements of a role and a name the accessibility tree has now; an empty name is any.
 	present(ctx context.Context, role, name string) (int, error)
-	// becomes reports whether there are n of them. It may wait for that first.
-	becomes(ctx context.Context, role, name string, n int) (bool, error)
 	// refused reports whether err is the browser's answer to what cannot be done, or not at this moment.
 	refused(err error) bool
 	navigate(url string)
@@ -76,7 +74,7 @@ func (p *person) until(what string, condition func(ctx context.Context) (bool, e
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	changes, err := -1, error(nil) // Whatever has changed before the first question does not count.
+	changes, err := evaluate[int](ctx, p, "testing.changes")
 	for {
 		var ok bool
 		if err == nil {
@@ -113,7 +111,8 @@ func (p *person) checkFaults() {
 func (p *person) sees(role, name string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("one %s %q", role, name), func(ctx context.Context) (bool, error) {
-		return p.becomes(ctx, role, name, 1)
+		n, err := p.present(ctx, role, name)
+		return n == 1, err
 	})
 }
 
@@ -121,7 +120,8 @@ func (p *person) sees(role, name string) {
 func (p *person) vanish(role, name string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("no %s %q", role, name), func(ctx context.Context) (bool, error) {
-		return p.becomes(ctx, role, name, 0)
+		n, err := p.present(ctx, role, name)
+		return n == 0, err
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/css"
@@ -98,10 +97,6 @@ func (t *tab) prepare() error {
 			if err := target.Call(ctx, method, cdp.Empty{}, nil); err != nil {
 				return fmt.Errorf("%s: %w", method, err)
 			}
-		}
-		// Chromium keeps the accessibility tree from now on. Otherwise it would make one for each element that is asked for its role.
-		if _, err := cdp.Call(ctx, target, accessibility.Enable, cdp.Empty{}); err != nil {
-			return err
 		}
 		if _, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
 			Permission:       &browser.PermissionDescriptor{Name: "microphone"},
