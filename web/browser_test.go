@@ -95,13 +95,8 @@ func parallel() int { return min(2*goruntime.GOMAXPROCS(0), 8) }
 func long() bool { return os.Getenv("P2P_TEST_LONG") != "" }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		if err := flag.Set("test.parallel", strconv.Itoa(parallel())); err != nil {
-			panic(err) // Package testing has this flag.
-		}
+	if err := flag.Set("test.parallel", strconv.Itoa(parallel())); err != nil {
+		panic(err) // Package testing has this flag. It reads the command line later.
 	}
 	code := m.Run()
 	for _, stop := range []func(){stopChromium, stopFirefox} {

@@ -96,13 +96,16 @@ func TestAComparison(t *testing.T) {
 	needTwoCores(t)
 	const sessions = 50
 	var stdout, stderr bytes.Buffer
-	line := strings.Fields("--rounds 1 --calm 0s --warmup 20ms --duration 100ms --idle 100ms --sessions 50 --json")
+	line := strings.Fields("--rounds 1 --calm 0s --sessions 50 --json")
+	spans := "--warmup 50ms --duration 200ms --idle 200ms"
 	first := []string{"ours", "full", "floor"}
 	// .ci/run sets it, and compares with every service that is installed. The race detector finds nothing in other services.
 	if os.Getenv("P2P_TEST_LONG") == "" || raceEnabled {
 		first = []string{"ours", "floor"}
 		line = append(line, "--only", strings.Join(first, ","))
+		spans = "--warmup 20ms --duration 100ms --idle 100ms"
 	}
+	line = append(line, strings.Fields(spans)...)
 	if status := run(line, &stdout, &stderr); status != arguments.StatusOK {
 		t.Fatalf("status %d: %s", status, &stderr)
 	}
