@@ -13,3 +13,9 @@ export function direction(text: string): "ltr" | "rtl" {
   const letter = LETTER.exec(text.slice(0, LOOK_AT))?.[0];
   return letter !== undefined && RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
 }
+
+/** Gives a field the direction of the text in it. To set the same direction again makes the browser compute the field's style anew. */
+export function direct(field: HTMLTextAreaElement, text: string): void {
+  const dir = direction(text);
+  if (field.dir !== dir) field.dir = dir;
+}

@@ -155,8 +155,10 @@ export class View implements Page {
     const before = this.#dialogs.shown;
     const dialog = this.#dialogs.show();
     if (dialog?.id !== before) this.#beside = dialog?.unasked === true && this.#focus.typing;
-    document.documentElement.lang = this.language;
-    document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
+    // The same language again makes the browser compute the style of the whole page anew.
+    if (document.documentElement.lang !== this.language) document.documentElement.lang = this.language;
+    const title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
+    if (document.title !== title) document.title = title;
     render(this.#page(dialog), this.root);
     this.#composer.settle();
     this.#discussion.follow();
