@@ -26,6 +26,7 @@ func TestAClosedTabSaysLeft(t *testing.T) {
 }
 
 func TestATabThatCrashesIsNoticedAndWhatItMissedFollowsOnceAndInOrder(t *testing.T) {
+	mostlyWaits(t)
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.say("zero")
@@ -81,6 +82,7 @@ func (p *page) isBusyFor(duration time.Duration) (over func()) {
 }
 
 func TestAPageThatIsBusyForAWhileIsNotTakenForGone(t *testing.T) {
+	mostlyWaits(t)
 	s := startService(t)
 	alice, bob := s.pair()
 	over := bob.isBusyFor(15 * time.Second)

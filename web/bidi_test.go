@@ -273,6 +273,7 @@ func newFoxPage(t testing.TB, name, url string) *foxPage {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
+	takeSlot(t)
 	browser, err := firefox()
 	needBrowser(t, err)
 	origin, err := originOf(url)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,12 +89,6 @@ const watch = `(() => {
 
 // chromium is the one browser that all tests share; each page gets a browser context of its own.
 var chromium = sync.OnceValues(startChromium)
-
-// parallel returns how many tests run at once unless -parallel says otherwise. It is more than the usual one per processor because a test
-// waits for time-outs, for the network and for its other pages much of the time. A test that waits long for one of these calls t.Parallel
-// when only that is left to do: until all tests have begun, and while others run, it waits without taking their place. More tests at once
-// would open more tabs. Each tab has a process, which takes memory and has to compile the page first.
-func parallel() int { return min(2*goruntime.GOMAXPROCS(0), 8) }
 
 // long reports whether tests have their full length, as they do in .ci/run.
 func long() bool { return os.Getenv("P2P_TEST_LONG") != "" }
@@ -259,6 +252,7 @@ func needChromium(t testing.TB) context.Context {
 	if testing.Short() {
 		t.Skip("-short: without browsers")
 	}
+	takeSlot(t)
 	ctx, err := chromium()
 	needBrowser(t, err)
 	return ctx

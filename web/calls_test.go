@@ -165,6 +165,7 @@ func TestACallThatIsCancelledBeforeItConnectsIsNotSomebodyWhoLeft(t *testing.T) 
 }
 
 func TestACallThatNobodyAnswersEnds(t *testing.T) {
+	mostlyWaits(t)
 	s := startService(t)
 	carol := s.robot("carol")
 	alice := s.open("alice")

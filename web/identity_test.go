@@ -138,6 +138,7 @@ func TestWhoHasBeenVerifiedStaysSoOverAReloadAndANewIdentityIsTold(t *testing.T)
 }
 
 func TestWhatWaitedForSomebodyGoesToNobodyElseUnasked(t *testing.T) {
+	mostlyWaits(t)
 	s := startService(t)
 	alice, bob := s.pair()
 	alice.say("hello")

@@ -60,6 +60,7 @@ func exchange(alice, seed *page) {
 
 // Such a client says no goodbye and has no heartbeat: the browser notices by ICE's consent checks (RFC 7675).
 func TestOriginalClientThatGoesIsNoticed(t *testing.T) {
+	mostlyWaits(t)
 	s := startService(t)
 	alice, seed := s.open("alice"), s.original("seed")
 	alice.connectTo("seed")

@@ -53,6 +53,7 @@ func (p *peer) behindGate() *gate {
 }
 
 func TestAConnectionThatDropsIsRestoredAndNothingIsLost(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	for browser, open := range map[string]func(s *service) *person{
 		"Chromium": func(s *service) *person { return &s.open("alice").person },
@@ -93,6 +94,7 @@ func TestAConnectionThatDropsIsRestoredAndNothingIsLost(t *testing.T) {
 }
 
 func TestWhoDoesNotAnswerARestartIsCalledAgainUntilThePersonEndsIt(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	s := startService(t)
 	alice, robot := s.open("alice"), s.peer("robot")
@@ -163,6 +165,7 @@ func TestBothRestartInTheSameInstant(t *testing.T) {
 }
 
 func TestAPageWhoseNetworkWasAwayTakesTheCallUpAgain(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	s := startService(t)
 	cable := s.cable()
@@ -204,6 +207,7 @@ func (s *service) pairLost() (alice, bob *page, cable *cable) {
 }
 
 func TestACallThatWasLostIsMadeAgain(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
 	for _, p := range []*page{alice, bob} {
@@ -225,6 +229,7 @@ func TestACallThatWasLostIsMadeAgain(t *testing.T) {
 }
 
 func TestWhoHangsUpMeanwhileIsNotCalledAgain(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	alice, bob, cable := startService(t).pairLost()
 	cable.set(false)

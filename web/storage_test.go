@@ -89,6 +89,7 @@ func TestSomebodyWhomTheBrowserCannotReadGetsNothingUntilThePersonDecides(t *tes
 }
 
 func TestAnIdentityIsNotReplacedBecauseTheDatabaseIsSlow(t *testing.T) {
+	mostlyWaits(t)
 	t.Parallel()
 	s := startService(t)
 	alice, bob := s.openBreakable("alice"), s.open("bob")
