@@ -82,6 +82,7 @@ const conversation = async (peer, other, serialization, largest) => {
 	await happens(connection, "open");
 	const next = () => happens(connection, "data");
 	const seenThere = next();
+	connection.send("what do you see?");
 	expect(await seenThere, JSON.stringify({ label, metadata, serialization: connection.serialization, peer: peer.id }), "what the other side sees of the connection");
 	for (const value of values(serialization, largest)) {
 		const back = next();
@@ -92,12 +93,14 @@ const conversation = async (peer, other, serialization, largest) => {
 };
 
 globalThis.cases = {
-	// serve opens a peer that says what it sees of each connection, sends back what comes, and answers calls.
+	// serve opens a peer that answers the first message of a connection with what it sees of the connection, sends back what else comes, and
+	// answers calls. It does not begin: of what a page sends in the event "open" of a channel that another page has made, Chromium loses
+	// one message in some 500. Its own statistics say that it has sent none.
 	async serve(id) {
 		const peer = await open(id);
 		peer.on("connection", (connection) => {
 			const { label, metadata, serialization } = connection;
-			connection.on("open", () => {
+			connection.once("data", () => {
 				connection.on("data", (value) => connection.send(value));
 				connection.send(JSON.stringify({ label, metadata, serialization, peer: connection.peer }));
 			});
