@@ -346,7 +346,7 @@ func TestNoMessageVanishesWhileItsAddresseeComesAndGoes(t *testing.T) {
 			delivered++
 		}
 	}
-	// The last messages may still wait in their sender's mailbox. Behind the pong each of them has been delivered or handed back.
+	// The last messages may still wait in their sender's mailbox. When the pong comes, each of them has been delivered or handed back.
 	// A session acts on a logout after everything that was handed back before it. The answer comes when the session has ended.
 	for _, p := range peers {
 		p.send(t, `{"type":"ping"}`)

@@ -63,7 +63,7 @@ const watch = `(() => {
 	let wake = [];
 	const changed = () => { changes++; wake.forEach((f) => f()); wake = []; };
 	new MutationObserver(changed).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
-	// To set one of these again costs the browser the style of all that is in it. A page did that in each rendering.
+	// To set one of these again makes the browser compute the styles of all that is inside. The page did that in each rendering.
 	new MutationObserver((records) => {
 		for (const { target, attributeName, oldValue } of records) {
 			if (oldValue === target.getAttribute(attributeName)) faults.push(target.nodeName + "." + attributeName + " is set again to " + oldValue);

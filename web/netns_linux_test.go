@@ -110,7 +110,7 @@ func TestACallOutlivesTroubleInTheNetwork(t *testing.T) {
 	for range networksAtOnce {
 		networks <- nil
 	}
-	// This test counts as one among those that run in parallel, because its scenes mostly wait.
+	// This test counts as one among those that run in parallel, and takes no slot, because its scenes mostly wait.
 	var scenes sync.WaitGroup
 	for _, trouble := range troubles() {
 		if !long && !trouble.everyday {

@@ -67,6 +67,7 @@ func needRelays(t *testing.T) {
 // internetworkFor makes a network for a test.
 func internetworkFor(t *testing.T) *internetwork {
 	t.Helper()
+	takeSlot(t)
 	n, err := newInternetwork()
 	needBrowser(t, err)
 	t.Cleanup(n.close)

@@ -1,6 +1,6 @@
 import { type TemplateResult, html, nothing } from "../../vendor/lit-html/lit-html.js";
 import type { LiveConversation } from "../messenger/liveconversation.js";
-import { direct } from "./direction.js";
+import { setDirection } from "./direction.js";
 import { pastedFiles } from "./attaching.js";
 import { icon } from "./icons.js";
 import { composes } from "./keys.js";
@@ -144,7 +144,7 @@ export class Composer {
     const draft = front?.draft ?? messenger.draft;
     this.#text = draft;
     if (field.value !== draft) field.value = draft;
-    direct(field, draft);
+    setDirection(field, draft);
     if (this.#kept === undefined) this.#keep();
   }
 
@@ -166,7 +166,7 @@ export class Composer {
 
   /** The person has typed. */
   #typed(field: HTMLTextAreaElement): void {
-    direct(field, field.value);
+    setDirection(field, field.value);
     this.#text = field.value;
     this.page.messenger.type(field.value);
     this.#keep();

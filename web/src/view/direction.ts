@@ -14,8 +14,8 @@ export function direction(text: string): "ltr" | "rtl" {
   return letter !== undefined && RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
 }
 
-/** Gives a field the direction of the text in it. To set the same direction again makes the browser compute the field's style anew. */
-export function direct(field: HTMLTextAreaElement, text: string): void {
+/** Gives a field the direction of the text in it. To set the same direction again makes the browser compute the field's styles. */
+export function setDirection(field: HTMLTextAreaElement, text: string): void {
   const dir = direction(text);
   if (field.dir !== dir) field.dir = dir;
 }

@@ -155,10 +155,9 @@ export class View implements Page {
     const before = this.#dialogs.shown;
     const dialog = this.#dialogs.show();
     if (dialog?.id !== before) this.#beside = dialog?.unasked === true && this.#focus.typing;
-    // The same language again makes the browser compute the style of the whole page anew.
+    // To set the same language again makes the browser compute the styles of the whole page.
     if (document.documentElement.lang !== this.language) document.documentElement.lang = this.language;
-    const title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
-    if (document.title !== title) document.title = title;
+    document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
     render(this.#page(dialog), this.root);
     this.#composer.settle();
     this.#discussion.follow();
