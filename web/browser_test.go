@@ -63,12 +63,18 @@ const watch = `(() => {
 	let wake = [];
 	const changed = () => { changes++; wake.forEach((f) => f()); wake = []; };
 	new MutationObserver(changed).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
-	// To set one of these again makes the browser compute the styles of all that is inside. The page did that in each rendering.
+	// To set a language or a direction again makes the browser compute the styles of all that is inside. The page did that in each rendering.
 	new MutationObserver((records) => {
 		for (const { target, attributeName, oldValue } of records) {
 			if (oldValue === target.getAttribute(attributeName)) faults.push(target.nodeName + "." + attributeName + " is set again to " + oldValue);
 		}
 	}).observe(document, { subtree: true, attributeFilter: ["lang", "dir"], attributeOldValue: true });
+	// Browsers replace a title even by the same.
+	new MutationObserver((records) => {
+		for (const { target, removedNodes: [before], addedNodes: [after] } of records) {
+			if (target.nodeName === "TITLE" && before !== undefined && before.data === after?.data) faults.push("the title is set again to " + after.data);
+		}
+	}).observe(document, { subtree: true, childList: true });
 	for (const event of ["input", "focusin", "focusout", "scroll", "load"]) addEventListener(event, changed, true);
 	globalThis.testing = {
 		faults,

@@ -157,7 +157,8 @@ export class View implements Page {
     if (dialog?.id !== before) this.#beside = dialog?.unasked === true && this.#focus.typing;
     // To set the same language again makes the browser compute the styles of the whole page.
     if (document.documentElement.lang !== this.language) document.documentElement.lang = this.language;
-    document.title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
+    const title = unread === 0 ? this.words.name : `(${unread}) ${this.words.name}`;
+    if (document.title !== title) document.title = title; // Browsers replace a title even by the same.
     render(this.#page(dialog), this.root);
     this.#composer.settle();
     this.#discussion.follow();
